@@ -1,0 +1,38 @@
+#ifndef GREENPLAN_PLANNER_CORE_COST_H_
+#define GREENPLAN_PLANNER_CORE_COST_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "planner/core/model_profile.h"
+
+namespace greenplan {
+
+// The exact cost of a set of trainable tensors, by the definition above ModelProfile and by no solver's code: this is
+// what every plan is held against. Pure functions, thread-safe, O(ops + edges + tensors).
+
+struct MaskCost {
+  int64_t backward_cost = 0;  // In the profile's cost unit.
+  int64_t saved_bytes = 0;
+};
+
+// [num_ops]: whether each op is live. REQUIRES: trainable is [num_tensors]; selected tensors have an op.
+std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable);
+
+MaskCost EvaluateMask(const ModelProfile& profile, const std::vector<bool>& trainable);
+
+// [num_tensors]: every tensor that has an op. "Full" fine-tuning trains exactly these.
+std::vector<bool> FullMask(const ModelProfile& profile);
+
+// [num_blocks]: cost_b(S), the live ops of block b + their edges to live ops + the weight gradients of the selected
+// tensors on them.
+std::vector<int64_t> BlockCosts(const ModelProfile& profile, const std::vector<bool>& trainable);
+
+// The expected backward cost when block b is skipped with probability drop_rates[b] ([num_blocks], each in [0, 1]):
+// sum of (1 - p_b) * cost_b(S) + the rest, rounded up. Exact for the rates' doubles.
+int64_t ExpectedBackwardCost(const ModelProfile& profile, const std::vector<bool>& trainable,
+                             const std::vector<double>& drop_rates);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_COST_H_

@@ -1,0 +1,93 @@
+#ifndef GREENPLAN_PLANNER_CORE_PLAN_H_
+#define GREENPLAN_PLANNER_CORE_PLAN_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace greenplan {
+
+enum class Method { kFull, kSelection, kDrop, kJoint };
+enum class Algorithm { kExact, kDownscaled };
+enum class Allocation { kSensitivity, kUniform };
+enum class DropObjective { kQuadratic, kLinear };
+
+// What a step may cost. `kind` says which of the numbers counts.
+struct Budget {
+  enum class Kind {
+    kNone,                // Method full only.
+    kFractionOfFull,      // fraction, in (0, 1], of full fine-tuning's forward + backward.
+    kFractionOfBackward,  // fraction, in (0, 1], of full fine-tuning's backward.
+    kAbsolute,            // absolute: forward + backward, > 0, in the profile's cost unit.
+    kMeanDropRate,        // fraction, in [0, 1): the share of the blocks' cost to skip. Method drop only.
+  };
+  Kind kind = Kind::kNone;
+  double fraction = 0;
+  int64_t absolute = 0;
+  std::optional<int64_t> max_saved_bytes;  // A second limit, >= 0.
+};
+
+struct DropRateBounds {
+  int block = 0;  // Index into ModelProfile::blocks.
+  double min_drop_rate = 0;
+  double max_drop_rate = 1;
+};
+
+// What to plan. Valid as PlanOptionsFromProto (planner/convert) returns it.
+struct PlanOptions {
+  Method method = Method::kSelection;
+  Budget budget;
+  Algorithm algorithm = Algorithm::kExact;
+  int resolution = 1000;  // Cost steps of Algorithm::kDownscaled, >= 1.
+  Allocation allocation = Allocation::kSensitivity;
+  DropObjective drop_objective = DropObjective::kQuadratic;
+  double min_drop_rate = 0;
+  double max_drop_rate = 1;
+  std::vector<DropRateBounds> drop_rate_bounds;  // Per-block overrides.
+  double mu = 0;                                 // Weight of the drop penalty in method joint, >= 0.
+  std::vector<int> always;                       // Tensors that train in every plan; each has an op.
+  std::vector<int> never;                        // Tensors that train in none.
+  double churn_threshold = 0;                    // >= 0; see PlanRequest::previous.
+  uint64_t seed = 0;                             // Seeds the draws of dropped blocks.
+};
+
+// What was measured, in the order of the profile's tensors and blocks.
+struct Measurements {
+  std::vector<double> importance;   // [num_tensors], finite.
+  std::vector<int> unmeasured;      // Tensors that were not probed: selection and joint never select them.
+  std::vector<double> sensitivity;  // [num_blocks], finite, >= 0; or empty: every block 0.
+};
+
+enum class PlanStatus {
+  kOptimal,   // Proved: no feasible plan has a higher value.
+  kFeasible,  // Stopped early; upper_bound - value bounds what is missing.
+  kEmpty,     // Nothing fits or nothing is worth training; message says why.
+};
+
+// Which tensors train, how often blocks are dropped, and what a step then costs.
+struct Plan {
+  Method method = Method::kSelection;
+  Algorithm algorithm = Algorithm::kExact;
+  PlanStatus status = PlanStatus::kEmpty;
+  std::string message;              // Why the plan is empty or was stopped; empty otherwise.
+  std::vector<bool> trainable;      // [num_tensors]
+  std::vector<double> drop_rates;   // [num_blocks], or empty if the method drops nothing.
+  uint64_t seed = 0;
+  int64_t predicted_cost = 0;       // Forward + backward, expectation rounded up, in the profile's cost unit.
+  int64_t predicted_backward_cost = 0;
+  int64_t budget = 0;               // Forward + backward allowed; 0 for method full.
+  int64_t full_cost = 0;            // Forward + backward of full fine-tuning.
+  double value = 0;                 // The objective reached.
+  double upper_bound = 0;           // Proved bound on the best possible value, >= value.
+  int64_t saved_bytes = 0;          // Activations kept for backward.
+};
+
+// Asked now and then while a plan is searched for; true ends the search with the best plan found so far. Called on the
+// planning thread; must be cheap (about a microsecond).
+using StopFunction = std::function<bool()>;
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_PLAN_H_

@@ -1,0 +1,64 @@
+"""LibTorch as one target, from the folder of a Python torch package (or an unpacked LibTorch).
+
+LIBTORCH in the environment names that folder; `./dev` sets it. Only torch's own headers are exposed: the folder also
+holds protobuf and fmt headers that would shadow the system's.
+"""
+
+_HEADERS = ["torch", "ATen", "c10", "caffe2"]
+
+_BUILD = """
+cc_library(
+    name = "libtorch",
+    hdrs = glob(["include/**"]),
+    # NDEBUG, because at::RecordFunction has another layout without it than in the released libraries.
+    defines = ["NDEBUG"],
+    includes = ["include", "include/torch/csrc/api/include"],
+    linkopts = [
+        "-L{lib}",
+        "-Wl,-rpath,{lib}",
+        "-Wl,--no-as-needed",
+        {libraries}
+        "-Wl,--as-needed",
+    ],
+    visibility = ["//visibility:public"],
+)
+"""
+
+_MISSING = """
+genrule(
+    name = "missing",
+    outs = ["missing.cc"],
+    cmd = "echo 'LibTorch is not installed: run ./dev build once, or name the folder of a torch package in LIBTORCH.' >&2; exit 1",
+)
+
+cc_library(
+    name = "libtorch",
+    srcs = [":missing"],
+    visibility = ["//visibility:public"],
+)
+"""
+
+def _libtorch_repository_impl(ctx):
+    root = ctx.os.environ.get("LIBTORCH", "")
+    if not root:
+        cache = ctx.os.environ.get("XDG_CACHE_HOME", "") or ctx.os.environ.get("HOME", "") + "/.cache"
+        root = cache + "/greenplan/libtorch-2.13.0/torch"
+    if not ctx.path(root + "/lib/libtorch_cpu.so").exists:
+        ctx.file("BUILD", _MISSING)
+        return
+    for name in _HEADERS:
+        ctx.symlink(root + "/include/" + name, "include/" + name)
+    libraries = ["torch", "torch_cpu", "c10"]
+    for name in ["torch_cuda", "c10_cuda"]:
+        if ctx.path(root + "/lib/lib" + name + ".so").exists:
+            libraries.append(name)
+    ctx.file("BUILD", _BUILD.format(
+        lib = root + "/lib",
+        libraries = "".join(['"-l%s", ' % name for name in libraries]),
+    ))
+
+libtorch_repository = repository_rule(
+    implementation = _libtorch_repository_impl,
+    environ = ["LIBTORCH", "HOME", "XDG_CACHE_HOME"],
+    local = True,
+)

@@ -1,0 +1,30 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_CHECKPOINT_CHECKPOINT_H_
+#define GREENPLAN_TRAINER_CLIENT_CHECKPOINT_CHECKPOINT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nlohmann/json.hpp"
+#include "trainer_client/models/causal_lm.h"
+
+namespace greenplan::trainer {
+
+// Hugging Face checkpoint folders: config.json, model.safetensors or model.safetensors.index.json with its shards.
+
+struct Checkpoint {
+  nlohmann::json config;  // config.json as it is.
+  std::shared_ptr<CausalLm> model;
+};
+
+// NotFound / InvalidArgument name the file and what is wrong with it (a missing or surplus tensor, a shape, an offset).
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& directory, Attention attention);
+
+// Writes config.json and model.safetensors (float32), each to a temporary file first and then renamed, so that a folder
+// never holds half a file. Creates the folder.
+absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& directory);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_CHECKPOINT_CHECKPOINT_H_
