@@ -7,13 +7,22 @@
 # The host's apt sources, pip configuration and certificates are used inside, since they say where packages come from.
 set -euo pipefail
 
+# Ends what still runs inside (Bazel's server), then unmounts.
+leave() {
+  local process
+  for process in /proc/[0-9]*; do
+    [ "$(readlink "$process/root")" = "$1" ] && kill "${process#/proc/}" || true
+  done
+  unmount_below "$1"
+}
+
 unmount_below() {
   awk -v root="$1/" 'index($2, root) == 1 {print $2}' /proc/mounts | sort -r | xargs -r -n1 umount -l
 }
 
 if [ "${1:-}" = --drop ]; then
   root=$(realpath "${2:?the folder to drop}")
-  unmount_below "$root"
+  leave "$root"
   rm -rf --one-file-system "$root"
   exit
 fi
@@ -24,7 +33,7 @@ shift
 [ "$(id -u)" -eq 0 ] || { echo "fresh_machine: needs root" >&2; exit 1; }
 [ ! -e "$root" ] || { echo "fresh_machine: $root exists" >&2; exit 2; }
 checkout=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
-trap 'unmount_below "$root"' EXIT
+trap 'leave "$root"' EXIT
 
 sources=/etc/apt/sources.list.d/debian.sources
 mirror=$(awk '/^URIs:/ {print $2; exit}' $sources 2>/dev/null || true)
