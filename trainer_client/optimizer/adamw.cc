@@ -1,0 +1,143 @@
+#include "trainer_client/optimizer/adamw.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "ATen/core/grad_mode.h"
+#include "ATen/ops/_fused_adamw.h"
+#include "ATen/ops/empty_like.h"
+#include "ATen/ops/zeros.h"
+#include "ATen/ops/zeros_like.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+
+namespace greenplan::trainer {
+namespace {
+
+// Elements replayed at a time: a multiple of every vector width, so that no element meets the kernel's scalar tail that
+// would not meet it in the real step.
+constexpr int64_t kSliceElements = int64_t{1} << 20;
+
+constexpr absl::string_view kExpAvg = ".exp_avg";
+constexpr absl::string_view kExpAvgSq = ".exp_avg_sq";
+constexpr absl::string_view kStep = ".step";
+
+struct TensorLists {
+  std::vector<at::Tensor> parameters, gradients, exp_avgs, exp_avg_sqs, steps;
+};
+
+// The kernel counts the step itself only in Python: `steps` here are already those of the step to make.
+void ApplyFusedStep(const TensorLists& lists, const AdamWOptions& options) {
+  at::_fused_adamw_(lists.parameters, lists.gradients, lists.exp_avgs, lists.exp_avg_sqs, /*max_exp_avg_sqs=*/{},
+                    lists.steps, options.learning_rate, options.beta1, options.beta2, options.weight_decay,
+                    options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+}
+
+at::Tensor NewStepCount(const at::Tensor& parameter) { return at::zeros({}, parameter.options().dtype(at::kFloat)); }
+
+at::Tensor Slice(const at::Tensor& flat, int64_t begin) {
+  return flat.narrow(0, begin, std::min(kSliceElements, flat.numel() - begin));
+}
+
+absl::Status CheckEntry(const AdamW::State& state, const std::string& name, at::IntArrayRef shape) {
+  auto entry = state.find(name);
+  if (entry == state.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("optimizer state lacks ", name, ", which its siblings need"));
+  }
+  if (entry->second.sizes() != shape) {
+    return absl::InvalidArgumentError(absl::StrCat("optimizer state ", name, " has ", entry->second.numel(),
+                                                   " elements or another shape than its parameter"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+AdamW::AdamW(NamedParameters parameters, const AdamWOptions& options)
+    : parameters_(std::move(parameters)), options_(options) {}
+
+void AdamW::Step() {
+  at::NoGradGuard no_grad;
+  TensorLists lists;
+  for (const auto& [name, parameter] : parameters_) {
+    const at::Tensor& gradient = parameter.grad();
+    if (!gradient.defined()) continue;
+    Moments& moments = moments_[parameter.unsafeGetTensorImpl()];
+    if (!moments.step.defined()) {
+      moments = {at::zeros_like(parameter), at::zeros_like(parameter), NewStepCount(parameter)};
+    }
+    moments.step.add_(1);
+    lists.parameters.push_back(parameter);
+    lists.gradients.push_back(gradient.contiguous());
+    lists.exp_avgs.push_back(moments.exp_avg);
+    lists.exp_avg_sqs.push_back(moments.exp_avg_sq);
+    lists.steps.push_back(moments.step);
+  }
+  if (!lists.parameters.empty()) ApplyFusedStep(lists, options_);
+}
+
+void AdamW::ClearGradients() {
+  for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
+}
+
+at::Tensor AdamW::NextUpdate(const at::Tensor& parameter, const at::Tensor& gradient) const {
+  at::NoGradGuard no_grad;
+  auto found = moments_.find(parameter.unsafeGetTensorImpl());
+  const Moments* moments = found == moments_.end() ? nullptr : &found->second;
+  at::Tensor step = (moments ? moments->step : NewStepCount(parameter)).add(1);
+  at::Tensor old_flat = parameter.detach().view(-1);
+  at::Tensor gradient_flat = gradient.contiguous().view(-1);
+  at::Tensor update = at::empty_like(old_flat);
+  for (int64_t begin = 0; begin < old_flat.numel(); begin += kSliceElements) {
+    at::Tensor old_values = Slice(old_flat, begin);
+    at::Tensor new_values = Slice(update, begin).copy_(old_values);
+    auto scratch_of = [&](const at::Tensor& state) { return Slice(state.view(-1), begin).clone(); };
+    ApplyFusedStep({.parameters = {new_values},
+                    .gradients = {Slice(gradient_flat, begin)},
+                    .exp_avgs = {moments ? scratch_of(moments->exp_avg) : at::zeros_like(new_values)},
+                    .exp_avg_sqs = {moments ? scratch_of(moments->exp_avg_sq) : at::zeros_like(new_values)},
+                    .steps = {step}},
+                   options_);
+    new_values.sub_(old_values);
+  }
+  return update.view(parameter.sizes());
+}
+
+AdamW::State AdamW::state() const {
+  State state;
+  for (const auto& [name, parameter] : parameters_) {
+    auto found = moments_.find(parameter.unsafeGetTensorImpl());
+    if (found == moments_.end()) continue;
+    state[absl::StrCat(name, kExpAvg)] = found->second.exp_avg;
+    state[absl::StrCat(name, kExpAvgSq)] = found->second.exp_avg_sq;
+    state[absl::StrCat(name, kStep)] = found->second.step;
+  }
+  return state;
+}
+
+absl::Status AdamW::LoadState(const State& state) {
+  std::unordered_map<const at::TensorImpl*, Moments> loaded;
+  for (const auto& [name, parameter] : parameters_) {
+    const std::string exp_avg = absl::StrCat(name, kExpAvg), exp_avg_sq = absl::StrCat(name, kExpAvgSq),
+                      step = absl::StrCat(name, kStep);
+    if (state.count(exp_avg) + state.count(exp_avg_sq) + state.count(step) == 0) continue;
+    if (absl::Status status = CheckEntry(state, exp_avg, parameter.sizes()); !status.ok()) return status;
+    if (absl::Status status = CheckEntry(state, exp_avg_sq, parameter.sizes()); !status.ok()) return status;
+    if (absl::Status status = CheckEntry(state, step, {}); !status.ok()) return status;
+    auto copy = [&](const std::string& entry, at::ScalarType type) {
+      return state.at(entry).to(parameter.device(), type, /*non_blocking=*/false, /*copy=*/true).contiguous();
+    };
+    loaded[parameter.unsafeGetTensorImpl()] = {copy(exp_avg, parameter.scalar_type()),
+                                               copy(exp_avg_sq, parameter.scalar_type()), copy(step, at::kFloat)};
+  }
+  if (loaded.size() * 3 != state.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("optimizer state has ", state.size(), " entries, of which only ",
+                                                   loaded.size() * 3, " belong to this model's parameters"));
+  }
+  moments_ = std::move(loaded);
+  return absl::OkStatus();
+}
+
+}  // namespace greenplan::trainer

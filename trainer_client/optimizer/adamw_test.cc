@@ -1,0 +1,195 @@
+#include "trainer_client/optimizer/adamw.h"
+
+#include <cmath>
+#include <cstdint>
+
+#include "ATen/Context.h"
+#include "ATen/TensorOperators.h"
+#include "ATen/ops/allclose.h"
+#include "ATen/ops/equal.h"
+#include "ATen/ops/ones.h"
+#include "ATen/ops/randn.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "torch/optim/adamw.h"
+
+namespace greenplan::trainer {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr AdamWOptions kOptions = {.learning_rate = 1e-2, .weight_decay = 0.1};
+
+// Shapes that meet the kernel's vector body, its scalar tail, and more than one slice.
+AdamW::NamedParameters Parameters() {
+  at::manual_seed(1);
+  AdamW::NamedParameters parameters;
+  parameters.emplace_back("matrix", at::randn({33, 65}));
+  parameters.emplace_back("bias", at::randn({7}));
+  parameters.emplace_back("scalar", at::randn({}));
+  parameters.emplace_back("table", at::randn({1025, 1027}));
+  for (auto& [name, parameter] : parameters) parameter.requires_grad_(true);
+  return parameters;
+}
+
+void SetRandomGradient(const at::Tensor& parameter) {
+  parameter.mutable_grad() = at::randn(parameter.sizes(), parameter.options().requires_grad(false));
+}
+
+at::Tensor Copy(const at::Tensor& tensor) { return tensor.detach().clone(); }
+
+// The textbook update of one parameter, in double.
+struct Reference {
+  at::Tensor weight, exp_avg, exp_avg_sq;
+  int step = 0;
+
+  explicit Reference(const at::Tensor& parameter)
+      : weight(Copy(parameter).to(at::kDouble)), exp_avg(weight * 0), exp_avg_sq(weight * 0) {}
+
+  void Step(const at::Tensor& gradient_float) {
+    const at::Tensor gradient = gradient_float.to(at::kDouble);
+    ++step;
+    weight = weight * (1 - kOptions.learning_rate * kOptions.weight_decay);
+    exp_avg = exp_avg * kOptions.beta1 + gradient * (1 - kOptions.beta1);
+    exp_avg_sq = exp_avg_sq * kOptions.beta2 + gradient * gradient * (1 - kOptions.beta2);
+    const at::Tensor numerator = exp_avg / (1 - std::pow(kOptions.beta1, step));
+    const at::Tensor denominator = (exp_avg_sq / (1 - std::pow(kOptions.beta2, step))).sqrt() + kOptions.epsilon;
+    weight = weight - numerator / denominator * kOptions.learning_rate;
+  }
+};
+
+TEST(AdamWTest, FollowsTheDefinition) {
+  AdamW::NamedParameters parameters = Parameters();
+  std::vector<Reference> references;
+  for (const auto& [name, parameter] : parameters) references.emplace_back(parameter);
+  AdamW optimizer(parameters, kOptions);
+  for (int step = 0; step < 5; ++step) {
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      SetRandomGradient(parameters[i].second);
+      references[i].Step(parameters[i].second.grad());
+    }
+    optimizer.Step();
+  }
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    EXPECT_TRUE(at::allclose(parameters[i].second.to(at::kDouble), references[i].weight, /*rtol=*/1e-5, /*atol=*/1e-6))
+        << parameters[i].first;
+  }
+}
+
+TEST(AdamWTest, AgreesWithLibTorchsOptimizer) {
+  AdamW::NamedParameters ours = Parameters();
+  AdamW::NamedParameters theirs = Parameters();
+  std::vector<at::Tensor> their_tensors;
+  for (auto& [name, parameter] : theirs) their_tensors.push_back(parameter);
+  AdamW optimizer(ours, kOptions);
+  torch::optim::AdamW reference(their_tensors,
+                                torch::optim::AdamWOptions(kOptions.learning_rate).weight_decay(kOptions.weight_decay));
+  for (int step = 0; step < 5; ++step) {
+    for (size_t i = 0; i < ours.size(); ++i) {
+      SetRandomGradient(ours[i].second);
+      theirs[i].second.mutable_grad() = Copy(ours[i].second.grad());
+    }
+    optimizer.Step();
+    reference.step();
+  }
+  for (size_t i = 0; i < ours.size(); ++i) {
+    EXPECT_TRUE(at::allclose(ours[i].second, theirs[i].second, /*rtol=*/1e-5, /*atol=*/1e-6)) << ours[i].first;
+  }
+}
+
+TEST(AdamWTest, LeavesParametersWithoutGradientUntouchedAndKeepsTheirMoments) {
+  AdamW::NamedParameters parameters = Parameters();
+  AdamW optimizer(parameters, kOptions);
+  for (auto& [name, parameter] : parameters) SetRandomGradient(parameter);
+  optimizer.Step();
+  optimizer.ClearGradients();
+
+  const at::Tensor& frozen = parameters[0].second;
+  const at::Tensor frozen_before = Copy(frozen);
+  const at::Tensor trained_before = Copy(parameters[1].second);
+  AdamW::State state_before;
+  for (const auto& [name, tensor] : optimizer.state()) state_before[name] = Copy(tensor);
+  for (int step = 0; step < 3; ++step) {
+    SetRandomGradient(parameters[1].second);
+    optimizer.Step();
+  }
+  EXPECT_TRUE(at::equal(frozen, frozen_before));
+  EXPECT_FALSE(at::equal(parameters[1].second, trained_before));
+  for (const char* entry : {"matrix.exp_avg", "matrix.exp_avg_sq", "matrix.step"}) {
+    EXPECT_TRUE(at::equal(optimizer.state().at(entry), state_before.at(entry))) << entry;
+  }
+  EXPECT_EQ(optimizer.state().at("bias.step").item<float>(), 4);
+}
+
+TEST(AdamWTest, HasNoStateForWhatNeverTrained) {
+  AdamW::NamedParameters parameters = Parameters();
+  AdamW optimizer(parameters, kOptions);
+  EXPECT_TRUE(optimizer.state().empty());
+  SetRandomGradient(parameters[2].second);
+  optimizer.Step();
+  EXPECT_EQ(optimizer.state().size(), 3u);
+}
+
+TEST(AdamWTest, NextUpdateIsTheRealStepBitForBitAndChangesNothing) {
+  AdamW::NamedParameters parameters = Parameters();
+  AdamW optimizer(parameters, kOptions);
+  for (int step = 0; step < 3; ++step) {  // The first step has no moments yet.
+    std::vector<at::Tensor> before, updates;
+    for (const auto& [name, parameter] : parameters) {
+      SetRandomGradient(parameter);
+      before.push_back(Copy(parameter));
+      const at::Tensor gradient_before = Copy(parameter.grad());
+      updates.push_back(optimizer.NextUpdate(parameter, parameter.grad()));
+      EXPECT_TRUE(at::equal(parameter, before.back())) << name;
+      EXPECT_TRUE(at::equal(parameter.grad(), gradient_before)) << name;
+    }
+    optimizer.Step();
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      EXPECT_TRUE(at::equal(updates[i], parameters[i].second - before[i])) << parameters[i].first << " step " << step;
+    }
+  }
+}
+
+TEST(AdamWTest, ContinuesBitForBitFromASavedState) {
+  AdamW::NamedParameters parameters = Parameters();
+  AdamW optimizer(parameters, kOptions);
+  for (auto& [name, parameter] : parameters) SetRandomGradient(parameter);
+  optimizer.Step();
+
+  AdamW::NamedParameters copies;
+  for (const auto& [name, parameter] : parameters) copies.emplace_back(name, Copy(parameter).requires_grad_(true));
+  AdamW resumed(copies, kOptions);
+  ASSERT_TRUE(resumed.LoadState(optimizer.state()).ok());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    SetRandomGradient(parameters[i].second);
+    copies[i].second.mutable_grad() = Copy(parameters[i].second.grad());
+  }
+  optimizer.Step();
+  resumed.Step();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    EXPECT_TRUE(at::equal(parameters[i].second, copies[i].second)) << parameters[i].first;
+  }
+}
+
+TEST(AdamWTest, RefusesAStateThatDoesNotFit) {
+  AdamW optimizer(Parameters(), kOptions);
+  const at::Tensor step = at::ones({});
+  const struct {
+    AdamW::State state;
+    const char* message;
+  } cases[] = {
+      {{{"bias.exp_avg", at::ones({7})}, {"bias.step", step}}, "lacks bias.exp_avg_sq"},
+      {{{"bias.exp_avg", at::ones({8})}, {"bias.exp_avg_sq", at::ones({7})}, {"bias.step", step}},
+       "bias.exp_avg has 8"},
+      {{{"other.exp_avg", at::ones({7})}}, "only 0 belong"},
+  };
+  for (const auto& [state, message] : cases) {
+    const absl::Status status = optimizer.LoadState(state);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), HasSubstr(message));
+    EXPECT_TRUE(optimizer.state().empty());
+  }
+}
+
+}  // namespace
+}  // namespace greenplan::trainer
