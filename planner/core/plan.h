@@ -71,17 +71,17 @@ struct Plan {
   Method method = Method::kSelection;
   Algorithm algorithm = Algorithm::kExact;
   PlanStatus status = PlanStatus::kEmpty;
-  std::string message;              // Why the plan is empty or was stopped; empty otherwise.
-  std::vector<bool> trainable;      // [num_tensors]
-  std::vector<double> drop_rates;   // [num_blocks], or empty if the method drops nothing.
+  std::string message;             // Why the plan is empty or was stopped; empty otherwise.
+  std::vector<bool> trainable;     // [num_tensors]
+  std::vector<double> drop_rates;  // [num_blocks], or empty if the method drops nothing.
   uint64_t seed = 0;
-  int64_t predicted_cost = 0;       // Forward + backward, expectation rounded up, in the profile's cost unit.
+  int64_t predicted_cost = 0;  // Forward + backward, expectation rounded up, in the profile's cost unit.
   int64_t predicted_backward_cost = 0;
-  int64_t budget = 0;               // Forward + backward allowed; 0 for method full.
-  int64_t full_cost = 0;            // Forward + backward of full fine-tuning.
-  double value = 0;                 // The objective reached.
-  double upper_bound = 0;           // Proved bound on the best possible value, >= value.
-  int64_t saved_bytes = 0;          // Activations kept for backward.
+  int64_t budget = 0;       // Forward + backward allowed; 0 for method full.
+  int64_t full_cost = 0;    // Forward + backward of full fine-tuning.
+  double value = 0;         // The objective reached.
+  double upper_bound = 0;   // Proved bound on the best possible value, >= value.
+  int64_t saved_bytes = 0;  // Activations kept for backward.
 };
 
 // Asked now and then while a plan is searched for; true ends the search with the best plan found so far. Called on the

@@ -1,0 +1,228 @@
+#include "planner/core/planner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "planner/core/cost.h"
+#include "planner/core/selection.h"
+
+namespace greenplan {
+namespace {
+
+double ValueOf(const std::vector<bool>& trainable, const std::vector<double>& importance) {
+  double sum = 0;
+  for (size_t k = 0; k < trainable.size(); ++k) {
+    if (trainable[k]) sum += importance[k];
+  }
+  return sum;
+}
+
+}  // namespace
+
+class Planner::Impl {
+ public:
+  explicit Impl(std::shared_ptr<const ModelProfile> profile)
+      : profile_(std::move(profile)),
+        full_backward_cost_(EvaluateMask(*profile_, FullMask(*profile_)).backward_cost),
+        selection_(*profile_) {}
+
+  const ModelProfile& profile() const { return *profile_; }
+
+  absl::StatusOr<Plan> MakePlan(const PlanRequest& request, const Budget& budget) const {
+    switch (request.options->method) {
+      case Method::kFull:
+        return FullPlan(*request.options);
+      case Method::kSelection:
+        if (request.options->algorithm == Algorithm::kDownscaled) {
+          return absl::UnimplementedError("algorithm downscaled is not built yet");
+        }
+        return SelectionPlan(request, budget);
+      case Method::kDrop:
+        return absl::UnimplementedError("method drop is not built yet");
+      case Method::kJoint:
+        return absl::UnimplementedError("method joint is not built yet");
+    }
+    return absl::InternalError("unknown method");
+  }
+
+ private:
+  int64_t full_cost() const { return profile_->forward_cost + full_backward_cost_; }
+
+  // Forward + backward.
+  int64_t BudgetInCost(const Budget& budget) const {
+    const auto share = [&](int64_t of) {
+      return static_cast<int64_t>(std::floor(budget.fraction * static_cast<double>(of)));
+    };
+    switch (budget.kind) {
+      case Budget::Kind::kFractionOfFull:
+        return share(full_cost());
+      case Budget::Kind::kFractionOfBackward:
+        return profile_->forward_cost + share(full_backward_cost_);
+      case Budget::Kind::kAbsolute:
+        return budget.absolute;
+      case Budget::Kind::kNone:
+      case Budget::Kind::kMeanDropRate:
+        break;
+    }
+    return 0;
+  }
+
+  // A plan for `trainable` with everything that follows from it.
+  Plan Describe(std::vector<bool> trainable, const PlanOptions& options, int64_t budget) const {
+    Plan plan;
+    plan.method = options.method;
+    plan.algorithm = options.algorithm;
+    plan.seed = options.seed;
+    plan.budget = budget;
+    plan.full_cost = full_cost();
+    const MaskCost cost = EvaluateMask(*profile_, trainable);
+    plan.predicted_backward_cost = cost.backward_cost;
+    plan.predicted_cost = profile_->forward_cost + cost.backward_cost;
+    plan.saved_bytes = cost.saved_bytes;
+    plan.trainable = std::move(trainable);
+    return plan;
+  }
+
+  Plan FullPlan(const PlanOptions& options) const {
+    std::vector<bool> trainable = FullMask(*profile_);
+    for (int k : options.never) trainable[k] = false;
+    Plan plan = Describe(std::move(trainable), options, 0);
+    plan.status = PlanStatus::kOptimal;
+    if (std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end()) {
+      plan.status = PlanStatus::kEmpty;
+      plan.message = "no tensor may train: never names every tensor that the loss reaches";
+    }
+    return plan;
+  }
+
+  absl::StatusOr<Plan> SelectionPlan(const PlanRequest& request, const Budget& limits) const {
+    const PlanOptions& options = *request.options;
+    const Measurements& measured = *request.measurements;
+    const int64_t budget = BudgetInCost(limits);
+    SelectionProblem problem;
+    problem.importance = &measured.importance;
+    problem.pins = Pins(options, measured);
+    problem.backward_budget = budget - profile_->forward_cost;
+    problem.max_saved_bytes = limits.max_saved_bytes;
+    problem.should_stop = request.should_stop;
+    if (absl::Status status = CheckPins(problem, budget); !status.ok()) return status;
+
+    std::vector<bool> nothing(profile_->tensors.size(), false);
+    const bool pinned = !options.always.empty();
+    if (problem.backward_budget < 0) return Empty(Describe(std::move(nothing), options, budget), problem);
+
+    SelectionResult result = selection_.Solve(problem);
+    Plan plan = Describe(std::move(result.trainable), options, budget);
+    plan.value = ValueOf(plan.trainable, measured.importance);
+    plan.upper_bound = result.proved ? plan.value : std::max(result.upper_bound, plan.value);
+    plan.status = result.proved ? PlanStatus::kOptimal : PlanStatus::kFeasible;
+    if (!result.proved) plan.message = "stopped before the proof";
+    if (!pinned && std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end()) {
+      return Empty(std::move(plan), problem);
+    }
+    return KeepPrevious(request, problem, std::move(plan));
+  }
+
+  std::vector<Pin> Pins(const PlanOptions& options, const Measurements& measured) const {
+    std::vector<Pin> pins(profile_->tensors.size(), Pin::kFree);
+    for (size_t k = 0; k < pins.size(); ++k) {
+      if (profile_->tensors[k].op == kNone) pins[k] = Pin::kNever;
+    }
+    for (int k : measured.unmeasured) pins[k] = Pin::kNever;
+    for (int k : options.always) pins[k] = Pin::kAlways;
+    for (int k : options.never) pins[k] = Pin::kNever;
+    return pins;
+  }
+
+  absl::Status CheckPins(const SelectionProblem& problem, int64_t budget) const {
+    std::vector<bool> pinned(problem.pins.size());
+    for (size_t k = 0; k < pinned.size(); ++k) pinned[k] = problem.pins[k] == Pin::kAlways;
+    if (std::find(pinned.begin(), pinned.end(), true) == pinned.end()) return absl::OkStatus();
+    const MaskCost cost = EvaluateMask(*profile_, pinned);
+    if (cost.backward_cost > problem.backward_budget) {
+      return absl::InvalidArgumentError(absl::StrCat("always: the pinned tensors alone cost ",
+                                                     profile_->forward_cost + cost.backward_cost,
+                                                     " with the forward pass; the budget is ", budget));
+    }
+    if (problem.max_saved_bytes && cost.saved_bytes > *problem.max_saved_bytes) {
+      return absl::InvalidArgumentError(absl::StrCat("always: the pinned tensors alone keep ", cost.saved_bytes,
+                                                     " bytes for backward; max_saved_bytes is ",
+                                                     *problem.max_saved_bytes));
+    }
+    return absl::OkStatus();
+  }
+
+  // Why nothing is selected.
+  Plan Empty(Plan plan, const SelectionProblem& problem) const {
+    plan.status = PlanStatus::kEmpty;
+    plan.value = 0;
+    plan.upper_bound = 0;
+    int64_t cheapest = -1;
+    for (size_t k = 0; k < problem.pins.size(); ++k) {
+      if (problem.pins[k] != Pin::kFree || (*problem.importance)[k] <= 0) continue;
+      std::vector<bool> alone(problem.pins.size(), false);
+      alone[k] = true;
+      const int64_t cost = EvaluateMask(*profile_, alone).backward_cost;
+      if (cheapest < 0 || cost < cheapest) cheapest = cost;
+    }
+    if (cheapest < 0) {
+      plan.message = "no tensor is worth training: none that may train has an importance above 0";
+    } else {
+      plan.message = absl::StrCat("no tensor fits: the cheapest needs ", profile_->forward_cost + cheapest,
+                                  ", the budget is ", plan.budget);
+    }
+    return plan;
+  }
+
+  // The previous plan if it is still allowed and nearly as good as `plan`.
+  Plan KeepPrevious(const PlanRequest& request, const SelectionProblem& problem, Plan plan) const {
+    if (request.previous == nullptr || request.previous->trainable == plan.trainable) return plan;
+    const std::vector<bool>& mask = request.previous->trainable;
+    if (mask.size() != problem.pins.size()) return plan;
+    for (size_t k = 0; k < mask.size(); ++k) {
+      if (problem.pins[k] == (mask[k] ? Pin::kNever : Pin::kAlways)) return plan;
+    }
+    Plan kept = Describe(mask, *request.options, plan.budget);
+    if (kept.predicted_backward_cost > problem.backward_budget) return plan;
+    if (problem.max_saved_bytes && kept.saved_bytes > *problem.max_saved_bytes) return plan;
+    kept.value = ValueOf(mask, *problem.importance);
+    if (plan.value > kept.value + request.options->churn_threshold * std::abs(kept.value)) return plan;
+    kept.upper_bound = std::max(plan.upper_bound, kept.value);
+    kept.status = kept.value >= plan.upper_bound ? PlanStatus::kOptimal : PlanStatus::kFeasible;
+    if (kept.status == PlanStatus::kFeasible) {
+      kept.message = absl::StrCat("kept the previous plan: the best found has value ", plan.value, " against ",
+                                  kept.value, ", within the churn threshold");
+    }
+    return kept;
+  }
+
+  const std::shared_ptr<const ModelProfile> profile_;
+  const int64_t full_backward_cost_;
+  const SelectionSolver selection_;
+};
+
+Planner::Planner(std::shared_ptr<const ModelProfile> profile) : impl_(std::make_unique<Impl>(std::move(profile))) {}
+Planner::~Planner() = default;
+
+const ModelProfile& Planner::profile() const { return impl_->profile(); }
+
+absl::StatusOr<Plan> Planner::MakePlan(const PlanRequest& request) const {
+  return impl_->MakePlan(request, request.options->budget);
+}
+
+absl::StatusOr<std::vector<Plan>> Planner::MakeCurve(const PlanRequest& request,
+                                                     const std::vector<Budget>& budgets) const {
+  std::vector<Plan> plans;
+  plans.reserve(budgets.size());
+  for (const Budget& budget : budgets) {
+    absl::StatusOr<Plan> plan = impl_->MakePlan(request, budget);
+    if (!plan.ok()) return plan.status();
+    plans.push_back(*std::move(plan));
+  }
+  return plans;
+}
+
+}  // namespace greenplan
