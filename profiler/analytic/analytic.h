@@ -1,0 +1,58 @@
+#ifndef GREENPLAN_PROFILER_ANALYTIC_ANALYTIC_H_
+#define GREENPLAN_PROFILER_ANALYTIC_ANALYTIC_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json_fwd.hpp"
+#include "planner/core/model_profile.h"
+
+namespace greenplan::profiler {
+
+// How attention runs: one fused op (scaled_dot_product_attention, five products in backward, all or nothing), or
+// separate matrix products (four in backward, each pruned by itself).
+enum class Attention { kSdpa, kEager };
+
+struct AnalyticOptions {
+  int64_t batch_size = 1;  // Sequences, images or recordings per step, >= 1.
+  // Tokens of a sequence, >= 1; of the source for T5. Whisper: mel frames, 2 x max_source_positions, also the default.
+  // ViT ignores it. Default: none.
+  std::optional<int64_t> seq_len;
+  // Tokens of the target for T5 and Whisper, >= 1; others ignore it. Default: none.
+  std::optional<int64_t> target_len;
+  Attention attention = Attention::kSdpa;
+  int64_t bytes_per_element = 4;  // Of an activation, for saved_bytes, in [1, 8].
+  // Above 0: adapters of this rank on every linear layer inside the transformer blocks; the base weights are listed
+  // without an op. Their tensors follow the weight they adapt as MODULE.lora_A.weight [rank, in] and
+  // MODULE.lora_B.weight [out, rank].
+  int64_t lora_rank = 0;
+};
+
+// The cost model of one training step of a Hugging Face model, in FLOPs, from its config.json alone: no weights, no
+// LibTorch. The graph is the one that autograd walks when transformers 5.23.0 runs the model, so the backward cost of
+// any set of tensors equals what is executed. Tensors are those of named_parameters(), in its order.
+//
+//   absl::StatusOr<ModelProfile> profile = AnalyticProfile(config, {.batch_size = 8, .seq_len = 512});
+//
+// `config` is the file as it is: `model_type` picks the family, a missing key has the default of the family's config
+// class, `architectures[0]` picks the head. How a family is described: docs/profiling.md.
+//
+// InvalidArgument: no or unknown model_type, an unsupported head, a key of the wrong type or out of range, a length
+// that is missing, below 1 or above what the model's positions hold, costs above 2^62; the message names the thing.
+// Thread-safe. Cost: linear in ops, below 5 ms for a model of 70 billion parameters.
+absl::StatusOr<ModelProfile> AnalyticProfile(const nlohmann::json& config, const AnalyticOptions& options);
+
+// The values of model_type that AnalyticProfile knows, sorted.
+std::vector<std::string> SupportedModelTypes();
+
+// Bytes of one element of "float32", "bfloat16", "float16", "float64" (also as fp32, bf16, fp16, fp64).
+// InvalidArgument: another name.
+absl::StatusOr<int64_t> BytesPerElement(absl::string_view dtype);
+
+}  // namespace greenplan::profiler
+
+#endif  // GREENPLAN_PROFILER_ANALYTIC_ANALYTIC_H_
