@@ -15,8 +15,8 @@ namespace greenplan {
 // How a training job reaches a planner: the daemon over gRPC, or the solver in this process. Mock it in tests.
 //
 //   auto connection = Connect({.planner = "planner-host:7437"});  // or "local"
-//   Job job = (*connection)->CreateJob(job);
-//   Plan plan = (*connection)->PlanRound(job.name(), report);
+//   absl::StatusOr<v1::Job> kept = (*connection)->CreateJob(job);
+//   absl::StatusOr<v1::Plan> plan = (*connection)->PlanRound(job.name(), report);
 //
 // Thread-safety: safe. Errors are those listed with each RPC in planner_service.proto; Unavailable once the retries
 // within the call's timeout are used up.
@@ -31,8 +31,8 @@ class PlannerConnection {
 };
 
 struct ConnectOptions {
-  std::string planner = "local";                    // "local" or HOST:PORT.
-  absl::Duration timeout = absl::Seconds(20);       // Of one call, retries included.
+  std::string planner = "local";               // "local" or HOST:PORT.
+  absl::Duration timeout = absl::Seconds(20);  // Of one call, retries included.
 };
 
 // InvalidArgument if options.planner is neither "local" nor HOST:PORT. Does not wait for the daemon.

@@ -1,0 +1,97 @@
+#include "planner/client/local_connection.h"
+
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "planner/job/job_planner.h"
+#include "planner/job/resource_names.h"
+
+namespace greenplan {
+namespace {
+
+struct Round {
+  v1::ImportanceReport report;
+  v1::Plan plan;
+};
+
+struct LocalJob {
+  std::shared_ptr<const JobPlanner> planner;
+  std::map<int64_t, Round> rounds;
+};
+
+class LocalConnection : public PlannerConnection {
+ public:
+  explicit LocalConnection(absl::Duration timeout) : timeout_(timeout) {}
+
+  absl::StatusOr<v1::Job> CreateJob(const v1::Job& request) override {
+    absl::StatusOr<std::shared_ptr<const JobPlanner>> planner = JobPlanner::Create(NewJob(request, absl::Now()));
+    if (!planner.ok()) return planner.status();
+    absl::MutexLock lock(&mutex_);
+    const LocalJob& job = jobs_.try_emplace(request.name(), LocalJob{*std::move(planner), {}}).first->second;
+    if (!SameContent(job.planner->job(), request)) return JobIsTaken(request.name());
+    return job.planner->job();
+  }
+
+  // Plans under the lock: one training process asks for one plan at a time.
+  absl::StatusOr<v1::Plan> PlanRound(const std::string& job_name, const v1::ImportanceReport& report) override {
+    const absl::Time deadline = absl::Now() + timeout_;
+    absl::MutexLock lock(&mutex_);
+    absl::StatusOr<LocalJob*> job = FindJob(job_name);
+    if (!job.ok()) return job.status();
+    if (absl::Status status = (*job)->planner->CheckReport(report); !status.ok()) return status;
+    std::map<int64_t, Round>& rounds = (*job)->rounds;
+    const auto at = rounds.lower_bound(report.round());
+    if (at != rounds.end() && at->first == report.round()) {
+      if (SameReport(at->second.report, report)) return at->second.plan;
+      return ReportIsTaken(job_name, report);
+    }
+    const v1::Plan* previous_plan = at == rounds.begin() ? nullptr : &std::prev(at)->second.plan;
+    absl::StatusOr<v1::Plan> plan =
+        (*job)->planner->MakePlan(report, previous_plan, [deadline] { return absl::Now() >= deadline; });
+    if (absl::IsCancelled(plan.status())) {
+      return absl::DeadlineExceededError(absl::StrCat("the plan of ", job_name, " took longer than ",
+                                                      absl::FormatDuration(timeout_),
+                                                      "; a time_limit gets the best plan found by then"));
+    }
+    if (plan.ok()) rounds.emplace_hint(at, report.round(), Round{report, *plan});
+    return plan;
+  }
+
+  absl::StatusOr<v1::Plan> GetPlan(const std::string& plan_name) override {
+    const absl::StatusOr<PlanName> name = ParsePlanName(plan_name, "name");
+    if (!name.ok()) return name.status();
+    absl::MutexLock lock(&mutex_);
+    const absl::StatusOr<LocalJob*> job = FindJob(name->job_name);
+    if (!job.ok()) return job.status();
+    const auto round = (*job)->rounds.find(name->round);
+    if (round == (*job)->rounds.end()) return DoesNotExist(plan_name);
+    return round->second.plan;
+  }
+
+ private:
+  absl::StatusOr<LocalJob*> FindJob(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (absl::Status status = ValidateJobName(name, "job"); !status.ok()) return status;
+    const auto job = jobs_.find(name);
+    if (job == jobs_.end()) return DoesNotExist(name);
+    return &job->second;
+  }
+
+  const absl::Duration timeout_;
+  absl::Mutex mutex_;
+  std::map<std::string, LocalJob> jobs_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+std::unique_ptr<PlannerConnection> NewLocalConnection(absl::Duration timeout) {
+  return std::make_unique<LocalConnection>(timeout);
+}
+
+}  // namespace greenplan

@@ -1,0 +1,33 @@
+#include "planner/client/local_connection.h"
+
+#include <functional>
+#include <memory>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "planner/client/connection_conformance.h"
+#include "planner/job/test_jobs.h"
+
+namespace greenplan {
+namespace {
+
+std::unique_ptr<PlannerConnection> NewPatientConnection() { return NewLocalConnection(absl::InfiniteDuration()); }
+
+INSTANTIATE_TEST_SUITE_P(Local, ConnectionConformanceTest, ::testing::Values(std::function(NewPatientConnection)));
+
+TEST(LocalConnectionTest, AResumedJobGoesOnAtALaterRoundWithTheSamePlan) {
+  const auto before = NewPatientConnection();
+  ASSERT_TRUE(before->CreateJob(TestJob("jobs/a")).ok());
+  ASSERT_TRUE(before->PlanRound("jobs/a", TestReport(0)).ok());
+  const auto expected = before->PlanRound("jobs/a", TestReport(1));
+  ASSERT_TRUE(expected.ok()) << expected.status();
+
+  const auto after = NewPatientConnection();
+  ASSERT_TRUE(after->CreateJob(TestJob("jobs/a")).ok());
+  const auto resumed = after->PlanRound("jobs/a", TestReport(1));
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_EQ(resumed->SerializeAsString(), expected->SerializeAsString());
+}
+
+}  // namespace
+}  // namespace greenplan

@@ -1,0 +1,51 @@
+#include "planner/job/test_jobs.h"
+
+#include <utility>
+
+#include "planner/convert/digest.h"
+
+namespace greenplan {
+
+v1::ModelProfile TestProfile() {
+  v1::ModelProfile profile;
+  profile.set_model("chain");
+  profile.set_cost_unit(v1::COST_UNIT_FLOPS);
+  profile.set_forward_cost(7);
+  const int64_t op_costs[] = {0, 2, 1, 0};
+  for (int i = 0; i < 4; ++i) {
+    v1::Op* op = profile.add_ops();
+    op->set_name("op" + std::to_string(i));
+    op->set_cost(op_costs[i]);
+    if (i < 3) op->add_inputs()->set_op(i + 1);
+  }
+  const int64_t weight_grad_costs[] = {3, 2, 2, 4};
+  for (int k = 0; k < 4; ++k) {
+    v1::Tensor* tensor = profile.add_tensors();
+    tensor->set_name("layer" + std::to_string(k));
+    tensor->add_shape(8);
+    tensor->set_op(3 - k);
+    tensor->set_weight_grad_cost(weight_grad_costs[k]);
+  }
+  return profile;
+}
+
+v1::Job TestJob(const std::string& name) {
+  v1::Job job;
+  job.set_name(name);
+  *job.mutable_profile() = TestProfile();
+  job.mutable_options()->set_method(v1::METHOD_SELECTION);
+  job.mutable_options()->mutable_budget()->set_fraction_of_backward(0.5);
+  job.set_world_size(1);
+  return job;
+}
+
+v1::ImportanceReport TestReport(int64_t round) {
+  v1::ImportanceReport report;
+  report.set_round(round);
+  report.set_profile_digest(ProfileDigest(TestProfile()));
+  for (const double importance : {1, 4, 1, 4}) report.add_importance(importance);
+  report.set_sample_count(8);
+  return report;
+}
+
+}  // namespace greenplan

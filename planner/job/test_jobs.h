@@ -1,0 +1,25 @@
+#ifndef GREENPLAN_PLANNER_JOB_TEST_JOBS_H_
+#define GREENPLAN_PLANNER_JOB_TEST_JOBS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "greenplan/v1/importance.pb.h"
+#include "greenplan/v1/job.pb.h"
+#include "greenplan/v1/profile.pb.h"
+
+namespace greenplan {
+
+// A job small enough to plan by hand: a chain of four ops with one tensor each. Forward costs 7, full backward 14. Half
+// of backward, 7, is spent best on tensors 1 and 2 (value 5), with TestReport's importance.
+
+v1::ModelProfile TestProfile();
+v1::Job TestJob(const std::string& name);
+// For TestProfile, from rank 0.
+v1::ImportanceReport TestReport(int64_t round);
+// v1.Plan.trainable of the best plan: tensors 1 and 2.
+inline constexpr char kTestPlanTrainable[] = "\x06";
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_JOB_TEST_JOBS_H_
