@@ -1,0 +1,48 @@
+#ifndef GREENPLAN_PLANNER_CONVERT_CONVERT_H_
+#define GREENPLAN_PLANNER_CONVERT_CONVERT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "greenplan/v1/importance.pb.h"
+#include "greenplan/v1/plan.pb.h"
+#include "greenplan/v1/profile.pb.h"
+#include "planner/core/model_profile.h"
+#include "planner/core/plan.h"
+
+namespace greenplan {
+
+// Messages of the protocol <-> values of planner/core. What a ...FromProto function returns is valid (validate.h); what
+// it refuses is InvalidArgument, naming the field, its value and what is allowed.
+// Pure functions, thread-safe, linear in their input.
+
+absl::StatusOr<ModelProfile> ModelProfileFromProto(const v1::ModelProfile& message);
+v1::ModelProfile ModelProfileToProto(const ModelProfile& profile);
+
+// Names of tensors and blocks become indices; METHOD_UNSPECIFIED becomes what the protocol says.
+absl::StatusOr<PlanOptions> PlanOptionsFromProto(const v1::PlanOptions& message, const ModelProfile& profile);
+absl::StatusOr<Budget> BudgetFromProto(const v1::Budget& message, Method method);
+// What can be checked of options before the profile is known: all but the names.
+absl::Status ValidatePlanOptions(const v1::PlanOptions& message);
+
+// A report for `method`: full and drop, which need no importance, also take a report without any (every tensor 0).
+// Does not look at the digest; see RoundPlanner.
+absl::StatusOr<Measurements> MeasurementsFromProto(const v1::ImportanceReport& message, const ModelProfile& profile,
+                                                   Method method);
+
+// The message with its digest (digest.h), outside a job: `name` and `round` are left empty.
+v1::Plan PlanToProto(const Plan& plan, absl::string_view profile_digest, int64_t profile_revision);
+absl::StatusOr<Plan> PlanFromProto(const v1::Plan& message, const ModelProfile& profile);
+
+// v1.Plan.trainable: bit k % 8 (least significant first) of byte k / 8 is tensor k.
+std::string PackMask(const std::vector<bool>& mask);
+// InvalidArgument unless `bytes` has exactly the bytes that num_tensors bits take, unused bits 0.
+absl::StatusOr<std::vector<bool>> UnpackMask(absl::string_view bytes, int num_tensors);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CONVERT_CONVERT_H_

@@ -1,0 +1,28 @@
+#ifndef GREENPLAN_PLANNER_CONVERT_DIGEST_H_
+#define GREENPLAN_PLANNER_CONVERT_DIGEST_H_
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "greenplan/v1/plan.pb.h"
+#include "greenplan/v1/profile.pb.h"
+
+namespace greenplan {
+
+// SHA-256 digests, as 64 lower-case hexadecimal characters. Pure functions, thread-safe.
+
+std::string Sha256Hex(absl::string_view bytes);
+
+// Digest of the profile's deterministic binary serialization.
+std::string ProfileDigest(const v1::ModelProfile& profile);
+
+// Equal iff two ranks hold the same plan. Digest of these bytes, integers and doubles little-endian:
+//   the characters of profile_digest, preceded by their number (uint64);
+//   method, the enum's number (uint32);
+//   the bytes of trainable, preceded by their number (uint64);
+//   the IEEE 754 binary64 bits of drop_rates, preceded by their number (uint64).
+std::string PlanDigest(const v1::Plan& plan);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CONVERT_DIGEST_H_

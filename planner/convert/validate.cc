@@ -1,0 +1,274 @@
+#include "planner/convert/validate.h"
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/numeric/int128.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "planner/core/cost.h"
+
+namespace greenplan {
+namespace {
+
+constexpr int64_t kMaxTotal = int64_t{1} << 62;
+
+template <typename... Parts>
+absl::Status Invalid(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+// "LIST[i].FIELD".
+std::string Field(absl::string_view list, size_t i, absl::string_view field) {
+  return absl::StrCat(list, "[", i, "].", field);
+}
+
+absl::Status CheckNonNegative(absl::string_view list, size_t i, absl::string_view field, int64_t value,
+                              absl::string_view what) {
+  if (value >= 0) return absl::OkStatus();
+  return Invalid(Field(list, i, field), " is ", value, "; ", what, " must be >= 0");
+}
+
+absl::Status ValidateOps(const ModelProfile& profile) {
+  const int num_ops = static_cast<int>(profile.ops.size());
+  if (num_ops == 0) return Invalid("ops is empty; op 0 must be the loss");
+  std::vector<bool> reached(num_ops, false);
+  reached[0] = true;
+  for (int i = 0; i < num_ops; ++i) {
+    const Op& op = profile.ops[i];
+    if (!reached[i]) {
+      return Invalid("ops[", i, "] (\"", op.name, "\") is not reachable from op 0; every op must be");
+    }
+    if (auto status = CheckNonNegative("ops", i, "cost", op.cost, "costs"); !status.ok()) return status;
+    if (auto status = CheckNonNegative("ops", i, "saved_bytes", op.saved_bytes, "bytes"); !status.ok()) return status;
+    if (op.block != kNone && (op.block < 0 || op.block >= static_cast<int>(profile.blocks.size()))) {
+      return Invalid(Field("ops", i, "block"), " is ", op.block, "; allowed: 0 <= block < ", profile.blocks.size());
+    }
+    for (size_t e = 0; e < op.inputs.size(); ++e) {
+      const Edge& edge = op.inputs[e];
+      if (edge.op <= i || edge.op >= num_ops) {
+        return Invalid(Field("ops", i, Field("inputs", e, "op")), " is ", edge.op,
+                       "; an edge must go to a higher op: ", i, " < op < ", num_ops);
+      }
+      if (edge.cost < 0) {
+        return Invalid(Field("ops", i, Field("inputs", e, "cost")), " is ", edge.cost, "; costs must be >= 0");
+      }
+      reached[edge.op] = true;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateShape(const Tensor& tensor, size_t k) {
+  absl::uint128 elements = 1;
+  for (size_t d = 0; d < tensor.shape.size(); ++d) {
+    if (tensor.shape[d] < 0) {
+      return Invalid("tensors[", k, "].shape[", d, "] is ", tensor.shape[d], "; sizes must be >= 0");
+    }
+    elements *= static_cast<uint64_t>(tensor.shape[d]);
+    if (elements > static_cast<uint64_t>(kMaxTotal)) {
+      return Invalid(Field("tensors", k, "shape"), " has more than 2^62 elements; allowed: at most 2^62");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckUniqueName(absl::string_view list, size_t i, const std::string& name,
+                             absl::flat_hash_map<absl::string_view, size_t>& seen) {
+  if (name.empty()) return Invalid(Field(list, i, "name"), " is empty; a name is required");
+  const auto [it, is_new] = seen.emplace(name, i);
+  if (is_new) return absl::OkStatus();
+  return Invalid(Field(list, i, "name"), " is \"", name, "\", which is also the name of ", list, "[", it->second,
+                 "]; names must be unique");
+}
+
+absl::Status ValidateTensors(const ModelProfile& profile) {
+  if (profile.tensors.empty()) return Invalid("tensors is empty; at least one tensor is required");
+  absl::flat_hash_map<absl::string_view, size_t> seen;
+  seen.reserve(profile.tensors.size());
+  for (size_t k = 0; k < profile.tensors.size(); ++k) {
+    const Tensor& tensor = profile.tensors[k];
+    if (auto status = CheckUniqueName("tensors", k, tensor.name, seen); !status.ok()) return status;
+    if (tensor.op != kNone && (tensor.op < 0 || tensor.op >= static_cast<int>(profile.ops.size()))) {
+      return Invalid(Field("tensors", k, "op"), " is ", tensor.op, "; allowed: 0 <= op < ", profile.ops.size());
+    }
+    auto status = CheckNonNegative("tensors", k, "weight_grad_cost", tensor.weight_grad_cost, "costs");
+    if (!status.ok()) return status;
+    status = CheckNonNegative("tensors", k, "saved_bytes", tensor.saved_bytes, "bytes");
+    if (!status.ok()) return status;
+    if (status = ValidateShape(tensor, k); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// Sums in 128 bits: any number of int64 fits.
+absl::Status ValidateTotals(const ModelProfile& profile) {
+  const std::vector<bool> full = FullMask(profile);
+  const std::vector<bool> live = LiveOps(profile, full);
+  absl::int128 cost = profile.forward_cost;
+  absl::int128 bytes = 0;
+  for (size_t i = 0; i < profile.ops.size(); ++i) {
+    if (!live[i]) continue;
+    cost += profile.ops[i].cost;
+    bytes += profile.ops[i].saved_bytes;
+    for (const Edge& edge : profile.ops[i].inputs) {
+      if (live[edge.op]) cost += edge.cost;
+    }
+  }
+  for (size_t k = 0; k < profile.tensors.size(); ++k) {
+    if (!full[k]) continue;
+    cost += profile.tensors[k].weight_grad_cost;
+    bytes += profile.tensors[k].saved_bytes;
+  }
+  if (cost > kMaxTotal) {
+    return Invalid("forward_cost + full backward is about ", static_cast<double>(cost), "; allowed: at most 2^62");
+  }
+  if (bytes > kMaxTotal) {
+    return Invalid("the sum of saved_bytes is about ", static_cast<double>(bytes), "; allowed: at most 2^62");
+  }
+  return absl::OkStatus();
+}
+
+// Finite numbers whose sum is finite in any order.
+absl::Status CheckFinite(absl::string_view list, const std::vector<double>& values) {
+  double magnitude = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) return Invalid(list, "[", i, "] is ", values[i], "; allowed: finite numbers");
+    magnitude += std::abs(values[i]);
+  }
+  if (!std::isfinite(magnitude)) return Invalid("the sum of |", list, "| overflows; allowed: at most 1.7e308");
+  return absl::OkStatus();
+}
+
+absl::Status ValidateUnmeasured(const Measurements& measurements, const ModelProfile& profile) {
+  int previous = -1;
+  for (size_t i = 0; i < measurements.unmeasured.size(); ++i) {
+    const int k = measurements.unmeasured[i];
+    if (k < 0 || k >= static_cast<int>(profile.tensors.size())) {
+      return Invalid("unmeasured[", i, "] is ", k, "; allowed: 0 <= index < ", profile.tensors.size());
+    }
+    if (k <= previous) {
+      return Invalid("unmeasured[", i, "] is ", k, " after ", previous, "; indices must be in increasing order");
+    }
+    if (measurements.importance[k] != 0) {
+      return Invalid("importance[", k, "] is ", measurements.importance[k],
+                     " though the tensor is in unmeasured; it must be 0");
+    }
+    previous = k;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFraction(absl::string_view field, double value) {
+  if (value > 0 && value <= 1) return absl::OkStatus();
+  return Invalid(field, " is ", value, "; allowed: a number in (0, 1]");
+}
+
+absl::Status CheckRate(absl::string_view field, double value) {
+  if (value >= 0 && value <= 1) return absl::OkStatus();
+  return Invalid(field, " is ", value, "; allowed: a number in [0, 1]");
+}
+
+absl::Status CheckFiniteNonNegative(absl::string_view field, double value) {
+  if (std::isfinite(value) && value >= 0) return absl::OkStatus();
+  return Invalid(field, " is ", value, "; allowed: a finite number >= 0");
+}
+
+absl::Status ValidateDropRates(const PlanOptions& options) {
+  if (auto status = CheckRate("min_drop_rate", options.min_drop_rate); !status.ok()) return status;
+  if (auto status = CheckRate("max_drop_rate", options.max_drop_rate); !status.ok()) return status;
+  if (options.min_drop_rate > options.max_drop_rate) {
+    return Invalid("min_drop_rate is ", options.min_drop_rate, "; allowed: at most max_drop_rate, which is ",
+                   options.max_drop_rate);
+  }
+  for (size_t i = 0; i < options.drop_rate_bounds.size(); ++i) {
+    const DropRateBounds& bounds = options.drop_rate_bounds[i];
+    auto status = CheckRate(Field("drop_rate_bounds", i, "min_drop_rate"), bounds.min_drop_rate);
+    if (!status.ok()) return status;
+    status = CheckRate(Field("drop_rate_bounds", i, "max_drop_rate"), bounds.max_drop_rate);
+    if (!status.ok()) return status;
+    if (bounds.min_drop_rate > bounds.max_drop_rate) {
+      return Invalid(Field("drop_rate_bounds", i, "min_drop_rate"), " is ", bounds.min_drop_rate,
+                     "; allowed: at most max_drop_rate, which is ", bounds.max_drop_rate);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ValidateModelProfile(const ModelProfile& profile) {
+  if (profile.forward_cost < 0) return Invalid("forward_cost is ", profile.forward_cost, "; costs must be >= 0");
+  absl::flat_hash_map<absl::string_view, size_t> seen;
+  for (size_t b = 0; b < profile.blocks.size(); ++b) {
+    if (auto status = CheckUniqueName("blocks", b, profile.blocks[b], seen); !status.ok()) return status;
+  }
+  if (auto status = ValidateOps(profile); !status.ok()) return status;
+  if (auto status = ValidateTensors(profile); !status.ok()) return status;
+  return ValidateTotals(profile);
+}
+
+absl::Status ValidateMeasurements(const Measurements& measurements, const ModelProfile& profile) {
+  if (measurements.importance.size() != profile.tensors.size()) {
+    return Invalid("importance has ", measurements.importance.size(), " entries; the profile has ",
+                   profile.tensors.size(), " tensors");
+  }
+  if (auto status = CheckFinite("importance", measurements.importance); !status.ok()) return status;
+  if (auto status = ValidateUnmeasured(measurements, profile); !status.ok()) return status;
+  if (measurements.sensitivity.empty()) return absl::OkStatus();
+  if (measurements.sensitivity.size() != profile.blocks.size()) {
+    return Invalid("sensitivity has ", measurements.sensitivity.size(), " entries; the profile has ",
+                   profile.blocks.size(), " blocks");
+  }
+  for (size_t b = 0; b < measurements.sensitivity.size(); ++b) {
+    auto status = CheckFiniteNonNegative(absl::StrCat("sensitivity[", b, "]"), measurements.sensitivity[b]);
+    if (!status.ok()) return status;
+  }
+  return CheckFinite("sensitivity", measurements.sensitivity);
+}
+
+absl::Status ValidateBudget(const Budget& budget, Method method) {
+  if (budget.max_saved_bytes.has_value() && *budget.max_saved_bytes < 0) {
+    return Invalid("budget.max_saved_bytes is ", *budget.max_saved_bytes, "; allowed: an integer >= 0");
+  }
+  switch (budget.kind) {
+    case Budget::Kind::kNone:
+      if (method == Method::kFull) {
+        if (!budget.max_saved_bytes.has_value()) return absl::OkStatus();
+        return Invalid("budget.max_saved_bytes is ", *budget.max_saved_bytes, "; allowed: none with method full");
+      }
+      return Invalid("budget is missing; every method but full requires one");
+    case Budget::Kind::kFractionOfFull:
+      if (auto status = CheckFraction("budget.fraction_of_full", budget.fraction); !status.ok()) return status;
+      break;
+    case Budget::Kind::kFractionOfBackward:
+      if (auto status = CheckFraction("budget.fraction_of_backward", budget.fraction); !status.ok()) return status;
+      break;
+    case Budget::Kind::kAbsolute:
+      if (budget.absolute > 0) break;
+      return Invalid("budget.absolute is ", budget.absolute, "; allowed: an integer > 0");
+    case Budget::Kind::kMeanDropRate:
+      if (!(budget.fraction >= 0 && budget.fraction < 1)) {
+        return Invalid("budget.mean_drop_rate is ", budget.fraction, "; allowed: a number in [0, 1)");
+      }
+      if (method == Method::kDrop) break;
+      return Invalid("budget.mean_drop_rate is ", budget.fraction, "; allowed: with method drop only");
+  }
+  if (method == Method::kFull) return Invalid("budget is set; allowed: none with method full");
+  return absl::OkStatus();
+}
+
+absl::Status ValidatePlanOptions(const PlanOptions& options) {
+  if (auto status = ValidateBudget(options.budget, options.method); !status.ok()) return status;
+  if (options.resolution < 1 || options.resolution > 1000000) {
+    return Invalid("resolution is ", options.resolution, "; allowed: an integer from 1 to 1000000");
+  }
+  if (auto status = ValidateDropRates(options); !status.ok()) return status;
+  if (auto status = CheckFiniteNonNegative("mu", options.mu); !status.ok()) return status;
+  return CheckFiniteNonNegative("churn_threshold", options.churn_threshold);
+}
+
+}  // namespace greenplan

@@ -1,0 +1,29 @@
+#ifndef GREENPLAN_PLANNER_CONVERT_VALIDATE_H_
+#define GREENPLAN_PLANNER_CONVERT_VALIDATE_H_
+
+#include "absl/status/status.h"
+#include "planner/core/model_profile.h"
+#include "planner/core/plan.h"
+
+namespace greenplan {
+
+// The one place where outside data is checked; behind it, code assumes valid data.
+// Pure functions, thread-safe. All answer InvalidArgument naming the first bad field, its value and what is allowed:
+// "tensors[17].weight_grad_cost is -3; costs must be >= 0".
+
+// Everything that the comment above ModelProfile promises: costs >= 0 with forward + full backward <= 2^62, edges to
+// higher ops only, every op reached from op 0, indices in range, unique names of tensors and blocks, at least one
+// tensor. O(ops + edges + tensors).
+absl::Status ValidateModelProfile(const ModelProfile& profile);
+
+// Lengths, finite numbers, unmeasured tensors in increasing order with importance 0. REQUIRES: `profile` is valid.
+absl::Status ValidateMeasurements(const Measurements& measurements, const ModelProfile& profile);
+
+// The ranges that plan.h states, and that method and budget go together. Looks at no index of a tensor or block: names
+// become indices in PlanOptionsFromProto (convert.h), which checks the names.
+absl::Status ValidatePlanOptions(const PlanOptions& options);
+absl::Status ValidateBudget(const Budget& budget, Method method);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CONVERT_VALIDATE_H_
