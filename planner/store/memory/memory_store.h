@@ -1,0 +1,15 @@
+#ifndef GREENPLAN_PLANNER_STORE_MEMORY_MEMORY_STORE_H_
+#define GREENPLAN_PLANNER_STORE_MEMORY_MEMORY_STORE_H_
+
+#include <memory>
+
+#include "planner/store/store.h"
+
+namespace greenplan {
+
+// Keeps everything in memory, for tests: nothing outlives the store.
+std::unique_ptr<Store> NewMemoryStore();
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_STORE_MEMORY_MEMORY_STORE_H_

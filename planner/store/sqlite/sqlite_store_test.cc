@@ -1,0 +1,154 @@
+#include "planner/store/sqlite/sqlite_store.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "planner/store/sqlite/database.h"
+#include "planner/store/testing/store_conformance.h"
+
+namespace greenplan {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A folder of its own per instance, removed with it.
+class SqliteMedium : public StoreMedium {
+ public:
+  SqliteMedium() {
+    std::string pattern = ::testing::TempDir() + "/sqlite_store_XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~SqliteMedium() override { std::filesystem::remove_all(folder_); }
+
+  std::string path() const { return folder_ + "/greenplan.sqlite"; }
+  std::unique_ptr<Store> Open() override {
+    auto store = OpenSqliteStore(path());
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+  bool is_durable() const override { return true; }
+
+ private:
+  std::string folder_;
+};
+
+std::unique_ptr<StoreMedium> NewSqliteMedium() { return std::make_unique<SqliteMedium>(); }
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformanceTest, ::testing::Values(std::function(NewSqliteMedium)));
+
+void WriteFile(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+}
+
+void ExpectRefused(const std::string& path, absl::StatusCode code, const std::string& reason) {
+  const absl::Status status = OpenSqliteStore(path).status();
+  EXPECT_EQ(status.code(), code) << status;
+  EXPECT_THAT(status.message(), HasSubstr(path));
+  EXPECT_THAT(status.message(), HasSubstr(reason));
+}
+
+TEST(SqliteStoreTest, AFileThatIsNoDatabaseIsRefusedAndLeftAlone) {
+  const SqliteMedium medium;
+  const std::string content(5000, 'x');
+  WriteFile(medium.path(), content);
+  ExpectRefused(medium.path(), absl::StatusCode::kDataLoss, "is damaged or no database");
+  EXPECT_EQ(std::filesystem::file_size(medium.path()), content.size());
+}
+
+TEST(SqliteStoreTest, ATruncatedFileIsRefused) {
+  SqliteMedium medium;
+  medium.Open().reset();
+  std::filesystem::resize_file(medium.path(), std::filesystem::file_size(medium.path()) / 2);
+  ExpectRefused(medium.path(), absl::StatusCode::kDataLoss, "is damaged or no database");
+}
+
+TEST(SqliteStoreTest, AFileInUseIsRefusedUntilItIsFree) {
+  SqliteMedium medium;
+  auto first = medium.Open();
+  ExpectRefused(medium.path(), absl::StatusCode::kUnavailable, "is in use by another process");
+  first.reset();
+  EXPECT_TRUE(OpenSqliteStore(medium.path()).ok());
+}
+
+TEST(SqliteStoreTest, APathThatCannotBeWrittenIsRefused) {
+  const SqliteMedium medium;
+  std::filesystem::create_directory(medium.path());
+  ExpectRefused(medium.path(), absl::StatusCode::kFailedPrecondition, "cannot be opened for writing");
+  ExpectRefused(medium.path() + "/missing/file", absl::StatusCode::kFailedPrecondition, "cannot be opened");
+}
+
+TEST(SqliteStoreTest, ANewerSchemaIsRefused) {
+  SqliteMedium medium;
+  medium.Open().reset();
+  ASSERT_TRUE((*Database::Open(medium.path()))->Execute("PRAGMA user_version = 7").ok());
+  ExpectRefused(medium.path(), absl::StatusCode::kFailedPrecondition, "has schema version 7");
+}
+
+TEST(SqliteStoreTest, AnotherProgramsDatabaseIsRefused) {
+  const SqliteMedium medium;
+  ASSERT_TRUE((*Database::Open(medium.path()))->Execute("CREATE TABLE jobs (name TEXT)").ok());
+  ExpectRefused(medium.path(), absl::StatusCode::kFailedPrecondition, "is a database of another program");
+}
+
+TEST(SqliteStoreTest, AMalformedMessageIsReportedAsDamage) {
+  SqliteMedium medium;
+  medium.Open().reset();
+  ASSERT_TRUE((*Database::Open(medium.path()))->Execute("INSERT INTO jobs VALUES ('jobs/a', x'ff')").ok());
+  const auto job = medium.Open()->GetJob("jobs/a");
+  EXPECT_EQ(job.status().code(), absl::StatusCode::kDataLoss) << job.status();
+  EXPECT_THAT(job.status().message(), HasSubstr(medium.path() + " is damaged: it holds a malformed greenplan.v1.Job"));
+}
+
+// Puts rounds for ever, acknowledging each on `pipe`.
+[[noreturn]] void PutRoundsUntilKilled(const std::string& path, int pipe) {
+  const auto store = OpenSqliteStore(path);
+  v1::Job job;
+  job.set_name("jobs/a");
+  if (!store.ok() || !(*store)->PutJob(job).ok()) _exit(1);
+  for (int64_t round = 0;; ++round) {
+    v1::Plan plan;
+    plan.set_round(round);
+    v1::ImportanceReport report;
+    report.set_round(round);
+    if (!(*store)->PutRound("jobs/a", {report}, plan).ok()) _exit(1);
+    if (write(pipe, &round, sizeof(round)) != sizeof(round)) _exit(1);
+  }
+}
+
+TEST(SqliteStoreTest, AKilledProcessLosesNothingThatWasAcknowledged) {
+  SqliteMedium medium;
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) PutRoundsUntilKilled(medium.path(), pipe_ends[1]);
+  close(pipe_ends[1]);
+  int64_t acknowledged = -1;
+  while (acknowledged < 40 && read(pipe_ends[0], &acknowledged, sizeof(acknowledged)) == sizeof(acknowledged)) {
+  }
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  while (read(pipe_ends[0], &acknowledged, sizeof(acknowledged)) == sizeof(acknowledged)) {
+  }
+  close(pipe_ends[0]);
+  ASSERT_GE(acknowledged, 40);
+
+  const auto store = medium.Open();
+  for (int64_t round = 0; round <= acknowledged; ++round) {
+    EXPECT_TRUE(store->GetPlan("jobs/a", round).ok()) << round;
+    EXPECT_EQ(store->ListReports("jobs/a", round)->size(), 1u) << round;
+  }
+}
+
+}  // namespace
+}  // namespace greenplan
