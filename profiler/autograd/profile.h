@@ -14,9 +14,9 @@ namespace greenplan::profiler {
 // As torch::nn::Module::named_parameters(): a tied tensor once, under its first name.
 using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
-// Reads the cost model of a training step off the autograd graph behind `loss`, in FLOPs. The forward pass must have run
-// with every parameter that may ever be trained requiring grad: with frozen operands the graph lacks ops and shapes.
-// Runs nothing and keeps no reference. Cost: one walk of the graph.
+// Reads the cost model of a training step off the autograd graph behind `loss`, in FLOPs. The forward pass must have
+// run with every parameter that may ever be trained requiring grad: with frozen operands the graph lacks ops and
+// shapes. Runs nothing and keeps no reference. Cost: one walk of the graph.
 //
 // InvalidArgument: the loss does not require grad, or no parameter is reached.
 // Unimplemented: an op has matrix work but no rule, by name; it is never counted as 0 in silence.

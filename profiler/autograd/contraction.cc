@@ -1,0 +1,174 @@
+#include "profiler/autograd/contraction.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace greenplan::profiler {
+namespace {
+
+// Keeps the ops marked in `keep` [num_ops] and renumbers every reference to them. Edges to dropped ops go.
+void KeepOps(const std::vector<bool>& keep, ModelProfile& profile) {
+  std::vector<int> new_index(profile.ops.size(), kNone);
+  std::vector<Op> ops;
+  for (size_t op = 0; op < profile.ops.size(); ++op) {
+    if (!keep[op]) continue;
+    new_index[op] = static_cast<int>(ops.size());
+    ops.push_back(std::move(profile.ops[op]));
+  }
+  for (Op& op : ops) {
+    std::erase_if(op.inputs, [&](const Edge& edge) { return !keep[edge.op]; });
+    for (Edge& edge : op.inputs) edge.op = new_index[edge.op];
+  }
+  for (Tensor& tensor : profile.tensors) {
+    if (tensor.op != kNone) tensor.op = new_index[tensor.op];
+  }
+  profile.ops = std::move(ops);
+}
+
+// Parallel edges become one unless both cost something: two uses of a tied tensor stay two edges.
+void AddEdge(Op& op, int target, int64_t cost) {
+  for (Edge& edge : op.inputs) {
+    if (edge.op == target && (edge.cost == 0 || cost == 0)) {
+      edge.cost += cost;
+      return;
+    }
+  }
+  op.inputs.push_back({.op = target, .cost = cost});
+}
+
+void MergeParallelEdges(ModelProfile& profile) {
+  for (Op& op : profile.ops) {
+    const std::vector<Edge> edges = std::exchange(op.inputs, {});
+    for (const Edge& edge : edges) AddEdge(op, edge.op, edge.cost);
+  }
+}
+
+// [num_ops]: the ops that hold edges to each op, once each, ascending.
+std::vector<std::vector<int>> Consumers(const ModelProfile& profile) {
+  std::vector<std::vector<int>> consumers(profile.ops.size());
+  for (int op = 0; op < static_cast<int>(profile.ops.size()); ++op) {
+    for (const Edge& edge : profile.ops[op].inputs) {
+      if (consumers[edge.op].empty() || consumers[edge.op].back() != op) consumers[edge.op].push_back(op);
+    }
+  }
+  return consumers;
+}
+
+class Contraction {
+ public:
+  explicit Contraction(ModelProfile& profile)
+      : profile_(profile), keep_(profile.ops.size(), true), holds_tensor_(profile.ops.size(), false) {
+    MergeParallelEdges(profile_);
+    consumers_ = Consumers(profile_);
+    for (const Tensor& tensor : profile_.tensors) {
+      if (tensor.op != kNone) holds_tensor_[tensor.op] = true;
+    }
+  }
+
+  void Run() {
+    for (int op = static_cast<int>(profile_.ops.size()) - 1; op > 0; --op) {
+      if (CanRemove(op)) Remove(op);
+    }
+    KeepOps(keep_, profile_);
+  }
+
+ private:
+  bool CanRemove(int index) const {
+    const Op& op = profile_.ops[index];
+    // Its edges are free, hence never parallel: each leads to another op.
+    if (holds_tensor_[index] || op.cost != 0 || op.saved_bytes != 0 || op.inputs.empty()) return false;
+    if (std::any_of(op.inputs.begin(), op.inputs.end(), [](const Edge& edge) { return edge.cost != 0; })) return false;
+    if (op.inputs.size() > 1 && (consumers_[index].size() > 1 || CostOfEdgesTo(index) != 0)) return false;
+    return !LeadsAroundBlock(index);
+  }
+
+  int64_t CostOfEdgesTo(int index) const {
+    int64_t cost = 0;
+    for (int consumer : consumers_[index]) {
+      for (const Edge& edge : profile_.ops[consumer].inputs) cost += edge.op == index ? edge.cost : 0;
+    }
+    return cost;
+  }
+
+  bool LeadsAroundBlock(int index) const {
+    const int block = profile_.ops[index].block;
+    if (block == kNone) return false;
+    const auto outside = [&](int op) { return profile_.ops[op].block != block; };
+    const std::vector<Edge>& inputs = profile_.ops[index].inputs;
+    return std::any_of(consumers_[index].begin(), consumers_[index].end(), outside) &&
+           std::any_of(inputs.begin(), inputs.end(), [&](const Edge& edge) { return outside(edge.op); });
+  }
+
+  void Remove(int index) {
+    keep_[index] = false;
+    const std::vector<Edge> below = std::exchange(profile_.ops[index].inputs, {});
+    for (const Edge& edge : below) std::erase(consumers_[edge.op], index);
+    for (int consumer : consumers_[index]) {
+      Op& op = profile_.ops[consumer];
+      const std::vector<Edge> edges = std::exchange(op.inputs, {});
+      for (const Edge& edge : edges) {
+        if (edge.op != index) {
+          AddEdge(op, edge.op, edge.cost);
+          continue;
+        }
+        for (const Edge& target : below) AddEdge(op, target.op, edge.cost);  // At a cost only if there is one target.
+      }
+      for (const Edge& target : below) {
+        std::vector<int>& consumers = consumers_[target.op];
+        if (std::find(consumers.begin(), consumers.end(), consumer) == consumers.end()) consumers.push_back(consumer);
+      }
+    }
+  }
+
+  ModelProfile& profile_;
+  std::vector<bool> keep_;
+  std::vector<bool> holds_tensor_;
+  std::vector<std::vector<int>> consumers_;
+};
+
+}  // namespace
+
+void HangTensors(ModelProfile& profile) {
+  MergeParallelEdges(profile);
+  struct Use {
+    int count = 0;
+    int op = kNone;
+    int64_t cost = 0;
+  };
+  std::vector<Use> uses(profile.ops.size());  // The last edge into each op, and how many there are.
+  for (size_t op = 0; op < profile.ops.size(); ++op) {
+    for (const Edge& edge : profile.ops[op].inputs) {
+      uses[edge.op] = {.count = uses[edge.op].count + 1, .op = static_cast<int>(op), .cost = edge.cost};
+    }
+  }
+  std::vector<bool> keep(profile.ops.size(), true);
+  for (Tensor& tensor : profile.tensors) {
+    if (tensor.op == kNone || uses[tensor.op].count != 1) continue;
+    const Op& leaf = profile.ops[tensor.op];
+    if (!leaf.inputs.empty() || leaf.cost != 0 || leaf.saved_bytes != 0) continue;
+    keep[tensor.op] = false;
+    tensor.weight_grad_cost += uses[tensor.op].cost;
+    tensor.op = uses[tensor.op].op;
+  }
+  KeepOps(keep, profile);
+}
+
+void ContractOps(ModelProfile& profile) { Contraction(profile).Run(); }
+
+void PruneUnreachingOps(ModelProfile& profile) {
+  std::vector<bool> keep(profile.ops.size(), false);
+  for (const Tensor& tensor : profile.tensors) {
+    if (tensor.op != kNone) keep[tensor.op] = true;
+  }
+  for (int op = static_cast<int>(profile.ops.size()) - 1; op >= 0; --op) {
+    for (const Edge& edge : profile.ops[op].inputs) {
+      if (keep[edge.op]) keep[op] = true;
+    }
+  }
+  if (!keep.empty()) keep[0] = true;
+  KeepOps(keep, profile);
+}
+
+}  // namespace greenplan::profiler

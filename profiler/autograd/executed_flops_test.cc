@@ -1,0 +1,155 @@
+#include "profiler/autograd/executed_flops.h"
+
+#include <thread>
+
+#include "ATen/Functions.h"
+#include "ATen/core/grad_mode.h"
+#include "gtest/gtest.h"
+
+namespace greenplan::profiler {
+namespace {
+
+TEST(ExecutedFlopsCounterTest, CountsForwardAndBackwardOfAProduct) {
+  const at::Tensor a = at::randn({3, 5}).set_requires_grad(true), b = at::randn({5, 7}).set_requires_grad(true);
+  const ExecutedFlopsCounter counter;
+  const at::Tensor loss = at::mm(a, b).sum();
+  EXPECT_EQ(counter.forward_flops(), 2 * 3 * 5 * 7);
+  EXPECT_EQ(counter.backward_flops(), 0);
+  loss.backward();
+  EXPECT_EQ(counter.forward_flops(), 2 * 3 * 5 * 7);
+  EXPECT_EQ(counter.backward_flops(), 2 * (2 * 3 * 5 * 7));
+}
+
+TEST(ExecutedFlopsCounterTest, CountsOnlyTheGradientsThatAreAskedFor) {
+  const at::Tensor a = at::randn({3, 5}), b = at::randn({5, 7}).set_requires_grad(true);
+  const ExecutedFlopsCounter counter;
+  at::mm(a, b).sum().backward();
+  EXPECT_EQ(counter.backward_flops(), 2 * 3 * 5 * 7);
+}
+
+// Each formula against the arithmetic written out. `run` executes one operator once.
+struct Case {
+  const char* name;
+  std::function<void()> run;
+  int64_t flops;
+};
+
+class CountsOperator : public ::testing::TestWithParam<Case> {};
+
+TEST_P(CountsOperator, Once) {
+  const ExecutedFlopsCounter counter;
+  GetParam().run();
+  EXPECT_EQ(counter.forward_flops(), GetParam().flops);
+}
+
+at::Tensor R(at::IntArrayRef shape) { return at::randn(shape); }
+
+INSTANTIATE_TEST_SUITE_P(
+    Operators, CountsOperator,
+    ::testing::Values(Case{"mm",
+                           [] {
+                             at::mm(R({2, 3}), R({3, 5}));
+                           },
+                           2 * 2 * 3 * 5},
+                      Case{"addmm",
+                           [] {
+                             at::addmm(R({5}), R({2, 3}), R({3, 5}));
+                           },
+                           2 * 2 * 3 * 5},
+                      Case{"addmm_in_place",
+                           [] {
+                             R({2, 5}).addmm_(R({2, 3}), R({3, 5}));
+                           },
+                           2 * 2 * 3 * 5},
+                      Case{"linear",
+                           [] {
+                             at::linear(R({2, 3}), R({5, 3}), R({5}));
+                           },
+                           2 * 2 * 3 * 5},
+                      Case{"bmm",
+                           [] {
+                             at::bmm(R({4, 2, 3}), R({4, 3, 5}));
+                           },
+                           4 * 2 * 2 * 3 * 5},
+                      Case{"baddbmm",
+                           [] {
+                             at::baddbmm(R({2, 5}), R({4, 2, 3}), R({4, 3, 5}));
+                           },
+                           4 * 2 * 2 * 3 * 5},
+                      Case{"addbmm",
+                           [] {
+                             at::addbmm(R({2, 5}), R({4, 2, 3}), R({4, 3, 5}));
+                           },
+                           4 * 2 * 2 * 3 * 5},
+                      Case{"mv",
+                           [] {
+                             at::mv(R({2, 3}), R({3}));
+                           },
+                           2 * 2 * 3},
+                      Case{"addmv",
+                           [] {
+                             at::addmv(R({2}), R({2, 3}), R({3}));
+                           },
+                           2 * 2 * 3},
+                      Case{"dot", [] { at::dot(R({3}), R({3})); }, 2 * 3},
+                      Case{"outer", [] { at::outer(R({3}), R({5})); }, 0},
+                      Case{"elementwise",
+                           [] {
+                             at::softmax(R({3, 5}).exp(), -1).sum();
+                           },
+                           0},
+                      Case{"convolution",
+                           [] {
+                             at::conv2d(R({2, 3, 9, 8}), R({5, 3, 2, 3}), {}, {2, 1});
+                           },
+                           2 * 2 * (4 * 6) * 5 * 3 * 6},
+                      Case{"grouped_convolution",
+                           [] {
+                             at::conv1d(R({2, 4, 9}), R({6, 2, 3}), {}, 1, 1, 2, 2);
+                           },
+                           2 * 2 * 7 * 6 * 2 * 3},
+                      Case{"transposed_convolution",
+                           [] {
+                             at::conv_transpose1d(R({2, 4, 9}), R({4, 3, 5}), {}, 2);
+                           },
+                           2 * 2 * 9 * 4 * 3 * 5},
+                      Case{"convolution_without_batch",
+                           [] {
+                             at::conv1d(R({4, 9}), R({6, 4, 3}));
+                           },
+                           2 * 7 * 6 * 4 * 3},
+                      Case{"attention",
+                           [] {
+                             at::scaled_dot_product_attention(R({2, 3, 5, 8}), R({2, 3, 7, 8}), R({2, 3, 7, 8}));
+                           },
+                           2 * (2 * 3) * 5 * 7 * (8 + 8)}),
+    [](const ::testing::TestParamInfo<Case>& info) { return info.param.name; });
+
+TEST(ExecutedFlopsCounterTest, NestedCountersCountEachForItself) {
+  const ExecutedFlopsCounter outer;
+  at::mm(R({2, 3}), R({3, 5}));
+  {
+    const ExecutedFlopsCounter inner;
+    at::mm(R({2, 3}), R({3, 5}));
+    EXPECT_EQ(inner.forward_flops(), 60);
+  }
+  at::mm(R({2, 3}), R({3, 5}));
+  EXPECT_EQ(outer.forward_flops(), 180);
+}
+
+TEST(ExecutedFlopsCounterTest, CountsOtherThreads) {
+  const ExecutedFlopsCounter counter;
+  std::thread([] { at::mm(R({2, 3}), R({3, 5})); }).join();
+  EXPECT_EQ(counter.forward_flops(), 60);
+}
+
+TEST(ExecutedFlopsCounterTest, CountsNothingBeforeItIsBornNorFromFailedOperators) {
+  at::mm(R({2, 3}), R({3, 5}));
+  const ExecutedFlopsCounter counter;
+  EXPECT_EQ(counter.forward_flops(), 0);
+  EXPECT_THROW(at::embedding(R({3, 2}), R({2})), c10::Error);
+  EXPECT_EQ(counter.forward_flops(), 0);
+}
+
+}  // namespace
+}  // namespace greenplan::profiler

@@ -1,0 +1,72 @@
+#ifndef GREENPLAN_PROFILER_AUTOGRAD_TESTING_BUILDER_H_
+#define GREENPLAN_PROFILER_AUTOGRAD_TESTING_BUILDER_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "ATen/Functions.h"
+#include "ATen/TensorOperators.h"
+#include "profiler/autograd/testing/models.h"
+
+namespace greenplan::profiler::testing {
+
+// The parameters of a model under construction, kept alive by the model's loss.
+class Builder {
+ public:
+  at::Tensor Parameter(const std::string& name, at::IntArrayRef shape) {
+    at::Tensor parameter = at::randn(shape).mul_(0.2).set_requires_grad(true);
+    parameters_.emplace_back(name, parameter);
+    return parameter;
+  }
+
+  Model Build(std::string name, std::function<at::Tensor()> loss) {
+    return {.name = std::move(name), .parameters = std::move(parameters_), .loss = std::move(loss)};
+  }
+
+ private:
+  NamedParameters parameters_;
+};
+
+struct Linear {
+  Linear(Builder& builder, const std::string& name, int64_t in, int64_t out, bool has_bias = true)
+      : weight(builder.Parameter(name + ".weight", {out, in})) {
+    if (has_bias) bias = builder.Parameter(name + ".bias", {out});
+  }
+  at::Tensor operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+
+  at::Tensor weight;
+  at::Tensor bias;
+};
+
+struct LayerNorm {
+  LayerNorm(Builder& builder, const std::string& name, int64_t size)
+      : weight(builder.Parameter(name + ".weight", {size})), bias(builder.Parameter(name + ".bias", {size})) {}
+  at::Tensor operator()(const at::Tensor& x) const { return at::layer_norm(x, weight.sizes(), weight, bias); }
+
+  at::Tensor weight;
+  at::Tensor bias;
+};
+
+struct RmsNorm {
+  RmsNorm(Builder& builder, const std::string& name, int64_t size)
+      : weight(builder.Parameter(name + ".weight", {size})) {}
+  at::Tensor operator()(const at::Tensor& x) const { return x * at::rsqrt(x.pow(2).mean(-1, true) + 1e-6) * weight; }
+
+  at::Tensor weight;
+};
+
+// [batch, length, heads * depth] -> [batch, heads, length, depth]
+inline at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
+  return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
+}
+inline at::Tensor MergeHeads(const at::Tensor& x) { return x.transpose(1, 2).flatten(2); }
+
+// Next-token loss of logits [batch, length, vocabulary].
+inline at::Tensor TokenLoss(const at::Tensor& logits, const at::Tensor& targets) {
+  return at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten());
+}
+
+}  // namespace greenplan::profiler::testing
+
+#endif  // GREENPLAN_PROFILER_AUTOGRAD_TESTING_BUILDER_H_

@@ -1,0 +1,45 @@
+#ifndef GREENPLAN_PROFILER_AUTOGRAD_TESTING_MODELS_H_
+#define GREENPLAN_PROFILER_AUTOGRAD_TESTING_MODELS_H_
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "profiler/autograd/profile.h"
+
+namespace greenplan::profiler::testing {
+
+// A tiny model of random weights and a fixed random input. All parameters require grad.
+struct Model {
+  std::string name;
+  NamedParameters parameters;
+  std::function<at::Tensor()> loss;  // Runs forward.
+};
+
+// Transformers. Prime sizes, so that a product with the wrong dimensions cannot cost the same by chance.
+Model Gpt();               // Eager attention, fused q/k/v, biases, tied output embedding.
+Model Llama();             // Grouped queries and rotary positions, fused attention, SwiGLU, RMSNorm.
+Model ParallelResidual();  // GPT-NeoX: x + attention(x) + mlp(x), fused attention, untied.
+Model EncoderDecoder();    // T5: eager attention with a shared relative position bias, cross attention, tied.
+Model MixtureOfExperts();  // Top-2 routing through index operators; an expert sees the tokens routed to it.
+Model GroupedExperts();    // The experts' products as one grouped product.
+Model LowRankAdapters();   // Llama-like projections frozen, adapters trained, the frozen ones listed.
+
+// The rest.
+Model Mlp();              // Linear with bias on 2-D inputs, layer norm, dropout.
+Model MlpOnSequences();   // Linear with bias on 3-D inputs, batch norm.
+Model Convolutions();     // Grouped, strided, dilated, depthwise, transposed, 1-D and 2-D; some without batch.
+Model LstmCell();         // Written by hand, its weights used once per time step.
+Model Vectors();          // Matrix-vector, inner, outer and accumulated products.
+Model BatchedProducts();  // Broadcast matmul, einsum, baddbmm, addbmm, work on views in place.
+
+std::vector<Model> AllModels();
+
+// For test failures.
+inline void PrintTo(const Model& model, std::ostream* stream) { *stream << model.name; }
+
+}  // namespace greenplan::profiler::testing
+
+#endif  // GREENPLAN_PROFILER_AUTOGRAD_TESTING_MODELS_H_
