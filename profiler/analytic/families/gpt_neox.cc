@@ -1,0 +1,62 @@
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "profiler/analytic/families/decoder_parts.h"
+#include "profiler/analytic/families/family.h"
+
+// GPT-NeoX and Pythia.
+namespace greenplan::profiler {
+namespace {
+
+absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
+  const int64_t hidden = request.Size("hidden_size", 6144);
+  const int64_t inner = request.Size("intermediate_size", 24576);
+  const int64_t layers = request.Layers("num_hidden_layers", 44);
+  const int64_t heads = request.Size("num_attention_heads", 64);
+  const int64_t vocab_size = request.Size("vocab_size", 50432);
+  const bool parallel = request.Flag("use_parallel_residual", true);
+  const Linear::Options projection = {.bias = request.Flag("attention_bias", true)};
+  const std::string activation = request.Text("hidden_act", "gelu");
+  const int64_t length = request.SeqLen();
+  const HeadSpec head = ReadHead(request, hidden, vocab_size, false);
+  request.CheckDivides(heads, hidden, "num_attention_heads and hidden_size");
+  if (!request.status().ok()) return request.status();
+  const AttentionShape shape = {request.batch_size(), heads, heads, length, length, hidden / heads, hidden / heads};
+
+  const Embedding embedding(graph, "gpt_neox.embed_in", vocab_size, hidden);
+  Value x = embedding(SaturatingProduct({request.batch_size(), length}));
+  for (int64_t i = 0; i < layers; ++i) {
+    const std::string name = absl::StrCat("gpt_neox.layers.", i);
+    const LayerNorm attention_norm(graph, name + ".input_layernorm", hidden);
+    const LayerNorm mlp_norm(graph, name + ".post_attention_layernorm", hidden);
+    const Linear qkv(graph, name + ".attention.query_key_value", hidden, 3 * hidden, projection);
+    const Linear dense(graph, name + ".attention.dense", hidden, hidden, projection);
+    const Linear mlp_in(graph, name + ".mlp.dense_h_to_4h", hidden, inner);
+    const Linear mlp_out(graph, name + ".mlp.dense_4h_to_h", inner, hidden);
+
+    const auto attention = [&](const Value& y) {
+      const Value part = Columns(qkv(attention_norm(y)), hidden);
+      return dense(Attend(graph, name + ".attention", Copy(graph, part), Copy(graph, part), part, shape));
+    };
+    const auto mlp = [&](const Value& y) { return mlp_out(Activation(graph, activation, mlp_in(mlp_norm(y)))); };
+    if (parallel) {
+      const Value attention_output = InBlock(graph, name + ".attention", x, attention);
+      const Value mlp_output = InBlock(graph, name + ".mlp", x, mlp);
+      x = Add(graph, name + ".add", Add(graph, name + ".branches", mlp_output, attention_output), x);
+    } else {
+      x = Residual(graph, name + ".attention", x, attention);
+      x = Residual(graph, name + ".mlp", x, mlp);
+    }
+  }
+  x = LayerNorm(graph, "gpt_neox.final_layer_norm", hidden)(x);
+  return ApplyHead(graph, head, embedding, x);
+}
+
+}  // namespace
+
+const Family kGptNeox = {
+    "gpt_neox",
+    {{"GPTNeoXForCausalLM", Head::kLanguageModel}, {"GPTNeoXForSequenceClassification", Head::kSequenceClassifier}},
+    Describe};
+
+}  // namespace greenplan::profiler

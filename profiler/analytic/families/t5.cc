@@ -1,0 +1,138 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "profiler/analytic/families/decoder_parts.h"
+#include "profiler/analytic/families/family.h"
+
+// T5, T5 1.1 and FLAN-T5.
+namespace greenplan::profiler {
+namespace {
+
+struct Sizes {
+  int64_t batch;
+  int64_t hidden;
+  int64_t inner;
+  int64_t heads;
+  int64_t head_width;
+  int64_t buckets;
+  bool gated;
+  std::string activation;
+};
+
+// Attention of `name`, on the stream or, given `memory`, from the stream to the encoder's output.
+class T5Attention {
+ public:
+  T5Attention(Graph& graph, const std::string& name, const Sizes& sizes)
+      : graph_(&graph),
+        name_(name),
+        sizes_(&sizes),
+        q_(graph, name + ".q", sizes.hidden, Width(), {.bias = false}),
+        k_(graph, name + ".k", sizes.hidden, Width(), {.bias = false}),
+        v_(graph, name + ".v", sizes.hidden, Width(), {.bias = false}),
+        o_(graph, name + ".o", Width(), sizes.hidden, {.bias = false}) {}
+
+  Value operator()(const Value& x, const Value& memory, const Value& position_bias) const {
+    const AttentionShape shape = {.batch = sizes_->batch,
+                                  .heads = sizes_->heads,
+                                  .kv_heads = sizes_->heads,
+                                  .query_length = x.rows / sizes_->batch,
+                                  .key_length = memory.rows / sizes_->batch,
+                                  .head_width = sizes_->head_width,
+                                  .value_head_width = sizes_->head_width};
+    return o_(Attend(*graph_, name_, q_(x), k_(memory), v_(memory), shape, position_bias));
+  }
+
+ private:
+  int64_t Width() const { return sizes_->heads * sizes_->head_width; }
+
+  Graph* graph_;
+  std::string name_;
+  const Sizes* sizes_;
+  Linear q_;
+  Linear k_;
+  Linear v_;
+  Linear o_;
+};
+
+Value FeedForward(Graph& graph, const std::string& name, const Sizes& sizes, const Value& x) {
+  const std::string dense = name + ".DenseReluDense";
+  if (sizes.gated) {
+    const GatedMlp mlp(graph, dense, sizes.hidden, sizes.inner, sizes.activation, false, {"wi_0", "wi_1", "wo"});
+    const RmsNorm norm(graph, name + ".layer_norm", sizes.hidden);
+    return Residual(graph, name, x, [&](const Value& y) { return mlp(norm(y)); });
+  }
+  const Linear in(graph, dense + ".wi", sizes.hidden, sizes.inner, {.bias = false});
+  const Linear out(graph, dense + ".wo", sizes.inner, sizes.hidden, {.bias = false});
+  const RmsNorm norm(graph, name + ".layer_norm", sizes.hidden);
+  return Residual(graph, name, x,
+                  [&](const Value& y) { return out(Activation(graph, sizes.activation, in(norm(y)))); });
+}
+
+// The encoder, or, given the encoder's output as `memory`, the decoder.
+Value Stack(Graph& graph, const std::string& stack, const Sizes& sizes, int64_t layers, Value x,
+            const Value* memory = nullptr) {
+  Value position_bias;  // Learned by the first block, used by all.
+  for (int64_t i = 0; i < layers; ++i) {
+    const std::string block = absl::StrCat(stack, ".block.", i, ".layer.");
+    {
+      const std::string name = block + "0";
+      const T5Attention attention(graph, name + ".SelfAttention", sizes);
+      if (i == 0) {
+        const int64_t length = x.rows / sizes.batch;
+        position_bias = Embedding(graph, name + ".SelfAttention.relative_attention_bias", sizes.buckets,
+                                  sizes.heads)(SaturatingProduct({length, length}));
+      }
+      const RmsNorm norm(graph, name + ".layer_norm", sizes.hidden);
+      x = Residual(graph, name, x, [&](Value y) {
+        y = norm(y);
+        return attention(y, y, position_bias);
+      });
+    }
+    if (memory != nullptr) {
+      const std::string name = block + "1";
+      const T5Attention attention(graph, name + ".EncDecAttention", sizes);
+      const RmsNorm norm(graph, name + ".layer_norm", sizes.hidden);
+      x = Residual(graph, name, x, [&](const Value& y) { return attention(norm(y), *memory, {}); });
+    }
+    x = FeedForward(graph, block + (memory == nullptr ? "1" : "2"), sizes, x);
+  }
+  return RmsNorm(graph, stack + ".final_layer_norm", sizes.hidden)(x);
+}
+
+absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
+  const std::string feed_forward = request.Text("feed_forward_proj", "relu");
+  const Sizes sizes = {.batch = request.batch_size(),
+                       .hidden = request.Size({"d_model", "hidden_size"}, 512),
+                       .inner = request.Size("d_ff", 2048),
+                       .heads = request.Size({"num_heads", "num_attention_heads"}, 8),
+                       .head_width = request.Size({"d_kv", "head_dim"}, 64),
+                       .buckets = request.Size("relative_attention_num_buckets", 32),
+                       .gated = absl::StartsWith(feed_forward, "gated-"),
+                       .activation = feed_forward == "gated-gelu"
+                                         ? "gelu_new"
+                                         : std::vector<std::string>(absl::StrSplit(feed_forward, '-')).back()};
+  const int64_t layers = request.Layers({"num_layers", "num_hidden_layers"}, 6);
+  const int64_t decoder_layers = request.Layers("num_decoder_layers", layers);
+  const int64_t vocab_size = request.Size("vocab_size", 32128);
+  const int64_t source = request.SeqLen();
+  const int64_t target = request.TargetLen();
+  if (!request.status().ok()) return request.status();
+
+  // Tied always, whatever tie_word_embeddings says, which here only tells T5 from T5 1.1.
+  const Embedding shared(graph, "shared", vocab_size, sizes.hidden);
+  const Value memory = Stack(graph, "encoder", sizes, layers, shared(SaturatingProduct({sizes.batch, source})));
+  const Value x =
+      Stack(graph, "decoder", sizes, decoder_layers, shared(SaturatingProduct({sizes.batch, target})), &memory);
+  return Linear(graph, "lm_head", sizes.hidden, vocab_size, shared.weight())(x);
+}
+
+}  // namespace
+
+const Family kT5 = {"t5",
+                    {{"T5ForConditionalGeneration", Head::kLanguageModel}, {"T5WithLMHeadModel", Head::kLanguageModel}},
+                    Describe};
+
+}  // namespace greenplan::profiler

@@ -1,0 +1,118 @@
+#ifndef GREENPLAN_PROFILER_ANALYTIC_GRAPH_H_
+#define GREENPLAN_PROFILER_ANALYTIC_GRAPH_H_
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "planner/core/model_profile.h"
+#include "profiler/analytic/analytic.h"
+
+namespace greenplan::profiler {
+
+// Costs saturate just above 2^62, so that a total that is too large is seen however large its parts were.
+inline constexpr int64_t kMaxCost = int64_t{1} << 62;
+int64_t SaturatingProduct(std::initializer_list<int64_t> factors);  // REQUIRES: factors >= 0.
+int64_t SaturatingSum(int64_t a, int64_t b);                        // REQUIRES: a, b >= 0.
+
+// A tensor of the forward pass, [rows, width]: where its gradient goes and where its data lies.
+struct Value {
+  int op = kNone;       // Receives its gradient; kNone: it needs none.
+  int storage = kNone;  // Two values may share one, such as the queries and keys cut from one product.
+  int64_t rows = 0;
+  int64_t width = 0;
+};
+
+struct Parameter {
+  int op = kNone;  // Receives its gradient; kNone: it is frozen.
+};
+
+// Records a forward pass the way autograd does, and turns the record into a ModelProfile. Layers (layers.h) write into
+// it; a family (families/) calls layers.
+//
+// An op is a backward op that does matrix work, joins gradients or owns parameters; everything else (activations,
+// views, masks, rotations) passes the gradient on at no cost and is no op at all. A parameter is an op of its own until
+// Finish() folds it into its only user. What forward leaves in memory is stated with Keep(), in autograd's terms: this
+// storage is kept if that op receives a gradient.
+class Graph {
+ public:
+  struct Input {
+    int op = kNone;    // Ignored if kNone.
+    int64_t cost = 0;  // Of producing the gradient that goes there.
+  };
+
+  explicit Graph(const AnalyticOptions& options) : options_(options) {}
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  const AnalyticOptions& options() const { return options_; }
+
+  // A tensor of the model, in the order of named_parameters(). With adapters asked for, it is frozen.
+  Parameter AddParameter(std::string name, std::vector<int64_t> shape);
+  // A tensor of an adapter: never frozen.
+  Parameter AddAdapterParameter(std::string name, std::vector<int64_t> shape);
+
+  // An op that pays `cost` once and passes gradients to `inputs`. Returns kNone if none of them needs one.
+  // It lies in the block that is open.
+  int AddOp(std::string name, int64_t cost, std::initializer_list<Input> inputs);
+  void AddForwardCost(int64_t cost) { forward_cost_ = SaturatingSum(forward_cost_, cost); }
+
+  // A value with memory of its own of rows * width elements, `copies` such pieces in all.
+  Value NewValue(int op, int64_t rows, int64_t width, int64_t copies = 1);
+  // The storage lives until backward if `op` receives a gradient. kNone on either side: nothing happens.
+  void Keep(int storage, int op);
+  // Memory of `bytes` that no value shares, kept if `op` receives a gradient.
+  void KeepBytes(int64_t bytes, int op);
+
+  // Everything added until CloseBlock() belongs to the residual block `name`. Blocks do not nest.
+  void OpenBlock(std::string name);
+  void CloseBlock() { block_ = kNone; }
+
+  // The profile of the loss computed from `logits`: cross-entropy, which keeps their log-softmax in float32.
+  // InvalidArgument: costs or bytes exceed 2^62. Call once, at the end.
+  absl::StatusOr<ModelProfile> Finish(const Value& logits);
+
+ private:
+  struct Node {
+    std::string name;
+    int64_t cost = 0;
+    std::vector<Edge> edges;  // To nodes of lower index.
+    int block = kNone;
+    int64_t saved_bytes = 0;
+    int tensor = kNone;         // Index into tensors_: the node is a parameter.
+    bool reached = false;       // From the loss.
+    bool keeps_shared = false;  // Named by a storage that several ops keep.
+    int consumers = 0;          // Edges from reached nodes.
+    int consumer = kNone;       // The last of them.
+    int index = kNone;          // In the profile's ops; kNone: folded into another op.
+  };
+  struct Storage {
+    int64_t bytes = 0;
+    std::vector<int> keepers;
+  };
+
+  Parameter AddTensor(std::string name, std::vector<int64_t> shape, bool trainable);
+  void MarkReached(int loss);
+  void CountConsumers();
+  void FoldJoins(int loss);
+  // Books storages that one op keeps on that op; returns the others with their keepers sorted, one per set of keepers.
+  std::vector<Storage> BookStorages();
+  bool FoldedIntoUser(const Node& node) const;
+  absl::Status CheckTotals(const ModelProfile& profile) const;
+
+  AnalyticOptions options_;
+  std::vector<Node> nodes_;  // In forward order.
+  std::vector<Storage> storages_;
+  std::vector<Tensor> tensors_;
+  std::vector<int> tensor_nodes_;  // [num_tensors], kNone for a frozen one.
+  std::vector<std::string> blocks_;
+  int block_ = kNone;
+  int64_t forward_cost_ = 0;
+};
+
+}  // namespace greenplan::profiler
+
+#endif  // GREENPLAN_PROFILER_ANALYTIC_GRAPH_H_

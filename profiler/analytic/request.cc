@@ -1,0 +1,130 @@
+#include "profiler/analytic/request.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace greenplan::profiler {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int64_t kMaxSize = int64_t{1} << 30;
+constexpr int64_t kMaxLayers = 10000;
+
+}  // namespace
+
+void Request::Fail(absl::string_view message) {
+  if (status_.ok()) status_ = absl::InvalidArgumentError(message);
+}
+
+const Json* Request::Find(Keys keys, const char** name) const {
+  *name = *keys.begin();
+  for (const char* key : keys) {
+    const auto it = config_.find(key);
+    if (it == config_.end() || it->is_null()) continue;
+    *name = key;
+    return &*it;
+  }
+  return nullptr;
+}
+
+int64_t Request::Bounded(const Json& value, absl::string_view name, int64_t low, int64_t high) {
+  const bool fits = value.is_number_unsigned() ? value.get<uint64_t>() <= static_cast<uint64_t>(high)
+                                               : value.is_number_integer() && value.get<int64_t>() <= high;
+  if (fits && value.get<int64_t>() >= low) return value.get<int64_t>();
+  Fail(absl::StrCat(name, " is ", value.dump(), "; allowed: whole numbers in [", low, ", ", high, "]"));
+  return low;
+}
+
+int64_t Request::Size(Keys keys, int64_t missing) {
+  const char* name;
+  const Json* value = Find(keys, &name);
+  return value == nullptr ? missing : Bounded(*value, name, 1, kMaxSize);
+}
+
+int64_t Request::Layers(Keys keys, int64_t missing) {
+  const char* name;
+  const Json* value = Find(keys, &name);
+  return value == nullptr ? missing : Bounded(*value, name, 0, kMaxLayers);
+}
+
+std::optional<int64_t> Request::SizeOrNull(const char* key, int64_t missing) {
+  const auto it = config_.find(key);
+  if (it == config_.end()) return missing;
+  if (it->is_null()) return std::nullopt;
+  return Bounded(*it, key, 1, kMaxSize);
+}
+
+bool Request::Flag(const char* key, bool missing) {
+  const char* name;
+  const Json* value = Find({key}, &name);
+  if (value == nullptr) return missing;
+  if (value->is_boolean()) return value->get<bool>();
+  Fail(absl::StrCat(key, " is ", value->dump(), "; allowed: true, false"));
+  return missing;
+}
+
+std::string Request::Text(const char* key, absl::string_view missing) {
+  const char* name;
+  const Json* value = Find({key}, &name);
+  if (value != nullptr && value->is_string()) return value->get<std::string>();
+  if (value != nullptr) Fail(absl::StrCat(key, " is ", value->dump(), "; a text is needed"));
+  return std::string(missing);
+}
+
+std::pair<int64_t, int64_t> Request::Extent(const char* key, int64_t missing) {
+  const char* name;
+  const Json* value = Find({key}, &name);
+  if (value == nullptr) return {missing, missing};
+  if (!value->is_array()) {
+    const int64_t size = Bounded(*value, key, 1, kMaxSize);
+    return {size, size};
+  }
+  if (value->size() != 2) {
+    Fail(absl::StrCat(key, " is ", value->dump(), "; allowed: a size or [height, width]"));
+    return {1, 1};
+  }
+  return {Bounded((*value)[0], absl::StrCat(key, "[0]"), 1, kMaxSize),
+          Bounded((*value)[1], absl::StrCat(key, "[1]"), 1, kMaxSize)};
+}
+
+int64_t Request::NumLabels() {
+  const char* name;
+  if (const Json* value = Find({"num_labels"}, &name)) return Bounded(*value, name, 1, kMaxSize);
+  const Json* labels = Find({"id2label"}, &name);
+  if (labels == nullptr) return 2;
+  if (labels->is_object() && !labels->empty()) return static_cast<int64_t>(labels->size());
+  Fail(absl::StrCat("id2label is ", labels->dump(), "; an object of at least one label is needed"));
+  return 1;
+}
+
+int64_t Request::Length(absl::string_view name, std::optional<int64_t> length, std::optional<int64_t> limit) {
+  if (!length.has_value()) {
+    Fail(absl::StrCat(name, " is missing; this model needs it"));
+    return 1;
+  }
+  const int64_t high = limit.value_or(kMaxSize);
+  if (*length >= 1 && *length <= high) return *length;
+  Fail(absl::StrCat(name, " is ", *length, "; allowed: [1, ", high, "]",
+                    limit.has_value() ? ", as many as the model has positions for" : ""));
+  return 1;
+}
+
+int64_t Request::SeqLen(std::optional<int64_t> limit) { return Length("seq_len", options_.seq_len, limit); }
+
+int64_t Request::TargetLen(std::optional<int64_t> limit) { return Length("target_len", options_.target_len, limit); }
+
+int64_t Request::MelFrames(int64_t frames) {
+  if (options_.seq_len.value_or(frames) != frames) {
+    Fail(absl::StrCat("seq_len is ", *options_.seq_len, "; this model takes exactly ", frames,
+                      " mel frames, 2 x max_source_positions"));
+  }
+  return frames;
+}
+
+void Request::CheckDivides(int64_t part, int64_t whole, absl::string_view what) {
+  if (whole % part != 0) Fail(absl::StrCat(what, ": ", part, " does not divide ", whole));
+}
+
+}  // namespace greenplan::profiler
