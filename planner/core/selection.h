@@ -2,9 +2,11 @@
 #define GREENPLAN_PLANNER_CORE_SELECTION_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "planner/core/live_sets.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
 
@@ -12,6 +14,14 @@ namespace greenplan {
 
 // Which tensors to train: maximise the sum of importance over S subject to cost(S) <= backward_budget and, if given,
 // saved_bytes(S) <= max_saved_bytes, S holding every tensor of kAlways and none of kNever.
+//
+// Given the live ops, this is a knapsack over the tensors that hang on them. The solver enumerates the live sets
+// (live_sets.h), bounds them all in one sweep over one order of the tensors (ranking.h, live_set_search.h) and solves
+// exactly those whose bound beats what is known (core_search.h). docs/algorithms.md derives it.
+//
+// Sums of importance are compared exactly, as whole numbers of units far below a double's rounding (value_scale.h).
+// Selections of equal value: the search keeps the first it meets, in an order that the problem alone fixes. No tensor
+// of importance <= 0 is selected unless pinned.
 
 enum class Pin : uint8_t { kFree, kAlways, kNever };
 
@@ -21,6 +31,7 @@ struct SelectionProblem {
   int64_t backward_budget = 0;                      // >= the cost of the pinned tensors alone.
   std::optional<int64_t> max_saved_bytes;           // >= the bytes of the pinned tensors alone.
   StopFunction should_stop;                         // Optional.
+  int64_t work_limit = int64_t{1} << 28;            // Of the search, see WorkMeter: one to two seconds.
 };
 
 struct SelectionResult {
@@ -29,6 +40,7 @@ struct SelectionResult {
   bool proved = false;          // The selection is optimal.
 };
 
+// Thread-safe after construction.
 class SelectionSolver {
  public:
   // REQUIRES: `profile` is valid and outlives the solver.
@@ -38,8 +50,7 @@ class SelectionSolver {
 
  private:
   const ModelProfile& profile_;
-  std::vector<int64_t> op_cost_;  // [num_ops] cost + the cost of the edges into the op: what it adds when live.
-  std::vector<std::vector<int>> parents_;  // [num_ops]
+  const LiveSetTree live_sets_;  // Without pins.
 };
 
 }  // namespace greenplan

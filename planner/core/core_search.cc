@@ -1,0 +1,196 @@
+#include "planner/core/core_search.h"
+
+#include <algorithm>
+
+namespace greenplan {
+namespace {
+
+using Entry = Ranking::Entry;
+
+// What one search may keep; beyond it the search ends unproved.
+constexpr size_t kMaxHistory = 1 << 20;
+constexpr size_t kMaxStates = 1 << 17;
+
+// Whether value + rest * ratio of `entry` is at least best + 1, exactly.
+bool CanBeat(int64_t value, int64_t rest, const Entry& entry, int64_t best) {
+  return static_cast<__int128>(value - best - 1) * entry.cost + static_cast<__int128>(rest) * entry.value >= 0;
+}
+
+}  // namespace
+
+int64_t FillBound(int64_t value, int64_t rest, const Entry& entry) {
+  const __int128 product = static_cast<__int128>(rest) * entry.value;
+  __int128 quotient = product / entry.cost;
+  if (product < 0 && quotient * entry.cost != product) --quotient;
+  return value + static_cast<int64_t>(quotient);
+}
+
+int64_t LinearBound(const Ranking& ranking, const BreakPoint& point) {
+  if (point.break_rank == static_cast<int>(ranking.entries().size())) return point.value;
+  return FillBound(point.value, point.room - point.cost, ranking.entries()[point.break_rank]);
+}
+
+int64_t CoreSearch::Improve(const BreakPoint& point, int64_t max_work, WorkMeter& meter, Incumbent& incumbent) {
+  point_ = point;
+  incumbent_ = &incumbent;
+  ++stamp_;
+  history_.clear();
+  states_.assign(1, {point.cost, point.value, kNone});
+  Offer(states_.front());
+  const int num_entries = static_cast<int>(ranking_.entries().size());
+  if (point.break_rank == num_entries) return incumbent.value;
+
+  left_ = point.break_rank;
+  right_ = point.break_rank - 1;
+  Advance(left_, -1);
+  Advance(right_, +1);
+  int64_t work = 0;
+  for (bool go_right = true; !states_.empty() && (left_ >= 0 || right_ < num_entries); go_right = !go_right) {
+    if (go_right ? right_ == num_entries : left_ < 0) continue;
+    const int64_t units = 16 + static_cast<int64_t>(states_.size());
+    work += units;
+    if (!meter.Spend(units) || work > max_work || history_.size() > kMaxHistory || states_.size() > kMaxStates) {
+      return OpenBound();
+    }
+    const int rank = go_right ? right_ : left_;
+    if (const int bundle = ranking_.entries()[rank].bundle; bundle != kNone) {
+      bundle_done_[bundle] = stamp_;
+      // The other end may have stopped at another step of the same bundle.
+      int& other = go_right ? left_ : right_;
+      if (other >= 0 && other < num_entries && ranking_.entries()[other].bundle == bundle) {
+        Advance(other, go_right ? -1 : +1);
+      }
+    }
+    Advance(go_right ? right_ : left_, go_right ? +1 : -1);
+    CollectAlternatives(rank);
+    Extend(rank);
+  }
+  return incumbent.value;
+}
+
+// Fills alternatives_ with what can be done at `rank` otherwise than the break point does; false if nothing that can
+// lead to a better selection.
+bool CoreSearch::CollectAlternatives(int rank) {
+  const Entry& entry = ranking_.entries()[rank];
+  alternatives_.clear();
+  if (entry.bundle == kNone) {
+    const bool taken = rank < point_.break_rank;
+    const Alternative flip =
+        taken ? Alternative{-entry.cost, -entry.value, 0} : Alternative{entry.cost, entry.value, 1};
+    if (CanMatter(flip)) alternatives_.push_back(flip);
+    return !alternatives_.empty();
+  }
+  // The option that the break point takes: where the bundle's last step before break_rank leads to.
+  int current = 0;
+  if (rank < point_.break_rank) {
+    current = entry.option;  // Ranks are visited outwards, so this is the last step taken.
+  } else {
+    for (int r = point_.break_rank; r-- > 0;) {
+      if (ranking_.entries()[r].bundle == entry.bundle) {
+        current = ranking_.entries()[r].option;
+        break;
+      }
+    }
+  }
+  const std::vector<Ranking::Option>& options = ranking_.bundles()[entry.bundle].options;
+  for (int i = 0; i < static_cast<int>(options.size()); ++i) {
+    if (i == current) continue;
+    const Alternative other{options[i].cost - options[current].cost, options[i].value - options[current].value, i};
+    if (CanMatter(other)) alternatives_.push_back(other);
+  }
+  return !alternatives_.empty();
+}
+
+// Whether a selection with this departure can beat the incumbent: its bound at the break entry's ratio.
+bool CoreSearch::CanMatter(const Alternative& alternative) const {
+  return CanBeat(point_.value + alternative.value, point_.room - point_.cost - alternative.cost,
+                 ranking_.entries()[point_.break_rank], incumbent_->value);
+}
+
+// Moves `rank` to the next entry in `direction` that the live set can select and that can matter.
+void CoreSearch::Advance(int& rank, int direction) {
+  const std::vector<Entry>& entries = ranking_.entries();
+  for (rank += direction; rank >= 0 && rank < static_cast<int>(entries.size()); rank += direction) {
+    const Entry& entry = entries[rank];
+    if (!ranking_.IsAvailable(entry, point_.node)) continue;
+    if (entry.bundle != kNone && bundle_done_[entry.bundle] == stamp_) continue;
+    if (CollectAlternatives(rank)) return;
+    if (entry.bundle != kNone) bundle_done_[entry.bundle] = stamp_;
+  }
+}
+
+// Whether some completion by ranks not yet considered can beat the incumbent.
+bool CoreSearch::IsPromising(int64_t cost, int64_t value) const {
+  const std::vector<Entry>& entries = ranking_.entries();
+  const int64_t rest = point_.room - cost;
+  if (rest >= 0) {
+    return right_ < static_cast<int>(entries.size()) ? CanBeat(value, rest, entries[right_], incumbent_->value)
+                                                     : value > incumbent_->value;
+  }
+  return left_ >= 0 && CanBeat(value, rest, entries[left_], incumbent_->value);
+}
+
+void CoreSearch::Offer(const State& state) {
+  if (state.cost > point_.room || state.value <= incumbent_->value) return;
+  incumbent_->value = state.value;
+  incumbent_->from = point_;
+  incumbent_->changes.clear();
+  for (int at = state.history; at != kNone; at = history_[at].before) {
+    incumbent_->changes.push_back({history_[at].rank, history_[at].option});
+  }
+}
+
+// The states with and without each of alternatives_.
+void CoreSearch::Extend(int rank) {
+  base_ = states_;
+  for (const Alternative& alternative : alternatives_) AddShifted(alternative, rank);
+  states_.erase(std::remove_if(states_.begin(), states_.end(),
+                               [&](const State& state) { return !IsPromising(state.cost, state.value); }),
+                states_.end());
+}
+
+// Merges base_, shifted by `alternative`, into states_: rising in cost and value.
+void CoreSearch::AddShifted(const Alternative& alternative, int rank) {
+  merged_.clear();
+  merged_.reserve(states_.size() + base_.size());
+  const auto push = [&](const State& state) {
+    if (!merged_.empty() && state.value <= merged_.back().value) return;
+    if (!merged_.empty() && state.cost == merged_.back().cost) {
+      merged_.back() = state;
+    } else {
+      merged_.push_back(state);
+    }
+  };
+  size_t i = 0;
+  for (const State& old : base_) {
+    State state{old.cost + alternative.cost, old.value + alternative.value, old.history};
+    while (i < states_.size() && states_[i].cost <= state.cost) push(states_[i++]);
+    if (!merged_.empty() && state.value <= merged_.back().value) continue;
+    const bool improves = state.cost <= point_.room && state.value > incumbent_->value;
+    if (!improves && !IsPromising(state.cost, state.value)) continue;
+    history_.push_back({state.history, rank, alternative.option});
+    state.history = static_cast<int>(history_.size()) - 1;
+    Offer(state);
+    push(state);
+  }
+  while (i < states_.size()) push(states_[i++]);
+  states_.swap(merged_);
+}
+
+// The best that the states still open may lead to.
+int64_t CoreSearch::OpenBound() const {
+  const std::vector<Entry>& entries = ranking_.entries();
+  int64_t bound = incumbent_->value;
+  for (const State& state : states_) {
+    const int64_t rest = point_.room - state.cost;
+    if (rest >= 0) {
+      bound = std::max(bound, right_ < static_cast<int>(entries.size()) ? FillBound(state.value, rest, entries[right_])
+                                                                        : state.value);
+    } else if (left_ >= 0 && entries[left_].cost > 0) {
+      bound = std::max(bound, FillBound(state.value, rest, entries[left_]));
+    }
+  }
+  return bound;
+}
+
+}  // namespace greenplan

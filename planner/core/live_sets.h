@@ -1,0 +1,69 @@
+#ifndef GREENPLAN_PLANNER_CORE_LIVE_SETS_H_
+#define GREENPLAN_PLANNER_CORE_LIVE_SETS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "planner/core/model_profile.h"
+
+namespace greenplan {
+
+// The live sets of a backward graph worth looking at, as a tree that shares work between them.
+//
+// Whatever is selected, the live ops are closed: with an op, all ops between it and the loss are live. Given the live
+// set, selecting tensors is a plain knapsack. Backward graphs of real models have few live sets once three things are
+// contracted: ops that cost nothing join their parent, an op that serves one tensor alone is added to the tensor's cost
+// (to those of a `Bundle` of few tensors), and an op that is comparable with all others ends every choice above it. A
+// node of the tree is a live set; its children hold it. What hangs on the tree: an item is a tensor, or a bundle of
+// tensors, that a node and all its descendants can select at the item's cost, once per path.
+//
+// A graph too entangled to be enumerated ends in `relaxed` nodes: there the ops that were not looked into cost nothing,
+// which bounds what the node's live sets can reach.
+struct LiveSetTree {
+  // Tensors behind ops of their own. options[i] is what selecting the subset `tensors` of them costs; the empty one is
+  // left out.
+  struct Option {
+    int64_t cost = 0;
+    int64_t saved_bytes = 0;
+    uint32_t tensors = 0;  // Bit i: Bundle::tensors[i].
+  };
+  struct Bundle {
+    std::vector<int> tensors;
+    std::vector<Option> options;
+  };
+  struct Item {
+    int tensor = kNone;  // Or kNone, and then `bundle` counts.
+    int bundle = kNone;
+    int64_t cost = 0;  // Of the tensor.
+    int64_t saved_bytes = 0;
+  };
+  struct Node {
+    int64_t cost = 0;         // Of the live set, in cost_unit.
+    int64_t saved_bytes = 0;  // Of the live set.
+    int subtree_end = 0;      // The node's subtree is nodes [its index, subtree_end).
+    int items_begin = 0;      // Its own items are items [items_begin, next node's items_begin).
+    bool relaxed = false;
+  };
+
+  std::vector<Node> nodes;  // In preorder; nodes[0] is the live set that the pinned tensors force, maybe empty.
+  std::vector<Item> items;
+  std::vector<Bundle> bundles;
+
+  int ItemsEnd(int node) const {
+    return node + 1 < static_cast<int>(nodes.size()) ? nodes[node + 1].items_begin : static_cast<int>(items.size());
+  }
+};
+
+struct LiveSetOptions {
+  bool use_saved_bytes = false;  // Whether ops that cost nothing but keep bytes matter.
+  int max_nodes = 1 << 16;       // From here on nodes are relaxed.
+};
+
+// The tree for `profile`. `live` ([num_ops], closed) is live whatever is selected and is paid in nodes[0]. A tensor is
+// left out if it has no op or if excluded[k] ([num_tensors]). REQUIRES: `profile` is valid.
+LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
+                          const LiveSetOptions& options);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_LIVE_SETS_H_

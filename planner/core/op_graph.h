@@ -1,0 +1,46 @@
+#ifndef GREENPLAN_PLANNER_CORE_OP_GRAPH_H_
+#define GREENPLAN_PLANNER_CORE_OP_GRAPH_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "planner/core/live_sets.h"
+#include "planner/core/model_profile.h"
+
+namespace greenplan {
+
+// A backward graph during contraction: what is left undecided below a live set. Internal to live_sets.cc.
+//
+// An op may be live only with all its parents; parents that are live already are left out. Ops are in topological
+// order.
+struct OpGraph {
+  // An item and the op whose being live makes it selectable.
+  struct HungItem {
+    LiveSetTree::Item item;
+    int op = kNone;  // kNone: selectable at once.
+  };
+
+  std::vector<int64_t> cost;         // [num_ops] Of the op and of the edges into it.
+  std::vector<int64_t> saved_bytes;  // [num_ops]
+  std::vector<int> parents_begin;    // [num_ops + 1] Into `parents`.
+  std::vector<int> parents;          // Ascending and distinct per op.
+  std::vector<HungItem> items;
+
+  int size() const { return static_cast<int>(cost.size()); }
+};
+
+// The graph of the ops that are not `live` and of the tensors that are not `excluded`.
+OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
+                    bool use_saved_bytes);
+
+// Contracts `graph` without changing what can be selected at which cost: parents that others imply are dropped, ops
+// that cost nothing join their only parent, ops that serve nothing go, and a last op that serves one item or a few
+// becomes part of their cost. New bundles are appended to `bundles`.
+OpGraph Contract(const OpGraph& graph, std::vector<LiveSetTree::Bundle>& bundles);
+
+// What is left of `graph` if the ops with keep[j] ([num_ops]) stay undecided and their other parents are live.
+OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_OP_GRAPH_H_

@@ -1,0 +1,142 @@
+#include "planner/core/ranking.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace greenplan {
+namespace {
+
+using Entry = Ranking::Entry;
+using Option = Ranking::Option;
+
+int64_t PriceOf(int64_t bytes, double byte_price) {
+  return byte_price == 0 ? 0 : static_cast<int64_t>(std::floor(byte_price * static_cast<double>(bytes)));
+}
+
+// Whether a's value per cost exceeds b's, exactly.
+bool HasHigherRatio(const Entry& a, const Entry& b) {
+  return static_cast<__int128>(a.value) * b.cost > static_cast<__int128>(b.value) * a.cost;
+}
+
+// Keeps the options that no cheaper or equally cheap one matches in value, by rising cost.
+void KeepUndominated(std::vector<Option>& options) {
+  std::sort(options.begin(), options.end(), [](const Option& a, const Option& b) {
+    if (a.cost != b.cost) return a.cost < b.cost;
+    if (a.value != b.value) return a.value > b.value;
+    return a.tensors < b.tensors;
+  });
+  size_t kept = 0;
+  for (const Option& option : options) {
+    if (kept == 0 || option.value > options[kept - 1].value) options[kept++] = option;
+  }
+  options.resize(kept);
+}
+
+// Indices of the options on the upper concave hull, options[0] first.
+std::vector<int> HullOf(const std::vector<Option>& options) {
+  std::vector<int> hull;
+  for (int i = 0; i < static_cast<int>(options.size()); ++i) {
+    const auto slope_is_lower = [&](int a, int b, int c) {  // Of a to b than of b to c.
+      return static_cast<__int128>(options[b].value - options[a].value) * (options[c].cost - options[b].cost) <=
+             static_cast<__int128>(options[c].value - options[b].value) * (options[b].cost - options[a].cost);
+    };
+    while (hull.size() >= 2 && slope_is_lower(hull[hull.size() - 2], hull.back(), i)) hull.pop_back();
+    hull.push_back(i);
+  }
+  return hull;
+}
+
+}  // namespace
+
+Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, double byte_price) : tree_(tree) {
+  entries_.reserve(tree.items.size());
+  node_begin_.reserve(tree.nodes.size() + 1);
+  for (int node = 0; node < static_cast<int>(tree.nodes.size()); ++node) {
+    node_begin_.push_back(static_cast<int>(entries_.size()));
+    for (int i = tree.nodes[node].items_begin; i < tree.ItemsEnd(node); ++i) {
+      const LiveSetTree::Item& item = tree.items[i];
+      if (item.bundle != kNone) {
+        AddBundle(node, tree.bundles[item.bundle], values, byte_price);
+        continue;
+      }
+      const int64_t value = values[item.tensor] - PriceOf(item.saved_bytes, byte_price);
+      if (values[item.tensor] <= 0 || value <= 0) continue;
+      entries_.push_back({.cost = item.cost, .value = value, .node = node, .tensor = item.tensor});
+    }
+  }
+  node_begin_.push_back(static_cast<int>(entries_.size()));
+  if (byte_price != 0) {
+    for (const LiveSetTree::Node& node : tree.nodes) node_values_.push_back(-PriceOf(node.saved_bytes, byte_price));
+  }
+  Sort();
+}
+
+void Ranking::AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::vector<int64_t>& values,
+                        double byte_price) {
+  uint32_t worthless = 0;
+  for (size_t i = 0; i < bundle.tensors.size(); ++i) {
+    if (values[bundle.tensors[i]] <= 0) worthless |= uint32_t{1} << i;
+  }
+  std::vector<Option> options{{}};
+  for (const LiveSetTree::Option& option : bundle.options) {
+    if ((option.tensors & worthless) != 0) continue;
+    int64_t value = -PriceOf(option.saved_bytes, byte_price);
+    for (size_t i = 0; i < bundle.tensors.size(); ++i) {
+      if ((option.tensors >> i) & 1) value += values[bundle.tensors[i]];
+    }
+    options.push_back({option.cost, value, option.tensors});
+  }
+  KeepUndominated(options);
+  // Nothing may be worth taking, and something may be free.
+  const std::vector<int> hull = HullOf(options);
+  if (options.front().value > 0) {
+    entries_.push_back({.cost = 0, .value = options.front().value, .node = node, .option = 1});
+    entries_.back().bundle = static_cast<int>(bundles_.size());
+  }
+  const int shift = options.front().value > 0 ? 1 : 0;
+  for (size_t i = 1; i < hull.size(); ++i) {
+    const Option& from = options[hull[i - 1]];
+    const Option& to = options[hull[i]];
+    entries_.push_back({.cost = to.cost - from.cost,
+                        .value = to.value - from.value,
+                        .node = node,
+                        .tensor = kNone,
+                        .bundle = static_cast<int>(bundles_.size()),
+                        .option = hull[i] + shift});
+  }
+  if (shift == 1) options.insert(options.begin(), Option{});
+  if (options.size() > 1) bundles_.push_back({std::move(options), &bundle.tensors});
+}
+
+void Ranking::Sort() {
+  const int n = static_cast<int>(entries_.size());
+  std::vector<std::pair<double, int>> order(n);
+  for (int i = 0; i < n; ++i) {
+    const Entry& entry = entries_[i];
+    // Free entries first.
+    order[i] = {entry.cost == 0 ? -std::numeric_limits<double>::infinity()
+                                : -(static_cast<double>(entry.value) / static_cast<double>(entry.cost)),
+                i};
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<Entry> sorted(n);
+  for (int i = 0; i < n; ++i) {
+    // The double ratio is right up to its rounding: put right what it leaves out of order.
+    int at = i;
+    const std::pair<double, int> moved = order[i];
+    for (; at > 0 && HasHigherRatio(entries_[moved.second], entries_[order[at - 1].second]); --at) {
+      order[at] = order[at - 1];
+    }
+    order[at] = moved;
+  }
+  ranks_.resize(n);
+  for (int rank = 0; rank < n; ++rank) {
+    sorted[rank] = entries_[order[rank].second];
+    ranks_[order[rank].second] = rank;
+  }
+  entries_ = std::move(sorted);
+}
+
+}  // namespace greenplan

@@ -1,0 +1,69 @@
+#ifndef GREENPLAN_PLANNER_CORE_RANKING_H_
+#define GREENPLAN_PLANNER_CORE_RANKING_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "planner/core/live_sets.h"
+
+namespace greenplan {
+
+// The items of a live-set tree by falling value per cost: one order that serves every live set.
+//
+// An item with several options (a bundle) has one entry for each step along the concave hull of its options; a prefix
+// of the order then holds a hull option of every bundle.
+class Ranking {
+ public:
+  struct Entry {
+    int64_t cost = 0;
+    int64_t value = 0;  // > 0.
+    int node = 0;       // Of the tree: selectable in the node's subtree.
+    int tensor = kNone;
+    int bundle = kNone;  // Index into bundles() if it is not a single tensor.
+    int option = 0;      // Index into the bundle's options that the step leads to.
+  };
+  // The options of a bundle worth taking: rising in cost and value, options[0] being to select none.
+  struct Option {
+    int64_t cost = 0;
+    int64_t value = 0;
+    uint32_t tensors = 0;
+  };
+  struct Bundle {
+    std::vector<Option> options;
+    const std::vector<int>* tensors = nullptr;
+  };
+
+  // values: [num_tensors], tensors of value <= 0 are never selected. byte_price: what a saved byte takes off an item's
+  // value, rounded down per item. REQUIRES: `tree` outlives the ranking.
+  Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, double byte_price = 0);
+
+  const LiveSetTree& tree() const { return tree_; }
+  const std::vector<Entry>& entries() const { return entries_; }
+  const std::vector<Bundle>& bundles() const { return bundles_; }
+
+  // The ranks of a node's own entries: ranks()[begin(node), begin(node + 1)).
+  const std::vector<int>& ranks() const { return ranks_; }
+  int begin(int node) const { return node_begin_[node]; }
+
+  // What the node's saved bytes take off its value, as a number <= 0.
+  int64_t NodeValue(int node) const { return node_values_.empty() ? 0 : node_values_[node]; }
+
+  bool IsAvailable(const Entry& entry, int node) const {
+    return entry.node <= node && node < tree_.nodes[entry.node].subtree_end;
+  }
+
+ private:
+  void AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::vector<int64_t>& values, double byte_price);
+  void Sort();
+
+  const LiveSetTree& tree_;
+  std::vector<Entry> entries_;
+  std::vector<Bundle> bundles_;
+  std::vector<int> ranks_;
+  std::vector<int> node_begin_;
+  std::vector<int64_t> node_values_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_RANKING_H_

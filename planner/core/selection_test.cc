@@ -1,0 +1,108 @@
+#include "planner/core/selection.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "planner/core/cost.h"
+#include "planner/core/random_profiles.h"
+
+namespace greenplan {
+namespace {
+
+double ValueOf(const std::vector<bool>& mask, const std::vector<double>& importance) {
+  double sum = 0;
+  for (size_t k = 0; k < mask.size(); ++k) sum += mask[k] ? importance[k] : 0;
+  return sum;
+}
+
+// A random problem on `profile` with a budget between nothing and everything.
+SelectionProblem RandomProblem(const ModelProfile& profile, const std::vector<double>& importance, bool with_pins,
+                               TestRandom& random) {
+  SelectionProblem problem;
+  problem.importance = &importance;
+  problem.pins.assign(profile.tensors.size(), Pin::kFree);
+  std::vector<bool> pinned(profile.tensors.size(), false);
+  for (size_t k = 0; k < pinned.size(); ++k) {
+    if (!with_pins) continue;
+    if (random.Chance(0.15)) problem.pins[k] = Pin::kNever;
+    if (random.Chance(0.1)) problem.pins[k] = Pin::kAlways;
+    pinned[k] = problem.pins[k] == Pin::kAlways;
+  }
+  const int64_t least = EvaluateMask(profile, pinned).backward_cost;
+  const int64_t most = EvaluateMask(profile, FullMask(profile)).backward_cost;
+  problem.backward_budget = least + static_cast<int64_t>(random.Unit() * static_cast<double>(most - least + 1));
+  return problem;
+}
+
+// The best value over all subsets that the problem allows.
+double BestByEnumeration(const ModelProfile& profile, const SelectionProblem& problem) {
+  const int n = static_cast<int>(profile.tensors.size());
+  double best = -INFINITY;
+  for (uint32_t subset = 0; subset < (uint32_t{1} << n); ++subset) {
+    std::vector<bool> mask(n);
+    bool allowed = true;
+    for (int k = 0; k < n; ++k) {
+      mask[k] = (subset >> k) & 1;
+      allowed &= problem.pins[k] == Pin::kFree || (problem.pins[k] == Pin::kAlways) == mask[k];
+    }
+    if (!allowed) continue;
+    const double value = ValueOf(mask, *problem.importance);
+    if (value <= best) continue;
+    const MaskCost cost = EvaluateMask(profile, mask);
+    if (cost.backward_cost > problem.backward_budget) continue;
+    if (problem.max_saved_bytes && cost.saved_bytes > *problem.max_saved_bytes) continue;
+    best = value;
+  }
+  return best;
+}
+
+// What every result must satisfy, whatever its status.
+void ExpectValid(const ModelProfile& profile, const SelectionProblem& problem, const SelectionResult& result) {
+  const MaskCost cost = EvaluateMask(profile, result.trainable);
+  EXPECT_LE(cost.backward_cost, problem.backward_budget);
+  EXPECT_LE(cost.saved_bytes, problem.max_saved_bytes.value_or(cost.saved_bytes));
+  EXPECT_GE(result.upper_bound, ValueOf(result.trainable, *problem.importance));
+  if (result.proved) {
+    EXPECT_EQ(result.upper_bound, ValueOf(result.trainable, *problem.importance));
+  }
+  for (size_t k = 0; k < result.trainable.size(); ++k) {
+    if (problem.pins[k] != Pin::kFree) {
+      EXPECT_EQ(result.trainable[k], problem.pins[k] == Pin::kAlways) << k;
+    } else if (result.trainable[k]) {
+      EXPECT_GT((*problem.importance)[k], 0) << k;
+    }
+  }
+}
+
+class SelectionOnRandomGraphs : public testing::TestWithParam<GraphShape> {};
+
+TEST_P(SelectionOnRandomGraphs, EqualsEnumerationOfAllSubsets) {
+  const bool is_model = GetParam() >= GraphShape::kDecoder;
+  for (int seed = 0; seed < 1500; ++seed) {
+    TestRandom random(seed);
+    RandomProfileOptions options{.shape = GetParam(), .max_tensors = 11};
+    options.size = is_model ? 1 + random.Below(3) : 1 + random.Below(12);
+    options.max_cost = random.Chance(0.5) ? 10 : 1000;
+    options.free_share = random.Chance(0.5) ? 0.1 : 0.5;
+    const ModelProfile profile = RandomProfile(options, random);
+    const std::vector<double> importance =
+        RandomImportance(profile, kAllImportance[random.Below(std::size(kAllImportance))], random);
+    const SelectionProblem problem = RandomProblem(profile, importance, random.Chance(0.3), random);
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    const SelectionResult result = SelectionSolver(profile).Solve(problem);
+    ExpectValid(profile, problem, result);
+    EXPECT_TRUE(result.proved);
+    const double best = BestByEnumeration(profile, problem);
+    EXPECT_NEAR(ValueOf(result.trainable, importance), best, 1e-14 * (1 + std::abs(best)));
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, SelectionOnRandomGraphs, testing::ValuesIn(kAllShapes));
+
+}  // namespace
+}  // namespace greenplan

@@ -1,0 +1,40 @@
+#ifndef GREENPLAN_PLANNER_CORE_WORK_METER_H_
+#define GREENPLAN_PLANNER_CORE_WORK_METER_H_
+
+#include <cstdint>
+
+#include "planner/core/plan.h"
+
+namespace greenplan {
+
+// Bounds a search by work done, which is the same on every machine, and by a stop function. A unit is a few
+// nanoseconds.
+class WorkMeter {
+ public:
+  WorkMeter(int64_t limit, const StopFunction& should_stop) : left_(limit), should_stop_(should_stop) {}
+
+  // False once the work is used up or a stop was asked for.
+  bool Spend(int64_t units) {
+    left_ -= units;
+    since_asked_ += units;
+    if (since_asked_ >= kUnitsBetweenQuestions && should_stop_) {
+      since_asked_ = 0;
+      if (should_stop_()) left_ = -1;
+    }
+    return left_ > 0;
+  }
+
+  bool exhausted() const { return left_ <= 0; }
+  int64_t left() const { return left_; }
+
+ private:
+  static constexpr int64_t kUnitsBetweenQuestions = 20000;
+
+  int64_t left_;
+  int64_t since_asked_ = 0;
+  const StopFunction& should_stop_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_WORK_METER_H_
