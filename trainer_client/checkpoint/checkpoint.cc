@@ -1,0 +1,147 @@
+#include "trainer_client/checkpoint/checkpoint.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "trainer_client/checkpoint/atomic_file.h"
+#include "trainer_client/checkpoint/safetensors.h"
+#include "trainer_client/checkpoint/weights.h"
+
+namespace greenplan::trainer {
+namespace {
+
+using Parameters = torch::OrderedDict<std::string, torch::Tensor>;
+
+constexpr char kHead[] = "lm_head.weight";
+
+absl::Status Prefixed(const absl::Status& status, const std::string& path) {
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
+// The name under which `parameter` stands in the file, empty where it does not: as it is, without the "model." that
+// checkpoints of the bare decoder lack, or, for a tied embedding, as the head.
+std::string NameInFile(const std::string& parameter, const Parameters& parameters, const Weights& weights) {
+  if (weights.tensors.contains(parameter)) return parameter;
+  constexpr char kPrefix[] = "model.";
+  if (absl::StartsWith(parameter, kPrefix)) {
+    const std::string bare = parameter.substr(std::strlen(kPrefix));
+    if (weights.tensors.contains(bare)) return bare;
+  }
+  const bool is_tied = absl::EndsWith(parameter, "embed_tokens.weight") && !parameters.contains(kHead);
+  return is_tied && weights.tensors.contains(kHead) ? kHead : "";
+}
+
+bool SameValues(const TensorView& a, const TensorView& b) {
+  return a.dtype == b.dtype && a.shape == b.shape && std::equal(a.data.begin(), a.data.end(), b.data.begin());
+}
+
+// Tensors that a file may hold beside the parameters: a tied head that equals the embedding, and the rotary frequencies
+// that older checkpoints list.
+bool MayBeSurplus(const std::string& name, const TensorView& view, const std::set<std::string>& used,
+                  const Weights& weights) {
+  if (absl::EndsWith(name, ".rotary_emb.inv_freq")) return true;
+  if (name != kHead) return false;
+  return std::any_of(used.begin(), used.end(), [&](const std::string& other) {
+    return absl::EndsWith(other, "embed_tokens.weight") && SameValues(weights.tensors.at(other), view);
+  });
+}
+
+std::string ShapeText(absl::Span<const int64_t> shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
+
+void CopyInto(torch::Tensor& parameter, const TensorView& view) {
+  const auto dtype = view.dtype == TensorDtype::kFloat32   ? torch::kFloat
+                     : view.dtype == TensorDtype::kFloat16 ? torch::kHalf
+                                                           : torch::kBFloat16;
+  torch::Tensor source = at::empty(view.shape, at::TensorOptions(dtype));
+  std::memcpy(source.data_ptr(), view.data.data(), view.data.size());
+  parameter.copy_(source);
+}
+
+absl::Status Fill(const Weights& weights, CausalLm& model) {
+  const torch::NoGradGuard no_grad;
+  Parameters parameters = model.named_parameters();
+  std::set<std::string> used;
+  for (auto& parameter : parameters) {
+    const std::string name = NameInFile(parameter.key(), parameters, weights);
+    if (name.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", parameter.key(), " is missing"));
+    }
+    const TensorView& view = weights.tensors.at(name);
+    if (!std::equal(view.shape.begin(), view.shape.end(), parameter.value().sizes().begin(),
+                    parameter.value().sizes().end())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", name, " has the shape ", ShapeText(view.shape), "; config.json asks for ",
+                       ShapeText({parameter.value().sizes().data(), parameter.value().sizes().size()})));
+    }
+    CopyInto(parameter.value(), view);
+    used.insert(name);
+  }
+  for (const auto& [name, view] : weights.tensors) {
+    if (!used.contains(name) && !MayBeSurplus(name, view, used, weights)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tensor ", absl::CEscape(name),
+          name == kHead ? " differs from the embedding, but config.json ties them" : " is not one of this config's"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteConfig(nlohmann::json config, const std::string& path) {
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    if (config.contains(key)) config[key] = "float32";
+  }
+  absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
+  if (!file.ok()) return file.status();
+  const std::string text = config.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  if (absl::Status status = (*file)->Append(text); !status.ok()) return status;
+  return (*file)->Commit();
+}
+
+}  // namespace
+
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& directory, Attention attention) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(directory, ignored)) {
+    return absl::NotFoundError(absl::StrCat(directory, ": no such folder"));
+  }
+  const std::string config_path = std::filesystem::path(directory) / "config.json";
+  absl::StatusOr<nlohmann::json> config = ReadJsonObject(config_path);
+  if (!config.ok()) return config.status();
+  absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateUninitializedCausalLm(*config, attention);
+  if (!model.ok()) return Prefixed(model.status(), config_path);
+  absl::StatusOr<Weights> weights = OpenWeights(directory);
+  if (!weights.ok()) return weights.status();
+  if (absl::Status status = Fill(*weights, **model); !status.ok()) return Prefixed(status, weights->path);
+  return Checkpoint{*std::move(config), *std::move(model)};
+}
+
+absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return absl::UnavailableError(absl::StrCat(directory, ": cannot create: ", error.message()));
+  const std::filesystem::path folder(directory);
+  if (absl::Status status = WriteConfig(checkpoint.config, folder / "config.json"); !status.ok()) return status;
+
+  std::vector<torch::Tensor> values;  // Keeps converted copies alive until they are written.
+  std::map<std::string, TensorView> views;
+  for (const auto& parameter : checkpoint.model->named_parameters()) {
+    values.push_back(parameter.value().detach().to(torch::kCPU, torch::kFloat).contiguous());
+    const torch::Tensor& value = values.back();
+    views[parameter.key()] = {TensorDtype::kFloat32,
+                              value.sizes().vec(),
+                              {static_cast<const std::byte*>(value.const_data_ptr()), value.nbytes()}};
+  }
+  return WriteSafetensors(folder / "model.safetensors", views);
+}
+
+}  // namespace greenplan::trainer

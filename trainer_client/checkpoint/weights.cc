@@ -1,0 +1,98 @@
+#include "trainer_client/checkpoint/weights.h"
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+namespace greenplan::trainer {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kSingleFile[] = "model.safetensors";
+constexpr char kIndexFile[] = "model.safetensors.index.json";
+
+bool IsPlainFileName(const json& name) {
+  return name.is_string() && !name.get<std::string>().empty() && name.get<std::string>() != ".." &&
+         name.get<std::string>().find('/') == std::string::npos;
+}
+
+// The shards that an index names, each once.
+absl::StatusOr<std::set<std::string>> ShardNames(const json& index, const std::string& path) {
+  const auto map = index.find("weight_map");
+  if (map == index.end() || !map->is_object()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": weight_map is not an object"));
+  }
+  std::set<std::string> shards;
+  for (const auto& [tensor, file] : map->items()) {
+    if (!IsPlainFileName(file)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor ", absl::CEscape(tensor),
+                       " is not in a file of this folder: ", file.dump(-1, ' ', true).substr(0, 200)));
+    }
+    shards.insert(file.get<std::string>());
+  }
+  return shards;
+}
+
+absl::StatusOr<Weights> OpenShards(const std::filesystem::path& folder) {
+  const std::string path = folder / kIndexFile;
+  absl::StatusOr<json> index = ReadJsonObject(path);
+  if (!index.ok()) return index.status();
+  absl::StatusOr<std::set<std::string>> shards = ShardNames(*index, path);
+  if (!shards.ok()) return shards.status();
+  Weights weights{path, {}, {}};
+  const json& map = (*index)["weight_map"];
+  for (const std::string& shard : *shards) {
+    absl::StatusOr<std::unique_ptr<SafetensorsFile>> file = SafetensorsFile::Open(folder / shard);
+    if (!file.ok()) return file.status();
+    for (const auto& [name, view] : (*file)->tensors()) {
+      const auto entry = map.find(name);
+      if (entry == map.end() || *entry != shard) {
+        return absl::InvalidArgumentError(
+            absl::StrCat((folder / shard).string(), ": tensor ", absl::CEscape(name), " is not there by ", kIndexFile));
+      }
+      weights.tensors.emplace(name, view);
+    }
+    weights.files.push_back(*std::move(file));
+  }
+  for (const auto& [name, shard] : map.items()) {
+    if (!weights.tensors.contains(name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor ", absl::CEscape(name), " is not in ", shard.get<std::string>()));
+    }
+  }
+  return weights;
+}
+
+}  // namespace
+
+absl::StatusOr<json> ReadJsonObject(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) return absl::NotFoundError(absl::StrCat(path, ": no such file, or it cannot be read"));
+  json value = json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  if (value.is_object()) return value;
+  return absl::InvalidArgumentError(absl::StrCat(path, ": is not a JSON object"));
+}
+
+absl::StatusOr<Weights> OpenWeights(const std::string& directory) {
+  const std::filesystem::path folder(directory);
+  std::error_code ignored;
+  if (std::filesystem::exists(folder / kSingleFile, ignored)) {
+    absl::StatusOr<std::unique_ptr<SafetensorsFile>> file = SafetensorsFile::Open(folder / kSingleFile);
+    if (!file.ok()) return file.status();
+    Weights weights{folder / kSingleFile, {}, (*file)->tensors()};
+    weights.files.push_back(*std::move(file));
+    return weights;
+  }
+  if (std::filesystem::exists(folder / kIndexFile, ignored)) return OpenShards(folder);
+  return absl::NotFoundError(
+      absl::StrCat(directory, ": holds no ", kSingleFile, " and no ", kIndexFile, "; other formats are not read"));
+}
+
+}  // namespace greenplan::trainer

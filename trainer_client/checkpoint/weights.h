@@ -1,0 +1,31 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_CHECKPOINT_WEIGHTS_H_
+#define GREENPLAN_TRAINER_CLIENT_CHECKPOINT_WEIGHTS_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "nlohmann/json_fwd.hpp"
+#include "trainer_client/checkpoint/safetensors.h"
+
+namespace greenplan::trainer {
+
+// All tensors of a checkpoint folder, of one file or of several shards.
+struct Weights {
+  std::string path;  // model.safetensors or the shards' index, for messages.
+  std::vector<std::unique_ptr<SafetensorsFile>> files;
+  std::map<std::string, TensorView> tensors;  // Views into `files`.
+};
+
+// Opens model.safetensors, failing that the shards that model.safetensors.index.json names.
+// NotFound / InvalidArgument name the file and what is wrong with it.
+absl::StatusOr<Weights> OpenWeights(const std::string& directory);
+
+// NotFound / InvalidArgument name the file.
+absl::StatusOr<nlohmann::json> ReadJsonObject(const std::string& path);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_CHECKPOINT_WEIGHTS_H_

@@ -1,0 +1,170 @@
+#include "trainer_client/models/causal_lm.h"
+
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace greenplan::trainer {
+namespace {
+
+using nlohmann::json;
+
+json TinyConfig(const std::string& model_type) {
+  json config = {{"model_type", model_type}, {"vocab_size", 40},         {"hidden_size", 16},
+                 {"num_hidden_layers", 2},   {"num_attention_heads", 4}, {"max_position_embeddings", 16}};
+  config[model_type == "llama" ? "intermediate_size" : "ffn_dim"] = 32;
+  if (model_type == "llama") config["num_key_value_heads"] = 2;
+  if (model_type == "opt") config["dropout"] = 0;
+  return config;
+}
+
+std::shared_ptr<CausalLm> Create(const json& config, Attention attention = Attention::kSdpa) {
+  absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateCausalLm(config, attention);
+  EXPECT_TRUE(model.ok()) << model.status();
+  return *model;
+}
+
+class FamilyTest : public testing::TestWithParam<std::string> {
+ protected:
+  FamilyTest() { torch::manual_seed(11); }
+  const json config_ = TinyConfig(GetParam());
+  const torch::Tensor ids_ = at::arange(24).view({2, 12}) % 40;
+};
+
+INSTANTIATE_TEST_SUITE_P(Families, FamilyTest, testing::Values("llama", "opt"), [](const auto& i) { return i.param; });
+
+TEST_P(FamilyTest, StartsFromTheInitialWeightsOfTransformers) {
+  json config = config_;
+  config["vocab_size"] = 4000;
+  config["pad_token_id"] = 5;
+  config[GetParam() == "llama" ? "initializer_range" : "init_std"] = 0.05;
+  for (const auto& parameter : Create(config)->named_parameters()) {
+    const torch::Tensor& value = parameter.value();
+    if (parameter.key().find("embed_tokens") != std::string::npos) {
+      EXPECT_EQ(value[5].abs().max().item<float>(), 0) << "the padding row";
+      EXPECT_NEAR(value.std().item<float>(), 0.05, 0.002);
+      EXPECT_NEAR(value.mean().item<float>(), 0, 0.002);
+    } else if (value.dim() == 1) {
+      const float constant = parameter.key().ends_with("bias") ? 0 : 1;
+      EXPECT_TRUE(value.eq(constant).all().item<bool>()) << parameter.key();
+    } else {
+      EXPECT_NEAR(value.std().item<float>(), 0.05, 0.01) << parameter.key();
+    }
+    EXPECT_EQ(value.scalar_type(), torch::kFloat);
+    EXPECT_TRUE(value.requires_grad());
+  }
+}
+
+TEST_P(FamilyTest, APositionNeverSeesWhatStandsBehindIt) {
+  for (const Attention attention : {Attention::kSdpa, Attention::kEager}) {
+    const auto model = Create(config_, attention);
+    torch::Tensor other = ids_.clone();
+    other.narrow(1, 7, 5).fill_(39);
+    const torch::Tensor logits = model->forward(ids_), changed = model->forward(other);
+    EXPECT_TRUE(logits.narrow(1, 0, 7).allclose(changed.narrow(1, 0, 7), 0, 1e-6));
+    EXPECT_FALSE(logits.narrow(1, 7, 5).allclose(changed.narrow(1, 7, 5), 0, 1e-3));
+  }
+}
+
+TEST_P(FamilyTest, BothKindsOfAttentionComputeTheSame) {
+  torch::manual_seed(3);
+  const torch::Tensor fused = Create(config_, Attention::kSdpa)->forward(ids_);
+  torch::manual_seed(3);
+  const torch::Tensor separate = Create(config_, Attention::kEager)->forward(ids_);
+  EXPECT_TRUE(fused.allclose(separate, 1e-5, 1e-6)) << (fused - separate).abs().max();
+}
+
+// What a plan does: any tensors frozen, the others' gradients as before, and none for the frozen ones.
+TEST_P(FamilyTest, AnyMaskLeavesTheGradientsOfTheSelectedTensorsAsTheyAre) {
+  std::mt19937 random(5);
+  for (const bool is_tied : {false, true}) {
+    for (const Attention attention : {Attention::kSdpa, Attention::kEager}) {
+      json config = config_;
+      config["tie_word_embeddings"] = is_tied;
+      const auto model = Create(config, attention);
+      auto parameters = model->named_parameters();
+      CausalLmLoss(model->forward(ids_), ids_).backward();
+      std::map<std::string, torch::Tensor> full;
+      for (const auto& parameter : parameters) full[parameter.key()] = parameter.value().grad().clone();
+      for (int round = 0; round < 12; ++round) {
+        bool any = false;
+        for (auto& parameter : parameters) {
+          parameter.value().mutable_grad() = torch::Tensor();
+          parameter.value().requires_grad_(random() % 4 == 0);
+          any = any || parameter.value().requires_grad();
+        }
+        if (!any) continue;
+        CausalLmLoss(model->forward(ids_), ids_).backward();
+        for (const auto& parameter : parameters) {
+          const torch::Tensor& gradient = parameter.value().grad();
+          ASSERT_EQ(gradient.defined(), parameter.value().requires_grad()) << parameter.key() << " round " << round;
+          if (gradient.defined()) {
+            EXPECT_TRUE(gradient.allclose(full[parameter.key()], 1e-4, 1e-7)) << parameter.key() << " round " << round;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(FamilyTest, DropoutActsInTrainingOnly) {
+  json config = config_;
+  config["attention_dropout"] = 0.5;
+  if (GetParam() == "opt") config["dropout"] = 0.5;
+  for (const Attention attention : {Attention::kSdpa, Attention::kEager}) {
+    const auto model = Create(config, attention);
+    EXPECT_FALSE(model->forward(ids_).equal(model->forward(ids_)));
+    model->eval();
+    EXPECT_TRUE(model->forward(ids_).equal(model->forward(ids_)));
+  }
+}
+
+TEST_P(FamilyTest, AnUninitializedModelDrawsNoRandomNumbers) {
+  torch::manual_seed(1);
+  const torch::Tensor before = at::rand({4});
+  torch::manual_seed(1);
+  ASSERT_TRUE(CreateUninitializedCausalLm(config_, Attention::kSdpa).ok());
+  EXPECT_TRUE(at::rand({4}).equal(before));
+}
+
+TEST(CausalLmLossTest, IsTheMeanOverTheLabelsThatCount) {
+  const torch::Tensor logits = at::randn({2, 3, 7});
+  const torch::Tensor labels = torch::tensor({{-100, 4, -100}, {6, -100, 2}});
+  const torch::Tensor log_probabilities = logits.log_softmax(-1);
+  const float expected = -(log_probabilities[0][0][4] + log_probabilities[1][1][2]).item<float>() / 2;
+  EXPECT_NEAR(CausalLmLoss(logits, labels).item<float>(), expected, 1e-6);
+}
+
+void ExpectRefused(const json& config, absl::StatusCode code, const std::string& message) {
+  const absl::Status status = CreateCausalLm(config, Attention::kSdpa).status();
+  EXPECT_EQ(status.code(), code) << status;
+  EXPECT_NE(status.message().find(message), std::string::npos) << status;
+}
+
+TEST(CreateCausalLmTest, NamesWhatItCannotBuild) {
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  ExpectRefused(json::array(), kInvalid, "config is not a JSON object");
+  ExpectRefused(json::object(), kInvalid, "config model_type is missing; allowed: llama, opt");
+  ExpectRefused({{"model_type", "t5"}}, kInvalid, "config model_type is \"t5\"; allowed: llama, opt");
+  json config = TinyConfig("opt");
+  config["architectures"] = {"OPTForSequenceClassification"};
+  ExpectRefused(config, kInvalid,
+                "config architectures is [\"OPTForSequenceClassification\"]; allowed: [\"OPTForCausalLM\"]");
+  config = TinyConfig("llama");
+  config["quantization_config"] = {{"bits", 4}};
+  ExpectRefused(config, kInvalid, "config quantization_config is {\"bits\":4}; allowed: none");
+}
+
+TEST(CreateCausalLmTest, AModelThatDoesNotFitIsAnError) {
+  json config = TinyConfig("llama");
+  config["vocab_size"] = 2147483647;
+  config["hidden_size"] = 2147483640;
+  ExpectRefused(config, absl::StatusCode::kResourceExhausted, "a model of this config cannot be allocated: ");
+}
+
+}  // namespace
+}  // namespace greenplan::trainer

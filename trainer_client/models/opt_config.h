@@ -1,0 +1,39 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_MODELS_OPT_CONFIG_H_
+#define GREENPLAN_TRAINER_CLIENT_MODELS_OPT_CONFIG_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "nlohmann/json_fwd.hpp"
+#include "trainer_client/models/activation.h"
+
+namespace greenplan::trainer {
+
+// config.json of model_type "opt"; the names are its keys.
+struct OptConfig {
+  int64_t vocab_size;
+  int64_t hidden_size;
+  int64_t word_embed_proj_dim;
+  int64_t ffn_dim;
+  int64_t num_hidden_layers;
+  int64_t num_attention_heads;
+  int64_t max_position_embeddings;
+  Activation activation_function;
+  double init_std;
+  double dropout;
+  double attention_dropout;
+  bool do_layer_norm_before;
+  bool remove_final_layer_norm;  // `_remove_final_layer_norm`
+  bool enable_bias;
+  bool layer_norm_elementwise_affine;
+  bool tie_word_embeddings;
+  std::optional<int64_t> pad_token_id;  // In [0, vocab_size).
+};
+
+// InvalidArgument names the key, the value and what is allowed.
+absl::StatusOr<OptConfig> ParseOptConfig(const nlohmann::json& config);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_MODELS_OPT_CONFIG_H_
