@@ -1,0 +1,59 @@
+#include "planner/cli/budget_list.h"
+
+#include <cmath>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+
+namespace greenplan {
+namespace {
+
+constexpr double kMaxBudgets = 100000;
+
+absl::Status Invalid(const std::string& text, absl::string_view allowed) {
+  return absl::InvalidArgumentError(absl::StrCat("--budgets is ", text, "; allowed: ", allowed));
+}
+
+absl::Status AppendRange(const std::string& text, std::vector<std::string>& expanded) {
+  const std::vector<std::string> parts = absl::StrSplit(text, ':');
+  double start = 0;
+  double end = 0;
+  double step = 0;
+  if (parts.size() != 3 || !absl::SimpleAtod(parts[0], &start) || !absl::SimpleAtod(parts[1], &end) ||
+      !absl::SimpleAtod(parts[2], &step) || !(step > 0) || !(start <= end) || !std::isfinite(end - start)) {
+    return Invalid(text, "START:END:STEP with START <= END and STEP > 0");
+  }
+  // A little above the last step, so that 0.05:1:0.05 ends at 1 whatever its steps' rounding.
+  const double count = std::floor((end - start) / step + 1e-9) + 1;
+  if (count > kMaxBudgets) return Invalid(text, "at most 100,000 budgets");
+  for (int i = 0; i < count; ++i) expanded.push_back(absl::StrFormat("%.12g", start + i * step));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> ExpandBudgets(const std::vector<std::string>& budgets) {
+  std::vector<std::string> expanded;
+  for (const std::string& text : budgets) {
+    if (absl::StrContains(text, ':')) {
+      if (auto status = AppendRange(text, expanded); !status.ok()) return status;
+    } else {
+      expanded.push_back(text);
+    }
+  }
+  if (expanded.empty()) return Invalid("empty", "START:END:STEP, or a list of budgets");
+  if (expanded.size() > kMaxBudgets) return Invalid(budgets.front(), "at most 100,000 budgets");
+  return expanded;
+}
+
+absl::Status NameBudgets(const absl::Status& status) {
+  absl::string_view message = status.message();
+  if (status.ok() || !absl::ConsumePrefix(&message, "--budget ")) return status;
+  return absl::Status(status.code(), absl::StrCat("--budgets ", message));
+}
+
+}  // namespace greenplan

@@ -1,0 +1,124 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "planner/cli/commands.h"
+#include "planner/cli/inputs.h"
+#include "planner/cli/output.h"
+#include "planner/cli/plan_json.h"
+#include "planner/convert/convert.h"
+#include "planner/flags/plan_flags.h"
+
+namespace greenplan {
+namespace {
+
+struct PlanCommand {
+  explicit PlanCommand(CLI::App& app) : flags(app) {
+    app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).")->required();
+    app.add_option("--importance", importance, "What training each tensor is worth (an ImportanceReport).");
+    app.add_option("--keep-plan", keep_plan, "The plan in force; see --churn-threshold.");
+    AddFormatFlag(app, format);
+  }
+
+  absl::Status Run() const;
+
+  PlanFlags flags;
+  std::string profile;
+  std::string importance;
+  std::string keep_plan;
+  std::string format = "table";
+};
+
+std::string SummaryTable(const v1::Plan& plan, const ModelProfile& profile) {
+  const TrainableShare share = ShareOf(MaskOf(plan, profile), profile);
+  const auto cost = [&](int64_t value) {
+    return absl::StrCat(HumanCost(value, profile.cost_unit), " (", Percent(value, plan.full_cost()), " of full)");
+  };
+  TextTable table({"plan", absl::StrCat(MethodName(plan.method()), ", ", AlgorithmName(plan.algorithm()), ", ",
+                                        StatusName(plan.status()))},
+                  {1});
+  if (!plan.message().empty()) table.AddRow({"message", plan.message()});
+  table.AddRow(
+      {"trainable", absl::StrCat(share.num_trainable, " of ", profile.tensors.size(), " tensors, ",
+                                 Percent(share.trainable_parameters, share.parameters), " of the parameters")});
+  table.AddRow({"predicted cost", cost(plan.predicted_cost())});
+  table.AddRow({"  of it backward", HumanCost(plan.predicted_backward_cost(), profile.cost_unit)});
+  table.AddRow({"budget", plan.budget() == 0 ? "none" : cost(plan.budget())});
+  table.AddRow({"full cost", HumanCost(plan.full_cost(), profile.cost_unit)});
+  table.AddRow({"value", absl::StrCat(plan.value())});
+  table.AddRow({"upper bound", absl::StrCat(plan.upper_bound())});
+  table.AddRow({"saved activations", HumanBytes(plan.saved_bytes())});
+  table.AddRow({"digest", plan.digest()});
+  return table.ToString();
+}
+
+std::string PlanTable(const v1::Plan& plan, const v1::ImportanceReport& report, const ModelProfile& profile) {
+  std::string text = SummaryTable(plan, profile);
+  const std::vector<bool> mask = MaskOf(plan, profile);
+  TextTable tensors({"trainable tensor", "parameters", "importance", "weight gradient"});
+  for (size_t k = 0; k < mask.size(); ++k) {
+    if (!mask[k]) continue;
+    const Tensor& tensor = profile.tensors[k];
+    const bool is_measured = k < static_cast<size_t>(report.importance_size());
+    tensors.AddRow({tensor.name, absl::StrFormat("%.0f", NumParameters(tensor)),
+                    is_measured ? absl::StrCat(report.importance(static_cast<int>(k))) : "-",
+                    HumanCost(tensor.weight_grad_cost, profile.cost_unit)});
+  }
+  absl::StrAppend(&text, "\n", tensors.ToString());
+  if (plan.drop_rates_size() == 0) return text;
+  TextTable blocks({"block", "drop rate"});
+  for (int b = 0; b < plan.drop_rates_size(); ++b) {
+    blocks.AddRow({profile.blocks[b], absl::StrCat(plan.drop_rates(b))});
+  }
+  return absl::StrCat(text, "\n", blocks.ToString());
+}
+
+absl::Status PlanCommand::Run() const {
+  auto options = flags.Options();
+  if (!options.ok()) return options.status();
+  // Without a budget, a plan is asked for all the same: the budget is what is missing.
+  if (options->method() == v1::METHOD_UNSPECIFIED) options->set_method(v1::METHOD_SELECTION);
+  if (auto status = ValidatePlanOptions(*options); !status.ok()) return PlanFlags::NameFlags(status);
+  const auto planner = LoadProfile(profile);
+  if (!planner.ok()) return planner.status();
+  if (auto status = (*planner)->ValidateOptions(*options); !status.ok()) return PlanFlags::NameFlags(status);
+
+  RoundRequest request{.options = &*options};
+  v1::ImportanceReport report;
+  if (!importance.empty()) {
+    auto loaded = LoadImportance(importance, **planner, *options);
+    if (!loaded.ok()) return loaded.status();
+    report = *std::move(loaded);
+    request.report = &report;
+  } else if (options->method() != v1::METHOD_FULL) {
+    return absl::InvalidArgumentError("--importance is missing; every method but full requires it");
+  }
+  v1::Plan previous_plan;
+  if (!keep_plan.empty()) {
+    auto loaded = LoadPlan(keep_plan, **planner);
+    if (!loaded.ok()) return loaded.status();
+    previous_plan = *std::move(loaded);
+    request.previous_plan = &previous_plan;
+  }
+  const auto plan = (*planner)->MakePlan(request);
+  if (!plan.ok()) return PlanFlags::NameFlags(plan.status());
+
+  if (format == "table") {
+    Print(PlanTable(*plan, report, (*planner)->profile()));
+  } else {
+    const auto json = PlanToJson(*plan, (*planner)->profile());
+    Print(format == "json" ? JsonLine(json) : CsvOf({json}));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddPlanCommand(Program& program) {
+  program.AddCommand<PlanCommand>(
+      "plan", "Plans what to train within a budget.",
+      "greenplan plan --profile opt-2.7b.json --importance opt-2.7b.importance.json --budget 0.5 --format json");
+}
+
+}  // namespace greenplan

@@ -1,0 +1,111 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+#include "planner/cli/budget_list.h"
+#include "planner/cli/commands.h"
+#include "planner/cli/inputs.h"
+#include "planner/cli/output.h"
+#include "planner/cli/plan_json.h"
+#include "planner/flags/plan_flags.h"
+
+namespace greenplan {
+namespace {
+
+struct WhatIfCommand {
+  explicit WhatIfCommand(CLI::App& app) : flags(app, {.methods = {"selection", "drop", "joint"}, .has_budget = false}) {
+    app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).")->required();
+    app.add_option("--importance", importance, "What training each tensor is worth (an ImportanceReport).")->required();
+    app.add_option("--budgets", budgets, "START:END:STEP, or a list of budgets.")->delimiter(',')->required();
+    AddFormatFlag(app, format);
+  }
+
+  absl::Status Run() const;
+
+  PlanFlags flags;
+  std::string profile;
+  std::string importance;
+  std::vector<std::string> budgets;
+  std::string format = "table";
+};
+
+// What a budget buys.
+nlohmann::ordered_json RowOf(const v1::Budget& budget, const v1::Plan& plan, const ModelProfile& profile) {
+  const TrainableShare share = ShareOf(MaskOf(plan, profile), profile);
+  nlohmann::ordered_json row;
+  switch (budget.limit_case()) {
+    case v1::Budget::kFractionOfFull:
+      row["budget"] = budget.fraction_of_full();
+      break;
+    case v1::Budget::kFractionOfBackward:
+      row["budget"] = budget.fraction_of_backward();
+      break;
+    default:
+      row["budget"] = budget.absolute();
+  }
+  row["predicted_cost"] = plan.predicted_cost();
+  row["value"] = plan.value();
+  row["upper_bound"] = plan.upper_bound();
+  row["trainable_count"] = share.num_trainable;
+  row["trainable_fraction_of_parameters"] = share.parameters > 0 ? share.trainable_parameters / share.parameters : 0;
+  row["saved_bytes"] = plan.saved_bytes();
+  row["budget_cost"] = plan.budget();
+  row["full_cost"] = plan.full_cost();
+  row["status"] = StatusName(plan.status());
+  return row;
+}
+
+std::string CurveTable(const std::vector<nlohmann::ordered_json>& rows, const ModelProfile& profile) {
+  TextTable table({"budget", "predicted cost", "of full", "value", "upper bound", "tensors", "parameters",
+                   "saved activations", "status"});
+  for (const nlohmann::ordered_json& row : rows) {
+    const int64_t cost = row["predicted_cost"];
+    table.AddRow({row["budget"].dump(), HumanCost(cost, profile.cost_unit),
+                  Percent(static_cast<double>(cost), row["full_cost"]), absl::StrCat(row["value"].get<double>()),
+                  absl::StrCat(row["upper_bound"].get<double>()), row["trainable_count"].dump(),
+                  Percent(row["trainable_fraction_of_parameters"], 1), HumanBytes(row["saved_bytes"]), row["status"]});
+  }
+  return table.ToString();
+}
+
+absl::Status WhatIfCommand::Run() const {
+  const auto texts = ExpandBudgets(budgets);
+  if (!texts.ok()) return texts.status();
+  std::vector<v1::Budget> parsed;
+  v1::PlanOptions options;
+  for (const std::string& text : *texts) {
+    auto budget = flags.ParseBudget("--budgets", text);
+    if (!budget.ok()) return budget.status();
+    auto with_budget = flags.Options(*budget);
+    if (!with_budget.ok()) return NameBudgets(with_budget.status());
+    options = *std::move(with_budget);
+    parsed.push_back(*std::move(budget));
+  }
+  const auto planner = LoadProfile(profile);
+  if (!planner.ok()) return planner.status();
+  if (auto status = (*planner)->ValidateOptions(options); !status.ok()) return PlanFlags::NameFlags(status);
+  const auto report = LoadImportance(importance, **planner, options);
+  if (!report.ok()) return report.status();
+  const auto plans = (*planner)->MakeCurve({.options = &options, .report = &*report}, parsed);
+  if (!plans.ok()) return NameBudgets(PlanFlags::NameFlags(plans.status()));
+
+  std::vector<nlohmann::ordered_json> rows;
+  for (size_t i = 0; i < parsed.size(); ++i) rows.push_back(RowOf(parsed[i], (*plans)[i], (*planner)->profile()));
+  if (format == "table") {
+    Print(CurveTable(rows, (*planner)->profile()));
+  } else {
+    Print(format == "json" ? JsonLine(rows) : CsvOf(rows));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddWhatIfCommand(Program& program) {
+  program.AddCommand<WhatIfCommand>(
+      "whatif", "Shows what every budget of a list would buy.",
+      "greenplan whatif --profile opt-2.7b.json --importance opt-2.7b.importance.json --budgets 0.4:1:0.1");
+}
+
+}  // namespace greenplan

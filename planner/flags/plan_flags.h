@@ -1,0 +1,79 @@
+#ifndef GREENPLAN_PLANNER_FLAGS_PLAN_FLAGS_H_
+#define GREENPLAN_PLANNER_FLAGS_PLAN_FLAGS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "CLI/App.hpp"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "greenplan/v1/plan.pb.h"
+
+namespace greenplan {
+
+// PlanOptions as flags, the same for every program: --method, --budget, --budget-of, --mean-drop-rate,
+// --max-saved-bytes, --algorithm, --resolution, --allocation, --drop-objective, --min-drop-rate, --max-drop-rate,
+// --drop-rate-bounds, --mu, --always, --never, --churn-threshold, --time-limit, --seed.
+//
+//   PlanFlags flags(program.app(), {.methods = {"full", "selection"}, .budget_of = {"full", "backward"}});
+//   ... within Program::Run:
+//   absl::StatusOr<v1::PlanOptions> options = flags.Options();
+//
+// Not thread-safe. Must outlive parsing, as must the app.
+class PlanFlags {
+ public:
+  struct Allowed {
+    std::vector<std::string> methods = {"full", "selection", "drop", "joint"};
+    std::vector<std::string> budget_of = {"full", "backward", "absolute"};
+    bool has_budget = true;  // False for a command with a list of budgets: no --budget, --mean-drop-rate.
+    bool has_seed = true;    // False for a program with a --seed of its own: it sets PlanOptions.seed.
+  };
+
+  PlanFlags(CLI::App& app, const Allowed& allowed);
+  explicit PlanFlags(CLI::App& app) : PlanFlags(app, Allowed()) {}
+  PlanFlags(const PlanFlags&) = delete;
+  PlanFlags& operator=(const PlanFlags&) = delete;
+
+  // The options as the flags have them, every range checked. METHOD_UNSPECIFIED without --method: full without a
+  // budget, selection with one. InvalidArgument: "--budget is 2; allowed: a number in (0, 1]".
+  absl::StatusOr<v1::PlanOptions> Options() const;
+  // The same with `budget` in place of --budget.
+  absl::StatusOr<v1::PlanOptions> Options(const v1::Budget& budget) const;
+
+  // The budget that `text` is under --budget-of and --max-saved-bytes, its range not checked. InvalidArgument naming
+  // `flag` if it is no number.
+  absl::StatusOr<v1::Budget> ParseBudget(const std::string& flag, const std::string& text) const;
+
+  // An error about PlanOptions from elsewhere (ValidateOptions, MakePlan, the daemon), naming flags in place of fields.
+  static absl::Status NameFlags(const absl::Status& status);
+
+ private:
+  absl::StatusOr<v1::Budget> BudgetOfFlags() const;
+  absl::Status FillDropRateBounds(v1::PlanOptions& options) const;
+  absl::Status FillTimeLimit(v1::PlanOptions& options) const;
+
+  std::string method_;
+  std::string budget_;
+  std::string budget_of_;
+  std::optional<double> mean_drop_rate_;
+  std::optional<int64_t> max_saved_bytes_;
+  std::string algorithm_;
+  int resolution_ = 1000;
+  std::string allocation_;
+  std::string drop_objective_;
+  double min_drop_rate_ = 0;
+  std::optional<double> max_drop_rate_;
+  std::vector<std::string> drop_rate_bounds_;
+  double mu_ = 0;
+  std::vector<std::string> always_;
+  std::vector<std::string> never_;
+  double churn_threshold_ = 0;
+  std::string time_limit_;
+  uint64_t seed_ = 0;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_FLAGS_PLAN_FLAGS_H_

@@ -1,0 +1,241 @@
+#include "planner/flags/program.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <utility>
+
+#include "CLI/Config.hpp"
+#include "CLI/Formatter.hpp"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "planner/flags/layered_config.h"
+
+namespace greenplan {
+namespace {
+
+std::string Footer(const std::string& example) { return absl::StrCat("Example:\n  ", example); }
+
+// What a flag takes, by the name that CLI11 gives the type of its variable.
+absl::string_view AllowedBy(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  if (absl::StartsWith(type, "FLOAT")) return "a number";
+  if (absl::StartsWith(type, "UINT")) return "an integer >= 0";
+  if (absl::StartsWith(type, "INT")) return "an integer";
+  if (absl::StartsWith(type, "BOOLEAN") || option.get_expected_min() == 0) return "true or false";
+  return "what --help says";
+}
+
+// "The value came from the command line": the arguments spell the flag.
+bool Spells(const std::vector<std::string>& arguments, const std::string& flag) {
+  return std::any_of(arguments.begin(), arguments.end(), [&flag](const std::string& argument) {
+    return argument == flag || absl::StartsWith(argument, flag + "=");
+  });
+}
+
+// The flag as its user wrote it: --budget, GREENPLAN_BUDGET, or budget of a file.
+std::string SourceOf(const CLI::App& app, const std::string& flag, const std::vector<std::string>& arguments) {
+  const CLI::Option* option = app.get_option_no_throw(flag);
+  for (const CLI::App* command : app.get_subcommands()) {
+    if (option == nullptr) option = command->get_option_no_throw(flag);
+  }
+  if (option == nullptr || Spells(arguments, flag)) return flag;
+  if (!EnvironmentValueOf(*option).empty()) return EnvironmentNameOf(*option);
+  const CLI::Option* config = app.get_config_ptr();
+  if (config->empty()) return flag;
+  return absl::StrCat(config->as<std::string>(), ": ", option->get_lnames().front());
+}
+
+// "FLAG: what" -> "FLAG what", with the flag as its user wrote it.
+std::string ValidationMessage(const CLI::App& app, const std::string& what, const std::vector<std::string>& arguments) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(what, absl::MaxSplits(": ", 1));
+  return absl::StrCat(SourceOf(app, parts.first, arguments), " ", parts.second);
+}
+
+// "Could not convert: FLAG = VALUE" -> "FLAG is VALUE; allowed: ...".
+std::string ConversionMessage(const CLI::App& app, const std::string& what, const std::vector<std::string>& arguments) {
+  absl::string_view rest = what;
+  if (!absl::ConsumePrefix(&rest, "Could not convert: ")) return what;
+  const std::pair<std::string, std::string> parts = absl::StrSplit(rest, absl::MaxSplits(" = ", 1));
+  const CLI::Option* option = app.get_option_no_throw(parts.first);
+  for (const CLI::App* command : app.get_subcommands()) {
+    if (option == nullptr) option = command->get_option_no_throw(parts.first);
+  }
+  return absl::StrCat(SourceOf(app, parts.first, arguments), " is ", parts.second,
+                      "; allowed: ", option == nullptr ? "what --help says" : AllowedBy(*option));
+}
+
+std::string ParseErrorMessage(const CLI::App& app, const CLI::ParseError& error,
+                              const std::vector<std::string>& arguments) {
+  const std::string what = error.what();
+  if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) return ValidationMessage(app, what, arguments);
+  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) return ConversionMessage(app, what, arguments);
+  if (dynamic_cast<const CLI::FileError*>(&error) != nullptr) {
+    return absl::StrCat("--config is ", app.get_config_ptr()->as<std::string>(), "; allowed: a readable file");
+  }
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const size_t colon = what.find(": ");
+    return absl::StrCat("unknown argument ", what.substr(colon + 2), "; see --help");
+  }
+  if (what == "A subcommand is required") {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+    return absl::StrCat("a command is required; allowed: ", absl::StrJoin(names, ", "));
+  }
+  return what;
+}
+
+void PrintVersion(const std::string& program, const std::string& format) {
+  if (format == "json") {
+    std::cout << "{\"program\":\"" << program << "\",\"version\":\"" << kVersion << "\"}\n";
+  } else if (format == "csv") {
+    std::cout << "program,version\n" << program << "," << kVersion << "\n";
+  } else {
+    std::cout << program << " " << kVersion << "\n";
+  }
+}
+
+CLI::App* AddVersion(CLI::App& app, const std::string& program, std::string& format) {
+  CLI::App* version = app.add_subcommand("version", "Prints the version.");
+  version->footer(Footer(program + " version --format json"));
+  version->add_option("--format", format, "table, json or csv.")->check(OneOf({"table", "json", "csv"}));
+  return version;
+}
+
+}  // namespace
+
+Program::Program(std::string name, std::string description, std::string example)
+    : name_(std::move(name)), app_(std::move(description), name_) {
+  app_.footer(Footer(example));
+  app_.get_help_ptr()->configurable(false);
+  app_.set_config("--config", "", "TOML file of flag values; its keys are the long flag names.")
+      ->configurable(false)
+      ->type_name("FILE");
+  app_.config_formatter(std::make_shared<LayeredConfig>(app_));
+  app_.add_flag("--quiet", quiet_, "No progress and no remarks on stderr.");
+  CLI::App* version = AddVersion(app_, name_, version_format_);
+  commands_.push_back({version, [this] {
+                         PrintVersion(name_, version_format_);
+                         return absl::OkStatus();
+                       }});
+}
+
+CLI::App& Program::AddCommandApp(const std::string& name, const std::string& description, const std::string& example) {
+  CLI::App* command = app_.add_subcommand(name, description);
+  command->footer(Footer(example));
+  command->fallthrough();  // --config and --quiet may stand behind the command's name.
+  app_.require_subcommand(1);
+  return *command;
+}
+
+int Program::Run(int argc, const char* const* argv, const std::function<absl::Status()>& run) {
+  try {
+    bool help_printed = false;
+    if (const absl::Status status = Parse(argc, argv, help_printed); !status.ok() || help_printed)
+      return Finish(status);
+    return Finish(Dispatch(run));
+  } catch (const std::exception& error) {
+    return Finish(absl::InternalError(error.what()));
+  }
+}
+
+absl::Status Program::Parse(int argc, const char* const* argv, bool& help_printed) {
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  // `version` works without the flags that the program requires.
+  CLI::App version_only("", name_);
+  version_only.require_subcommand(1);
+  AddVersion(version_only, name_, version_format_);
+  const bool is_version = !arguments.empty() && arguments.front() == "version";
+  CLI::App& app = is_version ? version_only : app_;
+
+  const char* config = std::getenv("GREENPLAN_CONFIG");
+  const bool has_config_variable = !is_version && config != nullptr && *config != '\0';
+  if (has_config_variable) app_.get_config_ptr()->default_str(config);
+  BindEnvironment(app_);
+  for (const NamedCommand& command : commands_) {
+    // Once it is named: a value meant for one command says nothing about another.
+    CLI::App* command_app = command.app;
+    command_app->preparse_callback([command_app](size_t) { BindEnvironment(*command_app); });
+    for (CLI::Option* option : command_app->get_options()) {
+      if (option == command_app->get_help_ptr()) option->configurable(false);
+    }
+  }
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // As CLI11 takes them.
+    app.parse(std::move(reversed));
+  } catch (const CLI::Success& help) {
+    app.exit(help);
+    help_printed = true;
+    return absl::OkStatus();
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(ParseErrorMessage(app, error, arguments));
+  }
+  if (is_version) {
+    PrintVersion(name_, version_format_);
+    help_printed = true;
+  } else if (has_config_variable && app_.get_config_ptr()->empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("GREENPLAN_CONFIG is ", config, "; allowed: a readable file"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Program::Dispatch(const std::function<absl::Status()>& run) const {
+  for (const NamedCommand& command : commands_) {
+    if (command.app->parsed()) return command.run();
+  }
+  return run == nullptr ? absl::OkStatus() : run();
+}
+
+int Program::Finish(const absl::Status& status) const {
+  std::cout.flush();
+  const bool is_written = std::cout.good() && std::fflush(stdout) == 0;
+  if (!status.ok()) {
+    std::cerr << name_ << ": " << OneLine(status.message()) << std::endl;
+    return ExitCode(status);
+  }
+  if (is_written) return 0;
+  std::cerr << name_ << ": stdout cannot be written" << std::endl;
+  return 1;
+}
+
+int ExitCode(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return 0;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kUnimplemented:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+std::string OneLine(absl::string_view message) {
+  const std::vector<absl::string_view> lines = absl::StrSplit(message, absl::ByAnyChar("\r\n"), absl::SkipWhitespace());
+  std::vector<absl::string_view> stripped;
+  for (absl::string_view line : lines) stripped.push_back(absl::StripAsciiWhitespace(line));
+  return absl::StrJoin(stripped, " ");
+}
+
+CLI::Validator OneOf(std::vector<std::string> allowed) {
+  const std::string list = absl::StrJoin(allowed, ", ");
+  return CLI::Validator(
+      [allowed = std::move(allowed), list](std::string& value) {
+        if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return std::string();
+        return absl::StrCat("is ", value, "; allowed: ", list);
+      },
+      "");
+}
+
+}  // namespace greenplan

@@ -1,0 +1,87 @@
+#ifndef GREENPLAN_PLANNER_FLAGS_PROGRAM_H_
+#define GREENPLAN_PLANNER_FLAGS_PROGRAM_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "CLI/App.hpp"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace greenplan {
+
+inline constexpr absl::string_view kVersion = "0.1.0";
+
+// What all programs of this project have in common: where the values of flags come from, `version`, `--help`,
+// `--quiet`, exit codes, and one line on stderr for a failure.
+//
+//   int main(int argc, char** argv) {
+//     Program program("greenpland", "Plans for training jobs over gRPC.", "greenpland --data-dir /var/lib/greenplan");
+//     std::string data_dir;
+//     program.app().add_option("--data-dir", data_dir, "Folder of the daemon's database.")->required();
+//     return program.Run(argc, argv, [&] { return Serve(data_dir); });
+//   }
+//
+// A flag's value comes from the first of: the command line; the environment (GREENPLAN_DATA_DIR for --data-dir; other
+// GREENPLAN_* variables and empty values are ignored); the TOML file that --config names, whose keys are the long flag
+// names and where an unknown key is an error; the variable's initial value.
+//
+// Not thread-safe. The variables bound to flags must outlive Run.
+class Program {
+ public:
+  // `example` is a command line shown by --help.
+  Program(std::string name, std::string description, std::string example);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  // Add flags here: app().add_option("--name", variable, "What it is, its unit, its default.").
+  CLI::App& app() { return app_; }
+
+  // Adds a command: a class with a constructor from CLI::App&, which adds its flags, and with absl::Status Run().
+  // Once a program has commands, naming one is required.
+  template <typename Command>
+  void AddCommand(const std::string& name, const std::string& description, const std::string& example) {
+    CLI::App& app = AddCommandApp(name, description, example);
+    commands_.push_back({&app, [command = std::make_shared<Command>(app)] { return command->Run(); }});
+  }
+
+  // Parses, then calls the named command's Run or `run`. Answers the exit code: 0; 2 for bad usage or input
+  // (ExitCode below); 1 for anything else. Lets no exception out.
+  int Run(int argc, const char* const* argv, const std::function<absl::Status()>& run = nullptr);
+
+  // --quiet: no progress, no remarks. Valid within Run.
+  bool quiet() const { return quiet_; }
+
+ private:
+  struct NamedCommand {
+    CLI::App* app;
+    std::function<absl::Status()> run;
+  };
+
+  CLI::App& AddCommandApp(const std::string& name, const std::string& description, const std::string& example);
+  absl::Status Parse(int argc, const char* const* argv, bool& help_printed);
+  absl::Status Dispatch(const std::function<absl::Status()>& run) const;
+  int Finish(const absl::Status& status) const;
+
+  const std::string name_;
+  CLI::App app_;
+  std::vector<NamedCommand> commands_;
+  std::string version_format_ = "table";
+  bool quiet_ = false;
+};
+
+// 0 for OK; 2 for what the user can put right: InvalidArgument, NotFound, AlreadyExists, PermissionDenied,
+// FailedPrecondition, OutOfRange, Unimplemented; else 1.
+int ExitCode(const absl::Status& status);
+
+// The message on one line, whatever line breaks it has.
+std::string OneLine(absl::string_view message);
+
+// For CLI::Option::check: one of `allowed`. "--attention is fast; allowed: sdpa, eager".
+CLI::Validator OneOf(std::vector<std::string> allowed);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_FLAGS_PROGRAM_H_

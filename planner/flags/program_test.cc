@@ -1,0 +1,274 @@
+#include "planner/flags/program.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace greenplan {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+struct Result {
+  int exit_code = 0;
+  std::string out;
+  std::string err;
+};
+
+Result RunProgram(Program& program, std::vector<std::string> arguments,
+                  const std::function<absl::Status()>& run = nullptr) {
+  arguments.insert(arguments.begin(), "program");
+  std::vector<const char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Result result;
+  result.exit_code = program.Run(static_cast<int>(argv.size()), argv.data(), run);
+  result.out = testing::internal::GetCapturedStdout();
+  result.err = testing::internal::GetCapturedStderr();
+  return result;
+}
+
+// A daemon with two flags, and what they were when it ran.
+struct Daemon {
+  explicit Daemon() {
+    program.app().add_option("--data-dir", data_dir, "A folder.");
+    program.app().add_option("--max-jobs", max_jobs, "A count.");
+  }
+  Result Run(std::vector<std::string> arguments) { return RunProgram(program, std::move(arguments)); }
+
+  Program program{"greenpland", "A daemon.", "greenpland --data-dir d"};
+  std::string data_dir = "default";
+  int max_jobs = 1;
+};
+
+class ScopedVariable {
+ public:
+  ScopedVariable(const char* name, const std::string& value) : name_(name) { setenv(name, value.c_str(), 1); }
+  ~ScopedVariable() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+std::string WriteConfig(const std::string& content) {
+  const std::string path =
+      testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name() + ".toml";
+  std::ofstream(path) << content;
+  return path;
+}
+
+TEST(LayersTest, InitialValueStandsWithoutAnyLayer) {
+  Daemon daemon;
+  EXPECT_EQ(daemon.Run({}).exit_code, 0);
+  EXPECT_EQ(daemon.data_dir, "default");
+}
+
+TEST(LayersTest, FileSetsFlags) {
+  Daemon daemon;
+  EXPECT_EQ(daemon.Run({"--config", WriteConfig("data-dir = \"file\"\nmax-jobs = 7\n")}).exit_code, 0);
+  EXPECT_EQ(daemon.data_dir, "file");
+  EXPECT_EQ(daemon.max_jobs, 7);
+}
+
+TEST(LayersTest, EnvironmentWinsOverFile) {
+  ScopedVariable variable("GREENPLAN_DATA_DIR", "environment");
+  Daemon daemon;
+  EXPECT_EQ(daemon.Run({"--config", WriteConfig("data-dir = \"file\"\nmax-jobs = 7\n")}).exit_code, 0);
+  EXPECT_EQ(daemon.data_dir, "environment");
+  EXPECT_EQ(daemon.max_jobs, 7);
+}
+
+TEST(LayersTest, CommandLineWinsOverEnvironmentAndFile) {
+  ScopedVariable variable("GREENPLAN_DATA_DIR", "environment");
+  Daemon daemon;
+  const std::string config = WriteConfig("data-dir = \"file\"\nmax-jobs = 7\n");
+  EXPECT_EQ(daemon.Run({"--data-dir", "flag", "--config", config, "--max-jobs=9"}).exit_code, 0);
+  EXPECT_EQ(daemon.data_dir, "flag");
+  EXPECT_EQ(daemon.max_jobs, 9);
+}
+
+TEST(LayersTest, EnvironmentNamesTheFileToo) {
+  ScopedVariable variable("GREENPLAN_CONFIG", WriteConfig("max-jobs = 7\n"));
+  Daemon daemon;
+  EXPECT_EQ(daemon.Run({}).exit_code, 0);
+  EXPECT_EQ(daemon.max_jobs, 7);
+}
+
+TEST(LayersTest, UnknownAndEmptyVariablesAreIgnored) {
+  ScopedVariable unknown("GREENPLAN_NO_SUCH_FLAG", "1");
+  ScopedVariable empty("GREENPLAN_DATA_DIR", "");
+  Daemon daemon;
+  EXPECT_EQ(daemon.Run({}).exit_code, 0);
+  EXPECT_EQ(daemon.data_dir, "default");
+}
+
+TEST(LayersTest, RefusesUnknownKeyNamingFileAndKey) {
+  Daemon daemon;
+  const std::string config = WriteConfig("data_dir = \"x\"\n");
+  const Result result = daemon.Run({"--config", config});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err,
+            "greenpland: " + config + ": unknown key data_dir; allowed: the long flag names, see greenpland --help\n");
+}
+
+TEST(LayersTest, RefusesTablesInAFile) {
+  Daemon daemon;
+  const Result result = daemon.Run({"--config", WriteConfig("[server]\ndata-dir = \"x\"\n")});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("server is a table"));
+}
+
+TEST(LayersTest, ABadValueNamesWhereItStands) {
+  {
+    Daemon daemon;
+    EXPECT_EQ(daemon.Run({"--max-jobs", "many"}).err, "greenpland: --max-jobs is many; allowed: an integer\n");
+  }
+  {
+    Daemon daemon;
+    const std::string config = WriteConfig("max-jobs = \"many\"\n");
+    EXPECT_EQ(daemon.Run({"--config", config}).err,
+              "greenpland: " + config + ": max-jobs is many; allowed: an integer\n");
+  }
+  ScopedVariable variable("GREENPLAN_MAX_JOBS", "many");
+  Daemon daemon;
+  const Result result = daemon.Run({});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err, "greenpland: GREENPLAN_MAX_JOBS is many; allowed: an integer\n");
+}
+
+TEST(LayersTest, RefusesAConfigThatCannotBeRead) {
+  {
+    Daemon daemon;
+    const Result result = daemon.Run({"--config", "/no/such.toml"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.err, "greenpland: --config is /no/such.toml; allowed: a readable file\n");
+  }
+  ScopedVariable variable("GREENPLAN_CONFIG", "/no/such.toml");
+  Daemon daemon;
+  const Result result = daemon.Run({});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err, "greenpland: GREENPLAN_CONFIG is /no/such.toml; allowed: a readable file\n");
+}
+
+TEST(ProgramTest, HelpHasAnExampleAndSucceeds) {
+  Daemon daemon;
+  const Result result = daemon.Run({"--help"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, HasSubstr("Example:\n  greenpland --data-dir d"));
+  EXPECT_EQ(result.err, "");
+}
+
+TEST(ProgramTest, VersionNeedsNoRequiredFlag) {
+  Daemon daemon;
+  daemon.program.app().get_option("--data-dir")->required();
+  EXPECT_EQ(daemon.Run({"version"}).out, "greenpland " + std::string(kVersion) + "\n");
+  EXPECT_THAT(daemon.Run({"version", "--format", "json"}).out, StartsWith("{\"program\":\"greenpland\",\"version\":"));
+  EXPECT_EQ(daemon.Run({"version", "--format", "xml"}).err, "greenpland: --format is xml; allowed: table, json, csv\n");
+}
+
+TEST(ProgramTest, UnknownFlagIsBadUsage) {
+  Daemon daemon;
+  const Result result = daemon.Run({"--no-such-flag"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err, "greenpland: unknown argument --no-such-flag; see --help\n");
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(ProgramTest, MissingRequiredFlagIsBadUsage) {
+  Daemon daemon;
+  daemon.program.app().get_option("--data-dir")->required();
+  const Result result = daemon.Run({});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err, "greenpland: --data-dir is required\n");
+}
+
+TEST(ProgramTest, AFailureIsOneLineWithItsExitCode) {
+  Daemon daemon;
+  const Result bad_input = RunProgram(daemon.program, {}, [] { return absl::NotFoundError("a:\n  b\r\n\nc"); });
+  EXPECT_EQ(bad_input.exit_code, 2);
+  EXPECT_EQ(bad_input.err, "greenpland: a: b c\n");
+  const Result fault = RunProgram(daemon.program, {}, [] { return absl::UnavailableError("no answer"); });
+  EXPECT_EQ(fault.exit_code, 1);
+  EXPECT_EQ(fault.err, "greenpland: no answer\n");
+}
+
+TEST(ProgramTest, LetsNoExceptionOut) {
+  Daemon daemon;
+  const Result result =
+      RunProgram(daemon.program, {}, []() -> absl::Status { throw std::runtime_error("out of luck"); });
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err, "greenpland: out of luck\n");
+}
+
+// A command that prints its one flag.
+struct Greet {
+  explicit Greet(CLI::App& app) { app.add_option("--count", count, "A number."); }
+  absl::Status Run() const {
+    printf("%d", count);
+    return absl::OkStatus();
+  }
+  int count = 0;
+};
+struct Other {
+  explicit Other(CLI::App& app) { app.add_option("--speed", speed, "A number."); }
+  absl::Status Run() const { return absl::OkStatus(); }
+  int speed = 0;
+};
+
+struct Commands {
+  Commands() {
+    program.AddCommand<Greet>("greet", "Greets.", "tool greet --count 2");
+    program.AddCommand<Other>("other", "Does not.", "tool other");
+  }
+  Program program{"tool", "A tool.", "tool greet"};
+};
+
+TEST(CommandsTest, RunsTheNamedCommandWithItsFlags) {
+  Commands tool;
+  EXPECT_EQ(RunProgram(tool.program, {"greet", "--count", "2"}).out, "2");
+}
+
+TEST(CommandsTest, FileMayHoldTheFlagsOfAllCommands) {
+  Commands tool;
+  const std::string config = WriteConfig("count = 3\nspeed = 4\n");
+  EXPECT_EQ(RunProgram(tool.program, {"greet", "--config", config}).out, "3");
+}
+
+TEST(CommandsTest, AnotherCommandsVariableDoesNotMatter) {
+  ScopedVariable variable("GREENPLAN_SPEED", "not a number");
+  ScopedVariable count("GREENPLAN_COUNT", "5");
+  Commands tool;
+  EXPECT_EQ(RunProgram(tool.program, {"greet"}).out, "5");
+}
+
+TEST(CommandsTest, OneMustBeNamed) {
+  Commands tool;
+  const Result result = RunProgram(tool.program, {});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err, "tool: a command is required; allowed: version, greet, other\n");
+}
+
+TEST(CommandsTest, HelpOfACommandHasItsExample) {
+  Commands tool;
+  const Result result = RunProgram(tool.program, {"greet", "--help"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, HasSubstr("Example:\n  tool greet --count 2"));
+}
+
+TEST(ExitCodeTest, SeparatesWhatTheUserCanPutRight) {
+  EXPECT_EQ(ExitCode(absl::OkStatus()), 0);
+  EXPECT_EQ(ExitCode(absl::InvalidArgumentError("")), 2);
+  EXPECT_EQ(ExitCode(absl::PermissionDeniedError("")), 2);
+  EXPECT_EQ(ExitCode(absl::InternalError("")), 1);
+  EXPECT_EQ(ExitCode(absl::DeadlineExceededError("")), 1);
+}
+
+}  // namespace
+}  // namespace greenplan
