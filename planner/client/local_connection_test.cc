@@ -29,5 +29,14 @@ TEST(LocalConnectionTest, AResumedJobGoesOnAtALaterRoundWithTheSamePlan) {
   EXPECT_EQ(resumed->SerializeAsString(), expected->SerializeAsString());
 }
 
+TEST(LocalConnectionTest, APlanThatTakesTooLongIsAnErrorAndIsNotKept) {
+  const auto connection = NewLocalConnection(absl::ZeroDuration());
+  ASSERT_TRUE(connection->CreateJob(TestJob("jobs/a")).ok());
+  const auto plan = connection->PlanRound("jobs/a", TestReport(0));
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kDeadlineExceeded) << plan.status();
+  EXPECT_THAT(plan.status().message(), ::testing::HasSubstr("the plan of jobs/a took longer than 0"));
+  EXPECT_EQ(connection->GetPlan("jobs/a/plans/0").status().code(), absl::StatusCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace greenplan

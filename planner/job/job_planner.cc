@@ -101,14 +101,17 @@ absl::StatusOr<v1::Plan> JobPlanner::MakePlan(const v1::ImportanceReport& report
 absl::StatusOr<v1::Plan> MakePlanUnlessCancelled(const RoundPlanner& planner, RoundRequest request) {
   bool was_cancelled = false;
   if (request.cancelled) {
+    was_cancelled = request.cancelled();
     request.cancelled = [&was_cancelled, cancelled = std::move(request.cancelled)] {
       was_cancelled = was_cancelled || cancelled();
       return was_cancelled;
     };
   }
-  absl::StatusOr<v1::Plan> plan = planner.MakePlan(request);
-  if (was_cancelled) return absl::CancelledError("the call ended before its plan was found; nothing was kept");
-  return plan;
+  if (!was_cancelled) {
+    absl::StatusOr<v1::Plan> plan = planner.MakePlan(request);
+    if (!was_cancelled) return plan;
+  }
+  return absl::CancelledError("the call ended before its plan was found; nothing was kept");
 }
 
 }  // namespace greenplan

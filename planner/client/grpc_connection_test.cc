@@ -1,0 +1,144 @@
+#include "planner/client/grpc_connection.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/synchronization/mutex.h"
+#include "gmock/gmock.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "gtest/gtest.h"
+#include "planner/client/connection_conformance.h"
+#include "planner/client/local_connection.h"
+#include "planner/job/test_jobs.h"
+#include "planner/service/test_server.h"
+
+namespace greenplan {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A connection with a server of its own.
+class ServedConnection : public PlannerConnection {
+ public:
+  absl::StatusOr<v1::Job> CreateJob(const v1::Job& job) override { return connection_->CreateJob(job); }
+  absl::StatusOr<v1::Plan> PlanRound(const std::string& job_name, const v1::ImportanceReport& report) override {
+    return connection_->PlanRound(job_name, report);
+  }
+  absl::StatusOr<v1::Plan> GetPlan(const std::string& plan_name) override { return connection_->GetPlan(plan_name); }
+
+ private:
+  TestServer server_;
+  const std::unique_ptr<PlannerConnection> connection_ = NewGrpcConnection(server_.address(), absl::Seconds(60));
+};
+
+std::unique_ptr<PlannerConnection> NewServedConnection() { return std::make_unique<ServedConnection>(); }
+
+INSTANTIATE_TEST_SUITE_P(Grpc, ConnectionConformanceTest, ::testing::Values(std::function(NewServedConnection)));
+
+TEST(GrpcConnectionTest, AnswersTheBytesThatPlanningInProcessAnswers) {
+  const auto remote = NewServedConnection();
+  const auto local = NewLocalConnection(absl::InfiniteDuration());
+  ASSERT_TRUE(remote->CreateJob(TestJob("jobs/a")).ok());
+  ASSERT_TRUE(local->CreateJob(TestJob("jobs/a")).ok());
+  for (int64_t round = 0; round < 3; ++round) {
+    v1::ImportanceReport report = TestReport(round);
+    report.set_importance(0, 1.5 * static_cast<double>(round));
+    const auto remote_plan = remote->PlanRound("jobs/a", report);
+    const auto local_plan = local->PlanRound("jobs/a", report);
+    ASSERT_TRUE(remote_plan.ok() && local_plan.ok()) << remote_plan.status() << local_plan.status();
+    EXPECT_EQ(remote_plan->SerializeAsString(), local_plan->SerializeAsString());
+  }
+}
+
+// A port of 127.0.0.1 that is bound, so that nobody else takes it, and does not listen.
+class DeadPort {
+ public:
+  DeadPort() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+  ~DeadPort() { close(socket_); }
+
+  const std::string& address() const { return address_; }
+
+ protected:
+  const int socket_;
+
+ private:
+  std::string address_;
+};
+
+TEST(GrpcConnectionTest, ADeadPortIsUnavailableByNameWithinTheTimeout) {
+  const DeadPort port;
+  const auto job = NewGrpcConnection(port.address(), absl::Milliseconds(400))->CreateJob(TestJob("jobs/a"));
+  EXPECT_EQ(job.status().code(), absl::StatusCode::kUnavailable) << job.status();
+  EXPECT_THAT(job.status().message(), HasSubstr("planner " + port.address() + " did not answer within 400ms"));
+}
+
+// Connections are accepted by the system and never answered.
+class SilentPort : public DeadPort {
+ public:
+  SilentPort() { EXPECT_EQ(listen(socket_, 16), 0); }
+};
+
+TEST(GrpcConnectionTest, APortThatNeverAnswersIsUnavailableByName) {
+  const SilentPort port;
+  const auto job = NewGrpcConnection(port.address(), absl::Milliseconds(400))->CreateJob(TestJob("jobs/a"));
+  EXPECT_EQ(job.status().code(), absl::StatusCode::kUnavailable) << job.status();
+  EXPECT_THAT(job.status().message(), HasSubstr("planner " + port.address() + " did not answer within 400ms"));
+}
+
+// Refuses the first calls as a draining daemon does.
+class DrainingService : public v1::PlannerService::Service {
+ public:
+  explicit DrainingService(int refusals) : refusals_(refusals) {}
+
+  grpc::Status GetPlan(grpc::ServerContext*, const v1::GetPlanRequest* request, v1::Plan* plan) override {
+    absl::MutexLock lock(&mutex_);
+    if (refusals_-- > 0) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "draining");
+    plan->set_name(request->name());
+    return grpc::Status::OK;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  int refusals_;
+};
+
+absl::StatusOr<v1::Plan> GetPlanFromDrainingServer(int refusals, absl::Duration timeout) {
+  DrainingService service(refusals);
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  return NewGrpcConnection("127.0.0.1:" + std::to_string(port), timeout)->GetPlan("jobs/a/plans/0");
+}
+
+TEST(GrpcConnectionTest, TriesAgainWhatIsUnavailable) {
+  const auto plan = GetPlanFromDrainingServer(/*refusals=*/2, absl::Seconds(60));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->name(), "jobs/a/plans/0");
+}
+
+TEST(GrpcConnectionTest, GivesUpWhenTheTimeoutIsOverAndSaysWhy) {
+  const auto plan = GetPlanFromDrainingServer(/*refusals=*/1'000'000, absl::Milliseconds(400));
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kUnavailable) << plan.status();
+  EXPECT_THAT(plan.status().message(), HasSubstr("draining"));
+}
+
+}  // namespace
+}  // namespace greenplan
