@@ -24,6 +24,8 @@ class Tokenizer {
   int64_t bos_id() const;
   int64_t eos_id() const;
   int64_t vocab_size() const;
+  // Where it was loaded from, for messages.
+  const std::string& path() const;
 
   static constexpr int64_t kNoToken = -1;
 

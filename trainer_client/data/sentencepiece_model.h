@@ -1,0 +1,42 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_DATA_SENTENCEPIECE_MODEL_H_
+#define GREENPLAN_TRAINER_CLIENT_DATA_SENTENCEPIECE_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sentencepiece {
+class SentencePieceProcessor;
+}
+
+namespace greenplan::trainer {
+
+// SentencePiece without its headers, which declare an absl::string_view that clashes with Abseil's: neither these
+// functions nor their .cc may see Abseil. An error is a message, empty on success.
+
+// Const methods are thread-safe.
+class SentencePieceModel {
+ public:
+  SentencePieceModel();
+  ~SentencePieceModel();
+
+  std::string Load(const std::string& serialized_model);
+  std::vector<int> Encode(std::string_view text) const;
+  int bos_id() const;  // -1 where there is none, as eos_id().
+  int eos_id() const;
+  int size() const;
+
+ private:
+  std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
+};
+
+// Learns a byte-pair encoding from the lines: pieces 0, 1, 2 are unknown, BOS, EOS; bytes that no piece covers are
+// pieces of their own; text is taken as it is. The same lines give the same bytes.
+std::string TrainSentencePieceModel(const std::vector<std::string>& lines, int vocab_size,
+                                    std::string* serialized_model);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_DATA_SENTENCEPIECE_MODEL_H_

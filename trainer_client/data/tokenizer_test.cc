@@ -1,0 +1,69 @@
+#include "trainer_client/data/tokenizer.h"
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "trainer_client/data/sentencepiece_model.h"
+
+namespace greenplan::trainer {
+namespace {
+
+std::string Train(int vocab_size) {
+  std::string model;
+  const std::vector<std::string> lines = {"the quick brown fox jumps over the lazy dog", "the dog sleeps",
+                                          "the fox and the dog are quick"};
+  EXPECT_EQ(TrainSentencePieceModel(lines, vocab_size, &model), "");
+  return model;
+}
+
+std::string Write(const std::string& name, const std::string& content) {
+  const std::string path = testing::TempDir() + "/" + name;
+  std::ofstream(path, std::ios::binary) << content;
+  return path;
+}
+
+TEST(TokenizerTest, EncodesWithoutBosAndEos) {
+  const auto tokenizer = Tokenizer::Load(Write("t.model", Train(300)));
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->bos_id(), 1);
+  EXPECT_EQ((*tokenizer)->eos_id(), 2);
+  EXPECT_EQ((*tokenizer)->vocab_size(), 300);
+  const std::vector<int64_t> ids = (*tokenizer)->Encode("the dog");
+  EXPECT_LT(ids.size(), 7) << "frequent words must be fewer pieces than letters";
+  for (const int64_t id : ids) EXPECT_GT(id, 2);
+  EXPECT_TRUE((*tokenizer)->Encode("").empty());
+}
+
+TEST(TokenizerTest, EncodesWhatItNeverSawByItsBytes) {
+  const auto tokenizer = Tokenizer::Load(Write("bytes.model", Train(300)));
+  for (const char* text : {"\n", "é", "\xF0\x9F\x8C\xB1"}) {
+    const std::vector<int64_t> ids = (*tokenizer)->Encode(text);
+    EXPECT_GE(ids.size(), std::string(text).size());
+    for (const int64_t id : ids) EXPECT_NE(id, 0) << "unknown piece in " << text;
+  }
+}
+
+TEST(TokenizerTest, NamesAFileThatIsMissingEmptyOrNoModel) {
+  const absl::Status missing = Tokenizer::Load("/no/such.model").status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(missing.message(), "/no/such.model: no such file");
+  for (const std::string content : {"", "no model", "\x0a\xff\xff\xff\xff\x0f"}) {
+    const std::string path = Write("broken.model", content);
+    const absl::Status status = Tokenizer::Load(path).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << content;
+    EXPECT_NE(status.message().find(path + ": is not a SentencePiece model"), std::string::npos) << status;
+  }
+}
+
+TEST(TrainSentencePieceModelTest, TheSameLinesGiveTheSameBytes) { EXPECT_EQ(Train(290), Train(290)); }
+
+TEST(TrainSentencePieceModelTest, SaysWhyAVocabularyCannotBeLearned) {
+  std::string model;
+  EXPECT_NE(TrainSentencePieceModel({"ab"}, 100000, &model), "");
+  EXPECT_NE(TrainSentencePieceModel({"ab"}, 10, &model), "");
+}
+
+}  // namespace
+}  // namespace greenplan::trainer
