@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -160,19 +160,25 @@ class Planner::Impl {
     plan.status = PlanStatus::kEmpty;
     plan.value = 0;
     plan.upper_bound = 0;
-    int64_t cheapest = -1;
+    std::optional<int64_t> least_cost, least_bytes;
     for (size_t k = 0; k < problem.pins.size(); ++k) {
       if (problem.pins[k] != Pin::kFree || (*problem.importance)[k] <= 0) continue;
       std::vector<bool> alone(problem.pins.size(), false);
       alone[k] = true;
-      const int64_t cost = EvaluateMask(*profile_, alone).backward_cost;
-      if (cheapest < 0 || cost < cheapest) cheapest = cost;
+      const MaskCost cost = EvaluateMask(*profile_, alone);
+      least_cost = std::min(least_cost.value_or(cost.backward_cost), cost.backward_cost);
+      if (cost.backward_cost <= problem.backward_budget) {
+        least_bytes = std::min(least_bytes.value_or(cost.saved_bytes), cost.saved_bytes);
+      }
     }
-    if (cheapest < 0) {
+    if (!least_cost) {
       plan.message = "no tensor is worth training: none that may train has an importance above 0";
-    } else {
-      plan.message = absl::StrCat("no tensor fits: the cheapest needs ", profile_->forward_cost + cheapest,
+    } else if (!least_bytes) {
+      plan.message = absl::StrCat("no tensor fits: the cheapest needs ", profile_->forward_cost + *least_cost,
                                   ", the budget is ", plan.budget);
+    } else {
+      plan.message = absl::StrCat("no tensor fits: of those within the budget the least keeps ", *least_bytes,
+                                  " bytes for backward, max_saved_bytes is ", problem.max_saved_bytes.value_or(0));
     }
     return plan;
   }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "planner/core/byte_limit_search.h"
 #include "planner/core/cost.h"
 #include "planner/core/live_set_search.h"
 #include "planner/core/ranking.h"
@@ -19,6 +20,12 @@ double SumOver(const std::vector<bool>& mask, const std::vector<double>& importa
     if (mask[k]) sum += importance[k];
   }
   return sum;
+}
+
+std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) {
+  std::vector<bool> both(a.size());
+  for (size_t k = 0; k < a.size(); ++k) both[k] = a[k] || b[k];
+  return both;
 }
 
 }  // namespace
@@ -56,12 +63,20 @@ SelectionResult SelectionSolver::Solve(const SelectionProblem& problem) const {
   const Ranking ranking(*live_sets, scale.units);
   WorkMeter meter(problem.work_limit, problem.should_stop);
   LiveSetResult found = SearchLiveSets(ranking, num_tensors, budget, meter);
+  if (problem.max_saved_bytes) {
+    const std::vector<bool> with_pins = Union(found.trainable, pinned);
+    if (EvaluateMask(profile_, with_pins).saved_bytes > *problem.max_saved_bytes) {
+      int64_t max_bytes = *problem.max_saved_bytes;
+      for (int k = 0; k < num_tensors; ++k) {
+        if (pinned[k]) max_bytes -= profile_.tensors[k].saved_bytes;
+      }
+      own = BuildLiveSets(profile_, LiveOps(profile_, pinned), excluded, {.use_saved_bytes = true});
+      found = SearchLiveSetsWithByteLimit(own, scale.units, budget, max_bytes, meter);
+    }
+  }
 
   SelectionResult result;
-  result.trainable = std::move(found.trainable);
-  for (int k = 0; k < num_tensors; ++k) {
-    if (pinned[k]) result.trainable[k] = true;
-  }
+  result.trainable = Union(found.trainable, pinned);
   const double value = SumOver(result.trainable, *problem.importance);
   result.proved = found.upper_bound == found.value;
   if (result.proved) {

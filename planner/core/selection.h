@@ -31,7 +31,7 @@ struct SelectionProblem {
   int64_t backward_budget = 0;                      // >= the cost of the pinned tensors alone.
   std::optional<int64_t> max_saved_bytes;           // >= the bytes of the pinned tensors alone.
   StopFunction should_stop;                         // Optional.
-  int64_t work_limit = int64_t{1} << 28;            // Of the search, see WorkMeter: one to two seconds.
+  int64_t work_limit = 50'000'000;                  // Of the search, see WorkMeter: about a second.
 };
 
 struct SelectionResult {

@@ -102,6 +102,32 @@ TEST_P(SelectionOnRandomGraphs, EqualsEnumerationOfAllSubsets) {
   }
 }
 
+TEST_P(SelectionOnRandomGraphs, KeepsASecondLimitAndEqualsEnumeration) {
+  const bool is_model = GetParam() >= GraphShape::kDecoder;
+  for (int seed = 0; seed < 600; ++seed) {
+    TestRandom random(1000000 + seed);
+    RandomProfileOptions options{.shape = GetParam(), .max_tensors = 10};
+    options.size = is_model ? 1 + random.Below(3) : 1 + random.Below(12);
+    options.max_cost = random.Chance(0.5) ? 10 : 1000;
+    const ModelProfile profile = RandomProfile(options, random);
+    const std::vector<double> importance =
+        RandomImportance(profile, kAllImportance[random.Below(std::size(kAllImportance))], random);
+    SelectionProblem problem = RandomProblem(profile, importance, random.Chance(0.3), random);
+    std::vector<bool> pinned(profile.tensors.size());
+    for (size_t k = 0; k < pinned.size(); ++k) pinned[k] = problem.pins[k] == Pin::kAlways;
+    const int64_t least = EvaluateMask(profile, pinned).saved_bytes;
+    const int64_t most = EvaluateMask(profile, FullMask(profile)).saved_bytes;
+    problem.max_saved_bytes = least + static_cast<int64_t>(random.Unit() * static_cast<double>(most - least + 1));
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    const SelectionResult result = SelectionSolver(profile).Solve(problem);
+    ExpectValid(profile, problem, result);
+    EXPECT_TRUE(result.proved);
+    const double best = BestByEnumeration(profile, problem);
+    EXPECT_NEAR(ValueOf(result.trainable, importance), best, 1e-14 * (1 + std::abs(best)));
+    if (HasFailure()) return;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, SelectionOnRandomGraphs, testing::ValuesIn(kAllShapes));
 
 }  // namespace
