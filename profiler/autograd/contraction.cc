@@ -56,6 +56,23 @@ std::vector<std::vector<int>> Consumers(const ModelProfile& profile) {
   return consumers;
 }
 
+// How many edges lead to an op, and the last of them.
+struct Use {
+  int count = 0;
+  int op = kNone;
+  int64_t cost = 0;
+};
+
+std::vector<Use> Uses(const ModelProfile& profile) {
+  std::vector<Use> uses(profile.ops.size());
+  for (size_t op = 0; op < profile.ops.size(); ++op) {
+    for (const Edge& edge : profile.ops[op].inputs) {
+      uses[edge.op] = {.count = uses[edge.op].count + 1, .op = static_cast<int>(op), .cost = edge.cost};
+    }
+  }
+  return uses;
+}
+
 class Contraction {
  public:
   explicit Contraction(ModelProfile& profile)
@@ -132,25 +149,21 @@ class Contraction {
 
 void HangTensors(ModelProfile& profile) {
   MergeParallelEdges(profile);
-  struct Use {
-    int count = 0;
-    int op = kNone;
-    int64_t cost = 0;
-  };
-  std::vector<Use> uses(profile.ops.size());  // The last edge into each op, and how many there are.
-  for (size_t op = 0; op < profile.ops.size(); ++op) {
-    for (const Edge& edge : profile.ops[op].inputs) {
-      uses[edge.op] = {.count = uses[edge.op].count + 1, .op = static_cast<int>(op), .cost = edge.cost};
-    }
-  }
+  const std::vector<Use> uses = Uses(profile);
   std::vector<bool> keep(profile.ops.size(), true);
   for (Tensor& tensor : profile.tensors) {
-    if (tensor.op == kNone || uses[tensor.op].count != 1) continue;
-    const Op& leaf = profile.ops[tensor.op];
-    if (!leaf.inputs.empty() || leaf.cost != 0 || leaf.saved_bytes != 0) continue;
-    keep[tensor.op] = false;
-    tensor.weight_grad_cost += uses[tensor.op].cost;
-    tensor.op = uses[tensor.op].op;
+    if (tensor.op == kNone) continue;
+    // Up from the leaf: through its one edge, then through free ops that do nothing but pass this tensor's gradient on.
+    for (bool is_leaf = true;; is_leaf = false) {
+      const Op& op = profile.ops[tensor.op];
+      const Use& use = uses[tensor.op];
+      const bool only_passes = op.cost == 0 && op.saved_bytes == 0 && op.inputs.size() == (is_leaf ? 0 : 1);
+      if (use.count != 1 || !only_passes || tensor.weight_grad_cost != 0) break;
+      if (!is_leaf && profile.ops[use.op].block != op.block) break;
+      keep[tensor.op] = false;
+      tensor.weight_grad_cost = use.cost;
+      tensor.op = use.op;
+    }
   }
   KeepOps(keep, profile);
 }

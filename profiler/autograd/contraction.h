@@ -8,10 +8,10 @@ namespace greenplan::profiler {
 // Shortens a profile that has one op per autograd node, leaf nodes included, to one or two ops per tensor. Changes the
 // cost of no set of tensors, nor any block's.
 //
-//   HangTensors   A tensor on a leaf op (cost 0, no inputs) that one single edge feeds moves to that edge's op, with
-//   its
-//                 cost as weight_grad_cost. A leaf op that several edges feed stays: the tensor is tied. No two
-//                 tensors share a leaf op.
+//   HangTensors   Moves a tensor from the leaf op that it hangs on (no inputs, cost 0) up the one edge that leads
+//   there,
+//                 whose cost becomes its weight_grad_cost, and on through ops that only pass its gradient on: to the op
+//                 that computes it. A tensor that several edges lead to is tied and stays on its leaf. Run it first.
 //   ContractOps   Removes ops that cost nothing, hold no tensor and whose edges cost nothing. Each op above is tied
 //                 directly to those below: to the one below at the cost of the old edge, to several only if all
 //                 edges involved cost 0 and their number does not grow. Op 0 stays. An op of a block is removed only

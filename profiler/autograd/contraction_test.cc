@@ -44,7 +44,6 @@ std::vector<bool> RandomMask(size_t size, std::mt19937_64& random) {
 }
 
 void Contract(ModelProfile& profile) {
-  ContractOps(profile);
   HangTensors(profile);
   ContractOps(profile);
 }

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <queue>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -10,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "profiler/autograd/contraction.h"
 #include "profiler/autograd/node_cost.h"
+#include "profiler/autograd/residual_blocks.h"
 #include "torch/csrc/autograd/function.h"
 #include "torch/csrc/autograd/functions/accumulate_grad.h"
 
@@ -19,6 +23,7 @@ namespace {
 using torch::autograd::AccumulateGrad;
 using torch::autograd::Node;
 
+constexpr char kLeafName[] = "torch::autograd::AccumulateGrad";
 constexpr int64_t kMaxTotalCost = int64_t{1} << 62;
 
 // Every node once, consumers before what they consume, otherwise in the order in which the engine would run them.
@@ -58,89 +63,147 @@ std::vector<Node*> NodesFromLoss(Node* loss) {
   return nodes;
 }
 
-absl::Status AddTensors(const NamedParameters& parameters, ModelProfile& profile,
-                        absl::flat_hash_map<const c10::TensorImpl*, int>& tensor_of) {
+// The profile under construction and which of its entries are what in the graph.
+struct Reading {
+  ModelProfile profile;
+  absl::flat_hash_map<const c10::TensorImpl*, int> tensor_of;
+  absl::flat_hash_map<const Node*, int> op_of;
+};
+
+absl::Status AddTensors(const NamedParameters& parameters, Reading& reading) {
   for (const auto& [name, parameter] : parameters) {
     if (!parameter.defined()) return absl::InvalidArgumentError(absl::StrCat("parameter ", name, " is not defined"));
     if (!parameter.is_leaf()) {
       return absl::InvalidArgumentError(
           absl::StrCat("parameter ", name, " is the result of an operator; parameters must be leaf tensors"));
     }
-    const int index = static_cast<int>(profile.tensors.size());
-    if (!tensor_of.try_emplace(parameter.unsafeGetTensorImpl(), index).second) continue;  // Tied to an earlier name.
-    profile.tensors.push_back({.name = name, .shape = parameter.sizes().vec()});
+    const int index = static_cast<int>(reading.profile.tensors.size());
+    if (!reading.tensor_of.try_emplace(parameter.unsafeGetTensorImpl(), index).second) continue;  // Tied.
+    reading.profile.tensors.push_back({.name = name, .shape = parameter.sizes().vec()});
   }
   return absl::OkStatus();
 }
 
-bool AddSaturating(int64_t cost, int64_t& total) {
+// Adds to `total`; false once it exceeds what a profile may cost.
+bool AddToTotal(int64_t cost, int64_t& total) {
   return !__builtin_add_overflow(total, cost, &total) && total <= kMaxTotalCost;
 }
 
-// One op per node, a leaf's included, its tensor hanging on it at no cost.
-absl::Status AddOps(const std::vector<Node*>& nodes, const absl::flat_hash_map<const c10::TensorImpl*, int>& tensor_of,
-                    ModelProfile& profile) {
-  absl::flat_hash_map<const Node*, int> op_of;
-  op_of.reserve(nodes.size());
-  for (Node* node : nodes) op_of.emplace(node, static_cast<int>(op_of.size()));
+// A leaf's tensor hangs on the leaf's op for now.
+absl::Status HangTensor(const at::Tensor& variable, int op, Reading& reading) {
+  const auto tensor = reading.tensor_of.find(variable.unsafeGetTensorImpl());
+  if (tensor == reading.tensor_of.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the loss depends on a tensor of shape [", absl::StrJoin(variable.sizes(), ", "),
+                     "] that requires grad and is not among the parameters; list it or let it not require grad"));
+  }
+  reading.profile.tensors[tensor->second].op = op;
+  return absl::OkStatus();
+}
+
+// One op per node, leaves included.
+absl::Status AddOps(const std::vector<Node*>& nodes, Reading& reading) {
+  ModelProfile& profile = reading.profile;
+  reading.op_of.reserve(nodes.size());
+  for (Node* node : nodes) reading.op_of.emplace(node, static_cast<int>(reading.op_of.size()));
   profile.ops.resize(nodes.size());
   int64_t total = 0;
   bool fits = true;
-  for (size_t i = 0; i < nodes.size(); ++i) {
+  for (size_t i = 0; i < nodes.size() && fits; ++i) {
     const Node& node = *nodes[i];
     Op& op = profile.ops[i];
     op.name = node.name();
     if (const auto* leaf = dynamic_cast<const AccumulateGrad*>(&node)) {
-      const auto tensor = tensor_of.find(leaf->variable.unsafeGetTensorImpl());
-      if (tensor == tensor_of.end()) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("the loss depends on a tensor of shape [", absl::StrJoin(leaf->variable.sizes(), ", "),
-                         "] that requires grad and is not among the parameters; list it or freeze it"));
-      }
-      profile.tensors[tensor->second].op = static_cast<int>(i);
+      if (absl::Status status = HangTensor(leaf->variable, static_cast<int>(i), reading); !status.ok()) return status;
       continue;
     }
-    absl::StatusOr<NodeCost> cost = CostOfNode(node);
+    const absl::StatusOr<NodeCost> cost = CostOfNode(node);
     if (!cost.ok()) return cost.status();
     op.cost = cost->op;
-    fits &= AddSaturating(cost->forward, total) && AddSaturating(cost->op, total);
+    fits = AddToTotal(cost->forward, total) && AddToTotal(cost->op, total);
     if (fits) profile.forward_cost += cost->forward;
-    for (size_t input = 0; input < node.num_outputs(); ++input) {
+    for (size_t input = 0; input < node.num_outputs() && fits; ++input) {
       const torch::autograd::Edge& edge = node.next_edge(input);
       if (!edge.is_valid()) continue;
       const int64_t edge_cost = input < cost->per_input.size() ? cost->per_input[input] : 0;
-      fits &= AddSaturating(edge_cost, total);
-      op.inputs.push_back({.op = op_of.at(edge.function.get()), .cost = edge_cost});
+      fits = AddToTotal(edge_cost, total);
+      op.inputs.push_back({.op = reading.op_of.at(edge.function.get()), .cost = edge_cost});
     }
   }
   if (fits) return absl::OkStatus();
   return absl::InvalidArgumentError("forward + full backward cost more than 2^62 FLOPs");
 }
 
+absl::Status Freeze(const std::vector<std::string>& names, ModelProfile& profile) {
+  absl::flat_hash_map<std::string, Tensor*> tensors;
+  for (Tensor& tensor : profile.tensors) tensors.emplace(tensor.name, &tensor);
+  for (const std::string& name : names) {
+    const auto tensor = tensors.find(name);
+    if (tensor == tensors.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("options.frozen names ", name, ", which is not a parameter"));
+    }
+    tensor->second->op = kNone;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetBlocks(const std::vector<MarkedBlock>& blocks, Reading& reading) {
+  if (blocks.empty()) {
+    FindResidualBlocks("AddBackward0", reading.profile);
+    return absl::OkStatus();
+  }
+  std::vector<BlockMark> marks;
+  for (const MarkedBlock& block : blocks) {
+    const auto op = block.output.defined() ? reading.op_of.find(block.output.grad_fn().get()) : reading.op_of.end();
+    if (op == reading.op_of.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("options.blocks: the output of block ", block.name, " does not lead to the loss"));
+    }
+    marks.push_back({.name = block.name, .output_op = op->second});
+  }
+  MarkBlocks(marks, reading.profile);
+  return absl::OkStatus();
+}
+
+// "Mm fc.weight" for MmBackward0.
+void LabelOps(ModelProfile& profile) {
+  for (Op& op : profile.ops) {
+    op.name = op.name == kLeafName ? "Tied" : op.name.substr(0, op.name.rfind("Backward"));
+  }
+  std::vector<bool> has_tensor(profile.ops.size(), false);
+  for (const Tensor& tensor : profile.tensors) {
+    if (tensor.op == kNone || has_tensor[tensor.op]) continue;
+    has_tensor[tensor.op] = true;
+    absl::StrAppend(&profile.ops[tensor.op].name, " ", tensor.name);
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<ModelProfile> Profile(const at::Tensor& loss, const NamedParameters& parameters) {
+absl::StatusOr<ModelProfile> Profile(const at::Tensor& loss, const NamedParameters& parameters,
+                                     const ProfileOptions& options) {
   if (!loss.defined()) return absl::InvalidArgumentError("loss is not defined");
   if (!loss.requires_grad()) {
     return absl::InvalidArgumentError("loss does not require grad; run forward with the parameters requiring grad");
   }
   if (loss.is_leaf()) return absl::InvalidArgumentError("loss is a leaf tensor; it must be the result of an operator");
 
-  ModelProfile profile;
-  absl::flat_hash_map<const c10::TensorImpl*, int> tensor_of;
-  if (absl::Status status = AddTensors(parameters, profile, tensor_of); !status.ok()) return status;
-  const std::vector<Node*> nodes = NodesFromLoss(loss.grad_fn().get());
-  if (absl::Status status = AddOps(nodes, tensor_of, profile); !status.ok()) return status;
+  Reading reading;
+  if (absl::Status status = AddTensors(parameters, reading); !status.ok()) return status;
+  if (absl::Status status = AddOps(NodesFromLoss(loss.grad_fn().get()), reading); !status.ok()) return status;
+  if (absl::Status status = SetBlocks(options.blocks, reading); !status.ok()) return status;
+  ModelProfile& profile = reading.profile;
+  if (absl::Status status = Freeze(options.frozen, profile); !status.ok()) return status;
   if (std::none_of(profile.tensors.begin(), profile.tensors.end(),
                    [](const Tensor& tensor) { return tensor.op != kNone; })) {
-    return absl::InvalidArgumentError("the loss depends on none of the parameters that require grad");
+    return absl::InvalidArgumentError("the loss depends on none of the parameters that may be trained");
   }
 
   PruneUnreachingOps(profile);
-  ContractOps(profile);
   HangTensors(profile);
   ContractOps(profile);
-  return profile;
+  LabelOps(profile);
+  return std::move(profile);
 }
 
 }  // namespace greenplan::profiler

@@ -4,6 +4,7 @@
 
 #include "ATen/Functions.h"
 #include "ATen/TensorOperators.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
@@ -13,7 +14,16 @@
 namespace greenplan::profiler {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using testing::Model;
+
+at::Tensor Parameter(at::IntArrayRef shape) { return at::randn(shape).set_requires_grad(true); }
+
+void ExpectStatus(const absl::Status& status, absl::StatusCode code, const std::string& message) {
+  EXPECT_EQ(status.code(), code) << status;
+  EXPECT_NE(std::string(status.message()).find(message), std::string::npos) << status;
+}
 
 // Trains exactly the tensors of `trainable` [num_tensors] and counts what forward and backward execute.
 struct Executed {
@@ -89,7 +99,56 @@ TEST(ProfileTest, ForwardCostIsWhatForwardExecutesWhenEveryParameterTrains) {
   }
 }
 
-at::Tensor Parameter(at::IntArrayRef shape) { return at::randn(shape).set_requires_grad(true); }
+TEST(ProfileTest, FindsResidualBlocksAndNamesThem) {
+  const auto blocks = [](const Model& model) {
+    auto profile = Profile(model.loss(), model.parameters);
+    return profile.ok() ? profile->blocks : std::vector<std::string>{profile.status().ToString()};
+  };
+  EXPECT_THAT(blocks(testing::Gpt()), ElementsAre("h.0.attn", "h.0.mlp", "h.1.attn", "h.1.mlp"));
+  EXPECT_THAT(blocks(testing::Llama()), ElementsAre("model.layers.0.self_attn", "model.layers.0.mlp",
+                                                    "model.layers.1.self_attn", "model.layers.1.mlp"));
+  EXPECT_THAT(blocks(testing::ParallelResidual()), ElementsAre("gpt_neox.layers.0.attention", "gpt_neox.layers.0.mlp",
+                                                               "gpt_neox.layers.1.attention", "gpt_neox.layers.1.mlp"));
+  EXPECT_THAT(blocks(testing::EncoderDecoder()),
+              ElementsAre("encoder.block.0.SelfAttention", "encoder.block.0.1", "encoder.block.1.SelfAttention",
+                          "encoder.block.1.1", "decoder.block.0.SelfAttention", "decoder.block.0.EncDecAttention",
+                          "decoder.block.0.2", "decoder.block.1.SelfAttention", "decoder.block.1.EncDecAttention",
+                          "decoder.block.1.2"));
+  EXPECT_THAT(blocks(testing::Mlp()), IsEmpty());
+  EXPECT_THAT(blocks(testing::LstmCell()), IsEmpty());
+}
+
+TEST(ProfileTest, ABlockCostsWhatItsBranchExecutes) {
+  const at::Tensor in = Parameter({7, 5}), up = Parameter({11, 7}), down = Parameter({7, 11});
+  const at::Tensor x = at::randn({3, 5});
+  const auto loss = [&](bool drop) {
+    const at::Tensor stream = at::linear(x, in);
+    const at::Tensor branch = at::linear(at::relu(at::linear(at::tanh(stream), up)), down);
+    return (stream + (drop ? branch.detach() : branch)).pow(2).sum();
+  };
+  const auto executed = [&](bool drop) {
+    const ExecutedFlopsCounter counter;
+    loss(drop).backward();
+    return counter.backward_flops();
+  };
+  const auto profile = Profile(loss(false), {{"in", in}, {"mlp.up", up}, {"mlp.down", down}});
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  ASSERT_THAT(profile->blocks, ElementsAre("mlp"));
+  EXPECT_EQ(BlockCosts(*profile, FullMask(*profile))[0], executed(false) - executed(true));
+}
+
+TEST(ProfileTest, TakesBlocksMarkedByHand) {
+  const at::Tensor first = Parameter({7, 5}), second = Parameter({2, 7});
+  const at::Tensor hidden = at::linear(at::randn({3, 5}), first), loss = at::linear(hidden, second).sum();
+  const NamedParameters parameters = {{"first", first}, {"second", second}};
+  const auto profile = Profile(loss, parameters, {.frozen = {}, .blocks = {{"encoder", hidden}}});
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  ASSERT_THAT(profile->blocks, ElementsAre("encoder"));
+  EXPECT_EQ(profile->ops[profile->tensors[0].op].block, 0);
+  EXPECT_EQ(profile->ops[profile->tensors[1].op].block, kNone);
+  const auto outside = Profile(loss, parameters, {.frozen = {}, .blocks = {{"encoder", at::relu(hidden)}}});
+  ExpectStatus(outside.status(), absl::StatusCode::kInvalidArgument, "the output of block encoder");
+}
 
 TEST(ProfileTest, TiedTensorHangsOnAnOpOfItsOwnThatEveryUseFeeds) {
   const at::Tensor embedding = Parameter({11, 5}), tokens = at::randint(11, {3}, at::kLong);
@@ -146,11 +205,6 @@ struct Doubled : torch::autograd::Function<Doubled> {
     return {gradients[0] * 2};
   }
 };
-
-void ExpectStatus(const absl::Status& status, absl::StatusCode code, const std::string& message) {
-  EXPECT_EQ(status.code(), code) << status;
-  EXPECT_NE(std::string(status.message()).find(message), std::string::npos) << status;
-}
 
 TEST(ProfileTest, RefusesACustomFunctionByName) {
   const at::Tensor weight = Parameter({3});
