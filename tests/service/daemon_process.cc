@@ -1,0 +1,109 @@
+#include "tests/service/daemon_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "gtest/gtest.h"
+
+namespace greenplan {
+namespace {
+
+constexpr char kGreenpland[] = "planner/daemon/greenpland";
+
+std::string ReadAll(const std::string& path) {
+  std::ostringstream content;
+  content << std::ifstream(path).rdbuf();
+  return content.str();
+}
+
+// In the child, between fork and exec.
+void Redirect(int descriptor, const std::string& path) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  dup2(file, descriptor);
+  close(file);
+}
+
+int WatchFolder(const std::string& path) {
+  const int watch = inotify_init1(IN_CLOEXEC);
+  EXPECT_GE(inotify_add_watch(watch, path.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE), 0);
+  return watch;
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() : path_(::testing::TempDir() + "/daemon_XXXXXX") {
+  EXPECT_NE(mkdtemp(path_.data()), nullptr);
+}
+
+TemporaryFolder::~TemporaryFolder() { std::filesystem::remove_all(path_); }
+
+DaemonProcess::DaemonProcess(const std::vector<std::string>& arguments) {
+  std::vector<char*> argv = {const_cast<char*>(kGreenpland)};
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  pid_ = fork();
+  if (pid_ == 0) {
+    Redirect(STDERR_FILENO, folder_.path() + "/stderr");
+    Redirect(STDOUT_FILENO, folder_.path() + "/stdout");
+    execv(kGreenpland, argv.data());
+    _exit(127);
+  }
+}
+
+DaemonProcess::~DaemonProcess() {
+  if (pid_ < 0) return;
+  Signal(SIGKILL);
+  Wait();
+}
+
+void DaemonProcess::Signal(int signal) const { ASSERT_EQ(kill(pid_, signal), 0); }
+
+int DaemonProcess::Wait() {
+  int status = 0;
+  EXPECT_EQ(waitpid(pid_, &status, 0), pid_);
+  pid_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+std::string DaemonProcess::errors() const { return ReadAll(folder_.path() + "/stderr"); }
+std::string DaemonProcess::output() const { return ReadAll(folder_.path() + "/stdout"); }
+
+ServingDaemon::ServingDaemon(const std::string& data_dir)
+    : folder_watch_(WatchFolder(folder_.path())),
+      process_({"--listen", "127.0.0.1:0", "--data-dir", data_dir, "--port-file", folder_.path() + "/port"}),
+      address_(WaitForAddress()) {
+  close(folder_watch_);
+}
+
+// Wakes up whenever a file appears in the folder, or the process ends.
+std::string ServingDaemon::WaitForAddress() const {
+  const int process = static_cast<int>(syscall(SYS_pidfd_open, process_.pid(), 0));
+  EXPECT_GE(process, 0);
+  std::string port;
+  while (port.empty()) {
+    pollfd events[] = {{folder_watch_, POLLIN, 0}, {process, POLLIN, 0}};
+    poll(events, 2, /*timeout=*/-1);
+    port = ReadAll(folder_.path() + "/port");
+    if ((events[1].revents & POLLIN) != 0) break;
+    char buffer[4096];
+    if (port.empty() && read(folder_watch_, buffer, sizeof(buffer)) <= 0) break;
+  }
+  close(process);
+  if (port.empty()) {
+    ADD_FAILURE() << "greenpland has ended: " << process_.errors();
+    return "";
+  }
+  return "127.0.0.1:" + port.substr(0, port.find('\n'));
+}
+
+}  // namespace greenplan
