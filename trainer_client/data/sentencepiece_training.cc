@@ -45,7 +45,11 @@ std::string TrainSentencePieceModel(const std::vector<std::string>& lines, int v
   sentencepiece::logging::SetMinLogLevel(4);
   const sentencepiece::util::Status status =
       sentencepiece::SentencePieceTrainer::Train(options, &iterator, serialized_model);
-  return status.ok() ? "" : status.ToString();
+  if (status.ok()) return "";
+  // "Internal: ./src/file.cc(660) [condition] What is wrong.": the last part is for users.
+  const std::string text = status.ToString();
+  const size_t condition_end = text.rfind("] ");
+  return condition_end == std::string::npos ? text : text.substr(condition_end + 2);
 }
 
 }  // namespace greenplan::trainer
