@@ -1,0 +1,133 @@
+#include "planner/convert/files.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "planner/convert/gzip.h"
+#include "planner/convert/test_messages.h"
+
+namespace greenplan {
+namespace {
+
+using ::google::protobuf::util::MessageDifferencer;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// An empty folder of the running test's own.
+std::string Folder() {
+  const std::string folder =
+      std::string(testing::TempDir()) + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return folder;
+}
+
+std::string Write(const std::string& name, const std::string& content) {
+  const std::string path = Folder() + "/" + name;
+  std::ofstream(path, std::ios::binary) << content;
+  return path;
+}
+
+absl::Status ReadError(const std::string& path) { return ReadMessageFile<v1::ModelProfile>(path).status(); }
+
+TEST(FilesTest, EveryFormatReadsBackWhatWasWritten) {
+  const std::string folder = Folder();
+  for (const std::string name : {"/p.json", "/p.pb", "/p.json.gz", "/p.pb.gz"}) {
+    ASSERT_TRUE(WriteMessageFile(folder + name, SmallProfile()).ok()) << name;
+    const auto read = ReadMessageFile<v1::ModelProfile>(folder + name);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_TRUE(MessageDifferencer::Equals(*read, SmallProfile())) << name;
+  }
+}
+
+TEST(FilesTest, ReadsInt64AsNumberOrString) {
+  const auto number = ReadMessageFile<v1::ModelProfile>(Write("n.json", R"({"forward_cost": 9007199254740993})"));
+  ASSERT_TRUE(number.ok()) << number.status();
+  EXPECT_EQ(number->forward_cost(), 9007199254740993);
+  const auto text = ReadMessageFile<v1::ModelProfile>(Write("s.json", R"({"forward_cost": "9007199254740993"})"));
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_EQ(text->forward_cost(), 9007199254740993);
+}
+
+TEST(FilesTest, WritesOriginalFieldNames) {
+  EXPECT_THAT(MessageToJson(SmallProfile()), HasSubstr(R"("weight_grad_cost":"20")"));
+}
+
+TEST(FilesTest, RefusesUnknownFieldsNamingTheFile) {
+  const std::string path = Write("p.json", R"({"forward_costs": 1})");
+  const absl::Status status = ReadError(path);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), StartsWith(path + " is not the JSON of a ModelProfile: "));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("forward_costs"));
+}
+
+TEST(FilesTest, ABrokenFileIsOneLineNamingIt) {
+  for (const std::string content : {"", "{", "[1, 2]", "{\"tensors\": [\n{\"name\": 5x}\n]}"}) {
+    const absl::Status status = ReadError(Write("p.json", content));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << content;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("p.json"));
+    EXPECT_EQ(status.message().find('\n'), absl::string_view::npos) << status.message();
+  }
+  EXPECT_THAT(std::string(ReadError(Write("p.pb", "\x0a\xff")).message()),
+              EndsWith("p.pb is not the binary form of a ModelProfile"));
+}
+
+TEST(FilesTest, RefusesDamagedGzip) {
+  EXPECT_THAT(std::string(ReadError(Write("p.json.gz", "{}")).message()), HasSubstr("is not gzip, or damaged"));
+  const std::string whole = Gzip(MessageToJson(SmallProfile()));
+  EXPECT_THAT(std::string(ReadError(Write("p.json.gz", whole.substr(0, whole.size() / 2))).message()),
+              HasSubstr("is truncated gzip"));
+  std::string flipped = whole;
+  flipped[flipped.size() / 2] ^= 0x40;
+  EXPECT_EQ(ReadError(Write("p.json.gz", flipped)).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(FilesTest, ReadsGzipOfSeveralMembers) {
+  const auto read = ReadMessageFile<v1::ModelProfile>(Write("p.json.gz", Gzip("{\"model\":") + Gzip("\"m\"}")));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->model(), "m");
+}
+
+TEST(FilesTest, SaysWhyAFileCannotBeRead) {
+  EXPECT_EQ(ReadError("/no/such.json").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReadError("/no/such.json").message(), "/no/such.json cannot be read: No such file or directory");
+  const std::string folder = Folder() + "/folder.json";
+  std::filesystem::create_directory(folder);
+  EXPECT_EQ(ReadError(folder).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReadError("profile.yaml").message(),
+            "profile.yaml has no known extension; allowed: .json, .pb, each also .gz");
+}
+
+TEST(FilesTest, AFailedWriteLeavesTheFolderAsItWas) {
+  const std::string folder = Folder();
+  EXPECT_EQ(WriteFile(folder + "/missing/p.json", "x").code(), absl::StatusCode::kNotFound);
+  std::filesystem::create_directory(folder + "/p.json");
+  EXPECT_FALSE(WriteFile(folder + "/p.json", "x").ok());
+  int num_entries = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++num_entries;
+  EXPECT_EQ(num_entries, 1);
+}
+
+TEST(FilesTest, OverwritesAWholeFile) {
+  const std::string path = Write("p.txt", "something longer");
+  ASSERT_TRUE(WriteFile(path, "short").ok());
+  EXPECT_EQ(*ReadFile(path), "short");
+}
+
+TEST(FilesTest, WritesToADeviceWithoutReplacingIt) {
+  EXPECT_TRUE(WriteFile("/dev/null", "x").ok());
+  struct stat info;
+  ASSERT_EQ(stat("/dev/null", &info), 0);
+  EXPECT_TRUE(S_ISCHR(info.st_mode));
+}
+
+TEST(GzipTest, IsDeterministic) { EXPECT_EQ(Gzip("some text"), Gzip("some text")); }
+
+}  // namespace
+}  // namespace greenplan
