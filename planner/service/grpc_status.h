@@ -6,8 +6,11 @@
 
 namespace greenplan {
 
-// An error as an RPC answers it: the same code and message. The one place where errors become gRPC's.
-// Pure function, thread-safe.
+// An error as an RPC answers it: the same code and message, and for programs, as google.rpc.Status in error_details():
+//   ErrorInfo    always: the code's name, domain "greenplan";
+//   BadRequest   with INVALID_ARGUMENT, if the message starts with the path of a field: "budget is 2; ...";
+//   RetryInfo    with UNAVAILABLE and RESOURCE_EXHAUSTED: one second.
+// The one place where errors become gRPC's. Pure function, thread-safe.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 }  // namespace greenplan

@@ -1,5 +1,7 @@
 #include "planner/service/grpc_status.h"
 
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "gtest/gtest.h"
 
 namespace greenplan {
@@ -33,6 +35,50 @@ TEST(GrpcStatusTest, KeepsCodeAndMessage) {
     const grpc::Status status = ToGrpcStatus(absl::Status(c.from, "budget is 2; allowed: (0, 1]"));
     EXPECT_EQ(status.error_code(), c.to);
     EXPECT_EQ(status.error_message(), is_ok ? "" : "budget is 2; allowed: (0, 1]");
+  }
+}
+
+google::rpc::Status DetailsOf(const absl::Status& status) {
+  google::rpc::Status details;
+  EXPECT_TRUE(details.ParseFromString(ToGrpcStatus(status).error_details()));
+  EXPECT_EQ(details.code(), static_cast<int>(status.code()));
+  EXPECT_EQ(details.message(), status.message());
+  return details;
+}
+
+TEST(GrpcStatusTest, EveryErrorTellsItsReason) {
+  const google::rpc::Status details = DetailsOf(absl::NotFoundError("jobs/a does not exist"));
+  ASSERT_EQ(details.details_size(), 1);
+  google::rpc::ErrorInfo error_info;
+  ASSERT_TRUE(details.details(0).UnpackTo(&error_info));
+  EXPECT_EQ(error_info.reason(), "NOT_FOUND");
+  EXPECT_EQ(error_info.domain(), "greenplan");
+  EXPECT_EQ(ToGrpcStatus(absl::OkStatus()).error_details(), "");
+}
+
+TEST(GrpcStatusTest, ABadFieldIsNamed) {
+  const std::string message = "tensors[17].weight_grad_cost is -3; costs must be >= 0";
+  const google::rpc::Status details = DetailsOf(absl::InvalidArgumentError(message));
+  ASSERT_EQ(details.details_size(), 2);
+  google::rpc::BadRequest bad_request;
+  ASSERT_TRUE(details.details(1).UnpackTo(&bad_request));
+  ASSERT_EQ(bad_request.field_violations_size(), 1);
+  EXPECT_EQ(bad_request.field_violations(0).field(), "tensors[17].weight_grad_cost");
+  EXPECT_EQ(bad_request.field_violations(0).description(), message);
+}
+
+TEST(GrpcStatusTest, AMessageThatNamesNoFieldHasNoBadRequest) {
+  EXPECT_EQ(DetailsOf(absl::InvalidArgumentError("The pins exceed the budget")).details_size(), 1);
+  EXPECT_EQ(DetailsOf(absl::InvalidArgumentError("")).details_size(), 1);
+}
+
+TEST(GrpcStatusTest, WhatMayBeTriedAgainSaysWhen) {
+  for (const absl::Status& status : {absl::UnavailableError("full"), absl::ResourceExhaustedError("quota")}) {
+    const google::rpc::Status details = DetailsOf(status);
+    ASSERT_EQ(details.details_size(), 2);
+    google::rpc::RetryInfo retry_info;
+    ASSERT_TRUE(details.details(1).UnpackTo(&retry_info));
+    EXPECT_EQ(retry_info.retry_delay().seconds(), 1);
   }
 }
 

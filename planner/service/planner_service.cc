@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "planner/service/cancellation.h"
 #include "planner/service/grpc_status.h"
 
 namespace greenplan {
@@ -17,11 +18,6 @@ grpc::Status Answer(absl::StatusOr<Message> result, Message* response) {
 
 grpc::Status NotBuilt(absl::string_view method) {
   return ToGrpcStatus(absl::UnimplementedError(absl::StrCat(method, " is not implemented")));
-}
-
-// gRPC also cancels a call whose deadline has passed.
-StopFunction WhenCancelled(grpc::ServerContext* context) {
-  return [context] { return context->IsCancelled(); };
 }
 
 }  // namespace
