@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -13,6 +14,15 @@ namespace {
 
 constexpr char kDomain[] = "greenplan";
 constexpr int kRetryDelaySeconds = 1;
+constexpr size_t kMaxMessageBytes = 1000;
+
+// Cut between two characters of UTF-8.
+std::string Shortened(absl::string_view message) {
+  if (message.size() <= kMaxMessageBytes) return std::string(message);
+  size_t size = kMaxMessageBytes - 3;
+  while (size > 0 && (static_cast<unsigned char>(message[size]) & 0xc0) == 0x80) --size;
+  return absl::StrCat(message.substr(0, size), "...");
+}
 
 // "tensors[17].weight_grad_cost" of "tensors[17].weight_grad_cost is -3; ..."; empty if no field is named.
 absl::string_view FieldOf(absl::string_view message) {
@@ -27,21 +37,22 @@ absl::string_view FieldOf(absl::string_view message) {
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
+  const std::string message = Shortened(status.message());
   google::rpc::Status details;
   details.set_code(status.raw_code());
-  details.set_message(std::string(status.message()));
+  details.set_message(message);
 
   google::rpc::ErrorInfo error_info;
   error_info.set_reason(absl::StatusCodeToString(status.code()));
   error_info.set_domain(kDomain);
   details.add_details()->PackFrom(error_info);
 
-  const absl::string_view field = FieldOf(status.message());
+  const absl::string_view field = FieldOf(message);
   if (absl::IsInvalidArgument(status) && !field.empty()) {
     google::rpc::BadRequest bad_request;
     auto* violation = bad_request.add_field_violations();
     violation->set_field(std::string(field));
-    violation->set_description(std::string(status.message()));
+    violation->set_description(message);
     details.add_details()->PackFrom(bad_request);
   }
   if (absl::IsUnavailable(status) || absl::IsResourceExhausted(status)) {
@@ -49,8 +60,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
     retry_info.mutable_retry_delay()->set_seconds(kRetryDelaySeconds);
     details.add_details()->PackFrom(retry_info);
   }
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
-                      details.SerializeAsString());
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), message, details.SerializeAsString());
 }
 
 }  // namespace greenplan

@@ -6,7 +6,8 @@
 
 namespace greenplan {
 
-// An error as an RPC answers it: the same code and message, and for programs, as google.rpc.Status in error_details():
+// An error as an RPC answers it: the same code and message (its first 1,000 bytes: longer trailers do not pass), and
+// for programs, as google.rpc.Status in error_details():
 //   ErrorInfo    always: the code's name, domain "greenplan";
 //   BadRequest   with INVALID_ARGUMENT, if the message starts with the path of a field: "budget is 2; ...";
 //   RetryInfo    with UNAVAILABLE and RESOURCE_EXHAUSTED: one second.

@@ -72,6 +72,15 @@ TEST(GrpcStatusTest, AMessageThatNamesNoFieldHasNoBadRequest) {
   EXPECT_EQ(DetailsOf(absl::InvalidArgumentError("")).details_size(), 1);
 }
 
+TEST(GrpcStatusTest, ALongMessageIsCutBetweenCharacters) {
+  std::string message = "name is ";
+  while (message.size() < 100'000) message += "\xe2\x82\xac";  // A character of three bytes.
+  const grpc::Status status = ToGrpcStatus(absl::InvalidArgumentError(message));
+  EXPECT_LE(status.error_message().size(), 1000u);
+  EXPECT_EQ(status.error_message().substr(status.error_message().size() - 6), "\xe2\x82\xac...");
+  EXPECT_LT(status.error_details().size(), 4000u);
+}
+
 TEST(GrpcStatusTest, WhatMayBeTriedAgainSaysWhen) {
   for (const absl::Status& status : {absl::UnavailableError("full"), absl::ResourceExhaustedError("quota")}) {
     const google::rpc::Status details = DetailsOf(status);

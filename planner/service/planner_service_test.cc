@@ -80,6 +80,17 @@ TEST_F(PlannerServiceTest, ErrorsKeepTheirCodeAndMessage) {
   EXPECT_THAT(status.error_message(), HasSubstr("job is \"a\""));
 }
 
+TEST_F(PlannerServiceTest, AnErrorGetsThroughHoweverLongTheNamesInIt) {
+  v1::CreateJobRequest request;
+  *request.mutable_job() = TestJob("jobs/a");
+  for (int k = 0; k < 2; ++k)
+    request.mutable_job()->mutable_profile()->mutable_tensors(k)->set_name(std::string(100'000, 'x'));
+  v1::Job job;
+  const grpc::Status status = Call(&v1::PlannerService::Stub::CreateJob, request, &job);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("tensors[1].name"));
+}
+
 TEST_F(PlannerServiceTest, EmptyRequestsAreRefusedNotFatal) {
   using Stub = v1::PlannerService::Stub;
   v1::Job job;

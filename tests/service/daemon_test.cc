@@ -18,6 +18,7 @@
 namespace greenplan {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -67,6 +68,16 @@ TEST(DaemonTest, StopsCleanlyOnEitherSignal) {
     EXPECT_EQ(daemon.process().Wait(), 0);
     EXPECT_THAT(daemon.process().errors(), HasSubstr("stopped"));
   }
+}
+
+TEST(DaemonTest, LogsTheCallsThatFailed) {
+  const TemporaryFolder data;
+  ServingDaemon daemon(data.path());
+  EXPECT_EQ(ConnectTo(daemon)->GetPlan("jobs/a/plans/0").status().code(), absl::StatusCode::kNotFound);
+  daemon.process().Signal(SIGTERM);
+  EXPECT_EQ(daemon.process().Wait(), 0);
+  EXPECT_THAT(daemon.process().errors(), ContainsRegex("/greenplan.v1.PlannerService/GetPlan from ipv4:127.0.0.1:.*: "
+                                                       "NOT_FOUND in .* ms: jobs/a/plans/0 does not exist"));
 }
 
 TEST(DaemonTest, AnswersHealthChecks) {

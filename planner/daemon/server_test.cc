@@ -1,0 +1,91 @@
+#include "planner/daemon/server.h"
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "gmock/gmock.h"
+#include "greenplan/v1/planner_service.grpc.pb.h"
+#include "grpcpp/create_channel.h"
+#include "gtest/gtest.h"
+#include "planner/store/memory/memory_store.h"
+
+namespace greenplan {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A memory store whose GetPlan waits until it may answer.
+class SlowStore : public Store {
+ public:
+  absl::StatusOr<v1::Plan> GetPlan(const std::string& job_name, int64_t round) override {
+    called.Notify();
+    may_answer.WaitForNotification();
+    return store_->GetPlan(job_name, round);
+  }
+  absl::Status PutJob(const v1::Job& job) override { return store_->PutJob(job); }
+  absl::StatusOr<v1::Job> GetJob(const std::string& name) override { return store_->GetJob(name); }
+  absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& after_name, int limit) override {
+    return store_->ListJobs(after_name, limit);
+  }
+  absl::Status PutRound(const std::string& job_name, const std::vector<v1::ImportanceReport>& reports,
+                        const v1::Plan& plan) override {
+    return store_->PutRound(job_name, reports, plan);
+  }
+  absl::StatusOr<std::vector<v1::Plan>> ListPlans(const std::string& job_name, int64_t start_round,
+                                                  int limit) override {
+    return store_->ListPlans(job_name, start_round, limit);
+  }
+  absl::StatusOr<std::vector<v1::ImportanceReport>> ListReports(const std::string& job_name, int64_t round) override {
+    return store_->ListReports(job_name, round);
+  }
+
+  absl::Notification called;
+  absl::Notification may_answer;
+
+ private:
+  const std::unique_ptr<Store> store_ = NewMemoryStore();
+};
+
+grpc::Status GetPlan(v1::PlannerService::Stub& stub) {
+  grpc::ClientContext context;
+  v1::GetPlanRequest request;
+  request.set_name("jobs/a/plans/0");
+  v1::Plan plan;
+  return stub.GetPlan(&context, request, &plan);
+}
+
+TEST(PlannerServerTest, DrainingFinishesTheCallsInProgress) {
+  SlowStore store;
+  PlannerEngine engine(&store, {});
+  const auto server = PlannerServer::Start({.listen = "127.0.0.1:0"}, &engine);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto stub = v1::PlannerService::NewStub(
+      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  grpc::Status in_progress;
+  std::thread caller([&] { in_progress = GetPlan(*stub); });
+  store.called.WaitForNotification();
+  std::thread drainer([&] { (*server)->Drain(absl::InfiniteDuration()); });
+  store.may_answer.Notify();
+  drainer.join();
+  caller.join();
+  EXPECT_EQ(in_progress.error_code(), grpc::StatusCode::NOT_FOUND) << in_progress.error_message();
+  EXPECT_EQ(GetPlan(*stub).error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST(PlannerServerTest, AnAddressThatIsNotOursIsRefusedByName) {
+  const std::unique_ptr<Store> store = NewMemoryStore();
+  PlannerEngine engine(store.get(), {});
+  const auto first = PlannerServer::Start({.listen = "127.0.0.1:0"}, &engine);
+  ASSERT_TRUE(first.ok()) << first.status();
+  for (const std::string& listen : {"127.0.0.1:" + std::to_string((*first)->port()), std::string("192.0.2.1:1")}) {
+    const auto server = PlannerServer::Start({.listen = listen}, &engine);
+    EXPECT_EQ(server.status().code(), absl::StatusCode::kUnavailable) << server.status();
+    EXPECT_THAT(server.status().message(), HasSubstr("--listen " + listen));
+  }
+}
+
+}  // namespace
+}  // namespace greenplan
