@@ -5,6 +5,7 @@
 #include "nlohmann/json.hpp"
 #include "planner/cli/budget_list.h"
 #include "planner/cli/commands.h"
+#include "planner/cli/curve_html.h"
 #include "planner/cli/inputs.h"
 #include "planner/cli/output.h"
 #include "planner/cli/plan_json.h"
@@ -18,7 +19,8 @@ struct WhatIfCommand {
     app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).")->required();
     app.add_option("--importance", importance, "What training each tensor is worth (an ImportanceReport).")->required();
     app.add_option("--budgets", budgets, "START:END:STEP, or a list of budgets.")->delimiter(',')->required();
-    AddFormatFlag(app, format);
+    app.add_option("--format", format, "table (default), json, csv, or html: a page with the curve.")
+        ->check(OneOf({"table", "json", "csv", "html"}));
   }
 
   absl::Status Run() const;
@@ -53,6 +55,7 @@ nlohmann::ordered_json RowOf(const v1::Budget& budget, const v1::Plan& plan, con
   row["budget_cost"] = plan.budget();
   row["full_cost"] = plan.full_cost();
   row["status"] = StatusName(plan.status());
+  row["message"] = plan.message();
   return row;
 }
 
@@ -94,6 +97,8 @@ absl::Status WhatIfCommand::Run() const {
   for (size_t i = 0; i < parsed.size(); ++i) rows.push_back(RowOf(parsed[i], (*plans)[i], (*planner)->profile()));
   if (format == "table") {
     Print(CurveTable(rows, (*planner)->profile()));
+  } else if (format == "html") {
+    Print(CurvePage(rows, (*planner)->profile()));
   } else {
     Print(format == "json" ? JsonLine(rows) : CsvOf(rows));
   }

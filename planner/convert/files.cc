@@ -8,12 +8,14 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "absl/base/internal/raw_logging.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "google/protobuf/util/json_util.h"
 #include "planner/convert/gzip.h"
@@ -34,7 +36,8 @@ absl::StatusOr<Format> FormatOf(absl::string_view path) {
   format.is_gzipped = absl::ConsumeSuffix(&name, ".gz");
   format.is_json = absl::EndsWith(name, ".json");
   if (format.is_json || absl::EndsWith(name, ".pb")) return format;
-  return absl::InvalidArgumentError(absl::StrCat(path, " has no known extension; allowed: .json, .pb, each also .gz"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(path.empty() ? "\"\"" : path, " has no known extension; allowed: .json, .pb, each also .gz"));
 }
 
 // What `error` says of `path`, as a status of the matching code.
@@ -126,10 +129,12 @@ std::string MessageToJson(const google::protobuf::Message& message, bool indent)
 absl::Status MessageFromJson(absl::string_view text, google::protobuf::Message& message) {
   const auto status = json::JsonStringToMessage({text.data(), text.size()}, &message);
   if (status.ok()) return absl::OkStatus();
-  // The parser quotes the offending lines below its message.
+  // Below a syntax error's message the parser quotes the text around it, and points at it from a third line.
   const std::string what(status.message().data(), status.message().size());
+  const std::vector<absl::string_view> lines = absl::StrSplit(what, '\n', absl::SkipWhitespace());
   return absl::InvalidArgumentError(absl::StrCat("is not the JSON of a ", message.GetDescriptor()->name(), ": ",
-                                                 absl::StrReplaceAll(what, {{"\n", " "}})));
+                                                 lines.empty() ? "malformed" : lines[0],
+                                                 lines.size() < 2 ? "" : absl::StrCat(" Near: ", lines[1])));
 }
 
 absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message& message) {

@@ -1,12 +1,15 @@
 #include "planner/flags/layered_config.h"
 
 #include <cstdlib>
+#include <istream>
+#include <iterator>
+#include <utility>
 
 #include "CLI/Config.hpp"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "planner/flags/toml.h"
 
 namespace greenplan {
 namespace {
@@ -36,30 +39,33 @@ void BindEnvironment(CLI::App& app) {
 
 std::string LayeredConfig::path() const { return root_.get_config_ptr()->as<std::string>(); }
 
-void LayeredConfig::CheckKey(const CLI::ConfigItem& item) const {
-  if (!item.parents.empty()) {
-    throw CLI::ConfigError(absl::StrCat(path(), ": ", absl::StrJoin(item.parents, "."),
-                                        " is a table; allowed: long flag names as keys, without tables"));
-  }
-  if (FlagOf(root_, item.name) != nullptr) return;
+void LayeredConfig::CheckKey(const std::string& key) const {
+  if (FlagOf(root_, key) != nullptr) return;
   for (const CLI::App* command : root_.get_subcommands(nullptr)) {
-    if (FlagOf(*command, item.name) != nullptr) return;
+    if (FlagOf(*command, key) != nullptr) return;
   }
-  throw CLI::ConfigError(absl::StrCat(path(), ": unknown key ", item.name, "; allowed: the long flag names, see ",
-                                      root_.get_name(), " --help"));
+  throw CLI::ConfigError(
+      absl::StrCat(path(), ": unknown key ", key, "; allowed: the long flag names, see ", root_.get_name(), " --help"));
 }
 
 std::vector<CLI::ConfigItem> LayeredConfig::from_config(std::istream& input) const {
+  const std::string text{std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>()};
+  auto entries = ParseToml(text);
+  if (!entries.ok()) throw CLI::ConfigError(absl::StrCat(path(), ": ", entries.status().message()));
   std::vector<CLI::ConfigItem> kept;
-  for (CLI::ConfigItem& item : CLI::ConfigBase::from_config(input)) {
-    CheckKey(item);
-    const CLI::Option* option = FlagOf(root_, item.name);
+  for (TomlEntry& entry : *entries) {
+    CheckKey(entry.key);
+    CLI::ConfigItem item;
+    const CLI::Option* option = FlagOf(root_, entry.key);
     for (const CLI::App* command : root_.get_subcommands()) {
       if (option != nullptr) break;
-      option = FlagOf(*command, item.name);
+      option = FlagOf(*command, entry.key);
       if (option != nullptr) item.parents = {command->get_name()};
     }
-    if (option != nullptr && EnvironmentValueOf(*option).empty()) kept.push_back(std::move(item));
+    if (option == nullptr || !EnvironmentValueOf(*option).empty()) continue;
+    item.name = std::move(entry.key);
+    item.inputs = std::move(entry.values);
+    kept.push_back(std::move(item));
   }
   return kept;
 }

@@ -25,12 +25,12 @@ class LayeredConfig : public CLI::ConfigBase {
   // `root` must outlive it.
   explicit LayeredConfig(const CLI::App& root) : root_(root) {}
 
-  // Throws CLI::ConfigError for a key that is no flag.
+  // Throws CLI::ConfigError for what is no TOML, and for a key that is no flag.
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override;
 
  private:
   std::string path() const;
-  void CheckKey(const CLI::ConfigItem& item) const;
+  void CheckKey(const std::string& key) const;
 
   const CLI::App& root_;
 };

@@ -212,10 +212,12 @@ absl::Status PlanFlags::FillTimeLimit(v1::PlanOptions& options) const {
 
 absl::Status PlanFlags::NameFlags(const absl::Status& status) {
   if (status.ok()) return status;
-  const std::pair<std::string, std::string> parts = absl::StrSplit(status.message(), absl::MaxSplits(' ', 1));
-  const absl::string_view flag = FlagOf(parts.first);
+  // "FIELD is ..." or "FIELD: ...".
+  const absl::string_view message = status.message();
+  const absl::string_view field = message.substr(0, message.find_first_of(": "));
+  const absl::string_view flag = FlagOf(field);
   if (flag.empty()) return status;
-  return absl::Status(status.code(), absl::StrCat(flag, " ", parts.second));
+  return absl::Status(status.code(), absl::StrCat(flag, message.substr(field.size())));
 }
 
 }  // namespace greenplan

@@ -126,6 +126,7 @@ TEST(PlanFlagsTest, NamesTheFlagOfAField) {
   EXPECT_EQ(named("always[2] is \"x\"; allowed: names"), "--always is \"x\"; allowed: names");
   EXPECT_EQ(named("tensors[2].cost is 3"), "tensors[2].cost is 3");
   EXPECT_EQ(named("budget.absolute is 0"), "--budget is 0");
+  EXPECT_EQ(named("always: the pins alone cost 5"), "--always: the pins alone cost 5");
 }
 
 }  // namespace

@@ -10,86 +10,16 @@
 
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "planner/flags/layered_config.h"
+#include "planner/flags/parse_errors.h"
 
 namespace greenplan {
 namespace {
 
 std::string Footer(const std::string& example) { return absl::StrCat("Example:\n  ", example); }
-
-// What a flag takes, by the name that CLI11 gives the type of its variable.
-absl::string_view AllowedBy(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
-  if (absl::StartsWith(type, "FLOAT")) return "a number";
-  if (absl::StartsWith(type, "UINT")) return "an integer >= 0";
-  if (absl::StartsWith(type, "INT")) return "an integer";
-  if (absl::StartsWith(type, "BOOLEAN") || option.get_expected_min() == 0) return "true or false";
-  return "what --help says";
-}
-
-// "The value came from the command line": the arguments spell the flag.
-bool Spells(const std::vector<std::string>& arguments, const std::string& flag) {
-  return std::any_of(arguments.begin(), arguments.end(), [&flag](const std::string& argument) {
-    return argument == flag || absl::StartsWith(argument, flag + "=");
-  });
-}
-
-// The flag as its user wrote it: --budget, GREENPLAN_BUDGET, or budget of a file.
-std::string SourceOf(const CLI::App& app, const std::string& flag, const std::vector<std::string>& arguments) {
-  const CLI::Option* option = app.get_option_no_throw(flag);
-  for (const CLI::App* command : app.get_subcommands()) {
-    if (option == nullptr) option = command->get_option_no_throw(flag);
-  }
-  if (option == nullptr || Spells(arguments, flag)) return flag;
-  if (!EnvironmentValueOf(*option).empty()) return EnvironmentNameOf(*option);
-  const CLI::Option* config = app.get_config_ptr();
-  if (config->empty()) return flag;
-  return absl::StrCat(config->as<std::string>(), ": ", option->get_lnames().front());
-}
-
-// "FLAG: what" -> "FLAG what", with the flag as its user wrote it.
-std::string ValidationMessage(const CLI::App& app, const std::string& what, const std::vector<std::string>& arguments) {
-  const std::pair<std::string, std::string> parts = absl::StrSplit(what, absl::MaxSplits(": ", 1));
-  return absl::StrCat(SourceOf(app, parts.first, arguments), " ", parts.second);
-}
-
-// "Could not convert: FLAG = VALUE" -> "FLAG is VALUE; allowed: ...".
-std::string ConversionMessage(const CLI::App& app, const std::string& what, const std::vector<std::string>& arguments) {
-  absl::string_view rest = what;
-  if (!absl::ConsumePrefix(&rest, "Could not convert: ")) return what;
-  const std::pair<std::string, std::string> parts = absl::StrSplit(rest, absl::MaxSplits(" = ", 1));
-  const CLI::Option* option = app.get_option_no_throw(parts.first);
-  for (const CLI::App* command : app.get_subcommands()) {
-    if (option == nullptr) option = command->get_option_no_throw(parts.first);
-  }
-  return absl::StrCat(SourceOf(app, parts.first, arguments), " is ", parts.second,
-                      "; allowed: ", option == nullptr ? "what --help says" : AllowedBy(*option));
-}
-
-std::string ParseErrorMessage(const CLI::App& app, const CLI::ParseError& error,
-                              const std::vector<std::string>& arguments) {
-  const std::string what = error.what();
-  if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) return ValidationMessage(app, what, arguments);
-  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) return ConversionMessage(app, what, arguments);
-  if (dynamic_cast<const CLI::FileError*>(&error) != nullptr) {
-    return absl::StrCat("--config is ", app.get_config_ptr()->as<std::string>(), "; allowed: a readable file");
-  }
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    const size_t colon = what.find(": ");
-    return absl::StrCat("unknown argument ", what.substr(colon + 2), "; see --help");
-  }
-  if (what == "A subcommand is required") {
-    std::vector<std::string> names;
-    for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
-    return absl::StrCat("a command is required; allowed: ", absl::StrJoin(names, ", "));
-  }
-  return what;
-}
 
 void PrintVersion(const std::string& program, const std::string& format) {
   if (format == "json") {
@@ -158,10 +88,14 @@ absl::Status Program::Parse(int argc, const char* const* argv, bool& help_printe
   const bool has_config_variable = !is_version && config != nullptr && *config != '\0';
   if (has_config_variable) app_.get_config_ptr()->default_str(config);
   BindEnvironment(app_);
+  CheckIntegers(app_);
   for (const NamedCommand& command : commands_) {
     // Once it is named: a value meant for one command says nothing about another.
     CLI::App* command_app = command.app;
-    command_app->preparse_callback([command_app](size_t) { BindEnvironment(*command_app); });
+    command_app->preparse_callback([command_app](size_t) {
+      BindEnvironment(*command_app);
+      CheckIntegers(*command_app);
+    });
     for (CLI::Option* option : command_app->get_options()) {
       if (option == command_app->get_help_ptr()) option->configurable(false);
     }

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -122,7 +123,7 @@ TEST(LayersTest, RefusesTablesInAFile) {
   Daemon daemon;
   const Result result = daemon.Run({"--config", WriteConfig("[server]\ndata-dir = \"x\"\n")});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.err, HasSubstr("server is a table"));
+  EXPECT_THAT(result.err, HasSubstr(".toml: line 1: is a table"));
 }
 
 TEST(LayersTest, ABadValueNamesWhereItStands) {
@@ -179,6 +180,28 @@ TEST(ProgramTest, UnknownFlagIsBadUsage) {
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.err, "greenpland: unknown argument --no-such-flag; see --help\n");
   EXPECT_EQ(result.out, "");
+}
+
+TEST(ProgramTest, IntegersNeitherWrapNorSaturate) {
+  for (const std::string value : {"99999999999999999999", "4294967297", "1.5", "0x10", ""}) {
+    Daemon daemon;
+    const Result result = daemon.Run({"--max-jobs=" + value});
+    EXPECT_EQ(result.exit_code, 2) << value;
+    EXPECT_THAT(result.err, StartsWith("greenpland: --max-jobs ")) << value;
+  }
+  Daemon daemon;
+  uint64_t seed = 0;
+  daemon.program.app().add_option("--seed", seed, "A number.");
+  EXPECT_EQ(daemon.Run({"--seed", "-1"}).err, "greenpland: --seed is -1; allowed: an integer >= 0\n");
+  EXPECT_EQ(daemon.Run({"--seed", "18446744073709551615"}).exit_code, 0);
+  EXPECT_EQ(seed, std::numeric_limits<uint64_t>::max());
+}
+
+TEST(ProgramTest, AFlagTakesOneValue) {
+  Daemon daemon;
+  EXPECT_EQ(daemon.Run({"--max-jobs", "1", "--max-jobs", "2"}).err,
+            "greenpland: --max-jobs has several values; allowed: one\n");
+  EXPECT_EQ(daemon.Run({"--max-jobs"}).err, "greenpland: --max-jobs has no value; see --help\n");
 }
 
 TEST(ProgramTest, MissingRequiredFlagIsBadUsage) {

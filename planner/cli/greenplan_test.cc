@@ -1,0 +1,344 @@
+// The binary as its users run it: exit codes, errors of one line, and the keys of its JSON.
+
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace greenplan {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSubsetOf;
+using ::testing::StartsWith;
+
+struct Result {
+  int exit_code = 0;
+  std::string out;
+  std::string err;
+};
+
+// A chain of three ops with a block each on the deeper two. Forward 100, full backward 60: edges 10 and 10, weight
+// gradients 20 (c), 10 (b), 10 (a). The loss does not reach `unreached`.
+constexpr char kProfile[] = R"({
+  "model": "small", "cost_unit": "COST_UNIT_FLOPS", "forward_cost": 100,
+  "ops": [{"name": "loss", "inputs": [{"op": 1, "cost": 10}]},
+          {"name": "second", "inputs": [{"op": 2, "cost": 10}], "block": 0, "saved_bytes": 4},
+          {"name": "first", "block": 1}],
+  "tensors": [{"name": "c", "shape": [2], "op": 2, "weight_grad_cost": "20"},
+              {"name": "b", "shape": [2, 3], "op": 1, "weight_grad_cost": 10, "saved_bytes": 8},
+              {"name": "a", "op": 0, "weight_grad_cost": 10},
+              {"name": "unreached", "shape": [5]}],
+  "blocks": [{"name": "top"}, {"name": "bottom"}]})";
+
+class GreenplanTest : public testing::Test {
+ protected:
+  GreenplanTest() : folder_(testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    Write("p.json", kProfile);
+    Write("i.json", R"({"importance": [3, 2, 1, 0]})");
+  }
+
+  void Write(const std::string& name, const std::string& content) { std::ofstream(folder_ + "/" + name) << content; }
+
+  std::string Read(const std::string& name) const {
+    std::ostringstream content;
+    content << std::ifstream(folder_ + "/" + name).rdbuf();
+    return content.str();
+  }
+
+  // Runs `greenplan ARGUMENTS` in the test's folder.
+  Result Run(const std::string& arguments) const {
+    static const std::string binary = std::filesystem::absolute("planner/cli/greenplan").string();
+    const std::string command = "cd " + folder_ + " && " + binary + " " + arguments + " >.out 2>.err </dev/null";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, Read(".out"), Read(".err")};
+  }
+
+  // Expects bad usage: exit code 2, nothing on stdout, and this one line.
+  void ExpectRefused(const std::string& arguments, const std::string& message) const {
+    const Result result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 2) << arguments;
+    EXPECT_EQ(result.err, "greenplan: " + message + "\n") << arguments;
+    EXPECT_EQ(result.out, "") << arguments;
+  }
+
+  // Runs and parses; expects success and silence on stderr.
+  json RunJson(const std::string& arguments) const {
+    const Result result = Run(arguments + " --format json");
+    EXPECT_EQ(result.exit_code, 0) << arguments << "\n" << result.err;
+    EXPECT_EQ(result.err, "") << arguments;
+    return json::parse(result.out, nullptr, false);
+  }
+
+  const std::string folder_;
+};
+
+std::vector<std::string> KeysOf(const json& object) {
+  std::vector<std::string> keys;
+  for (const auto& item : object.items()) keys.push_back(item.key());
+  return keys;
+}
+
+TEST_F(GreenplanTest, VersionInEveryFormat) {
+  EXPECT_THAT(Run("version").out, StartsWith("greenplan "));
+  EXPECT_EQ(RunJson("version")["program"], "greenplan");
+  EXPECT_THAT(Run("version --format csv").out, StartsWith("program,version\ngreenplan,"));
+}
+
+TEST_F(GreenplanTest, EveryCommandHasHelpWithAnExample) {
+  for (const std::string command : {"", "version", "plan", "whatif", "cost", "profile"}) {
+    const Result result = Run(command + " --help");
+    EXPECT_EQ(result.exit_code, 0) << command;
+    EXPECT_THAT(result.out, HasSubstr("Example:\n  greenplan")) << command;
+    EXPECT_EQ(result.err, "") << command;
+  }
+}
+
+TEST_F(GreenplanTest, HelpListsOnlyWhatIsBuilt) {
+  const std::string help = Run("--help").out;
+  EXPECT_THAT(help, Not(HasSubstr("jobs")));
+  EXPECT_THAT(help, Not(HasSubstr("--server")));
+}
+
+TEST_F(GreenplanTest, ACommandIsRequired) {
+  ExpectRefused("", "a command is required; allowed: version, plan, whatif, cost, profile");
+  ExpectRefused("plam", "unknown command plam; allowed: version, plan, whatif, cost, profile");
+  ExpectRefused("plan --profil p.json", "unknown argument --profil; see --help");
+}
+
+TEST_F(GreenplanTest, PlanPrintsTheBestPlan) {
+  const json plan = RunJson("plan --profile p.json --importance i.json --budget 130 --budget-of absolute");
+  EXPECT_EQ(plan["method"], "selection");
+  EXPECT_EQ(plan["algorithm"], "exact");
+  EXPECT_EQ(plan["status"], "OPTIMAL");
+  EXPECT_EQ(plan["message"], "");
+  EXPECT_EQ(plan["trainable"], json({"b", "a"}));
+  EXPECT_EQ(plan["drop_rates"], json::object());
+  EXPECT_EQ(plan["predicted_cost"], 130);
+  EXPECT_EQ(plan["predicted_backward_cost"], 30);
+  EXPECT_EQ(plan["budget"], 130);
+  EXPECT_EQ(plan["full_cost"], 160);
+  EXPECT_EQ(plan["value"], 3);
+  EXPECT_EQ(plan["upper_bound"], 3);
+  EXPECT_EQ(plan["profile_revision"], 0);
+  EXPECT_EQ(plan["digest"].get<std::string>().size(), 64);
+}
+
+TEST_F(GreenplanTest, AnEmptyPlanIsAResultWithEveryKey) {
+  const json plan = RunJson("plan --profile p.json --importance i.json --budget 0.5");
+  EXPECT_EQ(plan["status"], "EMPTY");
+  EXPECT_NE(plan["message"], "");
+  EXPECT_THAT((std::vector<std::string>{"method", "algorithm", "status", "message", "trainable", "drop_rates",
+                                        "predicted_cost", "predicted_backward_cost", "budget", "full_cost", "value",
+                                        "upper_bound", "profile_revision", "digest"}),
+              IsSubsetOf(KeysOf(plan)));
+  EXPECT_EQ(plan["trainable"], json::array());
+}
+
+TEST_F(GreenplanTest, PlanAsCsvIsARowUnderTheKeys) {
+  const std::string out =
+      Run("plan --profile p.json --importance i.json --budget 130 --budget-of absolute --format csv").out;
+  EXPECT_THAT(out, StartsWith("method,algorithm,status,message,trainable,drop_rates,predicted_cost,"));
+  EXPECT_THAT(out, HasSubstr("\nselection,exact,OPTIMAL,,b;a,,130,30,130,160,"));
+}
+
+TEST_F(GreenplanTest, PlanAsTableNamesTheTensors) {
+  const Result result = Run("plan --profile p.json --importance i.json --budget 130 --budget-of absolute");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, HasSubstr("2 of 4 tensors"));
+  EXPECT_THAT(result.out, HasSubstr("130 FLOPs (81.2% of full)"));
+}
+
+TEST_F(GreenplanTest, PlanRefusesBadBudgets) {
+  const std::string plan = "plan --profile p.json --importance i.json ";
+  for (const std::string budget : {"0", "-1", "nan", "2", "half"}) {
+    ExpectRefused(plan + "--budget " + budget, "--budget is " + budget + "; allowed: a number in (0, 1]");
+  }
+  ExpectRefused(plan, "--budget is missing; every method but full requires one");
+  ExpectRefused(plan + "--budget 0 --budget-of absolute", "--budget is 0; allowed: an integer > 0");
+}
+
+TEST_F(GreenplanTest, PlanRefusesBadFlags) {
+  const std::string plan = "plan --profile p.json --importance i.json --budget 1 ";
+  ExpectRefused(plan + "--method best", "--method is best; allowed: full, selection, drop, joint");
+  ExpectRefused(plan + "--format xml", "--format is xml; allowed: table, json, csv");
+  ExpectRefused(plan + "--resolution many", "--resolution is many; allowed: an integer");
+  ExpectRefused(plan + "--always x", "--always is \"x\"; allowed: names of the profile's tensors");
+  ExpectRefused(plan + "--always a --never a",
+                "--never is \"a\", which is also in always; a tensor may be in one of them only");
+  ExpectRefused("plan --importance i.json --budget 1", "--profile is required");
+  ExpectRefused("plan --profile p.json --budget 1", "--importance is missing; every method but full requires it");
+}
+
+TEST_F(GreenplanTest, PlanRefusesPinsThatExceedTheBudget) {
+  const Result result = Run("plan --profile p.json --importance i.json --budget 0.7 --always c");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, StartsWith("greenplan: --always: the pinned tensors alone cost "));
+  EXPECT_EQ(result.out, "");
+}
+
+TEST_F(GreenplanTest, ErrorsInFilesNameTheFile) {
+  const std::string plan = "plan --profile p.json --importance i.json --budget 1";
+  ExpectRefused("plan --profile none.json --importance i.json --budget 1",
+                "none.json cannot be read: No such file or directory");
+  ExpectRefused("plan --profile p.yaml --importance i.json --budget 1",
+                "p.yaml has no known extension; allowed: .json, .pb, each also .gz");
+  Write("i.json", R"({"importance": [1]})");
+  ExpectRefused(plan, "i.json: importance has 1 entries; the profile has 4 tensors");
+  Write("i.json", R"({"importance": [1, 2, "NaN", 0]})");
+  ExpectRefused(plan, "i.json: importance[2] is nan; allowed: finite numbers");
+  Write("p.json", R"({"cost_unit": "COST_UNIT_FLOPS", "forward_cost": -4})");
+  ExpectRefused(plan, "p.json: forward_cost is -4; costs must be >= 0");
+  Write("p.json", R"({"cost_unit": "COST_UNIT_FLOPS", "backward_cost": 4})");
+  EXPECT_THAT(Run(plan).err, StartsWith("greenplan: p.json is not the JSON of a ModelProfile: "));
+}
+
+TEST_F(GreenplanTest, AReportOfAnotherProfileIsRefused) {
+  Write("i.json", R"({"importance": [1, 2, 3, 0], "profile_digest": "abc"})");
+  const Result result = Run("plan --profile p.json --importance i.json --budget 1");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, StartsWith("greenplan: i.json: profile_digest is \"abc\"; the profile's digest is "));
+}
+
+TEST_F(GreenplanTest, KeepsAPlanThatAnotherIsNotBetterThan) {
+  const std::string plan = "plan --profile p.json --budget 130 --budget-of absolute ";
+  const Result first = Run(plan + "--importance i.json --format json");
+  Write("first.json", first.out);
+  Write("j.json", R"({"importance": [3, 2, -0.1, 0]})");
+  const std::string again = plan + "--importance j.json --keep-plan first.json ";
+  EXPECT_EQ(RunJson(again + "--churn-threshold 0")["trainable"], json({"b"}));
+  EXPECT_EQ(RunJson(again + "--churn-threshold 0.5")["trainable"], json({"b", "a"}));
+}
+
+TEST_F(GreenplanTest, RefusesAPlanInForceOfAnotherProfile) {
+  Write("first.json", R"({"method": "selection", "trainable": ["x"]})");
+  ExpectRefused("plan --profile p.json --importance i.json --budget 1 --keep-plan first.json",
+                "first.json: trainable is \"x\"; allowed: names of the profile's tensors");
+}
+
+TEST_F(GreenplanTest, FlagsBeatTheEnvironmentWhichBeatsTheFile) {
+  Write("f.toml", "profile = \"p.json\"\nimportance = \"i.json\"\nbudget = 0.9\nformat = \"json\"\n");
+  const auto budget = [this](const std::string& environment, const std::string& flags) {
+    setenv("GREENPLAN_BUDGET", environment.c_str(), 1);
+    const Result result = Run("plan --config f.toml " + flags);
+    unsetenv("GREENPLAN_BUDGET");
+    return json::parse(result.out, nullptr, false).value("budget", -1);
+  };
+  EXPECT_EQ(budget("", ""), 144);
+  EXPECT_EQ(budget("0.8", ""), 128);
+  EXPECT_EQ(budget("0.8", "--budget 1"), 160);
+}
+
+TEST_F(GreenplanTest, CostCountsAMask) {
+  const json cost = RunJson("cost --profile p.json --trainable c a");
+  EXPECT_THAT(KeysOf(cost),
+              IsSubsetOf({"forward_cost", "backward_cost", "full_backward_cost", "predicted_cost", "saved_bytes"}));
+  EXPECT_EQ(cost["forward_cost"], 100);
+  EXPECT_EQ(cost["backward_cost"], 50);
+  EXPECT_EQ(cost["full_backward_cost"], 60);
+  EXPECT_EQ(cost["predicted_cost"], 150);
+  EXPECT_EQ(cost["saved_bytes"], 4);
+}
+
+TEST_F(GreenplanTest, CostReadsNamesFromAFile) {
+  Write("names.txt", "c\r\n\na\n");
+  EXPECT_EQ(RunJson("cost --profile p.json --trainable @names.txt")["backward_cost"], 50);
+  Write("names.txt", "\n");
+  EXPECT_EQ(RunJson("cost --profile p.json --trainable @names.txt")["backward_cost"], 0);
+  ExpectRefused("cost --profile p.json --trainable @none.txt",
+                "--trainable: none.txt cannot be read: No such file or directory");
+  ExpectRefused("cost --profile p.json --trainable d", "--trainable is \"d\"; allowed: names of the profile's tensors");
+}
+
+TEST_F(GreenplanTest, TensorsThatTheLossDoesNotReachCostNothing) {
+  EXPECT_EQ(RunJson("cost --profile p.json --trainable unreached")["backward_cost"], 0);
+}
+
+TEST_F(GreenplanTest, CostUnderDropRatesIsTheExpectation) {
+  Write("rates.json", R"({"bottom": 0.5})");
+  // Of 60, block bottom holds c's 20; of it half is expected.
+  EXPECT_EQ(RunJson("cost --profile p.json --trainable a b c --drop-rates rates.json")["backward_cost"], 50);
+  Write("rates.json", R"({"bottom": 2})");
+  ExpectRefused("cost --profile p.json --trainable a --drop-rates rates.json",
+                "rates.json: \"bottom\" is 2; allowed: a number in [0, 1]");
+  Write("rates.json", R"({"side": 0.5})");
+  ExpectRefused("cost --profile p.json --trainable a --drop-rates rates.json",
+                "rates.json: \"side\" is no block; allowed: names of the profile's blocks");
+}
+
+TEST_F(GreenplanTest, WhatIfHasARowPerBudget) {
+  const json rows = RunJson("whatif --profile p.json --importance i.json --budgets 0.7:1:0.1");
+  ASSERT_EQ(rows.size(), 4);
+  std::vector<double> budgets;
+  for (const json& row : rows) budgets.push_back(row["budget"]);
+  EXPECT_THAT(budgets, ElementsAre(0.7, 0.8, 0.9, 1.0));
+  EXPECT_THAT((std::vector<std::string>{"budget", "predicted_cost", "value", "upper_bound", "trainable_count",
+                                        "trainable_fraction_of_parameters", "saved_bytes"}),
+              IsSubsetOf(KeysOf(rows[0])));
+  EXPECT_EQ(rows[3]["predicted_cost"], 160);
+  EXPECT_EQ(rows[3]["value"], 6);
+  EXPECT_EQ(rows[3]["trainable_count"], 3);
+  EXPECT_EQ(rows[3]["trainable_fraction_of_parameters"], 9.0 / 14);
+  EXPECT_EQ(rows[3]["saved_bytes"], 12);
+}
+
+TEST_F(GreenplanTest, WhatIfTakesAListAndAbsoluteBudgets) {
+  const std::string whatif = "whatif --profile p.json --importance i.json ";
+  EXPECT_EQ(RunJson(whatif + "--budgets 0.7,0.9 1").size(), 3);
+  const json rows = RunJson(whatif + "--budgets 120:160:20 --budget-of absolute");
+  ASSERT_EQ(rows.size(), 3);
+  EXPECT_EQ(rows[1]["budget"], 140);
+  EXPECT_THAT(Run(whatif + "--budgets 1 --format csv").out, StartsWith("budget,predicted_cost,value,upper_bound,"));
+  EXPECT_THAT(Run(whatif + "--budgets 1").out, StartsWith("budget  predicted cost"));
+  EXPECT_THAT(Run(whatif + "--budgets 0.8,1 --format html").out, StartsWith("<!doctype html>"));
+}
+
+TEST_F(GreenplanTest, WhatIfRefusesBadBudgets) {
+  const std::string whatif = "whatif --profile p.json --importance i.json ";
+  ExpectRefused(whatif + "--budgets 0.5,2", "--budgets is 2; allowed: a number in (0, 1]");
+  ExpectRefused(whatif + "--budgets 1:0:0.1",
+                "--budgets is 1:0:0.1; allowed: START:END:STEP with START <= END and STEP > 0");
+  ExpectRefused(whatif + "--budgets 0:1:1e-9", "--budgets is 0:1:1e-9; allowed: at most 100,000 budgets");
+  ExpectRefused(whatif, "--budgets is required");
+}
+
+TEST_F(GreenplanTest, ProfileImportsAChain) {
+  Write("arrays.json", R"({"names": ["b", "a"], "order": "output_first", "t_dy": [3, 4], "t_dw": [5, 6],
+                           "forward_cost": 20})");
+  const std::string profile = "profile --from-arrays arrays.json ";
+  EXPECT_EQ(json::parse(Run(profile + "--own-dx seed").out)["tensors"].size(), 2);
+  EXPECT_THAT(Run(profile + "--own-dx seed --output chain.json").out, HasSubstr("chain.json"));
+  EXPECT_EQ(RunJson("cost --profile chain.json --trainable a")["backward_cost"], 3 + 4 + 6);
+  EXPECT_EQ(RunJson(profile + "--own-dx autograd --output chain.pb.gz")["full_backward_cost"], 3 + 5 + 6);
+  EXPECT_EQ(RunJson("cost --profile chain.pb.gz --trainable a")["backward_cost"], 3 + 6);
+  ExpectRefused(profile, "--own-dx is missing; allowed: seed, autograd");
+}
+
+TEST_F(GreenplanTest, ProfileRefusesBadInput) {
+  ExpectRefused("profile", "--config or --from-arrays is required; allowed: exactly one of them");
+  ExpectRefused("profile --config none.json", "none.json cannot be read: No such file or directory");
+  ExpectRefused("profile --config p.json --batch-size 0", "--batch-size is 0; allowed: an integer >= 1");
+  Write("c.json", "{");
+  ExpectRefused("profile --config c.json", "c.json is not JSON");
+  Write("c.json", R"({"model_type": "perceptron"})");
+  const Result result = Run("profile --config c.json --output out.json");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("c.json: "));
+  EXPECT_THAT(result.err, HasSubstr("perceptron"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/out.json"));
+}
+
+}  // namespace
+}  // namespace greenplan
