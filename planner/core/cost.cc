@@ -1,54 +1,9 @@
 #include "planner/core/cost.h"
 
-#include <array>
-#include <cmath>
-
 #include "absl/base/macros.h"
+#include "planner/core/exact_sum.h"
 
 namespace greenplan {
-namespace {
-
-// A sum of products rate * cost, exact: a fixed-point number with every bit that a double in [0, 1] can hold below the
-// point (the smallest subnormal is 2^-1074) and 128 bits above it.
-class ExactSum {
- public:
-  // REQUIRES: 0 <= rate <= 1, 0 <= cost <= 2^62.
-  void AddProduct(double rate, int64_t cost) {
-    if (rate == 0 || cost == 0) return;
-    int exponent;
-    const auto mantissa = static_cast<uint64_t>(std::ldexp(std::frexp(rate, &exponent), 53));
-    // rate = mantissa * 2^(exponent - 53), and frexp normalises subnormals too, so bits below 2^-1074 are zeros.
-    const unsigned __int128 product = static_cast<unsigned __int128>(mantissa) * static_cast<uint64_t>(cost);
-    AddShifted(product, exponent - 53 + kFractionBits);
-  }
-
-  // REQUIRES: the sum is below 2^63.
-  int64_t Floor() const { return static_cast<int64_t>(words_[kFractionWords]); }
-
- private:
-  static constexpr int kFractionWords = 18;
-  static constexpr int kFractionBits = 64 * kFractionWords;
-
-  void AddShifted(unsigned __int128 product, int shift) {
-    const int word = shift / 64;
-    const int bits = shift % 64;
-    AddAt(static_cast<uint64_t>(product << bits), word);
-    AddAt(static_cast<uint64_t>((product << bits) >> 64), word + 1);
-    if (bits > 0) AddAt(static_cast<uint64_t>(product >> (128 - bits)), word + 2);
-  }
-
-  void AddAt(uint64_t value, int word) {
-    for (; value != 0; ++word) {
-      words_[word] += value;
-      value = words_[word] < value ? 1 : 0;
-    }
-  }
-
-  std::array<uint64_t, kFractionWords + 3> words_{};
-};
-
-}  // namespace
-
 std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable) {
   ABSL_ASSERT(trainable.size() == profile.tensors.size());
   std::vector<bool> live(profile.ops.size(), false);

@@ -190,4 +190,14 @@ LiveSetResult SearchLiveSets(const Ranking& ranking, int num_tensors, int64_t ba
   return result;
 }
 
+int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget) {
+  const StopFunction never;
+  WorkMeter meter(std::numeric_limits<int64_t>::max(), never);
+  int64_t bound = ranking.NodeValue(0);
+  Sweep(ranking, backward_budget).Run(meter, [&](const BreakPoint& point) {
+    bound = std::max(bound, LinearBound(ranking, point));
+  });
+  return bound;
+}
+
 }  // namespace greenplan

@@ -21,6 +21,9 @@ struct LiveSetResult {
 // selection known, best bound first. REQUIRES: backward_budget >= the cost of the root's live set.
 LiveSetResult SearchLiveSets(const Ranking& ranking, int num_tensors, int64_t backward_budget, WorkMeter& meter);
 
+// The linear bound on the best selection over all live sets. The same requirement.
+int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget);
+
 }  // namespace greenplan
 
 #endif  // GREENPLAN_PLANNER_CORE_LIVE_SET_SEARCH_H_

@@ -144,6 +144,7 @@ class Builder {
       node.saved_bytes = tree_.nodes[parent].saved_bytes;
     }
     node.items_begin = static_cast<int>(tree_.items.size());
+    node.block_costs_begin = static_cast<int>(tree_.block_costs.size());
     tree_.nodes.push_back(node);
     return Newest();
   }
@@ -181,6 +182,9 @@ class Builder {
   void MakeLive(const OpGraph& graph, const ItemsByOp& hung, int op) {
     LiveSetTree::Node& node = tree_.nodes.back();
     node.cost += graph.cost[op];
+    if (options_.use_blocks) {
+      tree_.block_costs.insert(tree_.block_costs.end(), graph.block_costs[op].begin(), graph.block_costs[op].end());
+    }
     node.saved_bytes += graph.saved_bytes[op];
     AddItems(hung, op);
   }
@@ -290,13 +294,15 @@ LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& 
   const int root = builder.AddNode(kNone);
   for (size_t j = 0; j < profile.ops.size(); ++j) {
     if (!live[j]) continue;
-    tree.nodes[root].cost += profile.ops[j].cost;
-    tree.nodes[root].saved_bytes += profile.ops[j].saved_bytes;
+    int64_t cost = profile.ops[j].cost;
     for (const Edge& edge : profile.ops[j].inputs) {
-      if (live[edge.op]) tree.nodes[root].cost += edge.cost;
+      if (live[edge.op]) cost += edge.cost;
     }
+    tree.nodes[root].cost += cost;
+    tree.nodes[root].saved_bytes += profile.ops[j].saved_bytes;
+    if (options.use_blocks && cost > 0) tree.block_costs.push_back({profile.ops[j].block, cost});
   }
-  builder.Expand(MakeOpGraph(profile, live, excluded, options.use_saved_bytes));
+  builder.Expand(MakeOpGraph(profile, live, excluded, options));
   builder.Close(root);
   return tree;
 }

@@ -36,26 +36,39 @@ struct LiveSetTree {
     int bundle = kNone;
     int64_t cost = 0;  // Of the tensor.
     int64_t saved_bytes = 0;
+    int block = kNone;  // Of its tensors' ops; kept apart only with LiveSetOptions::use_blocks.
+  };
+  // What the ops of one block add to a node's cost over its parent's.
+  struct BlockCost {
+    int block = kNone;
+    int64_t cost = 0;
   };
   struct Node {
-    int64_t cost = 0;         // Of the live set, in cost_unit.
-    int64_t saved_bytes = 0;  // Of the live set.
-    int subtree_end = 0;      // The node's subtree is nodes [its index, subtree_end).
-    int items_begin = 0;      // Its own items are items [items_begin, next node's items_begin).
+    int64_t cost = 0;           // Of the live set, in cost_unit.
+    int64_t saved_bytes = 0;    // Of the live set.
+    int subtree_end = 0;        // The node's subtree is nodes [its index, subtree_end).
+    int items_begin = 0;        // Its own items are items [items_begin, next node's items_begin).
+    int block_costs_begin = 0;  // With use_blocks: block_costs [this, next node's).
     bool relaxed = false;
   };
 
   std::vector<Node> nodes;  // In preorder; nodes[0] is the live set that the pinned tensors force, maybe empty.
   std::vector<Item> items;
   std::vector<Bundle> bundles;
+  std::vector<BlockCost> block_costs;
 
   int ItemsEnd(int node) const {
     return node + 1 < static_cast<int>(nodes.size()) ? nodes[node + 1].items_begin : static_cast<int>(items.size());
+  }
+  int BlockCostsEnd(int node) const {
+    return node + 1 < static_cast<int>(nodes.size()) ? nodes[node + 1].block_costs_begin
+                                                     : static_cast<int>(block_costs.size());
   }
 };
 
 struct LiveSetOptions {
   bool use_saved_bytes = false;  // Whether ops that cost nothing but keep bytes matter.
+  bool use_blocks = false;       // Contract within blocks alone and record what each block costs.
   int max_nodes = 1 << 16;       // From here on nodes are relaxed.
 };
 

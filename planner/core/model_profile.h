@@ -21,20 +21,20 @@ struct Edge {
 
 // One backward op.
 struct Op {
-  std::string name;          // A label for people.
-  int64_t cost = 0;          // Paid once iff the op is live, in cost_unit.
-  std::vector<Edge> inputs;  // Parallel edges add.
-  int block = kNone;         // Index into ModelProfile::blocks.
-  int64_t saved_bytes = 0;   // Activations kept from forward iff the op is live.
+  std::string name = {};          // A label for people.
+  int64_t cost = 0;               // Paid once iff the op is live, in cost_unit.
+  std::vector<Edge> inputs = {};  // Parallel edges add.
+  int block = kNone;              // Index into ModelProfile::blocks.
+  int64_t saved_bytes = 0;        // Activations kept from forward iff the op is live.
 };
 
 // One parameter tensor.
 struct Tensor {
-  std::string name;
-  std::vector<int64_t> shape;    // Empty for a scalar.
-  int op = kNone;                // Index into ModelProfile::ops; kNone: never trainable, costs nothing.
-  int64_t weight_grad_cost = 0;  // Paid iff the tensor is trainable, in cost_unit.
-  int64_t saved_bytes = 0;       // Activations kept from forward iff the tensor is trainable.
+  std::string name = {};
+  std::vector<int64_t> shape = {};  // Empty for a scalar.
+  int op = kNone;                   // Index into ModelProfile::ops; kNone: never trainable, costs nothing.
+  int64_t weight_grad_cost = 0;     // Paid iff the tensor is trainable, in cost_unit.
+  int64_t saved_bytes = 0;          // Activations kept from forward iff the tensor is trainable.
 };
 
 // The cost model of one training step: forward, and backward as a directed acyclic graph of ops. Op 0 is the loss and

@@ -159,6 +159,7 @@ class Contraction {
   // Makes op's cost part of its first item, which takes up all others. False if they are too many.
   bool FoldInto(int op) {
     const int first = items_of_[op + 1];
+    if (!graph_.block_costs.empty() && MixesBlocks(op)) return false;
     if (next_[first] == kNone && items_[first].item.bundle == kNone) {
       items_[first].item.cost += graph_.cost[op];
       items_[first].item.saved_bytes += graph_.saved_bytes[op];
@@ -178,9 +179,22 @@ class Contraction {
       option.cost += graph_.cost[op];
       option.saved_bytes += graph_.saved_bytes[op];
     }
-    items_[first].item = {.tensor = kNone, .bundle = static_cast<int>(bundles_.size())};
+    items_[first].item = {
+        .tensor = kNone, .bundle = static_cast<int>(bundles_.size()), .block = items_[first].item.block};
     bundles_.push_back(std::move(bundle));
     return true;
+  }
+
+  // Whether op's cost and what hangs on it belong to several blocks.
+  bool MixesBlocks(int op) const {
+    const int block = items_[items_of_[op + 1]].item.block;
+    for (int i = items_of_[op + 1]; i != kNone; i = next_[i]) {
+      if (items_[i].item.block != block) return true;
+    }
+    for (const LiveSetTree::BlockCost& part : graph_.block_costs[op]) {
+      if (part.block != block) return true;
+    }
+    return false;
   }
 
   OpGraph Compressed() const {
@@ -191,6 +205,7 @@ class Contraction {
       if (gone_[op]) continue;
       index[op] = result.size();
       result.cost.push_back(graph_.cost[op]);
+      if (!graph_.block_costs.empty()) result.block_costs.push_back(graph_.block_costs[op]);
       result.saved_bytes.push_back(graph_.saved_bytes[op]);
       for (int parent : KeptParents(op)) result.parents.push_back(index[parent]);
       result.parents_begin.push_back(static_cast<int>(result.parents.size()));
@@ -217,8 +232,32 @@ class Contraction {
 
 }  // namespace
 
+namespace {
+
+// What each op that is left costs, by block.
+std::vector<std::vector<LiveSetTree::BlockCost>> BlockCostsOf(const ModelProfile& profile,
+                                                              const std::vector<int>& index, int num_left) {
+  std::vector<std::vector<LiveSetTree::BlockCost>> costs(num_left);
+  const auto add = [&](int op, int block, int64_t cost) {
+    if (cost == 0 || index[op] == kNone) return;
+    for (LiveSetTree::BlockCost& part : costs[index[op]]) {
+      if (part.block != block) continue;
+      part.cost += cost;
+      return;
+    }
+    costs[index[op]].push_back({block, cost});
+  };
+  for (int j = 0; j < static_cast<int>(profile.ops.size()); ++j) {
+    add(j, profile.ops[j].block, profile.ops[j].cost);
+    for (const Edge& edge : profile.ops[j].inputs) add(edge.op, profile.ops[j].block, edge.cost);
+  }
+  return costs;
+}
+
+}  // namespace
+
 OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
-                    bool use_saved_bytes) {
+                    const LiveSetOptions& options) {
   const int num_ops = static_cast<int>(profile.ops.size());
   std::vector<int> index(num_ops, kNone);
   OpGraph graph;
@@ -226,8 +265,9 @@ OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, 
     if (live[j]) continue;
     index[j] = graph.size();
     graph.cost.push_back(profile.ops[j].cost);
-    graph.saved_bytes.push_back(use_saved_bytes ? profile.ops[j].saved_bytes : 0);
+    graph.saved_bytes.push_back(options.use_saved_bytes ? profile.ops[j].saved_bytes : 0);
   }
+  if (options.use_blocks) graph.block_costs = BlockCostsOf(profile, index, graph.size());
   // Edges grouped by target; sources come in ascending order, parallel edges in a row.
   std::vector<int> last_source(graph.size(), kNone);
   graph.parents_begin.assign(graph.size() + 1, 0);
@@ -258,7 +298,8 @@ OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, 
     graph.items.push_back({{.tensor = k,
                             .bundle = kNone,
                             .cost = tensor.weight_grad_cost,
-                            .saved_bytes = use_saved_bytes ? tensor.saved_bytes : 0},
+                            .saved_bytes = options.use_saved_bytes ? tensor.saved_bytes : 0,
+                            .block = options.use_blocks ? profile.ops[tensor.op].block : kNone},
                            index[tensor.op]});
   }
   return graph;
@@ -276,6 +317,7 @@ OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep) {
     if (!keep[op]) continue;
     index[op] = result.size();
     result.cost.push_back(graph.cost[op]);
+    if (!graph.block_costs.empty()) result.block_costs.push_back(graph.block_costs[op]);
     result.saved_bytes.push_back(graph.saved_bytes[op]);
     for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) {
       if (keep[graph.parents[i]]) result.parents.push_back(index[graph.parents[i]]);

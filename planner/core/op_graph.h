@@ -22,8 +22,10 @@ struct OpGraph {
 
   std::vector<int64_t> cost;         // [num_ops] Of the op and of the edges into it.
   std::vector<int64_t> saved_bytes;  // [num_ops]
-  std::vector<int> parents_begin;    // [num_ops + 1] Into `parents`.
-  std::vector<int> parents;          // Ascending and distinct per op.
+  // [num_ops] With use_blocks: `cost` by block; an edge's is that of the op which holds it. Empty otherwise.
+  std::vector<std::vector<LiveSetTree::BlockCost>> block_costs;
+  std::vector<int> parents_begin;  // [num_ops + 1] Into `parents`.
+  std::vector<int> parents;        // Ascending and distinct per op.
   std::vector<HungItem> items;
 
   int size() const { return static_cast<int>(cost.size()); }
@@ -31,7 +33,7 @@ struct OpGraph {
 
 // The graph of the ops that are not `live` and of the tensors that are not `excluded`.
 OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
-                    bool use_saved_bytes);
+                    const LiveSetOptions& options);
 
 // Contracts `graph` without changing what can be selected at which cost: parents that others imply are dropped, ops
 // that cost nothing join their only parent, ops that serve nothing go, and a last op that serves one item or a few

@@ -26,7 +26,7 @@ struct Budget {
   Kind kind = Kind::kNone;
   double fraction = 0;
   int64_t absolute = 0;
-  std::optional<int64_t> max_saved_bytes;  // A second limit, >= 0.
+  std::optional<int64_t> max_saved_bytes = {};  // A second limit, >= 0.
 };
 
 struct DropRateBounds {
@@ -55,9 +55,9 @@ struct PlanOptions {
 
 // What was measured, in the order of the profile's tensors and blocks.
 struct Measurements {
-  std::vector<double> importance;   // [num_tensors], finite.
-  std::vector<int> unmeasured;      // Tensors that were not probed: selection and joint never select them.
-  std::vector<double> sensitivity;  // [num_blocks], finite, >= 0; or empty: every block 0.
+  std::vector<double> importance = {};   // [num_tensors], finite.
+  std::vector<int> unmeasured = {};      // Tensors that were not probed: selection and joint never select them.
+  std::vector<double> sensitivity = {};  // [num_blocks], finite, >= 0; or empty: every block 0.
 };
 
 enum class PlanStatus {

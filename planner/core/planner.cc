@@ -7,6 +7,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "planner/core/cost.h"
+#include "planner/core/drop_rates.h"
+#include "planner/core/exact_sum.h"
+#include "planner/core/joint.h"
 #include "planner/core/selection.h"
 
 namespace greenplan {
@@ -36,14 +39,11 @@ class Planner::Impl {
       case Method::kFull:
         return FullPlan(*request.options);
       case Method::kSelection:
-        if (request.options->algorithm == Algorithm::kDownscaled) {
-          return absl::UnimplementedError("algorithm downscaled is not built yet");
-        }
         return SelectionPlan(request, budget);
       case Method::kDrop:
-        return absl::UnimplementedError("method drop is not built yet");
+        return DropPlan(request, budget);
       case Method::kJoint:
-        return absl::UnimplementedError("method joint is not built yet");
+        return JointPlan(request, budget);
     }
     return absl::InternalError("unknown method");
   }
@@ -108,6 +108,10 @@ class Planner::Impl {
     problem.backward_budget = budget - profile_->forward_cost;
     problem.max_saved_bytes = limits.max_saved_bytes;
     problem.should_stop = request.should_stop;
+    if (options.algorithm == Algorithm::kDownscaled) {
+      if (limits.max_saved_bytes) return absl::UnimplementedError("algorithm downscaled with max_saved_bytes");
+      problem.resolution = options.resolution;
+    }
     if (absl::Status status = CheckPins(problem, budget); !status.ok()) return status;
 
     std::vector<bool> nothing(profile_->tensors.size(), false);
@@ -119,11 +123,124 @@ class Planner::Impl {
     plan.value = ValueOf(plan.trainable, measured.importance);
     plan.upper_bound = result.proved ? plan.value : std::max(result.upper_bound, plan.value);
     plan.status = result.proved ? PlanStatus::kOptimal : PlanStatus::kFeasible;
-    if (!result.proved) plan.message = "stopped before the proof";
+    if (!result.proved) {
+      plan.message = options.algorithm == Algorithm::kDownscaled ? "the downscaled algorithm proves no optimum"
+                                                                 : "stopped before the proof";
+    }
     if (!pinned && std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end()) {
       return Empty(std::move(plan), problem);
     }
     return KeepPrevious(request, problem, std::move(plan));
+  }
+
+  // REQUIRES: the limits are of `method`'s kind.
+  absl::StatusOr<Plan> DropPlan(const PlanRequest& request, const Budget& limits) const {
+    const PlanOptions& options = *request.options;
+    std::vector<bool> trainable = FullMask(*profile_);
+    for (int k : options.never) trainable[k] = false;
+    const int64_t backward_cost = EvaluateMask(*profile_, trainable).backward_cost;
+    DropRateProblem problem = DropProblem(*request.measurements, options, trainable);
+    if (limits.kind == Budget::Kind::kMeanDropRate) {
+      ExactSum skipped;
+      for (int64_t cost : problem.block_costs) skipped.AddProduct(limits.fraction, cost);
+      problem.required_skip = skipped.Ceiling();
+    } else {
+      problem.required_skip = backward_cost - (BudgetInCost(limits) - profile_->forward_cost);
+    }
+    Plan plan = Describe(std::move(trainable), options, profile_->forward_cost + backward_cost - problem.required_skip);
+    if (std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end()) {
+      plan.drop_rates = problem.min_rates;
+      plan.message = "no tensor may train: never names every tensor that the loss reaches";
+      return plan;
+    }
+    if (limits.max_saved_bytes && plan.saved_bytes > *limits.max_saved_bytes) {
+      return absl::InvalidArgumentError(absl::StrCat("max_saved_bytes is ", *limits.max_saved_bytes,
+                                                     "; what method drop trains keeps ", plan.saved_bytes, " bytes"));
+    }
+    absl::StatusOr<DropRates> rates =
+        options.allocation == Allocation::kUniform ? UniformDropRates(problem) : OptimalDropRates(problem);
+    if (!rates.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(rates.status().message(), "; the budget is ", plan.budget));
+    }
+    SetRates(std::move(rates->rates), plan);
+    plan.value = 0 - rates->harm;
+    plan.upper_bound = plan.value;
+    plan.status = PlanStatus::kOptimal;
+    return plan;
+  }
+
+  absl::StatusOr<Plan> JointPlan(const PlanRequest& request, const Budget& limits) const {
+    const PlanOptions& options = *request.options;
+    if (options.algorithm == Algorithm::kDownscaled) {
+      return absl::UnimplementedError("algorithm downscaled with method joint");
+    }
+    const int64_t budget = BudgetInCost(limits);
+    JointProblem problem;
+    problem.selection.importance = &request.measurements->importance;
+    problem.selection.pins = Pins(options, *request.measurements);
+    problem.selection.backward_budget = budget - profile_->forward_cost;
+    problem.selection.max_saved_bytes = limits.max_saved_bytes;
+    problem.selection.should_stop = request.should_stop;
+    const DropRateProblem rates = DropProblem(*request.measurements, options, FullMask(*profile_));
+    problem.min_rates = rates.min_rates;
+    problem.max_rates = rates.max_rates;
+    problem.sensitivity = request.measurements->sensitivity;
+    problem.sensitivity.resize(profile_->blocks.size(), 0.0);
+    problem.mu = options.mu;
+    std::vector<bool> nothing(profile_->tensors.size(), false);
+    if (problem.selection.backward_budget < 0 && options.always.empty()) {
+      Plan plan = Empty(Describe(std::move(nothing), options, budget), problem.selection);
+      plan.drop_rates = problem.min_rates;
+      return plan;
+    }
+    std::optional<JointResult> found = SolveJoint(*profile_, problem);
+    if (!found) {
+      return absl::InvalidArgumentError(absl::StrCat("always: the pinned tensors alone exceed the budget ", budget,
+                                                     " or max_saved_bytes at max_drop_rate"));
+    }
+    Plan plan = Describe(std::move(found->trainable), options, budget);
+    SetRates(std::move(found->drop_rates), plan);
+    if (options.always.empty() &&
+        std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end()) {
+      plan = Empty(std::move(plan), problem.selection);
+      plan.value = found->value;
+      plan.upper_bound = found->upper_bound;
+      return plan;
+    }
+    plan.value = found->value;
+    plan.upper_bound = found->upper_bound;
+    // What is left of the bound is the rounding of its sums.
+    const bool is_closed = plan.upper_bound - plan.value <= 1e-11 * (1e-300 + std::abs(plan.value));
+    plan.status = is_closed ? PlanStatus::kOptimal : PlanStatus::kFeasible;
+    if (is_closed) plan.upper_bound = plan.value;
+    if (!is_closed) plan.message = "the best of several starts; upper_bound says how far it may be from the optimum";
+    return plan;
+  }
+
+  // Without a requirement yet.
+  DropRateProblem DropProblem(const Measurements& measured, const PlanOptions& options,
+                              const std::vector<bool>& trainable) const {
+    const size_t num_blocks = profile_->blocks.size();
+    DropRateProblem problem;
+    problem.block_costs = BlockCosts(*profile_, trainable);
+    problem.min_rates.assign(num_blocks, options.min_drop_rate);
+    problem.max_rates.assign(num_blocks, options.max_drop_rate);
+    for (const DropRateBounds& bounds : options.drop_rate_bounds) {
+      problem.min_rates[bounds.block] = bounds.min_drop_rate;
+      problem.max_rates[bounds.block] = bounds.max_drop_rate;
+    }
+    const std::vector<double> nothing(num_blocks, 0.0);
+    const std::vector<double>& harm = measured.sensitivity.empty() ? nothing : measured.sensitivity;
+    const bool is_linear = options.drop_objective == DropObjective::kLinear;
+    problem.linear = is_linear ? harm : nothing;
+    problem.quadratic = is_linear ? nothing : harm;
+    return problem;
+  }
+
+  void SetRates(std::vector<double> rates, Plan& plan) const {
+    plan.drop_rates = std::move(rates);
+    plan.predicted_backward_cost = ExpectedBackwardCost(*profile_, plan.trainable, plan.drop_rates);
+    plan.predicted_cost = profile_->forward_cost + plan.predicted_backward_cost;
   }
 
   std::vector<Pin> Pins(const PlanOptions& options, const Measurements& measured) const {

@@ -24,7 +24,7 @@ struct PlanRequest {
   // The plan in force; kept unless the new value exceeds its value, under the new measurements, by more than
   // options->churn_threshold times that value. Optional.
   const Plan* previous = nullptr;
-  StopFunction should_stop;  // Optional.
+  StopFunction should_stop = {};  // Optional.
 };
 
 class Planner {

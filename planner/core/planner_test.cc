@@ -1,6 +1,7 @@
 #include "planner/core/planner.h"
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -75,6 +76,113 @@ TEST(Planner, FullTrainsEverythingButWhatIsNeverTrained) {
   EXPECT_EQ(plan->trainable, (std::vector<bool>{false, true}));
   EXPECT_EQ(plan->predicted_cost, 9);
   EXPECT_EQ(plan->full_cost, 13);
+}
+
+// Two blocks of cost 10 and 30 with one tensor each, and 5 outside of them.
+std::shared_ptr<ModelProfile> TwoBlocks() {
+  auto profile = std::make_shared<ModelProfile>();
+  profile->forward_cost = 100;
+  profile->blocks = {"a", "b"};
+  profile->ops.resize(3);
+  profile->ops[0].cost = 5;
+  profile->ops[0].inputs = {{1, 0}, {2, 0}};
+  profile->ops[1].cost = 4;
+  profile->ops[1].block = 0;
+  profile->ops[2].cost = 10;
+  profile->ops[2].block = 1;
+  profile->tensors.resize(2);
+  profile->tensors[0].op = 1;
+  profile->tensors[0].weight_grad_cost = 6;
+  profile->tensors[1].op = 2;
+  profile->tensors[1].weight_grad_cost = 20;
+  return profile;
+}
+
+TEST(Planner, DropRatesKeepTheBudgetAndSayWhatTheyCost) {
+  const Planner planner(TwoBlocks());
+  const Measurements measurements{.importance = {1, 1}, .unmeasured = {}, .sensitivity = {1, 3}};
+  PlanOptions options;
+  options.method = Method::kDrop;
+  options.budget.kind = Budget::Kind::kAbsolute;
+  options.budget.absolute = 125;
+  const absl::StatusOr<Plan> plan = planner.MakePlan({.measurements = &measurements, .options = &options});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  // p proportional to cost / sensitivity = 10, 10, and 40 p = 20.
+  ASSERT_EQ(plan->drop_rates.size(), 2);
+  EXPECT_NEAR(plan->drop_rates[0], 0.5, 1e-15);
+  EXPECT_NEAR(plan->drop_rates[1], 0.5, 1e-15);
+  EXPECT_EQ(plan->predicted_cost, 125);
+  EXPECT_EQ(plan->full_cost, 145);
+  EXPECT_EQ(plan->status, PlanStatus::kOptimal);
+  EXPECT_NEAR(plan->value, -1, 1e-14);
+}
+
+TEST(Planner, MeanDropRateIsAShareOfTheBlocksCost) {
+  const Planner planner(TwoBlocks());
+  const Measurements measurements{.importance = {1, 1}};
+  PlanOptions options;
+  options.method = Method::kDrop;
+  options.allocation = Allocation::kUniform;
+  options.budget.kind = Budget::Kind::kMeanDropRate;
+  options.budget.fraction = 0.75;
+  const absl::StatusOr<Plan> plan = planner.MakePlan({.measurements = &measurements, .options = &options});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->drop_rates, (std::vector<double>{0.75, 0.75}));
+  EXPECT_EQ(plan->budget, 115);
+  EXPECT_EQ(plan->predicted_cost, 115);
+}
+
+TEST(Planner, DropTargetOutOfReachIsInvalid) {
+  const Planner planner(TwoBlocks());
+  const Measurements measurements{.importance = {1, 1}};
+  PlanOptions options;
+  options.method = Method::kDrop;
+  options.budget.kind = Budget::Kind::kAbsolute;
+  options.budget.absolute = 104;
+  const absl::StatusOr<Plan> plan = planner.MakePlan({.measurements = &measurements, .options = &options});
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(plan.status().message(),
+            "budget: the drop rates would have to skip 41 of the blocks' cost; at max_drop_rate they skip 40; the "
+            "budget is 104");
+}
+
+TEST(Planner, KeepsThePreviousPlanWithinTheChurnThreshold) {
+  const Planner planner(Chain({0, 0}, {5, 5}));
+  const Measurements measurements{.importance = {10, 11}};
+  PlanOptions options = Selection(0.5);
+  Plan previous;
+  previous.trainable = {true, false};
+  for (const auto& [threshold, keeps] : {std::pair{0.0, false}, {0.05, false}, {0.1, true}}) {
+    options.churn_threshold = threshold;
+    const absl::StatusOr<Plan> plan =
+        planner.MakePlan({.measurements = &measurements, .options = &options, .previous = &previous});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_EQ(plan->trainable == previous.trainable, keeps) << threshold;
+    EXPECT_EQ(plan->upper_bound, 11);
+    EXPECT_EQ(plan->status, keeps ? PlanStatus::kFeasible : PlanStatus::kOptimal);
+  }
+}
+
+TEST(Planner, CurveHoldsThePlanOfEachBudget) {
+  const Planner planner(Chain({0, 2, 1, 0}, {4, 2, 2, 3}));
+  const Measurements measurements{.importance = {4, 1, 4, 1}};
+  const PlanOptions options = Selection(1);
+  std::vector<Budget> budgets;
+  for (int i = 1; i <= 14; ++i) {
+    budgets.push_back({.kind = Budget::Kind::kAbsolute, .fraction = 0, .absolute = i});
+  }
+  const auto curve = planner.MakeCurve({.measurements = &measurements, .options = &options}, budgets);
+  ASSERT_TRUE(curve.ok()) << curve.status();
+  ASSERT_EQ(curve->size(), budgets.size());
+  for (size_t i = 0; i < budgets.size(); ++i) {
+    PlanOptions single = options;
+    single.budget = budgets[i];
+    const auto plan = planner.MakePlan({.measurements = &measurements, .options = &single});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_EQ((*curve)[i].trainable, plan->trainable) << i;
+    EXPECT_EQ((*curve)[i].value, plan->value) << i;
+    EXPECT_EQ((*curve)[i].message, plan->message) << i;
+  }
 }
 
 }  // namespace

@@ -7,9 +7,8 @@
 
 #include "planner/core/byte_limit_search.h"
 #include "planner/core/cost.h"
-#include "planner/core/live_set_search.h"
-#include "planner/core/ranking.h"
-#include "planner/core/value_scale.h"
+#include "planner/core/downscaled.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 namespace {
@@ -32,65 +31,83 @@ std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) 
 
 SelectionSolver::SelectionSolver(const ModelProfile& profile)
     : profile_(profile),
+      full_backward_cost_(EvaluateMask(profile, FullMask(profile)).backward_cost),
       live_sets_(BuildLiveSets(profile, std::vector<bool>(profile.ops.size(), false),
                                std::vector<bool>(profile.tensors.size(), false), {})) {}
 
 SelectionResult SelectionSolver::Solve(const SelectionProblem& problem) const {
-  const int num_tensors = static_cast<int>(profile_.tensors.size());
-  std::vector<double> free_importance = *problem.importance;
-  std::vector<bool> pinned(num_tensors, false);
-  std::vector<bool> excluded(num_tensors, false);
-  bool any_pinned = false;
-  for (int k = 0; k < num_tensors; ++k) {
-    pinned[k] = problem.pins[k] == Pin::kAlways;
-    any_pinned |= pinned[k];
-    if (problem.pins[k] != Pin::kFree) free_importance[k] = 0;
-    excluded[k] = free_importance[k] <= 0;
-  }
-  int64_t budget = problem.backward_budget;
-  const LiveSetTree* live_sets = &live_sets_;
-  LiveSetTree own;
-  if (any_pinned) {
-    // The pinned tensors' own cost comes off the budget, their live ops are the tree's root.
-    for (int k = 0; k < num_tensors; ++k) {
-      if (pinned[k]) budget -= profile_.tensors[k].weight_grad_cost;
-    }
-    own = BuildLiveSets(profile_, LiveOps(profile_, pinned), excluded, {});
-    live_sets = &own;
-  }
-
-  const ValueScale scale = ValueScale::Of(free_importance);
-  const Ranking ranking(*live_sets, scale.units);
-  WorkMeter meter(problem.work_limit, problem.should_stop);
-  LiveSetResult found = SearchLiveSets(ranking, num_tensors, budget, meter);
-  if (problem.max_saved_bytes) {
-    const std::vector<bool> with_pins = Union(found.trainable, pinned);
-    if (EvaluateMask(profile_, with_pins).saved_bytes > *problem.max_saved_bytes) {
-      int64_t max_bytes = *problem.max_saved_bytes;
-      for (int k = 0; k < num_tensors; ++k) {
-        if (pinned[k]) max_bytes -= profile_.tensors[k].saved_bytes;
-      }
-      own = BuildLiveSets(profile_, LiveOps(profile_, pinned), excluded, {.use_saved_bytes = true});
-      found = SearchLiveSetsWithByteLimit(own, scale.units, budget, max_bytes, meter);
-    }
-  }
+  const FreePart free = FreePartOf(problem);
+  const ValueScale scale = ValueScale::Of(free.importance);
+  const LiveSetResult found = Search(problem, free, scale);
 
   SelectionResult result;
-  result.trainable = Union(found.trainable, pinned);
+  result.trainable = Union(found.trainable, free.pinned);
   const double value = SumOver(result.trainable, *problem.importance);
+  result.upper_bound = value;
   result.proved = found.upper_bound == found.value;
-  if (result.proved) {
-    result.upper_bound = value;
-  } else {
-    double magnitude = 0;
-    for (int k = 0; k < num_tensors; ++k) magnitude += pinned[k] ? std::abs((*problem.importance)[k]) : 0;
-    const double pinned_value = SumOver(pinned, *problem.importance);
-    const double free_bound = scale.UpperBound(found.upper_bound);
-    // What adding up doubles one by one may be off.
-    const double slack = num_tensors * std::numeric_limits<double>::epsilon() * (magnitude + std::abs(free_bound));
-    result.upper_bound = std::max(value, free_bound + pinned_value + slack);
-  }
+  if (result.proved) return result;
+
+  const double free_bound = scale.UpperBound(found.upper_bound);
+  double magnitude = std::abs(free_bound);
+  for (size_t k = 0; k < free.pinned.size(); ++k) magnitude += free.pinned[k] ? std::abs((*problem.importance)[k]) : 0;
+  // What adding up doubles one by one may be off.
+  const double slack = static_cast<double>(free.pinned.size()) * std::numeric_limits<double>::epsilon() * magnitude;
+  result.upper_bound = std::max(value, free_bound + SumOver(free.pinned, *problem.importance) + slack);
   return result;
+}
+
+SelectionSolver::FreePart SelectionSolver::FreePartOf(const SelectionProblem& problem) const {
+  const int num_tensors = static_cast<int>(profile_.tensors.size());
+  FreePart free;
+  free.importance = *problem.importance;
+  free.pinned.resize(num_tensors, false);
+  free.excluded.resize(num_tensors, false);
+  free.backward_budget = problem.backward_budget;
+  free.max_saved_bytes = problem.max_saved_bytes.value_or(0);
+  for (int k = 0; k < num_tensors; ++k) {
+    if (problem.pins[k] != Pin::kFree) free.importance[k] = 0;
+    free.excluded[k] = free.importance[k] <= 0;
+    if (problem.pins[k] != Pin::kAlways) continue;
+    free.pinned[k] = true;
+    free.any_pinned = true;
+    free.backward_budget -= profile_.tensors[k].weight_grad_cost;
+    free.max_saved_bytes -= profile_.tensors[k].saved_bytes;
+  }
+  return free;
+}
+
+LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, const FreePart& free,
+                                      const ValueScale& scale) const {
+  // Without pins the live sets are those of the profile; with pins the pinned tensors' live ops are the tree's root.
+  const LiveSetTree* live_sets = &live_sets_;
+  LiveSetTree own;
+  if (free.any_pinned) {
+    own = BuildLiveSets(profile_, LiveOps(profile_, free.pinned), free.excluded, {});
+    live_sets = &own;
+  }
+  const int num_tensors = static_cast<int>(profile_.tensors.size());
+  const Ranking ranking(*live_sets, scale.units);
+  if (problem.resolution > 0) return SearchDownscaled(problem, *live_sets, free, ranking, scale);
+
+  WorkMeter meter(problem.work_limit, problem.should_stop);
+  LiveSetResult found = SearchLiveSets(ranking, num_tensors, free.backward_budget, meter);
+  if (!problem.max_saved_bytes) return found;
+  const std::vector<bool> mask = Union(found.trainable, free.pinned);
+  if (EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes) return found;
+  const LiveSetTree with_bytes =
+      BuildLiveSets(profile_, LiveOps(profile_, free.pinned), free.excluded, {.use_saved_bytes = true});
+  return SearchLiveSetsWithByteLimit(with_bytes, scale.units, free.backward_budget, free.max_saved_bytes, meter);
+}
+
+LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, const LiveSetTree& live_sets,
+                                                const FreePart& free, const Ranking& ranking,
+                                                const ValueScale& scale) const {
+  LiveSetResult found;
+  found.trainable =
+      SelectDownscaled(live_sets, scale.units, free.backward_budget, full_backward_cost_, problem.resolution);
+  for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? scale.units[k] : 0;
+  found.upper_bound = std::max(found.value, BoundLiveSets(ranking, free.backward_budget));
+  return found;
 }
 
 }  // namespace greenplan

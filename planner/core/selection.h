@@ -2,13 +2,15 @@
 #define GREENPLAN_PLANNER_CORE_SELECTION_H_
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <vector>
 
+#include "planner/core/live_set_search.h"
 #include "planner/core/live_sets.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
+#include "planner/core/ranking.h"
+#include "planner/core/value_scale.h"
 
 namespace greenplan {
 
@@ -30,6 +32,7 @@ struct SelectionProblem {
   std::vector<Pin> pins;                            // [num_tensors]; a tensor without an op is kNever.
   int64_t backward_budget = 0;                      // >= the cost of the pinned tensors alone.
   std::optional<int64_t> max_saved_bytes;           // >= the bytes of the pinned tensors alone.
+  int resolution = 0;                               // Above 0: by the downscaled dynamic program (downscaled.h).
   StopFunction should_stop;                         // Optional.
   int64_t work_limit = 50'000'000;                  // Of the search, see WorkMeter: about a second.
 };
@@ -46,10 +49,27 @@ class SelectionSolver {
   // REQUIRES: `profile` is valid and outlives the solver.
   explicit SelectionSolver(const ModelProfile& profile);
 
+  // REQUIRES: not both a resolution and max_saved_bytes.
   SelectionResult Solve(const SelectionProblem& problem) const;
 
  private:
+  // What is left of a problem once the pinned tensors are paid.
+  struct FreePart {
+    std::vector<bool> pinned;        // [num_tensors]
+    std::vector<bool> excluded;      // [num_tensors]
+    std::vector<double> importance;  // [num_tensors], 0 unless free.
+    int64_t backward_budget = 0;     // For live sets and free tensors.
+    int64_t max_saved_bytes = 0;
+    bool any_pinned = false;
+  };
+
+  FreePart FreePartOf(const SelectionProblem& problem) const;
+  LiveSetResult Search(const SelectionProblem& problem, const FreePart& free, const ValueScale& scale) const;
+  LiveSetResult SearchDownscaled(const SelectionProblem& problem, const LiveSetTree& live_sets, const FreePart& free,
+                                 const Ranking& ranking, const ValueScale& scale) const;
+
   const ModelProfile& profile_;
+  const int64_t full_backward_cost_;
   const LiveSetTree live_sets_;  // Without pins.
 };
 

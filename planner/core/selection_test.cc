@@ -102,6 +102,35 @@ TEST_P(SelectionOnRandomGraphs, EqualsEnumerationOfAllSubsets) {
   }
 }
 
+TEST_P(SelectionOnRandomGraphs, DownscaledIsWithinBudgetAndNeverBetterThanExact) {
+  const bool is_model = GetParam() >= GraphShape::kDecoder;
+  for (int seed = 0; seed < 300; ++seed) {
+    TestRandom random(2000000 + seed);
+    RandomProfileOptions options{.shape = GetParam(), .size = is_model ? 2 : 20, .max_cost = 1000};
+    const ModelProfile profile = RandomProfile(options, random);
+    const std::vector<double> importance =
+        RandomImportance(profile, kAllImportance[random.Below(std::size(kAllImportance))], random);
+    SelectionProblem problem = RandomProblem(profile, importance, random.Chance(0.3), random);
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    const SelectionSolver solver(profile);
+    const double exact = ValueOf(solver.Solve(problem).trainable, importance);
+    // With as many steps as cost units nothing is rounded.
+    const int64_t full = EvaluateMask(profile, FullMask(profile)).backward_cost;
+    for (const int resolution : {10, 1000, static_cast<int>(full)}) {
+      problem.resolution = std::max(1, resolution);
+      const SelectionResult result = solver.Solve(problem);
+      ExpectValid(profile, problem, result);
+      const double value = ValueOf(result.trainable, importance);
+      EXPECT_LE(value, exact + 1e-12 * std::abs(exact));
+      EXPECT_GE(result.upper_bound, exact - 1e-12 * std::abs(exact));
+      if (resolution == full) {
+        EXPECT_NEAR(value, exact, 1e-12 * std::abs(exact));
+      }
+    }
+    if (HasFailure()) return;
+  }
+}
+
 TEST_P(SelectionOnRandomGraphs, KeepsASecondLimitAndEqualsEnumeration) {
   const bool is_model = GetParam() >= GraphShape::kDecoder;
   for (int seed = 0; seed < 600; ++seed) {

@@ -1,0 +1,34 @@
+#ifndef GREENPLAN_PLANNER_CORE_EXPLANATION_H_
+#define GREENPLAN_PLANNER_CORE_EXPLANATION_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "planner/core/model_profile.h"
+#include "planner/core/plan.h"
+
+namespace greenplan {
+
+// Why a tensor is, or is not, in a plan. Pure functions, thread-safe.
+struct TensorMarginal {
+  bool trainable = false;
+  // What training it adds to the plan's backward cost, ops that only it keeps live included: what adding it would cost,
+  // or, if it is trainable, what leaving it out would save. In the profile's cost unit.
+  int64_t marginal_cost = 0;
+  // Its importance: what adding it would gain, or leaving it out would lose.
+  double importance = 0;
+  // Saved bytes, as marginal_cost.
+  int64_t marginal_saved_bytes = 0;
+};
+
+// [num_tensors]. A tensor without an op has marginal cost 0. O(num_tensors * (ops + edges)).
+std::vector<TensorMarginal> ExplainMask(const ModelProfile& profile, const std::vector<bool>& trainable,
+                                        const std::vector<double>& importance);
+
+// [num_tensors]: the lowest budget among `curve` (plans of Planner::MakeCurve) whose plan trains the tensor.
+std::vector<std::optional<int64_t>> EntryBudgets(const std::vector<Plan>& curve, int num_tensors);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_EXPLANATION_H_
