@@ -2,20 +2,63 @@
 
 #include <sentencepiece_processor.h>
 
+#include <cstddef>
+
 namespace greenplan::trainer {
+namespace {
+
+constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581, which stands for a space in pieces.
+
+// Whether a text may be cut at a single space between words: the space and the word behind it are encoded as a text of
+// that word alone is (whose missing space SentencePiece adds), and no piece has a space behind another character.
+bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
+  std::vector<std::string> pieces;
+  if (!processor.Encode("a", &pieces).ok() || pieces.empty() || !pieces[0].starts_with(kSpace)) return false;
+  // Runs of unknown characters become one piece; a space must end them.
+  if (processor.IsUnknown(processor.PieceToId(kSpace))) return false;
+  for (int i = 0; i < processor.GetPieceSize(); ++i) {
+    const std::string& piece = processor.IdToPiece(i);
+    const size_t last_space = piece.rfind(kSpace);
+    if (last_space == std::string::npos) continue;
+    for (size_t at = 0; at < last_space; at += kSpace.size()) {
+      if (piece.compare(at, kSpace.size(), kSpace) != 0) return false;
+    }
+  }
+  return true;
+}
+
+bool IsAsciiAlphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+// The first single space between words at or behind `from`, or the end.
+size_t FindCut(std::string_view text, size_t from) {
+  for (size_t at = text.find(' ', from); at != std::string_view::npos; at = text.find(' ', at + 1)) {
+    if (at > 0 && at + 1 < text.size() && IsAsciiAlphanumeric(text[at - 1]) && IsAsciiAlphanumeric(text[at + 1])) {
+      return at;
+    }
+  }
+  return text.size();
+}
+
+}  // namespace
 
 SentencePieceModel::SentencePieceModel() : processor_(std::make_unique<sentencepiece::SentencePieceProcessor>()) {}
 SentencePieceModel::~SentencePieceModel() = default;
 
 std::string SentencePieceModel::Load(const std::string& serialized_model) {
   const sentencepiece::util::Status status = processor_->LoadFromSerializedProto(serialized_model);
+  can_cut_ = status.ok() && CanCutAtSpaces(*processor_);
   return status.ok() ? "" : status.ToString();
 }
 
-std::vector<int> SentencePieceModel::Encode(std::string_view text) const {
-  std::vector<int> ids;
-  // Fails only where no model is loaded.
-  (void)processor_->Encode(text, &ids);
+std::vector<int> SentencePieceModel::Encode(std::string_view text, size_t chunk_bytes) const {
+  std::vector<int> ids, chunk_ids;
+  while (!text.empty()) {
+    const size_t cut = can_cut_ ? FindCut(text, chunk_bytes) : text.size();
+    // Fails only where no model is loaded.
+    (void)processor_->Encode(text.substr(0, cut), &chunk_ids);
+    ids.insert(ids.end(), chunk_ids.begin(), chunk_ids.end());
+    text.remove_prefix(cut == text.size() ? cut : cut + 1);
+  }
   return ids;
 }
 

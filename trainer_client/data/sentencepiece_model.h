@@ -23,13 +23,16 @@ class SentencePieceModel {
   ~SentencePieceModel();
 
   std::string Load(const std::string& serialized_model);
-  std::vector<int> Encode(std::string_view text) const;
+  // SentencePiece's time and memory grow faster than the text, so a text is cut into chunks of at least that many
+  // bytes, at spaces where no piece of this model can reach across: the pieces are those of the whole text.
+  std::vector<int> Encode(std::string_view text, size_t chunk_bytes = 1 << 12) const;
   int bos_id() const;  // -1 where there is none, as eos_id().
   int eos_id() const;
   int size() const;
 
  private:
   std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
+  bool can_cut_ = false;
 };
 
 // Learns a byte-pair encoding from the lines: pieces 0, 1, 2 are unknown, BOS, EOS; bytes that no piece covers are

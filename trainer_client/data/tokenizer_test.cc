@@ -1,6 +1,7 @@
 #include "trainer_client/data/tokenizer.h"
 
 #include <fstream>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,20 @@ TEST(TokenizerTest, EncodesWhatItNeverSawByItsBytes) {
     const std::vector<int64_t> ids = (*tokenizer)->Encode(text);
     EXPECT_GE(ids.size(), std::string(text).size());
     for (const int64_t id : ids) EXPECT_NE(id, 0) << "unknown piece in " << text;
+  }
+}
+
+TEST(SentencePieceModelTest, PiecesOfATextInChunksAreThoseOfTheWhole) {
+  SentencePieceModel model;
+  ASSERT_EQ(model.Load(Train(300)), "");
+  std::mt19937 random(2);
+  const std::vector<std::string> words = {"the", "dog",    "quick", "jumps,",        "\n",
+                                          " ",   "\u2581", "42",    "\u00e9t\u00e9", "\t"};
+  for (int round = 0; round < 200; ++round) {
+    std::string text;
+    for (int i = 0; i < 60; ++i) text += words[random() % words.size()] + (random() % 5 == 0 ? "" : " ");
+    const std::vector<int> whole = model.Encode(text, text.size());
+    for (const size_t chunk_bytes : {0, 1, 7, 100}) EXPECT_EQ(model.Encode(text, chunk_bytes), whole) << text;
   }
 }
 
