@@ -30,6 +30,11 @@ int64_t LinearBound(const Ranking& ranking, const BreakPoint& point) {
   return FillBound(point.value, point.room - point.cost, ranking.entries()[point.break_rank]);
 }
 
+bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value) {
+  if (point.break_rank == static_cast<int>(ranking.entries().size())) return point.value > value;
+  return CanBeat(point.value, point.room - point.cost, ranking.entries()[point.break_rank], value);
+}
+
 int64_t CoreSearch::Improve(const BreakPoint& point, int64_t max_work, WorkMeter& meter, Incumbent& incumbent) {
   point_ = point;
   incumbent_ = &incumbent;

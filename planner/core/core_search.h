@@ -34,6 +34,9 @@ int64_t FillBound(int64_t value, int64_t rest, const Ranking::Entry& entry);
 // The linear bound at a break point: no selection within its live set is worth more.
 int64_t LinearBound(const Ranking& ranking, const BreakPoint& point);
 
+// Whether the linear bound exceeds `value`: cheaper than the bound.
+bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value);
+
 // Looks for a selection within one live set that beats the incumbent: dynamic programming over undominated (cost,
 // value) states, on a core of entries that grows from the break point outwards, where each state is dropped as soon as
 // no completion can beat the incumbent (Pisinger's MINKNAP, with bundles as multiple-choice classes).

@@ -140,18 +140,28 @@ LiveSetResult SearchLiveSets(const Ranking& ranking, int num_tensors, int64_t ba
   incumbent.value = ranking.NodeValue(0);  // Nothing selected.
   int64_t relaxed_bound = std::numeric_limits<int64_t>::min();
 
-  std::vector<Candidate> candidates;
+  // Break points are selections: the best of them tells which live sets are worth a bound.
+  std::vector<BreakPoint> points;
+  BreakPoint best = incumbent.from;
+  int64_t best_value = incumbent.value;
   Sweep sweep(ranking, backward_budget);
   const bool swept = sweep.Run(meter, [&](const BreakPoint& point) {
+    points.push_back(point);
+    if (point.value <= best_value || nodes[point.node].relaxed) return;
+    best = point;
+    best_value = point.value;
+  });
+  if (best_value > incumbent.value) incumbent = {best, best_value, {}};
+  std::vector<Candidate> candidates;
+  for (const BreakPoint& point : points) {
+    if (!CanBeatAtBreak(ranking, point, incumbent.value)) continue;
     const int64_t bound = LinearBound(ranking, point);
-    if (bound <= incumbent.value) return;
     if (nodes[point.node].relaxed) {
       relaxed_bound = std::max(relaxed_bound, bound);
-      return;
+    } else {
+      candidates.push_back({point, bound});
     }
-    if (point.value > incumbent.value) incumbent = {point, point.value, {}};
-    candidates.push_back({point, bound});
-  });
+  }
   int64_t open_bound = relaxed_bound;
   if (!swept) {
     // No live set is worth more than all items.

@@ -9,7 +9,7 @@
 
 namespace greenplan {
 
-// A backward graph during contraction: what is left undecided below a live set. Internal to live_sets.cc.
+// A backward graph during contraction: what is left undecided below a live set.
 //
 // An op may be live only with all its parents; parents that are live already are left out. Ops are in topological
 // order.

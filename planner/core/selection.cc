@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "planner/core/byte_limit_search.h"
+#include "planner/core/closure_search.h"
 #include "planner/core/cost.h"
 #include "planner/core/downscaled.h"
 #include "planner/core/work_meter.h"
@@ -91,6 +92,14 @@ LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, const Fre
 
   WorkMeter meter(problem.work_limit, problem.should_stop);
   LiveSetResult found = SearchLiveSets(ranking, num_tensors, free.backward_budget, meter);
+  if (found.upper_bound > found.value) {
+    const int64_t for_free = free.backward_budget - live_sets->nodes[0].cost;
+    LiveSetResult other =
+        SearchClosures(profile_, LiveOps(profile_, free.pinned), free.excluded, scale.units, for_free, meter);
+    const int64_t upper_bound = std::min(found.upper_bound, other.upper_bound);
+    if (other.value > found.value) found = std::move(other);
+    found.upper_bound = std::max(upper_bound, found.value);
+  }
   if (!problem.max_saved_bytes) return found;
   const std::vector<bool> mask = Union(found.trainable, free.pinned);
   if (EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes) return found;

@@ -1,0 +1,27 @@
+#ifndef GREENPLAN_PLANNER_CORE_CLOSURE_SEARCH_H_
+#define GREENPLAN_PLANNER_CORE_CLOSURE_SEARCH_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "planner/core/live_set_search.h"
+#include "planner/core/model_profile.h"
+#include "planner/core/work_meter.h"
+
+namespace greenplan {
+
+// Selection on graphs too entangled to enumerate their live sets: a good selection and a certified bound.
+//
+// At a price of cost, the best live set and its tensors are a closure of maximum weight, which a minimum cut finds
+// (Picard 1976). Each price gives an upper bound; the least of them over all prices is that of the linear relaxation.
+// The closures met on the way, cut down to the budget and filled up again, are the selections tried.
+//
+// live: [num_ops], closed, paid already; excluded: [num_tensors]; values: [num_tensors], see Ranking; budget: for what
+// is not live. The result's trainable is a mask of free tensors.
+LiveSetResult SearchClosures(const ModelProfile& profile, const std::vector<bool>& live,
+                             const std::vector<bool>& excluded, const std::vector<int64_t>& values, int64_t budget,
+                             WorkMeter& meter);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_CLOSURE_SEARCH_H_
