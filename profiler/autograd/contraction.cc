@@ -95,7 +95,8 @@ class Contraction {
   bool CanRemove(int index) const {
     const Op& op = profile_.ops[index];
     // Its edges are free, hence never parallel: each leads to another op.
-    if (holds_tensor_[index] || op.cost != 0 || op.saved_bytes != 0 || op.inputs.empty()) return false;
+    if (holds_tensor_[index] || op.cost != 0 || op.inputs.empty()) return false;
+    if (op.saved_bytes != 0 && (op.inputs.size() > 1 || profile_.ops[op.inputs[0].op].block != op.block)) return false;
     if (std::any_of(op.inputs.begin(), op.inputs.end(), [](const Edge& edge) { return edge.cost != 0; })) return false;
     if (op.inputs.size() > 1 && (consumers_[index].size() > 1 || CostOfEdgesTo(index) != 0)) return false;
     return !LeadsAroundBlock(index);
@@ -121,6 +122,7 @@ class Contraction {
   void Remove(int index) {
     keep_[index] = false;
     const std::vector<Edge> below = std::exchange(profile_.ops[index].inputs, {});
+    if (below.size() == 1) profile_.ops[below[0].op].saved_bytes += profile_.ops[index].saved_bytes;
     for (const Edge& edge : below) std::erase(consumers_[edge.op], index);
     for (int consumer : consumers_[index]) {
       Op& op = profile_.ops[consumer];
@@ -157,11 +159,12 @@ void HangTensors(ModelProfile& profile) {
     for (bool is_leaf = true;; is_leaf = false) {
       const Op& op = profile.ops[tensor.op];
       const Use& use = uses[tensor.op];
-      const bool only_passes = op.cost == 0 && op.saved_bytes == 0 && op.inputs.size() == (is_leaf ? 0 : 1);
+      const bool only_passes = op.cost == 0 && op.inputs.size() == (is_leaf ? 0 : 1);
       if (use.count != 1 || !only_passes || tensor.weight_grad_cost != 0) break;
       if (!is_leaf && profile.ops[use.op].block != op.block) break;
       keep[tensor.op] = false;
       tensor.weight_grad_cost = use.cost;
+      tensor.saved_bytes += op.saved_bytes;
       tensor.op = use.op;
     }
   }

@@ -2,18 +2,20 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <queue>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "profiler/autograd/contraction.h"
-#include "profiler/autograd/node_cost.h"
+#include "profiler/autograd/graph_walk.h"
 #include "profiler/autograd/residual_blocks.h"
+#include "profiler/autograd/saved_bytes.h"
+#include "profiler/autograd/saved_tensors.h"
 #include "torch/csrc/autograd/function.h"
 #include "torch/csrc/autograd/functions/accumulate_grad.h"
 
@@ -21,57 +23,23 @@ namespace greenplan::profiler {
 namespace {
 
 using torch::autograd::AccumulateGrad;
-using torch::autograd::Node;
 
 constexpr char kLeafName[] = "torch::autograd::AccumulateGrad";
 constexpr int64_t kMaxTotalCost = int64_t{1} << 62;
-
-// Every node once, consumers before what they consume, otherwise in the order in which the engine would run them.
-std::vector<Node*> NodesFromLoss(Node* loss) {
-  absl::flat_hash_map<Node*, int> waiting_for = {{loss, 0}};
-  std::vector<Node*> stack = {loss};
-  while (!stack.empty()) {
-    Node* node = stack.back();
-    stack.pop_back();
-    for (const torch::autograd::Edge& edge : node->next_edges()) {
-      if (!edge.is_valid()) continue;
-      const auto [entry, is_new] = waiting_for.try_emplace(edge.function.get(), 0);
-      ++entry->second;
-      if (is_new) stack.push_back(edge.function.get());
-    }
-  }
-  struct Ready {
-    uint64_t sequence_number;
-    size_t order;  // Breaks ties.
-    Node* node;
-    bool operator<(const Ready& other) const {
-      return sequence_number != other.sequence_number ? sequence_number < other.sequence_number : order > other.order;
-    }
-  };
-  std::priority_queue<Ready> ready;
-  ready.push({loss->sequence_nr(), 0, loss});
-  std::vector<Node*> nodes;
-  for (size_t pushed = 1; !ready.empty();) {
-    Node* node = ready.top().node;
-    ready.pop();
-    nodes.push_back(node);
-    for (const torch::autograd::Edge& edge : node->next_edges()) {
-      if (!edge.is_valid() || --waiting_for[edge.function.get()] > 0) continue;
-      ready.push({edge.function->sequence_nr(), pushed++, edge.function.get()});
-    }
-  }
-  return nodes;
-}
 
 // The profile under construction and which of its entries are what in the graph.
 struct Reading {
   ModelProfile profile;
   absl::flat_hash_map<const c10::TensorImpl*, int> tensor_of;
-  absl::flat_hash_map<const Node*, int> op_of;
+  absl::flat_hash_map<const c10::StorageImpl*, KeptStorage> storages;
 };
 
 absl::Status AddTensors(const NamedParameters& parameters, Reading& reading) {
+  absl::flat_hash_set<std::string> names;
   for (const auto& [name, parameter] : parameters) {
+    if (!names.insert(name).second) {
+      return absl::InvalidArgumentError(absl::StrCat("parameter ", name, " is listed twice; names must be unique"));
+    }
     if (!parameter.defined()) return absl::InvalidArgumentError(absl::StrCat("parameter ", name, " is not defined"));
     if (!parameter.is_leaf()) {
       return absl::InvalidArgumentError(
@@ -101,33 +69,56 @@ absl::Status HangTensor(const at::Tensor& variable, int op, Reading& reading) {
   return absl::OkStatus();
 }
 
+void KeepStorages(const GraphNode& node, int op, Reading& reading) {
+  if (node.recomputed) return;
+  for (const SavedTensor& saved : SavedTensorsOf(*node.node)) {
+    const auto target = std::find_if(node.targets.begin(), node.targets.end(),
+                                     [&](const GraphNode::Target& t) { return t.input == saved.input; });
+    if (saved.input != kAnyInput && target == node.targets.end()) continue;
+    KeptStorage& storage = reading.storages[saved.storage];
+    storage.bytes = saved.bytes;
+    storage.keepers.push_back(saved.input == kAnyInput ? op : target->node);
+  }
+}
+
+// The storages that only backward keeps alive, in the order of their keepers.
+std::vector<KeptStorage> TransientStorages(const NamedParameters& parameters, const std::vector<at::Tensor>& resident,
+                                           Reading& reading) {
+  const auto forget = [&](const at::Tensor& tensor) {
+    if (tensor.defined() && tensor.has_storage()) reading.storages.erase(tensor.storage().unsafeGetStorageImpl());
+  };
+  for (const auto& [name, parameter] : parameters) forget(parameter);
+  for (const at::Tensor& tensor : resident) forget(tensor);
+  std::vector<KeptStorage> storages;
+  for (auto& [impl, storage] : reading.storages) storages.push_back(std::move(storage));
+  std::sort(storages.begin(), storages.end(),
+            [](const KeptStorage& a, const KeptStorage& b) { return a.keepers < b.keepers; });
+  return storages;
+}
+
 // One op per node, leaves included.
-absl::Status AddOps(const std::vector<Node*>& nodes, Reading& reading) {
+absl::Status AddOps(const AutogradGraph& graph, Reading& reading) {
   ModelProfile& profile = reading.profile;
-  reading.op_of.reserve(nodes.size());
-  for (Node* node : nodes) reading.op_of.emplace(node, static_cast<int>(reading.op_of.size()));
-  profile.ops.resize(nodes.size());
+  profile.ops.resize(graph.nodes.size());
   int64_t total = 0;
   bool fits = true;
-  for (size_t i = 0; i < nodes.size() && fits; ++i) {
-    const Node& node = *nodes[i];
+  for (size_t i = 0; i < graph.nodes.size() && fits; ++i) {
+    const GraphNode& node = graph.nodes[i];
     Op& op = profile.ops[i];
-    op.name = node.name();
-    if (const auto* leaf = dynamic_cast<const AccumulateGrad*>(&node)) {
+    op.name = node.node->name();
+    if (const auto* leaf = dynamic_cast<const AccumulateGrad*>(node.node)) {
       if (absl::Status status = HangTensor(leaf->variable, static_cast<int>(i), reading); !status.ok()) return status;
       continue;
     }
-    const absl::StatusOr<NodeCost> cost = CostOfNode(node);
-    if (!cost.ok()) return cost.status();
-    op.cost = cost->op;
-    fits = AddToTotal(cost->forward, total) && AddToTotal(cost->op, total);
-    if (fits) profile.forward_cost += cost->forward;
-    for (size_t input = 0; input < node.num_outputs() && fits; ++input) {
-      const torch::autograd::Edge& edge = node.next_edge(input);
-      if (!edge.is_valid()) continue;
-      const int64_t edge_cost = input < cost->per_input.size() ? cost->per_input[input] : 0;
-      fits = AddToTotal(edge_cost, total);
-      op.inputs.push_back({.op = reading.op_of.at(edge.function.get()), .cost = edge_cost});
+    KeepStorages(node, static_cast<int>(i), reading);
+    op.cost = node.cost.op;
+    fits = AddToTotal(node.cost.forward, total) && AddToTotal(node.cost.op, total);
+    if (fits) profile.forward_cost += node.cost.forward;
+    for (const GraphNode::Target& target : node.targets) {
+      const std::vector<int64_t>& costs = node.cost.per_input;
+      const int64_t cost = static_cast<size_t>(target.input) < costs.size() ? costs[target.input] : 0;
+      fits = fits && AddToTotal(cost, total);
+      op.inputs.push_back({.op = target.node, .cost = cost});
     }
   }
   if (fits) return absl::OkStatus();
@@ -147,28 +138,33 @@ absl::Status Freeze(const std::vector<std::string>& names, ModelProfile& profile
   return absl::OkStatus();
 }
 
-absl::Status SetBlocks(const std::vector<MarkedBlock>& blocks, Reading& reading) {
+absl::Status SetBlocks(const std::vector<MarkedBlock>& blocks, const AutogradGraph& graph, ModelProfile& profile) {
   if (blocks.empty()) {
-    FindResidualBlocks("AddBackward0", reading.profile);
+    FindResidualBlocks("AddBackward0", profile);
     return absl::OkStatus();
   }
   std::vector<BlockMark> marks;
+  absl::flat_hash_set<std::string> names;
   for (const MarkedBlock& block : blocks) {
-    const auto op = block.output.defined() ? reading.op_of.find(block.output.grad_fn().get()) : reading.op_of.end();
-    if (op == reading.op_of.end()) {
+    if (block.name.empty() || !names.insert(block.name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("options.blocks: name \"", block.name, "\" is empty or given twice; names must be unique"));
+    }
+    const auto op = block.output.defined() ? graph.index_of.find(block.output.grad_fn().get()) : graph.index_of.end();
+    if (op == graph.index_of.end()) {
       return absl::InvalidArgumentError(
           absl::StrCat("options.blocks: the output of block ", block.name, " does not lead to the loss"));
     }
     marks.push_back({.name = block.name, .output_op = op->second});
   }
-  MarkBlocks(marks, reading.profile);
+  MarkBlocks(marks, profile);
   return absl::OkStatus();
 }
 
 // "Mm fc.weight" for MmBackward0.
 void LabelOps(ModelProfile& profile) {
   for (Op& op : profile.ops) {
-    op.name = op.name == kLeafName ? "Tied" : op.name.substr(0, op.name.rfind("Backward"));
+    op.name = op.name == kLeafName ? "Parameter" : op.name.substr(0, op.name.rfind("Backward"));
   }
   std::vector<bool> has_tensor(profile.ops.size(), false);
   for (const Tensor& tensor : profile.tensors) {
@@ -190,15 +186,18 @@ absl::StatusOr<ModelProfile> Profile(const at::Tensor& loss, const NamedParamete
 
   Reading reading;
   if (absl::Status status = AddTensors(parameters, reading); !status.ok()) return status;
-  if (absl::Status status = AddOps(NodesFromLoss(loss.grad_fn().get()), reading); !status.ok()) return status;
-  if (absl::Status status = SetBlocks(options.blocks, reading); !status.ok()) return status;
+  const absl::StatusOr<AutogradGraph> graph = WalkGraph(*loss.grad_fn());
+  if (!graph.ok()) return graph.status();
+  if (absl::Status status = AddOps(*graph, reading); !status.ok()) return status;
   ModelProfile& profile = reading.profile;
+  if (absl::Status status = SetBlocks(options.blocks, *graph, profile); !status.ok()) return status;
   if (absl::Status status = Freeze(options.frozen, profile); !status.ok()) return status;
   if (std::none_of(profile.tensors.begin(), profile.tensors.end(),
                    [](const Tensor& tensor) { return tensor.op != kNone; })) {
     return absl::InvalidArgumentError("the loss depends on none of the parameters that may be trained");
   }
 
+  BookSavedBytes(TransientStorages(parameters, options.resident, reading), profile);
   PruneUnreachingOps(profile);
   HangTensors(profile);
   ContractOps(profile);

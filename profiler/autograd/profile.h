@@ -26,11 +26,15 @@ struct ProfileOptions {
   std::vector<std::string> frozen;
   // Blocks marked by hand. Empty: the residual blocks x + f(x), found in the graph and named after their tensors.
   std::vector<MarkedBlock> blocks;
+  // Tensors that exist whether or not backward needs them, such as the batch: left out of saved_bytes, as the
+  // parameters are.
+  std::vector<at::Tensor> resident;
 };
 
 // Reads the cost model of a training step off the autograd graph behind `loss`, in FLOPs. The forward pass must have
 // run with every parameter that may ever be trained requiring grad: what does not require grad is not in the graph, so
-// its products are missing in forward_cost, and it counts as never trainable. Runs nothing and keeps no reference.
+// its products are missing in forward_cost, and it counts as never trainable. Keeps no reference to the graph and runs
+// nothing, but for checkpointed functions (checkpoint.h), once each.
 //
 //   at::Tensor loss = model.forward(batch);
 //   absl::StatusOr<ModelProfile> profile = Profile(loss, {{"fc.weight", weight}, {"fc.bias", bias}});
@@ -41,6 +45,10 @@ struct ProfileOptions {
 //   cost, what it computes for one input is that edge's cost.
 // - A tensor that is used once hangs on the op that computes its gradient. One that is used several times hangs on an
 //   op of cost 0 with one edge for each use.
+// - saved_bytes: the storages that nodes keep for backward, each whole and once, whoever shares it; read from the nodes
+//   themselves, so they are what the allocator sees. One that several ops keep is an op "saved" of its own, and a
+//   tensor whose gradient is one of its reasons then hangs on an op of its own. Not counted: what custom hooks pack
+//   away, what operators need beside it while they run, gradients.
 //
 // Predictions hold for training steps that run the same operators whatever is frozen. One case where LibTorch does not:
 // with an attention mask that requires grad, scaled_dot_product_attention falls back from the fused kernel to separate
@@ -50,6 +58,7 @@ struct ProfileOptions {
 //
 // InvalidArgument: the loss does not require grad, no parameter is reached, the graph ends at a tensor that requires
 //     grad and is not listed (its gradient would be a cost that no plan can avoid), an option names no parameter.
+// Internal: a checkpointed function threw when it was run again.
 // Unimplemented: an op that may hide matrix work has no rule, by name; it is never counted as 0 in silence.
 absl::StatusOr<ModelProfile> Profile(const at::Tensor& loss, const NamedParameters& parameters,
                                      const ProfileOptions& options = {});

@@ -1,16 +1,13 @@
 #include "profiler/autograd/profile_module.h"
 
-#include <algorithm>
 #include <exception>
-#include <mutex>
 #include <utility>
 #include <vector>
 
-#include "ATen/Context.h"
-#include "ATen/core/Generator.h"
 #include "ATen/core/grad_mode.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "profiler/autograd/random_state.h"
 
 namespace greenplan::profiler {
 namespace {
@@ -61,35 +58,6 @@ class KeepBuffers {
   std::vector<std::pair<at::Tensor, at::Tensor>> saved_;
 };
 
-// Puts the default random generators of the CPU and of the parameters' devices back when it dies.
-class KeepRandomState {
- public:
-  explicit KeepRandomState(const NamedParameters& parameters) {
-    std::vector<at::Device> devices = {at::kCPU};
-    for (const auto& [name, parameter] : parameters) {
-      if (std::find(devices.begin(), devices.end(), parameter.device()) == devices.end() && !parameter.is_meta()) {
-        devices.push_back(parameter.device());
-      }
-    }
-    for (const at::Device& device : devices) {
-      at::Generator generator = at::globalContext().defaultGenerator(device);
-      const std::lock_guard lock(generator.mutex());
-      saved_.emplace_back(generator, generator.get_state());
-    }
-  }
-  ~KeepRandomState() {
-    for (auto& [generator, state] : saved_) {
-      const std::lock_guard lock(generator.mutex());
-      generator.set_state(state);
-    }
-  }
-  KeepRandomState(const KeepRandomState&) = delete;
-  KeepRandomState& operator=(const KeepRandomState&) = delete;
-
- private:
-  std::vector<std::pair<at::Generator, at::Tensor>> saved_;
-};
-
 }  // namespace
 
 absl::StatusOr<ModelProfile> Profile(torch::nn::Module& module, const std::function<at::Tensor()>& loss,
@@ -99,12 +67,16 @@ absl::StatusOr<ModelProfile> Profile(torch::nn::Module& module, const std::funct
     return absl::InvalidArgumentError(
         absl::StrCat("module ", module.name(), " has no floating-point parameters; there is nothing to train"));
   }
-  const KeepRandomState keep_random_state(parameters);
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, parameter] : parameters) tensors.push_back(parameter);
+  const KeepRandomState keep_random_state(tensors);
   const KeepBuffers keep_buffers(module);
   const RequireGrad require_grad(parameters);
   const at::AutoGradMode grad_mode(true);
+  ProfileOptions with_buffers = options;
+  for (const at::Tensor& buffer : module.buffers()) with_buffers.resident.push_back(buffer);
   try {
-    return Profile(loss(), parameters, options);
+    return Profile(loss(), parameters, with_buffers);
   } catch (const c10::Error& error) {
     return absl::InternalError(absl::StrCat("forward pass failed: ", error.what_without_backtrace()));
   } catch (const std::exception& error) {

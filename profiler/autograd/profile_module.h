@@ -11,7 +11,8 @@
 namespace greenplan::profiler {
 
 // Profiles a module by one forward pass in which every floating-point parameter requires grad. `loss` runs forward on a
-// batch of the size to be trained on and returns the loss; it is called once.
+// batch of the size to be trained on and returns the loss; it is called once. Buffers are not counted in saved_bytes;
+// name the batch in options.resident.
 //
 //   auto profile = Profile(*model, [&] { return cross_entropy(model->forward(tokens), targets); });
 //

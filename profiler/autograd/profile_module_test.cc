@@ -59,7 +59,8 @@ TEST(ProfileModuleTest, LeavesTheModuleAndTheRandomStateAsTheyWere) {
 
 TEST(ProfileModuleTest, FrozenOptionListsTensorsWithoutOpAndKeepsForwardWhole) {
   Net net;
-  const auto profile = Profile(net, [&] { return net.loss(); }, {.frozen = {"weight", "scale", "shift"}, .blocks = {}});
+  const auto profile =
+      Profile(net, [&] { return net.loss(); }, {.frozen = {"weight", "scale", "shift"}, .blocks = {}, .resident = {}});
   ASSERT_TRUE(profile.ok()) << profile.status();
   EXPECT_EQ(profile->tensors[0].op, kNone);
   EXPECT_EQ(EvaluateMask(*profile, FullMask(*profile)).backward_cost, 2 * 3 * 5 * 2);
@@ -75,11 +76,11 @@ TEST(ProfileModuleTest, RefusesAModuleWithoutParameters) {
 
 TEST(ProfileModuleTest, RefusesFrozenNamesThatAreNoParametersAndModulesThatAreAllFrozen) {
   Net net;
-  const auto unknown = Profile(net, [&] { return net.loss(); }, {.frozen = {"bias"}, .blocks = {}});
+  const auto unknown = Profile(net, [&] { return net.loss(); }, {.frozen = {"bias"}, .blocks = {}, .resident = {}});
   EXPECT_EQ(unknown.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(unknown.status().message().find("bias, which is not a parameter"), std::string::npos);
-  const auto none =
-      Profile(net, [&] { return net.loss(); }, {.frozen = {"weight", "scale", "shift", "head"}, .blocks = {}});
+  const auto none = Profile(net, [&] { return net.loss(); },
+                            {.frozen = {"weight", "scale", "shift", "head"}, .blocks = {}, .resident = {}});
   EXPECT_EQ(none.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(none.status().message().find("none of the parameters that may be trained"), std::string::npos);
 }

@@ -81,12 +81,12 @@ INSTANTIATE_TEST_SUITE_P(AllModels, ProfileOfModel, ::testing::ValuesIn(testing:
                            return name;
                          });
 
-TEST(ProfileTest, KeepsOneToTwoAndAHalfOpsPerTensor) {
+TEST(ProfileTest, KeepsAtMostThreeOpsPerTensor) {
   for (const Model& model :
        {testing::Gpt(), testing::Llama(), testing::ParallelResidual(), testing::EncoderDecoder()}) {
     const auto profile = Profile(model.loss(), model.parameters);
     ASSERT_TRUE(profile.ok()) << profile.status();
-    EXPECT_LE(profile->ops.size(), 2.5 * profile->tensors.size()) << model.name;
+    EXPECT_LE(profile->ops.size(), 3 * profile->tensors.size()) << model.name;
   }
 }
 
@@ -141,12 +141,13 @@ TEST(ProfileTest, TakesBlocksMarkedByHand) {
   const at::Tensor first = Parameter({7, 5}), second = Parameter({2, 7});
   const at::Tensor hidden = at::linear(at::randn({3, 5}), first), loss = at::linear(hidden, second).sum();
   const NamedParameters parameters = {{"first", first}, {"second", second}};
-  const auto profile = Profile(loss, parameters, {.frozen = {}, .blocks = {{"encoder", hidden}}});
+  const auto profile = Profile(loss, parameters, {.frozen = {}, .blocks = {{"encoder", hidden}}, .resident = {}});
   ASSERT_TRUE(profile.ok()) << profile.status();
   ASSERT_THAT(profile->blocks, ElementsAre("encoder"));
   EXPECT_EQ(profile->ops[profile->tensors[0].op].block, 0);
   EXPECT_EQ(profile->ops[profile->tensors[1].op].block, kNone);
-  const auto outside = Profile(loss, parameters, {.frozen = {}, .blocks = {{"encoder", at::relu(hidden)}}});
+  const auto outside =
+      Profile(loss, parameters, {.frozen = {}, .blocks = {{"encoder", at::relu(hidden)}}, .resident = {}});
   ExpectStatus(outside.status(), absl::StatusCode::kInvalidArgument, "the output of block encoder");
 }
 
@@ -247,6 +248,8 @@ TEST(ProfileTest, RefusesParametersThatAreNotLeaves) {
                "parameter doubled");
   ExpectStatus(Profile(doubled.sum(), {{"missing", at::Tensor()}}).status(), absl::StatusCode::kInvalidArgument,
                "parameter missing is not defined");
+  ExpectStatus(Profile(doubled.sum(), {{"weight", weight}, {"weight", Parameter({3})}}).status(),
+               absl::StatusCode::kInvalidArgument, "parameter weight is listed twice");
 }
 
 TEST(ProfileTest, RefusesCostsBeyondTheLimit) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -20,13 +19,20 @@ namespace {
 class BranchFinder {
  public:
   BranchFinder(std::string_view addition, const ModelProfile& profile)
-      : addition_(addition), ops_(profile.ops), uses_(ops_.size(), 0), stream_(ops_.size(), kNone) {
+      : addition_(addition),
+        ops_(profile.ops),
+        uses_(ops_.size(), 0),
+        stream_(ops_.size(), kNone),
+        holds_tensor_(ops_.size(), false) {
+    for (const Tensor& tensor : profile.tensors) {
+      if (tensor.op != kNone) holds_tensor_[tensor.op] = true;
+    }
     for (const Op& op : ops_) {
       for (const Edge& edge : op.inputs) ++uses_[edge.op];
     }
   }
 
-  // The ops of every branch, in forward order of the additions.
+  // The ops of every branch that holds a tensor, in forward order of the additions.
   std::vector<std::vector<int>> FindBranches() {
     std::vector<std::vector<int>> branches;
     for (int op = static_cast<int>(ops_.size()) - 1; op >= 0; --op) {
@@ -39,7 +45,9 @@ class BranchFinder {
         std::vector<int> behind = OpsBehind(branch);
         if (!StartsFromStream(behind, stream)) continue;
         stream_[op] = stream;
-        branches.push_back(std::move(behind));
+        if (std::any_of(behind.begin(), behind.end(), [this](int other) { return holds_tensor_[other]; })) {
+          branches.push_back(std::move(behind));
+        }
         break;
       }
     }
@@ -62,24 +70,27 @@ class BranchFinder {
   // Whether one of the ops `behind` takes its input from `stream`, or from what `stream` is a copy or residual sum of.
   bool StartsFromStream(const std::vector<int>& behind, int stream) const {
     absl::flat_hash_set<int> sources;
-    while (stream != kNone) {
-      sources.insert(stream);
+    int furthest = kNone;
+    for (int op : behind) {
+      for (const Edge& edge : ops_[op].inputs) {
+        sources.insert(edge.op);
+        furthest = std::max(furthest, edge.op);
+      }
+    }
+    while (stream != kNone && stream <= furthest) {  // Edges lead to higher indices.
+      if (sources.contains(stream)) return true;
       const Op& op = ops_[stream];
       const bool is_copy = op.inputs.size() == 1 && op.inputs[0].cost == 0 && op.cost == 0;
       stream = is_copy ? op.inputs[0].op : stream_[stream];
-    }
-    for (int op : behind) {
-      for (const Edge& edge : ops_[op].inputs) {
-        if (sources.contains(edge.op)) return true;
-      }
     }
     return false;
   }
 
   std::string_view addition_;
   const std::vector<Op>& ops_;
-  std::vector<int> uses_;    // [num_ops]: how many edges lead to an op.
-  std::vector<int> stream_;  // [num_ops]: the stream side of each residual addition found so far.
+  std::vector<int> uses_;           // [num_ops]: how many edges lead to an op.
+  std::vector<int> stream_;         // [num_ops]: the stream side of each residual addition found so far.
+  std::vector<bool> holds_tensor_;  // [num_ops]
 };
 
 std::vector<std::string> ModuleOf(const std::string& tensor) {
@@ -110,7 +121,7 @@ std::string BlockName(const ModelProfile& profile, int block) {
   return name.empty() ? "block" : name;
 }
 
-// Renumbers the blocks so that those without a tensor, whose name is empty, go.
+// Renumbers the blocks so that those whose tensors all belong to blocks within them, named "", go.
 void DropEmptyBlocks(ModelProfile& profile) {
   std::vector<int> new_index(profile.blocks.size(), kNone);
   std::vector<std::string> blocks;
@@ -126,9 +137,13 @@ void DropEmptyBlocks(ModelProfile& profile) {
 }
 
 void TellEqualNamesApart(std::vector<std::string>& names) {
-  std::map<std::string, int> seen;
+  absl::flat_hash_set<std::string> all(names.begin(), names.end());
+  absl::flat_hash_set<std::string> seen;
   for (std::string& name : names) {
-    if (const int count = ++seen[name]; count > 1) absl::StrAppend(&name, ".", count);
+    if (seen.insert(name).second) continue;
+    const std::string original = name;
+    for (int count = 2; !all.insert(name).second; ++count) name = absl::StrCat(original, ".", count);
+    seen.insert(name);
   }
 }
 

@@ -126,6 +126,22 @@ TEST(FindResidualBlocksTest, NamesBlocksAfterTheirMatricesAndTellsEqualNamesApar
   EXPECT_THAT(profile.blocks, ElementsAre("layer.fc", "layer.fc.2"));
 }
 
+TEST(FindResidualBlocksTest, InventsNoNameThatABlockHas) {
+  // Forward: a.2, a, a. The second "a" may not become "a.2".
+  ModelProfile profile = Graph({{"Add", {3, 1}},
+                                {"Mm", {2, 3}},
+                                {"a.weight", {}},
+                                {"Add", {6, 4}},
+                                {"Mm", {5, 6}},
+                                {"a.bias", {}},
+                                {"Add", {9, 7}},
+                                {"Mm", {8, 9}},
+                                {"a.2.weight", {}},
+                                {"emb.weight", {}}});
+  FindResidualBlocks("Add", profile);
+  EXPECT_THAT(profile.blocks, ElementsAre("a.2", "a", "a.3"));
+}
+
 TEST(MarkBlocksTest, MarksWhatTheOutputAloneReaches) {
   ModelProfile profile = Graph({{"Mm", {1, 4}}, {"Mm", {2, 3}}, {"a.weight", {}}, {"emb.weight", {}}, {"Mm", {3}}});
   MarkBlocks({{.name = "mine", .output_op = 1}}, profile);

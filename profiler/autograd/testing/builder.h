@@ -20,12 +20,22 @@ class Builder {
     return parameter;
   }
 
+  // Part of the batch.
+  at::Tensor Input(at::Tensor input) {
+    inputs_.push_back(input);
+    return input;
+  }
+
   Model Build(std::string name, std::function<at::Tensor()> loss) {
-    return {.name = std::move(name), .parameters = std::move(parameters_), .loss = std::move(loss)};
+    return {.name = std::move(name),
+            .parameters = std::move(parameters_),
+            .inputs = std::move(inputs_),
+            .loss = std::move(loss)};
   }
 
  private:
   NamedParameters parameters_;
+  std::vector<at::Tensor> inputs_;
 };
 
 struct Linear {

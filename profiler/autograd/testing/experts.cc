@@ -18,9 +18,9 @@ Model MixtureOfExperts() {
     down.emplace_back(b, "experts." + std::to_string(e) + ".down", kInner, kWidth);
   }
   const Linear head(b, "head", kWidth, kClasses);
-  const at::Tensor x = at::randn({kTokens, kWidth}), targets = RandomTargets();
+  const at::Tensor x = b.Input(at::randn({kTokens, kWidth})), targets = b.Input(RandomTargets());
   // The router's choice is fixed, so that masks do not change which expert sees which token.
-  const at::Tensor choice = at::rand({kTokens, kExperts});
+  const at::Tensor choice = b.Input(at::rand({kTokens, kExperts}));
   return b.Build("mixture of experts", [=] {
     const at::Tensor hidden = at::relu(in(x));
     const at::Tensor chosen = std::get<1>(choice.topk(2));
@@ -41,8 +41,8 @@ Model GroupedExperts() {
   const at::Tensor up = b.Parameter("experts.up", {kExperts, 16, 24});
   const at::Tensor down = b.Parameter("experts.down", {kExperts, 24, 16});
   const Linear head(b, "head", 16, kClasses);
-  const at::Tensor x = at::randn({kTokens, 16}), targets = RandomTargets();
-  const at::Tensor ends = at::tensor({4, 6, static_cast<int>(kTokens)}, at::kInt);
+  const at::Tensor x = b.Input(at::randn({kTokens, 16})), targets = b.Input(RandomTargets());
+  const at::Tensor ends = b.Input(at::tensor({4, 6, static_cast<int>(kTokens)}, at::kInt));
   return b.Build("grouped experts", [=] {
     const auto product = [&](const at::Tensor& a, const at::Tensor& weights) {
       return at::_grouped_mm(a.to(at::kBFloat16), weights.to(at::kBFloat16), ends).to(at::kFloat);
@@ -62,7 +62,7 @@ Model LowRankAdapters() {
   };
   const auto in = adapted("in", kWidth, kInner), middle = adapted("middle", kInner, kInner),
              out = adapted("out", kInner, kClasses);
-  const at::Tensor x = at::randn({kTokens, kWidth}), targets = RandomTargets();
+  const at::Tensor x = b.Input(at::randn({kTokens, kWidth})), targets = b.Input(RandomTargets());
   return b.Build("low-rank adapters",
                  [=] { return at::cross_entropy_loss(out(at::relu(middle(at::relu(in(x))))), targets); });
 }

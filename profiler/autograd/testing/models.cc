@@ -8,7 +8,7 @@ Model Mlp() {
   Builder b;
   const Linear l0(b, "layers.0", 7, 13), l1(b, "layers.1", 13, 17), l2(b, "layers.2", 17, 5);
   const LayerNorm norm(b, "norm", 13);
-  const at::Tensor x = at::randn({11, 7}), target = at::randn({11, 5});
+  const at::Tensor x = b.Input(at::randn({11, 7})), target = b.Input(at::randn({11, 5}));
   return b.Build("mlp", [=] {
     return at::mse_loss(l2(at::tanh(l1(at::dropout(norm(at::relu(l0(x))), 0.2, /*train=*/true)))), target);
   });
@@ -18,7 +18,7 @@ Model MlpOnSequences() {
   Builder b;
   const Linear l0(b, "layers.0", 7, 13), l1(b, "layers.1", 13, 13), l2(b, "layers.2", 13, 3);
   const at::Tensor scale = b.Parameter("norm.weight", {13}), shift = b.Parameter("norm.bias", {13});
-  const at::Tensor x = at::randn({2, 11, 7});
+  const at::Tensor x = b.Input(at::randn({2, 11, 7}));
   return b.Build("mlp on sequences", [=] {
     const at::Tensor h = l1(at::silu(l0(x))).transpose(1, 2);
     const at::Tensor normed = at::batch_norm(h, scale, shift, {}, {}, /*training=*/true, 0.1, 1e-5, false);
@@ -37,7 +37,7 @@ Model Convolutions() {
   const at::Tensor transposed = filter("transposed.weight", {4, 3, 3, 3}), bias = filter("transposed.bias", {6});
   const at::Tensor line = filter("line.weight", {5, 6, 3});
   const at::Tensor unbatched = filter("unbatched.weight", {5, 7, 2});
-  const at::Tensor image = at::randn({2, 3, 13, 11});
+  const at::Tensor image = b.Input(at::randn({2, 3, 13, 11}));
   return b.Build("convolutions", [=] {
     at::Tensor x = at::relu(at::conv2d(image, stem, stem_bias, {2, 1}, at::IntArrayRef{1, 0}));
     x = at::relu(at::conv2d(x, grouped, {}, {1, 2}, at::IntArrayRef{1, 1}, {1, 1}, /*groups=*/2));
@@ -57,7 +57,7 @@ Model LstmCell() {
       hidden_gates(b, "hidden_gates", kHidden, 4 * kHidden);
   const Linear head(b, "head", kHidden, 2);
   const at::Tensor initial = b.Parameter("initial", {kHidden});
-  const at::Tensor x = at::randn({kSteps, kBatch, kInput});
+  const at::Tensor x = b.Input(at::randn({kSteps, kBatch, kInput}));
   return b.Build("lstm cell", [=] {
     at::Tensor hidden = initial.expand({kBatch, kHidden}), cell = at::zeros({kBatch, kHidden});
     for (const at::Tensor& step : x.unbind()) {

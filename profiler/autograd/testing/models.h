@@ -15,6 +15,7 @@ namespace greenplan::profiler::testing {
 struct Model {
   std::string name;
   NamedParameters parameters;
+  std::vector<at::Tensor> inputs;
   std::function<at::Tensor()> loss;  // Runs forward.
 };
 

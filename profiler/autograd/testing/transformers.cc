@@ -182,7 +182,7 @@ Model Gpt() {
   const at::Tensor positions = b.Parameter("wpe.weight", {kLength, kWidth});
   const GptLayer layer0(b, "h.0", kWidth), layer1(b, "h.1", kWidth);
   const LayerNorm norm(b, "ln_f", kWidth);
-  const at::Tensor tokens = RandomTokens();
+  const at::Tensor tokens = b.Input(RandomTokens());
   return b.Build("gpt", [=] {
     at::Tensor x = at::embedding(embedding, tokens) + positions;
     x = at::dropout(x, 0.1, /*train=*/true);
@@ -196,7 +196,7 @@ Model Llama() {
   const LlamaLayer layer0(b, "model.layers.0"), layer1(b, "model.layers.1");
   const RmsNorm norm(b, "model.norm", LlamaLayer::kWidth);
   const Linear head(b, "lm_head", LlamaLayer::kWidth, kVocabulary, false);
-  const at::Tensor tokens = RandomTokens();
+  const at::Tensor tokens = b.Input(RandomTokens());
   return b.Build("llama",
                  [=] { return TokenLoss(head(norm(layer1(layer0(at::embedding(embedding, tokens))))), tokens); });
 }
@@ -207,7 +207,7 @@ Model ParallelResidual() {
   const NeoxLayer layer0(b, "gpt_neox.layers.0"), layer1(b, "gpt_neox.layers.1");
   const LayerNorm norm(b, "gpt_neox.final_layer_norm", NeoxLayer::kWidth);
   const Linear head(b, "embed_out", NeoxLayer::kWidth, kVocabulary, false);
-  const at::Tensor tokens = RandomTokens();
+  const at::Tensor tokens = b.Input(RandomTokens());
   return b.Build("parallel residual",
                  [=] { return TokenLoss(head(norm(layer1(layer0(at::embedding(embedding, tokens))))), tokens); });
 }
@@ -222,7 +222,7 @@ Model EncoderDecoder() {
   const at::Tensor decoder_bias = b.Parameter("decoder.relative_attention_bias.weight", {7, T5Attention::kHeads});
   const T5DecoderLayer decoder0(b, "decoder.block.0"), decoder1(b, "decoder.block.1");
   const RmsNorm decoder_norm(b, "decoder.final_layer_norm", T5Attention::kWidth);
-  const at::Tensor source = RandomTokens(), target = RandomTokens(kTargetLength);
+  const at::Tensor source = b.Input(RandomTokens()), target = b.Input(RandomTokens(kTargetLength));
   return b.Build("encoder-decoder", [=] {
     const at::Tensor source_bias = RelativeBias(encoder_bias, kLength);
     const at::Tensor memory =

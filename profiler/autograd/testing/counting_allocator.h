@@ -1,0 +1,16 @@
+#ifndef GREENPLAN_PROFILER_AUTOGRAD_TESTING_COUNTING_ALLOCATOR_H_
+#define GREENPLAN_PROFILER_AUTOGRAD_TESTING_COUNTING_ALLOCATOR_H_
+
+#include <cstdint>
+
+namespace greenplan::profiler::testing {
+
+// Makes every CPU tensor created from now on, on any thread, come from an allocator that counts. Call once.
+void InstallCountingAllocator();
+
+// Bytes of CPU tensors that are alive and came from it.
+int64_t AllocatedBytes();
+
+}  // namespace greenplan::profiler::testing
+
+#endif  // GREENPLAN_PROFILER_AUTOGRAD_TESTING_COUNTING_ALLOCATOR_H_
