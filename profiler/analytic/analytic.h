@@ -14,16 +14,17 @@
 namespace greenplan::profiler {
 
 // How attention runs: one fused op (scaled_dot_product_attention, five products in backward, all or nothing), or
-// separate matrix products (four in backward, each pruned by itself).
+// separate matrix products (four in backward, each pruned by itself). BLOOM (ALiBi) and Gemma 2 (soft caps) have no
+// fused path in transformers: they run separate products either way.
 enum class Attention { kSdpa, kEager };
 
 struct AnalyticOptions {
   int64_t batch_size = 1;  // Sequences, images or recordings per step, >= 1.
   // Tokens of a sequence, >= 1; of the source for T5. Whisper: mel frames, 2 x max_source_positions, also the default.
   // ViT ignores it. Default: none.
-  std::optional<int64_t> seq_len;
+  std::optional<int64_t> seq_len = std::nullopt;
   // Tokens of the target for T5 and Whisper, >= 1; others ignore it. Default: none.
-  std::optional<int64_t> target_len;
+  std::optional<int64_t> target_len = std::nullopt;
   Attention attention = Attention::kSdpa;
   int64_t bytes_per_element = 4;  // Of an activation, for saved_bytes, in [1, 8].
   // Above 0: adapters of this rank on every linear layer inside the transformer blocks; the base weights are listed

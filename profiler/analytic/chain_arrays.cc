@@ -177,7 +177,8 @@ absl::StatusOr<ModelProfile> ImportChainArrays(const Json& arrays, OwnDx own_dx)
   profile.cost_unit = *cost_unit;
   profile.forward_cost = *forward_cost;
   profile.ops.resize(size + 1);
-  profile.ops[0] = {.name = "loss", .inputs = {{.op = 1}}};
+  profile.ops[0].name = "loss";
+  profile.ops[0].inputs = {{.op = 1}};
   profile.tensors.resize(size);
   for (size_t k = 0; k < size; ++k) {  // Forward order: the last tensor hangs on op 1, the first on op `size`.
     const int op = static_cast<int>(size - k);

@@ -14,6 +14,8 @@ namespace {
 
 constexpr int64_t kTooMuch = kMaxCost + 1;
 constexpr int64_t kBytesPerLogProbability = 4;
+constexpr int64_t kBytesPerLabel = 8;
+constexpr int64_t kBytesOfWeight = 4;  // The sum of the labels' weights.
 
 void Append(std::vector<Edge>& edges, Edge edge) {
   for (Edge& known : edges) {
@@ -106,7 +108,14 @@ void Graph::CountConsumers() {
   }
 }
 
-// A join that costs nothing, keeps nothing and has one consumer in its own block is that consumer.
+// Joins gradients and does nothing else.
+bool Graph::FreeJoin(const Node& node) const {
+  const auto joins_ops = [this](const Edge& edge) { return nodes_[edge.op].tensor == kNone; };
+  return node.tensor == kNone && node.cost == 0 && node.saved_bytes == 0 && !node.keeps_shared &&
+         std::all_of(node.edges.begin(), node.edges.end(), joins_ops);
+}
+
+// A free join with one consumer in its own block is that consumer.
 void Graph::FoldJoins(int loss) {
   for (int n = loss; n >= 0; --n) {
     Node& node = nodes_[n];
@@ -117,8 +126,7 @@ void Graph::FoldJoins(int loss) {
       const Edge edge = waiting.back();
       waiting.pop_back();
       Node& target = nodes_[edge.op];
-      const bool fold = edge.cost == 0 && target.tensor == kNone && target.cost == 0 && target.saved_bytes == 0 &&
-                        !target.keeps_shared && target.consumers == 1 && target.block == node.block;
+      const bool fold = edge.cost == 0 && FreeJoin(target) && target.consumers == 1 && target.block == node.block;
       if (fold) {
         target.reached = false;
         waiting.insert(waiting.end(), target.edges.rbegin(), target.edges.rend());
@@ -193,6 +201,7 @@ absl::StatusOr<ModelProfile> Graph::Finish(const Value& logits) {
   CloseBlock();
   const int loss = AddOp("loss", 0, {{logits.op, 0}});
   KeepBytes(SaturatingProduct({logits.rows, logits.width, kBytesPerLogProbability}), loss);
+  KeepBytes(SaturatingSum(SaturatingProduct({logits.rows, kBytesPerLabel}), kBytesOfWeight), loss);
   MarkReached(loss);
   CountConsumers();
   const std::vector<Storage> shared = BookStorages();
@@ -216,7 +225,9 @@ absl::StatusOr<ModelProfile> Graph::Finish(const Value& logits) {
   for (Node& node : nodes_) {
     if (node.index == kNone) continue;
     Op& op = profile.ops[node.index];
-    op = {.name = std::move(node.name), .cost = node.cost, .block = node.block};
+    op.name = std::move(node.name);
+    op.cost = node.cost;
+    op.block = node.block;
     if (node.tensor == kNone) op.saved_bytes = node.saved_bytes;
     for (const Edge& edge : node.edges) {
       const Node& target = nodes_[edge.op];
@@ -237,7 +248,8 @@ absl::StatusOr<ModelProfile> Graph::Finish(const Value& logits) {
   for (size_t s = 0; s < shared.size(); ++s) {
     const int index = static_cast<int>(s) + 1;
     Op& op = profile.ops[index];
-    op = {.name = "saved", .saved_bytes = shared[s].bytes};
+    op.name = "saved";
+    op.saved_bytes = shared[s].bytes;
     op.block = nodes_[shared[s].keepers[0]].block;
     for (const int keeper : shared[s].keepers) {
       op.inputs.push_back({.op = nodes_[keeper].index});

@@ -71,15 +71,15 @@ class Graph {
   void OpenBlock(std::string name);
   void CloseBlock() { block_ = kNone; }
 
-  // The profile of the loss computed from `logits`: cross-entropy, which keeps their log-softmax in float32.
-  // InvalidArgument: costs or bytes exceed 2^62. Call once, at the end.
+  // The profile of the loss computed from `logits`: cross-entropy, which keeps their log-softmax in float32 and the
+  // labels. InvalidArgument: costs or bytes exceed 2^62. Call once, at the end.
   absl::StatusOr<ModelProfile> Finish(const Value& logits);
 
  private:
   struct Node {
     std::string name;
     int64_t cost = 0;
-    std::vector<Edge> edges;  // To nodes of lower index.
+    std::vector<Edge> edges = {};  // To nodes of lower index.
     int block = kNone;
     int64_t saved_bytes = 0;
     int tensor = kNone;         // Index into tensors_: the node is a parameter.
@@ -91,12 +91,13 @@ class Graph {
   };
   struct Storage {
     int64_t bytes = 0;
-    std::vector<int> keepers;
+    std::vector<int> keepers = {};
   };
 
   Parameter AddTensor(std::string name, std::vector<int64_t> shape, bool trainable);
   void MarkReached(int loss);
   void CountConsumers();
+  bool FreeJoin(const Node& node) const;
   void FoldJoins(int loss);
   // Books storages that one op keeps on that op; returns the others with their keepers sorted, one per set of keepers.
   std::vector<Storage> BookStorages();

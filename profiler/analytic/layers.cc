@@ -110,8 +110,8 @@ Convolution::Convolution(Graph& graph, std::string name, int64_t in_channels, in
 Value Convolution::operator()(const Value& x, int64_t positions) const {
   const int64_t flops = SaturatingProduct({2, positions, kernel_, in_channels_, out_channels_});
   graph_->AddForwardCost(flops);
-  graph_->Keep(x.storage, weight_.op);
   const int op = graph_->AddOp(name_, 0, {{x.op, flops}, {weight_.op, flops}, {bias_.op, 0}});
+  graph_->Keep(x.storage, op);
   return graph_->NewValue(op, positions, out_channels_);
 }
 
@@ -157,22 +157,25 @@ Value AttendEagerly(Graph& graph, const std::string& name, const Value& q, const
   const int64_t score_flops = ProductFlops(shape, shape.head_width);
   const int64_t value_flops = ProductFlops(shape, shape.value_head_width);
   graph.AddForwardCost(SaturatingSum(score_flops, value_flops));
-  // Heads that share keys and values are given copies of them.
-  const bool repeated = shape.heads != shape.kv_heads;
+  // The products read matrices of their own, one per head: heads that share keys and values are given copies of them.
   const int64_t key_rows = SaturatingProduct({shape.batch, shape.key_length});
-  const Value keys = repeated ? graph.NewValue(k.op, key_rows, shape.heads * shape.head_width) : k;
-  const Value values = repeated ? graph.NewValue(v.op, key_rows, shape.heads * shape.value_head_width) : v;
+  const int64_t key_width = shape.heads * shape.head_width;
+  const int64_t value_width = shape.heads * shape.value_head_width;
+  const Value queries = Copy(graph, Columns(q, key_width));
+  const Value keys = graph.NewValue(k.op, key_rows, key_width);
+  const Value values = graph.NewValue(v.op, key_rows, value_width);
 
-  const int scores = graph.AddOp(name + ".scores", 0, {{q.op, score_flops}, {keys.op, score_flops}, {bias.op, 0}});
-  graph.Keep(q.storage, keys.op);
+  const int scores = graph.AddOp(name + ".scores", 0, {{q.op, score_flops}, {k.op, score_flops}, {bias.op, 0}});
+  graph.Keep(queries.storage, k.op);
   graph.Keep(keys.storage, q.op);
-  const Value probabilities =
-      graph.NewValue(scores, SaturatingProduct({shape.batch, shape.heads, shape.query_length}), shape.key_length);
+  const int64_t score_rows = SaturatingProduct({shape.batch, shape.heads, shape.query_length});
+  const Value probabilities = graph.NewValue(scores, score_rows, shape.key_length);
   graph.Keep(probabilities.storage, scores);
-  graph.Keep(probabilities.storage, values.op);
+  if (shape.soft_cap) graph.Keep(graph.NewValue(scores, score_rows, shape.key_length).storage, scores);
+  graph.Keep(probabilities.storage, v.op);
   graph.Keep(values.storage, scores);
-  const int op = graph.AddOp(name + ".context", 0, {{scores, value_flops}, {values.op, value_flops}});
-  return graph.NewValue(op, q.rows, shape.heads * shape.value_head_width);
+  const int op = graph.AddOp(name + ".context", 0, {{scores, value_flops}, {v.op, value_flops}});
+  return graph.NewValue(op, q.rows, value_width);
 }
 
 Value Attend(Graph& graph, const std::string& name, const Value& q, const Value& k, const Value& v,

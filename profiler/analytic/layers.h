@@ -122,6 +122,7 @@ struct AttentionShape {
   int64_t key_length = 0;
   int64_t head_width = 0;        // Of queries and keys.
   int64_t value_head_width = 0;  // Of values.
+  bool soft_cap = false;         // Scores go through tanh.
 };
 
 // softmax(q k^T + bias) v, fused or as separate products as the graph's options say. -> [rows of q, heads * value
@@ -132,7 +133,8 @@ Value Attend(Graph& graph, const std::string& name, const Value& q, const Value&
 Value AttendEagerly(Graph& graph, const std::string& name, const Value& q, const Value& k, const Value& v,
                     const AttentionShape& shape, const Value& bias = {});
 
-// f(x), all of it in the block `name`: what DropBP may drop from the stream that f(x) is added to.
+// f(x), all of it in the block `name`: what DropBP may drop from the stream that f(x) is added to. A block is named
+// after the module that holds its matrices, as the live profiler names it.
 template <typename F>
 Value InBlock(Graph& graph, const std::string& name, const Value& x, const F& f) {
   graph.OpenBlock(name);

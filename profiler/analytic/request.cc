@@ -56,6 +56,13 @@ std::optional<int64_t> Request::SizeOrNull(const char* key, int64_t missing) {
   return Bounded(*it, key, 1, kMaxSize);
 }
 
+bool Request::HasNumber(const char* key, bool missing) {
+  const auto it = config_.find(key);
+  if (it == config_.end()) return missing;
+  if (!it->is_number() && !it->is_null()) Fail(absl::StrCat(key, " is ", it->dump(), "; a number or null is needed"));
+  return it->is_number();
+}
+
 bool Request::Flag(const char* key, bool missing) {
   const char* name;
   const Json* value = Find({key}, &name);

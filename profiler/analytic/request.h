@@ -39,6 +39,8 @@ class Request {
   int64_t Layers(const char* key, int64_t missing) { return Layers({key}, missing); }
   // The same where null is a value of its own: nullopt.
   std::optional<int64_t> SizeOrNull(const char* key, int64_t missing);
+  // Whether a number is given rather than null.
+  bool HasNumber(const char* key, bool missing);
   bool Flag(const char* key, bool missing);
   std::string Text(const char* key, absl::string_view missing);
   // One size or [height, width].

@@ -10,7 +10,7 @@ namespace {
 // The classifier reads the pooled first token; there is one row per sequence.
 Value Classify(Graph& graph, int64_t hidden, int64_t num_labels, int64_t batch, const Value& x) {
   const Linear pooler(graph, "bert.pooler.dense", hidden, hidden, {.adapted = false});
-  const Value pooled = Activation(graph, "tanh", pooler(Rows(Copy(graph, x), batch)));
+  const Value pooled = Activation(graph, "tanh", pooler(Rows(x, batch)));
   return Linear(graph, "classifier", hidden, num_labels, {.adapted = false})(pooled);
 }
 
@@ -63,8 +63,8 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
     x = attention_norm(Residual(graph, name + ".attention", x, [&](const Value& y) {
       return o(Attend(graph, name + ".attention", q(y), k(y), v(y), shape));
     }));
-    x = mlp_norm(Residual(graph, name + ".mlp", x,
-                          [&](const Value& y) { return mlp_out(Activation(graph, activation, mlp_in(y))); }));
+    x = mlp_norm(
+        Residual(graph, name, x, [&](const Value& y) { return mlp_out(Activation(graph, activation, mlp_in(y))); }));
   }
   if (request.head() == Head::kSequenceClassifier) return Classify(graph, hidden, num_labels, batch, x);
   return PredictTokens(graph, hidden, vocab_size, tied, activation, words, x);

@@ -33,10 +33,8 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
     // ALiBi is added inside the product of queries and keys: there is no fused path.
     const auto attention = [&](const Value& y) {
-      const Value joint = qkv(y);
-      const Value part = Columns(joint, hidden);
-      return dense(AttendEagerly(graph, name + ".self_attention", Copy(graph, part), Copy(graph, part),
-                                 Copy(graph, part), shape));
+      const Value part = Columns(qkv(y), hidden);
+      return dense(AttendEagerly(graph, name + ".self_attention", part, part, part, shape));
     };
     const auto mlp = [&](const Value& y) { return mlp_out(Activation(graph, "gelu", mlp_in(y))); };
     if (residual_behind_norm) {

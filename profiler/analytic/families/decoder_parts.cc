@@ -6,6 +6,12 @@
 #include "absl/strings/str_cat.h"
 
 namespace greenplan::profiler {
+namespace {
+
+constexpr int64_t kBytesPerIndex = 8;
+constexpr int64_t kBytesPerScore = 4;  // Routers work in float32.
+
+}  // namespace
 
 HeadSpec ReadHead(Request& request, int64_t width, int64_t vocab_size, bool tied_if_missing) {
   HeadSpec spec = {.head = request.head(), .batch = request.batch_size(), .width = width, .vocab_size = vocab_size};
@@ -48,6 +54,7 @@ GroupedAttention::GroupedAttention(Graph& graph, const std::string& name, const 
     : graph_(&graph),
       name_(name),
       shape_(spec.shape),
+      eager_(spec.eager),
       q_(graph, name + ".q_proj", spec.hidden, shape_.heads * shape_.head_width, {.bias = spec.qkv_bias}),
       k_(graph, name + ".k_proj", spec.hidden, shape_.kv_heads * shape_.head_width, {.bias = spec.qkv_bias}),
       v_(graph, name + ".v_proj", spec.hidden, shape_.kv_heads * shape_.value_head_width, {.bias = spec.qkv_bias}),
@@ -56,7 +63,8 @@ GroupedAttention::GroupedAttention(Graph& graph, const std::string& name, const 
 Value GroupedAttention::operator()(const Value& x) const {
   const Value q = Copy(*graph_, q_(x));
   const Value k = Copy(*graph_, k_(x));
-  return o_(Attend(*graph_, name_, q, k, v_(x), shape_));
+  const auto attend = eager_ ? AttendEagerly : Attend;
+  return o_(attend(*graph_, name_, q, k, v_(x), shape_, {}));
 }
 
 GatedMlp::GatedMlp(Graph& graph, const std::string& name, int64_t hidden, int64_t inner, std::string activation,
@@ -77,6 +85,12 @@ void CheckExperts(Request& request, const ExpertsSpec& spec) {
   if (spec.top_k <= spec.experts) return;
   request.Fail(
       absl::StrCat("num_experts_per_tok is ", spec.top_k, "; allowed: [1, ", spec.experts, "], the number of experts"));
+}
+
+Value Route(Graph& graph, const Value& scores, int64_t top_k) {
+  graph.KeepBytes(SaturatingProduct({scores.rows, scores.width, kBytesPerScore}), scores.op);
+  graph.KeepBytes(SaturatingProduct({scores.rows, top_k, kBytesPerScore + kBytesPerIndex}), scores.op);
+  return graph.NewValue(scores.op, scores.rows, top_k);
 }
 
 Experts::Experts(Graph& graph, const std::string& name, const ExpertsSpec& spec)
@@ -104,6 +118,8 @@ Value Experts::operator()(const Value& x, const Value& weights) const {
   const Value expert_outputs = graph.NewValue(out_op, rows, spec_.hidden);
   graph.Keep(expert_outputs.storage, weights.op);
   const int op = graph.AddOp(name_ + ".combine", 0, {{out_op, 0}, {weights.op, 0}});
+  // Where each row of the experts came from and goes to.
+  graph.KeepBytes(SaturatingProduct({3, rows, kBytesPerIndex}), op);
   return graph.NewValue(op, x.rows, spec_.hidden);
 }
 

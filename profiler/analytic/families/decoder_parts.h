@@ -28,6 +28,7 @@ struct GroupedAttentionSpec {
   AttentionShape shape;
   bool qkv_bias = false;
   bool output_bias = false;
+  bool eager = false;  // There is no fused path.
 };
 // num_attention_heads, num_key_value_heads and head_dim of a decoder, on batch x seq_len tokens. What is missing has
 // the defaults given; kNone stands for as many as heads, and for hidden / heads.
@@ -44,6 +45,7 @@ class GroupedAttention {
   Graph* graph_;
   std::string name_;
   AttentionShape shape_;
+  bool eager_;
   Linear q_;
   Linear k_;
   Linear v_;
@@ -83,6 +85,9 @@ struct ExpertsSpec {
 };
 
 void CheckExperts(Request& request, const ExpertsSpec& spec);
+
+// The weights of a router's top_k choices from its scores of all experts.
+Value Route(Graph& graph, const Value& scores, int64_t top_k);
 
 // A mixture of experts: every token goes to top_k of them, so the work is the same however the router spreads tokens.
 // The experts' weights are one tensor each for all of them; adapters leave them alone.

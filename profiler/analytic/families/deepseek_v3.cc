@@ -16,7 +16,7 @@ struct LatentAttentionSpec {
   int64_t kv_rank;
   int64_t rotated_width;
   bool bias;
-  AttentionShape shape;
+  AttentionShape shape = {};
 };
 
 class LatentAttention {
@@ -116,7 +116,7 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
     x = Residual(graph, name + ".mlp", x, [&](Value y) {
       y = post_attention_norm(y);
       if (dense) return mlp(y);
-      return Add(graph, name + ".mlp.add", (*experts)(y, (*router)(y)), mlp(y));
+      return Add(graph, name + ".mlp.add", (*experts)(y, Route(graph, (*router)(y), experts_spec.top_k)), mlp(y));
     });
   }
   x = RmsNorm(graph, "model.norm", hidden)(x);

@@ -15,6 +15,9 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   const std::string activation = request.Text("hidden_activation", "gelu_pytorch_tanh");
   GroupedAttentionSpec attention_spec = ReadGroupedAttention(request, hidden, 8, 4, 256);
   attention_spec.output_bias = attention_spec.qkv_bias = request.Flag("attention_bias", false);
+  attention_spec.eager = true;  // Soft caps have no place in scaled_dot_product_attention.
+  attention_spec.shape.soft_cap = request.HasNumber("attn_logit_softcapping", true);
+  const bool soft_cap = request.HasNumber("final_logit_softcapping", true) && request.head() == Head::kLanguageModel;
   const HeadSpec head = ReadHead(request, hidden, vocab_size, true);
   if (!request.status().ok()) return request.status();
 
@@ -33,7 +36,8 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
     x = Residual(graph, name + ".mlp", x, [&](const Value& y) { return post_mlp_norm(mlp(pre_mlp_norm(y))); });
   }
   x = RmsNorm(graph, "model.norm", hidden)(x);
-  return ApplyHead(graph, head, embedding, x);
+  const Value logits = ApplyHead(graph, head, embedding, x);
+  return soft_cap ? Activation(graph, "tanh", logits) : logits;
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
     x = Residual(graph, name + ".self_attn", x, [&](const Value& y) { return attention(input_norm(y)); });
     x = Residual(graph, name + ".mlp", x, [&](Value y) {
       y = post_attention_norm(y);
-      return experts(y, router(y));
+      return experts(y, Route(graph, router(y), experts_spec.top_k));
     });
   }
   x = RmsNorm(graph, "model.norm", hidden)(x);

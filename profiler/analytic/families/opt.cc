@@ -59,7 +59,7 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
       return o(Attend(graph, name + ".self_attn", Copy(graph, q(y)), k(y), v(y), shape));
     });
     if (!norm_first) x = attention_norm(x);
-    x = Residual(graph, name + ".mlp", x, [&](Value y) {
+    x = Residual(graph, name, x, [&](Value y) {
       if (norm_first) y = mlp_norm(y);
       return fc2(Activation(graph, activation, fc1(y)));
     });

@@ -62,12 +62,12 @@ Value FeedForward(Graph& graph, const std::string& name, const Sizes& sizes, con
   if (sizes.gated) {
     const GatedMlp mlp(graph, dense, sizes.hidden, sizes.inner, sizes.activation, false, {"wi_0", "wi_1", "wo"});
     const RmsNorm norm(graph, name + ".layer_norm", sizes.hidden);
-    return Residual(graph, name, x, [&](const Value& y) { return mlp(norm(y)); });
+    return Residual(graph, dense, x, [&](const Value& y) { return mlp(norm(y)); });
   }
   const Linear in(graph, dense + ".wi", sizes.hidden, sizes.inner, {.bias = false});
   const Linear out(graph, dense + ".wo", sizes.inner, sizes.hidden, {.bias = false});
   const RmsNorm norm(graph, name + ".layer_norm", sizes.hidden);
-  return Residual(graph, name, x,
+  return Residual(graph, dense, x,
                   [&](const Value& y) { return out(Activation(graph, sizes.activation, in(norm(y)))); });
 }
 
@@ -86,7 +86,7 @@ Value Stack(Graph& graph, const std::string& stack, const Sizes& sizes, int64_t 
                                   sizes.heads)(SaturatingProduct({length, length}));
       }
       const RmsNorm norm(graph, name + ".layer_norm", sizes.hidden);
-      x = Residual(graph, name, x, [&](Value y) {
+      x = Residual(graph, name + ".SelfAttention", x, [&](Value y) {
         y = norm(y);
         return attention(y, y, position_bias);
       });
@@ -95,7 +95,8 @@ Value Stack(Graph& graph, const std::string& stack, const Sizes& sizes, int64_t 
       const std::string name = block + "1";
       const T5Attention attention(graph, name + ".EncDecAttention", sizes);
       const RmsNorm norm(graph, name + ".layer_norm", sizes.hidden);
-      x = Residual(graph, name, x, [&](const Value& y) { return attention(norm(y), *memory, {}); });
+      x = Residual(graph, name + ".EncDecAttention", x,
+                   [&](const Value& y) { return attention(norm(y), *memory, {}); });
     }
     x = FeedForward(graph, block + (memory == nullptr ? "1" : "2"), sizes, x);
   }

@@ -54,7 +54,7 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
                  [&](const Value& y) { return mlp_out(Activation(graph, activation, mlp_in(mlp_norm(y)))); });
   }
   x = LayerNorm(graph, "vit.layernorm", hidden)(x);
-  const Value first = Rows(Copy(graph, x), batch);
+  const Value first = Rows(x, batch);
   return Linear(graph, "classifier", hidden, num_labels, {.adapted = false})(first);
 }
 

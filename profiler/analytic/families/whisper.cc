@@ -28,7 +28,7 @@ class WhisperAttention {
     const AttentionShape shape = {batch_, heads_, heads_, x.rows / batch_, memory.rows / batch_, width, width};
     const Value q = Copy(*graph_, q_(x));
     const Value k = Copy(*graph_, k_(memory));
-    return o_(Attend(*graph_, name_, q, k, Copy(*graph_, v_(memory)), shape));
+    return o_(Copy(*graph_, Attend(*graph_, name_, q, k, Copy(*graph_, v_(memory)), shape)));
   }
 
  private:
@@ -73,8 +73,7 @@ Value Stack(Graph& graph, const StackSpec& spec, Value x, const Value* memory = 
     const Linear fc1(graph, name + ".fc1", spec.hidden, spec.inner);
     const Linear fc2(graph, name + ".fc2", spec.inner, spec.hidden);
     const LayerNorm norm(graph, name + ".final_layer_norm", spec.hidden);
-    x = Residual(graph, name + ".mlp", x,
-                 [&](const Value& y) { return fc2(Activation(graph, spec.activation, fc1(norm(y)))); });
+    x = Residual(graph, name, x, [&](const Value& y) { return fc2(Activation(graph, spec.activation, fc1(norm(y)))); });
   }
   return LayerNorm(graph, spec.name + ".layer_norm", spec.hidden)(x);
 }

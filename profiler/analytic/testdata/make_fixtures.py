@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the fixtures of this folder: what Hugging Face's own modules execute in backward for many sets of tensors.
+"""Makes the fixtures in models/: what Hugging Face's own modules execute in backward for many sets of tensors.
 
 Each model's own classes run forward and backward, and torch.utils.flop_counter counts, once per mask. Large models run
 on the meta device; the fused attention and the experts of the small ones on the CPU, with formulas for the operators
@@ -8,8 +8,9 @@ that the counter does not know (2 FLOPs per multiply-add; fused attention runs 2
 Needs: pip install torch==2.13.0 transformers==5.23.0 numpy
 Use:   make_fixtures.py [--masks N] [--output DIR] [NAME...]
 
-A file holds one model. `masks` are pairs [hexadecimal, backward FLOPs], the hexadecimal number's most significant bit
-being the first parameter. Parameters are listed where they are few, else `parameters_digest` (FNV-1a of the lines
+A file holds one model. `masks` are triples [hexadecimal, backward FLOPs, bytes saved for backward]; the hexadecimal
+number's most significant bit is the first parameter; the bytes are those of all storages that autograd saves, parameters
+left out, with dropout off. Parameters are listed where they are few, else `parameters_digest` (FNV-1a of the lines
 "NAME 2,3\\n") and `parameter_count` stand for them.
 """
 import argparse
@@ -111,9 +112,14 @@ MODELS = {
     # The same with fused attention.
     "tiny-opt-sdpa": model(TINY_OPT, 2, 16, attention="sdpa", device="cpu"),
     "tiny-llama-sdpa": model(tiny_llama("llama"), 2, 16, attention="sdpa", device="cpu"),
-    "tiny-gpt2-sdpa": model(dict(TINY_GPT2, attn_pdrop=0.0), 2, 16, attention="sdpa", device="cpu"),
-    "tiny-bert-sdpa": model(dict(TINY_BERT, attention_probs_dropout_prob=0.0), 2, 16, attention="sdpa", device="cpu"),
+    "tiny-gpt2-sdpa": model(TINY_GPT2, 2, 16, attention="sdpa", device="cpu"),
+    "tiny-bert-sdpa": model(TINY_BERT, 2, 16, attention="sdpa", device="cpu"),
     "tiny-whisper-sdpa": model(TINY_WHISPER, 2, 50, 11, attention="sdpa", device="cpu"),
+    # Adapters.
+    "tiny-llama-lora": model(tiny_llama("llama"), 2, 16, lora_rank=4),
+    "tiny-gpt2-lora": model(TINY_GPT2, 2, 16, lora_rank=4),
+    "tiny-t5-lora": model(TINY_T5, 2, 16, 11, lora_rank=4),
+    "tiny-deepseek-v3-lora": model(TINY_DEEPSEEK, 2, 16, lora_rank=4, device="cpu"),
     # Other heads.
     "tiny-llama-classifier": model(dict(tiny_llama("llama"), architectures=["LlamaForSequenceClassification"],
                                         id2label={"0": "a", "1": "b", "2": "c"}, pad_token_id=0), 2, 16),
@@ -179,6 +185,33 @@ FORMULAS = {
 }
 
 
+class AdaptedLinear(torch.nn.Module):
+    """y = base(x) + B(A(x)), the base frozen."""
+
+    def __init__(self, base, rank):
+        super().__init__()
+        conv1d = isinstance(base, transformers.pytorch_utils.Conv1D)
+        inner, outer = base.weight.shape if conv1d else reversed(base.weight.shape)
+        self.forward_base = [base]  # Hidden from named_parameters().
+        self.weight, self.bias = base.weight, base.bias
+        self.lora_A = torch.nn.Linear(inner, rank, bias=False, device=base.weight.device)
+        self.lora_B = torch.nn.Linear(rank, outer, bias=False, device=base.weight.device)
+
+    def forward(self, x):
+        return self.forward_base[0](x) + self.lora_B(self.lora_A(x))
+
+
+def adapt(net, rank):
+    """Adapts every linear layer inside the transformer blocks, the way PEFT's "all-linear" does."""
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    for name, module in list(net.named_modules()):
+        in_block = any(part.isdigit() for part in name.split("."))
+        if in_block and isinstance(module, (torch.nn.Linear, transformers.pytorch_utils.Conv1D)):
+            parent, _, child = name.rpartition(".")
+            setattr(net.get_submodule(parent), child, AdaptedLinear(module, rank))
+
+
 def build(spec, device):
     keys = dict(spec["config"])
     conf = transformers.AutoConfig.for_model(keys.pop("model_type"), **keys)
@@ -208,6 +241,34 @@ def inputs(spec, conf, classifier):
         return dict(input_ids=zeros(batch, seq), labels=zeros(batch, target))
     ids = torch.randint(3, 100, (batch, seq))
     return dict(input_ids=ids, labels=zeros(batch) if classifier else zeros(batch, seq))
+
+
+class SavedStorages:
+    """What autograd keeps from forward, each storage once."""
+
+    def __init__(self, parameters):
+        self.parameters = {parameter.untyped_storage()._cdata for parameter in parameters}
+        self.sizes, self.alive = {}, []
+
+    def pack(self, tensor):
+        storage = tensor.untyped_storage()
+        self.alive.append(storage)  # An address that is free could come back.
+        if storage._cdata not in self.parameters:
+            self.sizes[storage._cdata] = storage.nbytes()
+        return tensor
+
+    def hooks(self):
+        return torch.autograd.graph.saved_tensors_hooks(self.pack, lambda tensor: tensor)
+
+    def bytes(self):
+        return sum(self.sizes.values())
+
+
+def turn_dropout_off(net):
+    for module in net.modules():
+        for key in ("p", "dropout", "attention_dropout", "activation_dropout", "hidden_dropout"):
+            if isinstance(getattr(module, key, None), float):
+                setattr(module, key, 0.0)
 
 
 def masks(names, count, rng):
@@ -242,15 +303,21 @@ def measure(name, spec, count):
     device = spec.get("device", "meta")
     torch.manual_seed(0)
     net, conf = build(spec, device)
+    if "lora_rank" in spec:
+        adapt(net, spec["lora_rank"])
+    turn_dropout_off(net)
+    frozen = {key for key in dict(net.named_parameters()) if "lora_rank" in spec and "lora_" not in key}
     parameters = dict(net.named_parameters())
     names, rng = list(parameters), random.Random(zlib.crc32(name.encode()))
     with torch.device(device):
         arguments = inputs(spec, conf, "classifier" in name)
     counted, forward_flops = [], None
     for mask in masks(names, count, rng):
+        mask = [on and key not in frozen for key, on in zip(names, mask)]
         for key, on in zip(names, mask):
             parameters[key].requires_grad_(on)
-        with FlopCounterMode(display=False, custom_mapping=FORMULAS) as forward:
+        saved = SavedStorages(parameters.values())
+        with FlopCounterMode(display=False, custom_mapping=FORMULAS) as forward, saved.hooks():
             loss = net(**arguments).loss
         if not loss.requires_grad:
             continue
@@ -260,10 +327,10 @@ def measure(name, spec, count):
         assert forward_flops in (None, forward.get_total_flops())
         forward_flops = forward.get_total_flops()
         bits = int("".join("01"[on] for on in mask), 2)
-        counted.append([f"{bits:0{(len(names) + 3) // 4}x}", backward.get_total_flops()])
+        counted.append([f"{bits:0{(len(names) + 3) // 4}x}", backward.get_total_flops(), saved.bytes()])
     listing = [dict(name=key, shape=list(value.shape)) for key, value in parameters.items()]
     result = dict(model=name, config=spec["config"], input=spec["input"], attention=spec.get("attention", "eager"),
-                  forward_flops=forward_flops, tensor_count=len(names),
+                  lora_rank=spec.get("lora_rank", 0), forward_flops=forward_flops, tensor_count=len(names),
                   parameter_count=sum(value.numel() for value in parameters.values()),
                   parameters_digest=fnv1a("".join(f"{p['name']} {','.join(map(str, p['shape']))}\n" for p in listing)))
     if len(names) < 80:
@@ -276,7 +343,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--masks", type=int, default=40)
-    parser.add_argument("--output", default=os.path.dirname(os.path.abspath(__file__)))
+    parser.add_argument("--output", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "models"))
     arguments = parser.parse_args()
     for name in arguments.names or MODELS:
         result = measure(name, MODELS[name], arguments.masks)

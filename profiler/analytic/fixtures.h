@@ -1,0 +1,46 @@
+#ifndef GREENPLAN_PROFILER_ANALYTIC_FIXTURES_H_
+#define GREENPLAN_PROFILER_ANALYTIC_FIXTURES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nlohmann/json.hpp"
+#include "profiler/analytic/analytic.h"
+
+// For tests: what testdata/make_fixtures.py measured on Hugging Face's modules.
+namespace greenplan::profiler {
+
+struct MeasuredMask {
+  std::vector<bool> trainable;  // [num_tensors]
+  int64_t backward_flops = 0;
+  int64_t saved_bytes = 0;
+};
+
+struct Fixture {
+  std::string model;
+  nlohmann::json config;
+  AnalyticOptions options;
+  int64_t forward_flops = 0;
+  size_t tensor_count = 0;
+  int64_t parameter_count = 0;
+  std::string parameters_digest;        // Of the lines, each with a line feed.
+  std::vector<std::string> parameters;  // "NAME 2,3"; empty for large models.
+  std::vector<MeasuredMask> masks;      // The first one trains everything.
+};
+
+// The names of the files in testdata/models, sorted.
+std::vector<std::string> FixtureNames();
+// Dies if there is no such file.
+Fixture LoadFixture(const std::string& name);
+nlohmann::json LoadTestData(const std::string& name);
+
+// "NAME 2,3", as the fixtures list a tensor.
+std::string DescribeTensor(const Tensor& tensor);
+int64_t ParameterCount(const ModelProfile& profile);
+// FNV-1a, 64 bits, hexadecimal.
+std::string Fnv1a(const std::string& text);
+
+}  // namespace greenplan::profiler
+
+#endif  // GREENPLAN_PROFILER_ANALYTIC_FIXTURES_H_
