@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/digest.h"
+#include "planner/convert/validate.h"
 
 namespace greenplan {
 namespace {
@@ -62,7 +63,7 @@ absl::Status ReadReport(const RoundRequest& request, const ModelProfile& profile
   auto measurements = MeasurementsFromProto(*request.report, profile, core.options.method);
   if (!measurements.ok()) return measurements.status();
   core.measurements = *std::move(measurements);
-  return absl::OkStatus();
+  return ValidatePenalty(core.options, *core.measurements);
 }
 
 absl::Status ReadPreviousPlan(const RoundRequest& request, const ModelProfile& profile,

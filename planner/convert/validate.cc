@@ -271,4 +271,11 @@ absl::Status ValidatePlanOptions(const PlanOptions& options) {
   return CheckFiniteNonNegative("churn_threshold", options.churn_threshold);
 }
 
+absl::Status ValidatePenalty(const PlanOptions& options, const Measurements& measurements) {
+  double sum = 0;
+  for (double sensitivity : measurements.sensitivity) sum += sensitivity;
+  if (std::isfinite(options.mu * sum)) return absl::OkStatus();
+  return Invalid("mu is ", options.mu, "; allowed: mu times the sum of sensitivity, ", sum, ", must be finite");
+}
+
 }  // namespace greenplan

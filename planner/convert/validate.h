@@ -22,6 +22,9 @@ absl::Status ValidateMeasurements(const Measurements& measurements, const ModelP
 // The ranges that plan.h states, and that method and budget go together. Looks at no index of a tensor or block: names
 // become indices in PlanOptionsFromProto (convert.h), which checks the names.
 absl::Status ValidatePlanOptions(const PlanOptions& options);
+// That mu times the sum of the sensitivities is finite. REQUIRES: both are valid by themselves.
+absl::Status ValidatePenalty(const PlanOptions& options, const Measurements& measurements);
+
 absl::Status ValidateBudget(const Budget& budget, Method method);
 
 }  // namespace greenplan

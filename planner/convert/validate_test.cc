@@ -132,6 +132,14 @@ TEST(ValidatePlanOptionsTest, AcceptsTheEndsOfEveryRange) {
   EXPECT_TRUE(ValidatePlanOptions(options).ok());
 }
 
+TEST(ValidatePenaltyTest, RefusesAPenaltyThatOverflows) {
+  PlanOptions options;
+  options.mu = 1e300;
+  EXPECT_TRUE(ValidatePenalty(options, {{}, {}, {1e8}}).ok());
+  EXPECT_EQ(ValidatePenalty(options, {{}, {}, {1e8, 1e9}}).message(),
+            "mu is 1e+300; allowed: mu times the sum of sensitivity, 1.1e+09, must be finite");
+}
+
 TEST(ValidatePlanOptionsTest, RefusesFractionsThatAreNone) {
   for (const double fraction : {0.0, -1.0, 2.0, kNan, kInf}) {
     for (const auto kind : {Budget::Kind::kFractionOfFull, Budget::Kind::kFractionOfBackward}) {
