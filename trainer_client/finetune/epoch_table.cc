@@ -1,0 +1,42 @@
+#include "trainer_client/finetune/epoch_table.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace greenplan::trainer {
+namespace {
+
+std::string Line(const std::string& epoch, const std::string& trainable, const std::string& predicted,
+                 const std::string& executed, const std::string& step_time, const std::string& train_loss,
+                 const std::string& validation_loss) {
+  return absl::StrFormat("%5s  %10s  %9s  %8s  %9s  %10s  %10s", epoch, trainable, predicted, executed, step_time,
+                         train_loss, validation_loss);
+}
+
+std::string Share(const PerStep& flops, int64_t full) {
+  return full == 0 ? "-" : absl::StrFormat("%.4f", flops.mean() / static_cast<double>(full));
+}
+
+std::string Loss(const std::optional<double>& loss) { return loss.has_value() ? absl::StrFormat("%.4f", *loss) : "-"; }
+
+std::string Duration(double seconds) {
+  return seconds < 1 ? absl::StrFormat("%.1f ms", seconds * 1e3) : absl::StrFormat("%.2f s", seconds);
+}
+
+}  // namespace
+
+std::string EpochTableHeader() {
+  return Line("epoch", "trainable", "predicted", "executed", "step time", "train loss", "valid loss");
+}
+
+std::string EpochTableRow(const EpochReport& epoch) {
+  if (epoch.executed_backward_flops.steps == 0) {
+    return Line(absl::StrCat(epoch.epoch), "-", "-", "-", "-", Loss(epoch.train_loss), Loss(epoch.validation_loss));
+  }
+  return Line(absl::StrCat(epoch.epoch), absl::StrCat(epoch.trainable.size(), " of ", epoch.tensor_count),
+              Share(epoch.predicted_backward_flops, epoch.full_backward_flops),
+              Share(epoch.executed_backward_flops, epoch.full_backward_flops), Duration(epoch.step_seconds),
+              Loss(epoch.train_loss), Loss(epoch.validation_loss));
+}
+
+}  // namespace greenplan::trainer

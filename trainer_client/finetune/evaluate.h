@@ -1,0 +1,17 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_EVALUATE_H_
+#define GREENPLAN_TRAINER_CLIENT_FINETUNE_EVALUATE_H_
+
+#include <cstdint>
+
+#include "trainer_client/data/dataset.h"
+#include "trainer_client/models/causal_lm.h"
+
+namespace greenplan::trainer {
+
+// The mean loss over all predicted tokens of the data, in natural logarithm: rows weigh by their tokens, the last
+// partial batch counts. Dropout is off; the model's mode is put back. NaN if nothing is predicted.
+double MeanLoss(CausalLm& model, const Dataset& data, int64_t batch_size);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_FINETUNE_EVALUATE_H_

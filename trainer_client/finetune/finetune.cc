@@ -1,0 +1,111 @@
+#include "trainer_client/finetune/finetune.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <new>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "c10/util/Exception.h"
+#include "planner/flags/plan_flags.h"
+#include "trainer_client/finetune/finetune_run.h"
+#include "trainer_client/finetune/inputs.h"
+#include "trainer_client/finetune/output_folder.h"
+#include "trainer_client/finetune/run_state.h"
+
+namespace greenplan::trainer {
+namespace {
+
+// Two calls before the first plan stay within the 30 s after which a planner counts as away.
+constexpr absl::Duration kPlannerTimeout = absl::Seconds(10);
+
+bool IsAway(const absl::Status& status) { return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status); }
+
+absl::Status PlannerIsAway(const FinetuneOptions& options, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("--planner is ", options.planner, ", which does not answer (",
+                                                  status.message(), "); allowed: local, or HOST:PORT of a greenpland"));
+}
+
+// An error of the run, in terms of flags.
+absl::Status NameFlags(const FinetuneOptions& options, const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kDeadlineExceeded:
+      return PlannerIsAway(options, status);
+    case absl::StatusCode::kAlreadyExists:
+      return absl::AlreadyExistsError(absl::StrCat("--job is ", options.job, ", but ", status.message(),
+                                                   "; allowed: an id that is not in use, or the same run again"));
+    case absl::StatusCode::kInvalidArgument:
+      return PlanFlags::NameFlags(status);
+    default:
+      return status;
+  }
+}
+
+absl::StatusOr<std::shared_ptr<PlannerConnection>> ConnectToPlanner(const FinetuneOptions& options,
+                                                                    const FinetuneIo& io) {
+  std::shared_ptr<PlannerConnection> connection = io.connection;
+  if (connection == nullptr) {
+    absl::StatusOr<std::unique_ptr<PlannerConnection>> made =
+        Connect({.planner = options.planner, .timeout = kPlannerTimeout});
+    if (!made.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--planner is ", options.planner, "; allowed: local, or HOST:PORT"));
+    }
+    connection = *std::move(made);
+  }
+  // Any answer will do: this is to learn that the planner is away before the model is loaded.
+  const absl::Status answer = connection->GetPlan("jobs/greenplan-finetune/plans/0").status();
+  if (options.epochs > 0 && IsAway(answer)) return PlannerIsAway(options, answer);
+  return connection;
+}
+
+absl::Status CheckReportPath(const std::string& path) {
+  if (path.empty()) return absl::OkStatus();
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored) && access(folder.c_str(), W_OK | X_OK) == 0)
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--report is ", path, "; allowed: a file in a folder that exists and can be written"));
+}
+
+absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& io) {
+  if (absl::Status status = CheckInputs(options); !status.ok()) return status;
+  if (absl::Status status = CheckReportPath(options.report); !status.ok()) return status;
+  std::unique_ptr<OutputFolder> output;
+  if (!options.output.empty()) {
+    absl::StatusOr<std::unique_ptr<OutputFolder>> folder = OutputFolder::Prepare(options.output, options.resume);
+    if (!folder.ok()) return folder.status();
+    output = *std::move(folder);
+  }
+  const bool resumes = options.resume && HasRun(options.output);
+  if (!resumes && options.base.empty() && options.config.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--output is ", options.output, ", which holds no run to resume; allowed: one that does, or --base"));
+  }
+  absl::StatusOr<std::shared_ptr<PlannerConnection>> connection = ConnectToPlanner(options, io);
+  if (!connection.ok()) return connection.status();
+  absl::StatusOr<Inputs> inputs = LoadInputs(options, resumes ? options.output : "");
+  if (!inputs.ok()) return inputs.status();
+  FinetuneRun run(options, io, *std::move(inputs), output.get());
+  return NameFlags(options, run.Run(*std::move(connection), resumes));
+}
+
+}  // namespace
+
+absl::Status Finetune(const FinetuneOptions& options, const FinetuneIo& io) {
+  try {
+    return FinetuneOrThrow(options, io);
+  } catch (const c10::Error& error) {
+    return absl::InternalError(error.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("out of memory; a smaller --batch-size or --seq-len needs less");
+  }
+}
+
+}  // namespace greenplan::trainer

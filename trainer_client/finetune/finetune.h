@@ -1,0 +1,33 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_FINETUNE_H_
+#define GREENPLAN_TRAINER_CLIENT_FINETUNE_FINETUNE_H_
+
+#include <functional>
+#include <memory>
+#include <ostream>
+
+#include "absl/status/status.h"
+#include "planner/client/connection.h"
+#include "trainer_client/finetune/options.h"
+#include "trainer_client/finetune/report.h"
+
+namespace greenplan::trainer {
+
+// Where a run talks to, and what a test may put in its place.
+struct FinetuneIo {
+  std::ostream& out;                                   // The table of epochs.
+  std::ostream& err;                                   // Remarks and the progress bar.
+  bool show_progress = false;                          // Whether `err` is a terminal.
+  std::shared_ptr<PlannerConnection> connection = {};  // Null: what options.planner says.
+  // Called when an epoch is over and saved; false ends the run there, as a kill would.
+  std::function<bool(const EpochReport&)> after_epoch = {};
+};
+
+// greenplan-finetune: loads the model and the data, trains under the plans, keeps the checkpoint and the report.
+// InvalidArgument, NotFound, FailedPrecondition: something in the options or the files that they name; says which.
+// Unavailable, DeadlineExceeded: the planner does not answer. Aborted: the loss diverged. Internal: torch threw.
+// On an error the output folder is as it was after the last whole epoch, and gone if there was none.
+absl::Status Finetune(const FinetuneOptions& options, const FinetuneIo& io);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_FINETUNE_FINETUNE_H_

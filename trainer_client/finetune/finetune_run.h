@@ -1,0 +1,65 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_FINETUNE_RUN_H_
+#define GREENPLAN_TRAINER_CLIENT_FINETUNE_FINETUNE_RUN_H_
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "planner/client/connection.h"
+#include "trainer_client/finetune/epoch_trainer.h"
+#include "trainer_client/finetune/finetune.h"
+#include "trainer_client/finetune/inputs.h"
+#include "trainer_client/finetune/options.h"
+#include "trainer_client/finetune/output_folder.h"
+#include "trainer_client/finetune/progress_bar.h"
+#include "trainer_client/finetune/run_state.h"
+
+namespace greenplan::trainer {
+
+// One run of greenplan-finetune, once model and data are loaded: epoch 0, the epochs, a checkpoint after each, the
+// report. What is referenced must outlive it. Not thread-safe.
+class FinetuneRun {
+ public:
+  // `output` may be null: nothing is kept.
+  FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, const OutputFolder* output);
+
+  // With `resumes`, goes on with the run in the output folder, whose weights `inputs` holds. Errors as Finetune's;
+  // those of the session are as the session gives them.
+  absl::Status Run(std::shared_ptr<PlannerConnection> connection, bool resumes);
+
+ private:
+  CausalLm& model() const { return *inputs_.checkpoint.model; }
+  nlohmann::json Identity() const;
+
+  absl::Status LoadState();
+  absl::Status StartTraining(std::shared_ptr<PlannerConnection> connection);
+  TrainingSetup Setup();
+  TrainingObserver Observer();
+  absl::Status RestoreRandomState() const;
+
+  absl::Status TrainEpochs();
+  void FinishEpoch(EpochReport epoch);
+  absl::Status Save();
+  absl::Status WriteReport() const;
+
+  double seconds() const;
+  void PrintLine(const std::string& line) const;
+
+  const FinetuneOptions& options_;
+  const FinetuneIo& io_;
+  const Inputs inputs_;
+  const OutputFolder* const output_;
+  AdamW optimizer_;
+  ProgressBar progress_bar_;
+  RunState state_;
+  std::unique_ptr<PlannerSession> session_;
+  std::optional<EpochTrainer> trainer_;
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  double seconds_before_ = 0;  // Of the run that this one goes on with.
+};
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_FINETUNE_FINETUNE_RUN_H_

@@ -1,0 +1,349 @@
+#include "trainer_client/finetune/finetune.h"
+
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "ATen/ops/equal.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "trainer_client/checkpoint/checkpoint.h"
+
+namespace greenplan::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+const json kLlama = {{"model_type", "llama"},
+                     {"hidden_size", 16},
+                     {"intermediate_size", 32},
+                     {"num_hidden_layers", 2},
+                     {"num_attention_heads", 4},
+                     {"num_key_value_heads", 2},
+                     {"vocab_size", 32},
+                     {"max_position_embeddings", 16},
+                     {"tie_word_embeddings", false}};
+const json kOpt = {{"model_type", "opt"},           {"hidden_size", 16},         {"ffn_dim", 32},
+                   {"num_hidden_layers", 2},        {"num_attention_heads", 4},  {"vocab_size", 32},
+                   {"max_position_embeddings", 16}, {"word_embed_proj_dim", 16}, {"dropout", 0.1}};
+
+void WriteFile(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+// Token ids as numpy.save writes them: mostly each id's successor, so that there is something to learn.
+void WriteTokens(const fs::path& path, int count, int vocabulary) {
+  std::string header = "{'descr': '<i4', 'fortran_order': False, 'shape': (" + std::to_string(count) + ",), }";
+  header.resize((header.size() + 10 + 1 + 63) / 64 * 64 - 11, ' ');
+  header += '\n';
+  const uint16_t length = static_cast<uint16_t>(header.size());
+  std::string file("\x93NUMPY\x01\x00", 8);
+  file.append(reinterpret_cast<const char*>(&length), 2).append(header);
+  int32_t id = 1;
+  uint32_t noise = 12345;
+  for (int i = 0; i < count; ++i) {
+    noise = noise * 1664525 + 1013904223;
+    id = (noise >> 28) == 0 ? static_cast<int32_t>((noise >> 8) % vocabulary) : (id + 1) % vocabulary;
+    file.append(reinterpret_cast<const char*>(&id), 4);
+  }
+  WriteFile(path, file);
+}
+
+class AwayConnection : public PlannerConnection {
+ public:
+  absl::StatusOr<v1::Job> CreateJob(const v1::Job&) override { return absl::UnavailableError("refused"); }
+  absl::StatusOr<v1::Plan> PlanRound(const std::string&, const v1::ImportanceReport&) override {
+    return absl::UnavailableError("refused");
+  }
+  absl::StatusOr<v1::Plan> GetPlan(const std::string&) override { return absl::UnavailableError("refused"); }
+};
+
+// A local planner that goes away after its first plan.
+class OneRoundConnection : public AwayConnection {
+ public:
+  absl::StatusOr<v1::Job> CreateJob(const v1::Job& job) override { return planner_->CreateJob(job); }
+  absl::StatusOr<v1::Plan> PlanRound(const std::string& job, const v1::ImportanceReport& report) override {
+    if (report.round() > 0) return absl::UnavailableError("refused");
+    return planner_->PlanRound(job, report);
+  }
+  absl::StatusOr<v1::Plan> GetPlan(const std::string& name) override { return planner_->GetPlan(name); }
+
+ private:
+  const std::unique_ptr<PlannerConnection> planner_ = *Connect({});
+};
+
+struct FinetuneTest : ::testing::Test {
+  FinetuneTest() {
+    root = fs::path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(root);
+    fs::create_directories(root);
+    WriteTokens(root / "train.npy", 32 * 8 * 6, 32);
+    WriteTokens(root / "valid.npy", 32 * 5, 32);
+    UseModel(kLlama);
+    options.train = root / "train.npy";
+    options.valid = root / "valid.npy";
+    options.report = root / "report.json";
+    options.epochs = 2;
+    options.batch_size = 8;
+    options.learning_rate = 1e-2;
+    options.seed = 1;
+    options.weight_decay = 0.1;
+    SetBudget(0.5);
+  }
+
+  void UseModel(const json& config) {
+    options.config = root / "config.json";
+    WriteFile(options.config, config.dump());
+  }
+
+  void SetBudget(double fraction_of_backward) {
+    options.plan.set_method(v1::METHOD_SELECTION);
+    options.plan.mutable_budget()->set_fraction_of_backward(fraction_of_backward);
+  }
+
+  absl::Status Run(std::shared_ptr<PlannerConnection> connection = nullptr,
+                   std::function<bool(const EpochReport&)> after_epoch = nullptr) {
+    out.str("");
+    err.str("");
+    return Finetune(options, {.out = out, .err = err, .connection = connection, .after_epoch = after_epoch});
+  }
+
+  json Report() const { return json::parse(std::ifstream(options.report)); }
+
+  fs::path root;
+  FinetuneOptions options;
+  std::ostringstream out, err;
+};
+
+TEST_F(FinetuneTest, ExecutesWhatIsPredictedWithinTheBudgetOnEveryModel) {
+  for (const json& config : {kLlama, kOpt}) {
+    for (const char* attention : {"sdpa", "eager"}) {
+      SCOPED_TRACE(config["model_type"].get<std::string>() + " " + attention);
+      UseModel(config);
+      options.attention = attention;
+      ASSERT_EQ(Run(), absl::OkStatus());
+      const json report = Report();
+      ASSERT_EQ(report["epochs"].size(), 3u);
+      for (int epoch : {1, 2}) {
+        const json& row = report["epochs"][epoch];
+        EXPECT_EQ(row["executed_backward_flops"], row["predicted_backward_flops"]);
+        EXPECT_GT(row["executed_backward_flops"], 0);
+        EXPECT_LE(row["executed_backward_flops"].get<int64_t>() * 2, row["full_backward_flops"].get<int64_t>());
+        EXPECT_FALSE(row["trainable"].empty());
+      }
+      EXPECT_LT(report["epochs"][2]["validation_loss"], report["epochs"][0]["validation_loss"]);
+      EXPECT_EQ(report["steps"].size(), 24u);
+    }
+  }
+}
+
+TEST_F(FinetuneTest, FullTrainsEverythingWithoutAProbe) {
+  options.plan.Clear();
+  options.plan.set_method(v1::METHOD_FULL);
+  options.epochs = 1;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json epoch = Report()["epochs"][1];
+  EXPECT_EQ(epoch["trainable"].size(), epoch["tensor_count"]);
+  EXPECT_EQ(epoch["executed_backward_flops"], epoch["full_backward_flops"]);
+  EXPECT_EQ(epoch["predicted_backward_flops"], epoch["full_backward_flops"]);
+}
+
+TEST_F(FinetuneTest, PrintsARowPerEpoch) {
+  ASSERT_EQ(Run(), absl::OkStatus());
+  EXPECT_THAT(out.str(), HasSubstr("epoch   trainable  predicted  executed"));
+  EXPECT_EQ(std::count(std::istreambuf_iterator<char>(std::istringstream(out.str()).rdbuf()), {}, '\n'), 4);
+  EXPECT_EQ(err.str(), "");
+}
+
+TEST_F(FinetuneTest, MovesNoTensorThatWasNotPlanned) {
+  options.epochs = 0;
+  options.output = root / "base";
+  ASSERT_EQ(Run(), absl::OkStatus());
+  options.base = options.output;
+  options.config = "";
+  options.epochs = 3;
+  options.output = root / "tuned";
+  ASSERT_EQ(Run(), absl::OkStatus());
+
+  std::set<std::string> planned;
+  const json report = Report();
+  for (const json& epoch : report["epochs"]) planned.insert(epoch["trainable"].begin(), epoch["trainable"].end());
+  auto before = LoadCheckpoint(options.base, Attention::kSdpa),
+       after = LoadCheckpoint(options.output, Attention::kSdpa);
+  ASSERT_TRUE(before.ok() && after.ok()) << before.status() << after.status();
+  const auto parameters = after->model->named_parameters();
+  EXPECT_LT(planned.size(), parameters.size());
+  for (const auto& parameter : before->model->named_parameters()) {
+    const bool same = at::equal(parameter.value(), parameters[parameter.key()]);
+    EXPECT_EQ(same, !planned.contains(parameter.key())) << parameter.key();
+  }
+}
+
+TEST_F(FinetuneTest, ResumesBitForBit) {
+  UseModel(kOpt);  // Has dropout.
+  options.epochs = 3;
+  for (int64_t plan_every : {0, 5}) {  // 12 steps an epoch: the second leaves a plan in force between epochs.
+    SCOPED_TRACE(plan_every);
+    options.plan_every = plan_every;
+    options.resume = false;
+    options.output = root / ("straight" + std::to_string(plan_every));
+    ASSERT_EQ(Run(), absl::OkStatus());
+    const json straight = Report();
+    const auto expected = LoadCheckpoint(options.output, Attention::kSdpa);
+
+    options.output = root / ("stopped" + std::to_string(plan_every));
+    options.report = root / "stopped.json";
+    ASSERT_EQ(Run(nullptr, [](const EpochReport& epoch) { return epoch.epoch < 1; }), absl::OkStatus());
+    options.resume = true;
+    ASSERT_EQ(Run(), absl::OkStatus());
+    const json resumed = Report();
+    const auto actual = LoadCheckpoint(options.output, Attention::kSdpa);
+
+    EXPECT_EQ(resumed["steps"], straight["steps"]);
+    for (int epoch = 0; epoch <= 3; ++epoch) {
+      for (const char* key : {"trainable", "train_loss", "validation_loss", "executed_backward_flops"}) {
+        EXPECT_EQ(resumed["epochs"][epoch][key], straight["epochs"][epoch][key]) << epoch << " " << key;
+      }
+    }
+    EXPECT_EQ(resumed["totals"]["executed_flops"], straight["totals"]["executed_flops"]);
+    ASSERT_TRUE(expected.ok() && actual.ok());
+    const auto parameters = actual->model->named_parameters();
+    for (const auto& parameter : expected->model->named_parameters()) {
+      EXPECT_TRUE(at::equal(parameter.value(), parameters[parameter.key()])) << parameter.key();
+    }
+  }
+}
+
+TEST_F(FinetuneTest, ResumeBeginsAnewWhereThereIsNoRunYetAndRefusesAnotherRun) {
+  options.output = root / "out";
+  options.resume = true;
+  ASSERT_EQ(Run(nullptr, [](const EpochReport&) { return false; }), absl::OkStatus());
+  options.seed = 2;
+  const absl::Status status = Run();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("--seed is 2; allowed with --resume: 1"));
+}
+
+TEST_F(FinetuneTest, PlansEveryNStepsAndReportsEachRound) {
+  options.plan_every = 5;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json report = Report();
+  std::vector<int64_t> steps;
+  for (const json& epoch : report["epochs"]) {
+    std::set<std::string> trainable;
+    for (const json& round : epoch["rounds"]) {
+      steps.push_back(round["step"]);
+      trainable.insert(round["trainable"].begin(), round["trainable"].end());
+    }
+    for (const std::string name : trainable) EXPECT_THAT(epoch["trainable"], ::testing::Contains(json(name)));
+    EXPECT_EQ(epoch["executed_backward_flops"], epoch["predicted_backward_flops"]);
+  }
+  EXPECT_THAT(steps, ::testing::ElementsAre(0, 5, 10, 15, 20));
+}
+
+TEST_F(FinetuneTest, SkipsBackwardWhenNothingFitsAndSaysSo) {
+  SetBudget(1e-9);
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json report = Report();
+  for (int epoch : {1, 2}) {
+    EXPECT_EQ(report["epochs"][epoch]["executed_backward_flops"], 0);
+    EXPECT_EQ(report["epochs"][epoch]["validation_loss"], report["epochs"][0]["validation_loss"]);
+    EXPECT_EQ(report["epochs"][epoch]["rounds"][0]["status"], "EMPTY");
+  }
+  EXPECT_THAT(err.str(), HasSubstr("nothing trains from step 0 on"));
+}
+
+TEST_F(FinetuneTest, TrainsOnWhenThePlannerGoesAwayAndSaysSo) {
+  options.planner = "planner:1";
+  options.epochs = 3;
+  ASSERT_EQ(Run(std::make_shared<OneRoundConnection>()), absl::OkStatus());
+  EXPECT_THAT(err.str(), HasSubstr("training goes on with the plan of round 0"));
+  const json report = Report();
+  EXPECT_EQ(report["planner"], "planner:1");
+  EXPECT_EQ(report["epochs"][3]["trainable"], report["epochs"][1]["trainable"]);
+  EXPECT_EQ(report["epochs"][3]["executed_backward_flops"], report["epochs"][3]["predicted_backward_flops"]);
+}
+
+TEST_F(FinetuneTest, FailsWithoutAPlannerAndLeavesNothingBehind) {
+  options.planner = "planner:1";
+  options.output = root / "out";
+  const absl::Status status = Run(std::make_shared<AwayConnection>());
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(status.message(), HasSubstr("--planner is planner:1"));
+  EXPECT_FALSE(fs::exists(options.output));
+  EXPECT_FALSE(fs::exists(options.report));
+}
+
+TEST_F(FinetuneTest, EvaluatesAloneWithoutEpochsAndWithoutAPlanner) {
+  options.epochs = 0;
+  options.train = "";
+  ASSERT_EQ(Run(std::make_shared<AwayConnection>()), absl::OkStatus());
+  const json report = Report();
+  ASSERT_EQ(report["epochs"].size(), 1u);
+  EXPECT_GT(report["epochs"][0]["validation_loss"], 0);
+  EXPECT_TRUE(report["epochs"][0]["train_loss"].is_null());
+}
+
+TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
+  WriteFile(root / "empty.txt", "");
+  WriteTokens(root / "short.npy", 15, 32);
+  WriteTokens(root / "foreign.npy", 400, 64);
+  WriteFile(root / "not_json.json", "{");
+  fs::create_directories(root / "full");
+  WriteFile(root / "full" / "file", "x");
+  const FinetuneOptions good = options;
+  const struct {
+    const char* name;
+    std::function<void(FinetuneOptions&)> spoil;
+    std::vector<std::string> said;
+  } cases[] = {
+      {"missing train", [&](auto& o) { o.train = root / "none.npy"; }, {"--train is", "none.npy", "does not exist"}},
+      {"missing valid", [&](auto& o) { o.valid = root / "none.npy"; }, {"--valid is", "none.npy"}},
+      {"folder as train", [&](auto& o) { o.train = root; }, {"--train is", "another kind of file"}},
+      {"missing base", [&](auto& o) { o.config = "", o.base = root / "none"; }, {"--base is", "none"}},
+      {"base is no checkpoint", [&](auto& o) { o.config = "", o.base = root / "full"; }, {"--base", "config.json"}},
+      {"config is not JSON", [&](auto& o) { o.config = root / "not_json.json"; }, {"--config is", "not JSON"}},
+      {"missing tokenizer", [&](auto& o) { o.tokenizer = root / "none"; }, {"--tokenizer is"}},
+      {"text without tokenizer", [&](auto& o) { o.train = root / "empty.txt"; }, {"--train", "empty.txt"}},
+      {"too short", [&](auto& o) { o.train = root / "short.npy"; }, {"--train", "short.npy"}},
+      {"ids outside", [&](auto& o) { o.train = root / "foreign.npy"; }, {"--train", "foreign.npy"}},
+      {"long rows", [&](auto& o) { o.seq_len = 17; }, {"--seq-len is 17", "to 16"}},
+      {"large batch", [&](auto& o) { o.batch_size = 1000; }, {"--batch-size is 1000", "at most 96"}},
+      {"full output", [&](auto& o) { o.output = root / "full"; }, {"--output is", "not empty"}},
+      {"nothing to resume", [&](auto& o) { o.config = "", o.resume = true; }, {"no run to resume"}},
+      {"no run", [&](auto& o) { o.output = root / "full", o.resume = true; }, {"no run to resume"}},
+      {"report", [&](auto& o) { o.report = root / "none" / "r.json"; }, {"--report is"}},
+      {"planner", [&](auto& o) { o.planner = "nowhere"; }, {"--planner is nowhere", "HOST:PORT"}},
+      {"pin", [&](auto& o) { o.plan.add_never("no.such.tensor"); }, {"--never", "no.such.tensor"}},
+  };
+  for (const auto& [name, spoil, said] : cases) {
+    SCOPED_TRACE(name);
+    options = good;
+    options.output = root / "out";
+    spoil(options);
+    const absl::Status status = Run();
+    EXPECT_EQ(ExitCode(status), 2) << status;
+    for (const std::string& part : said) EXPECT_THAT(status.message(), HasSubstr(part));
+    EXPECT_FALSE(fs::exists(root / "out"));
+    EXPECT_FALSE(fs::exists(good.report));
+    EXPECT_EQ(err.str(), "");
+  }
+}
+
+TEST_F(FinetuneTest, StopsWhenTrainingDiverges) {
+  options.learning_rate = 1e30;
+  options.output = root / "out";
+  const absl::Status status = Run();
+  EXPECT_EQ(ExitCode(status), 1) << status;
+  EXPECT_THAT(status.message(), HasSubstr("diverged"));
+  EXPECT_FALSE(fs::exists(options.output));
+}
+
+}  // namespace
+}  // namespace greenplan::trainer

@@ -1,0 +1,149 @@
+#include "trainer_client/finetune/inputs.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "ATen/Context.h"
+#include "absl/strings/str_cat.h"
+#include "planner/convert/files.h"
+#include "trainer_client/data/tokenizer.h"
+#include "trainer_client/finetune/batches.h"
+#include "trainer_client/models/special_tokens.h"
+
+namespace greenplan::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kDefaultSeqLen = 512;
+
+absl::Status CheckReadable(const char* flag, const std::string& path, bool is_folder) {
+  if (path.empty()) return absl::OkStatus();
+  std::error_code ignored;
+  const char* allowed = is_folder ? "a folder that can be read" : "a file that can be read";
+  const bool is_there =
+      is_folder ? fs::is_directory(path, ignored) : fs::exists(path, ignored) && !fs::is_directory(path, ignored);
+  if (is_there && access(path.c_str(), R_OK) == 0) return absl::OkStatus();
+  const char* what = is_there                    ? "which cannot be read"
+                     : fs::exists(path, ignored) ? "which is another kind of file"
+                                                 : "which does not exist";
+  return absl::InvalidArgumentError(absl::StrCat(flag, " is ", path, ", ", what, "; allowed: ", allowed));
+}
+
+absl::Status WithFlag(const char* flag, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
+}
+
+absl::StatusOr<Checkpoint> NewModel(const std::string& config_path, Attention attention) {
+  absl::StatusOr<std::string> text = ReadFile(config_path);
+  if (!text.ok()) return WithFlag("--config", text.status());
+  nlohmann::json config = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (config.is_discarded()) {
+    return absl::InvalidArgumentError(absl::StrCat("--config is ", config_path, ", which is not JSON"));
+  }
+  absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateCausalLm(config, attention);
+  if (!model.ok())
+    return WithFlag("--config",
+                    absl::Status(model.status().code(), absl::StrCat(config_path, ": ", model.status().message())));
+  return Checkpoint{std::move(config), *std::move(model)};
+}
+
+absl::StatusOr<Checkpoint> LoadModel(const FinetuneOptions& options, const std::string& resume_from) {
+  const Attention attention = options.attention == "eager" ? Attention::kEager : Attention::kSdpa;
+  if (!options.config.empty() && resume_from.empty()) return NewModel(options.config, attention);
+  const bool resumes = !resume_from.empty();
+  absl::StatusOr<Checkpoint> checkpoint = LoadCheckpoint(resumes ? resume_from : options.base, attention);
+  if (!checkpoint.ok()) return WithFlag(resumes ? "--output" : "--base", checkpoint.status());
+  return checkpoint;
+}
+
+// Empty where there is none, which is no error: ids need no tokenizer, and who needs one says so.
+std::string FindTokenizer(const FinetuneOptions& options, const std::string& resume_from) {
+  if (!options.tokenizer.empty()) return options.tokenizer;
+  for (const std::string& folder : {resume_from, options.base}) {
+    std::error_code ignored;
+    const fs::path path = fs::path(folder) / "tokenizer.model";
+    if (!folder.empty() && fs::is_regular_file(path, ignored)) return path;
+  }
+  return "";
+}
+
+absl::Status CheckSeqLen(int64_t seq_len, int64_t limit) {
+  if (seq_len <= limit) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--seq-len is ", seq_len, "; allowed: an integer from 2 to ", limit,
+                                                 ", the model's max_position_embeddings"));
+}
+
+absl::Status ReadData(const FinetuneOptions& options, const Tokenizer* tokenizer, Inputs& inputs) {
+  const CausalLm& model = *inputs.checkpoint.model;
+  const int64_t limit = model.max_position_embeddings();
+  if (absl::Status status = CheckSeqLen(options.seq_len, limit); !status.ok()) return status;
+  absl::StatusOr<SpecialTokens> special = ReadSpecialTokens(inputs.checkpoint.config);
+  if (!special.ok()) return special.status();
+  int64_t seq_len = options.seq_len;
+  const int64_t max_seq_len = seq_len == 0 ? std::min(limit, kDefaultSeqLen) : limit;
+  if (options.epochs > 0) {
+    absl::StatusOr<Dataset> train =
+        ReadDataset(options.train, tokenizer, seq_len, max_seq_len, model.vocab_size(), *special);
+    if (!train.ok()) return WithFlag("--train", train.status());
+    inputs.train = *std::move(train);
+    inputs.train_rows = UsableRows(inputs.train);
+    seq_len = inputs.train.seq_len;
+    const int64_t rows = static_cast<int64_t>(inputs.train_rows.size());
+    if (rows < options.batch_size) {
+      return absl::InvalidArgumentError(absl::StrCat("--batch-size is ", options.batch_size, "; allowed: at most ",
+                                                     rows, ", the rows of ", seq_len, " tokens in ", options.train));
+    }
+  }
+  if (options.valid.empty()) return absl::OkStatus();
+  absl::StatusOr<Dataset> valid =
+      ReadDataset(options.valid, tokenizer, seq_len, max_seq_len, model.vocab_size(), *special);
+  if (!valid.ok()) return WithFlag("--valid", valid.status());
+  inputs.valid = *std::move(valid);
+  if (!UsableRows(inputs.valid).empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--valid is ", options.valid, ", of which no token within ",
+                                                 inputs.valid.seq_len, " is to be predicted"));
+}
+
+}  // namespace
+
+absl::Status CheckInputs(const FinetuneOptions& options) {
+  const struct {
+    const char* flag;
+    const std::string& path;
+    bool is_folder;
+  } inputs[] = {{"--base", options.base, true},
+                {"--config", options.config, false},
+                {"--train", options.train, false},
+                {"--valid", options.valid, false},
+                {"--tokenizer", options.tokenizer, false}};
+  for (const auto& [flag, path, is_folder] : inputs) {
+    if (absl::Status status = CheckReadable(flag, path, is_folder); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Inputs> LoadInputs(const FinetuneOptions& options, const std::string& resume_from) {
+  Inputs inputs;
+  inputs.tokenizer_model = FindTokenizer(options, resume_from);
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (!inputs.tokenizer_model.empty()) {
+    absl::StatusOr<std::unique_ptr<Tokenizer>> loaded = Tokenizer::Load(inputs.tokenizer_model);
+    if (!loaded.ok()) return WithFlag("--tokenizer", loaded.status());
+    tokenizer = *std::move(loaded);
+  }
+  at::manual_seed(options.seed);
+  absl::StatusOr<Checkpoint> checkpoint = LoadModel(options, resume_from);
+  if (!checkpoint.ok()) return checkpoint.status();
+  inputs.checkpoint = *std::move(checkpoint);
+  if (absl::Status status = ReadData(options, tokenizer.get(), inputs); !status.ok()) return status;
+  return inputs;
+}
+
+}  // namespace greenplan::trainer

@@ -1,0 +1,35 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_INPUTS_H_
+#define GREENPLAN_TRAINER_CLIENT_FINETUNE_INPUTS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "trainer_client/checkpoint/checkpoint.h"
+#include "trainer_client/data/dataset.h"
+#include "trainer_client/finetune/options.h"
+
+namespace greenplan::trainer {
+
+// The model and the data of a run.
+struct Inputs {
+  Checkpoint checkpoint;
+  std::string tokenizer_model;      // Path; empty if none was needed or found.
+  Dataset train;                    // Without rows if there are no epochs.
+  Dataset valid;                    // Without rows if there is no --valid.
+  std::vector<int64_t> train_rows;  // Of `train`: those that predict a token.
+};
+
+// Whether the files and folders that the options name can be read, without reading them: quick, for an early answer.
+// InvalidArgument names the flag.
+absl::Status CheckInputs(const FinetuneOptions& options);
+
+// Loads everything. With `resume_from` (a folder, else empty) the model is that folder's instead of --base or --config.
+// Seeds torch's generators with options.seed first. InvalidArgument, NotFound name the flag or the file.
+absl::StatusOr<Inputs> LoadInputs(const FinetuneOptions& options, const std::string& resume_from);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_FINETUNE_INPUTS_H_

@@ -1,0 +1,139 @@
+#include "trainer_client/finetune/options.h"
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace greenplan::trainer {
+namespace {
+
+template <typename Value>
+absl::Status Refuse(const char* flag, const Value& value, const char* allowed) {
+  return absl::InvalidArgumentError(absl::StrCat(flag, " is ", value, "; allowed: ", allowed));
+}
+
+absl::Status CheckRanges(const FinetuneOptions& options) {
+  if (options.epochs < 0) return Refuse("--epochs", options.epochs, "an integer >= 0");
+  if (options.batch_size < 1) return Refuse("--batch-size", options.batch_size, "an integer >= 1");
+  if (options.seq_len != 0 && options.seq_len < 2) return Refuse("--seq-len", options.seq_len, "an integer >= 2");
+  if (!std::isfinite(options.learning_rate) || options.learning_rate <= 0) {
+    return Refuse("--lr", options.learning_rate, "a number > 0");
+  }
+  if (options.warmup_steps < 0) return Refuse("--warmup-steps", options.warmup_steps, "an integer >= 0");
+  if (!std::isfinite(options.weight_decay) || options.weight_decay < 0) {
+    return Refuse("--weight-decay", options.weight_decay, "a number >= 0");
+  }
+  if (options.probe_batches < 1 || options.probe_batches > 1000) {
+    return Refuse("--probe-batches", options.probe_batches, "an integer from 1 to 1000");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCombinations(const FinetuneOptions& options) {
+  if (!options.base.empty() && !options.config.empty()) {
+    return Refuse("--config", options.config, "--base or --config, not both");
+  }
+  if (options.base.empty() && options.config.empty() && !options.resume) {
+    return absl::InvalidArgumentError(
+        "--base is missing; allowed: a checkpoint folder, or --config for random weights");
+  }
+  if (options.train.empty() && options.epochs > 0) {
+    return absl::InvalidArgumentError("--train is missing; allowed: a text, .jsonl or .npy file");
+  }
+  if (options.train.empty() && options.valid.empty()) {
+    return absl::InvalidArgumentError("--valid is missing; with --epochs 0 allowed: a text, .jsonl or .npy file");
+  }
+  if (options.resume && options.output.empty()) {
+    return absl::InvalidArgumentError("--resume needs --output, the folder of the run to go on with");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<std::string> SeparateModelConfig(int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv, argv + argc);
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    const bool is_split = arguments[i] == "--config" && i + 1 < arguments.size();
+    const bool is_json = absl::EndsWith(is_split ? arguments[i + 1] : arguments[i], ".json");
+    if (is_json && (is_split || absl::StartsWith(arguments[i], "--config=")))
+      arguments[i].replace(0, 8, "--model-config");
+  }
+  return arguments;
+}
+
+FinetuneFlags::FinetuneFlags(Program& program)
+    : program_(program), plan_flags_(program.app(), {.budget_of = {"full", "backward"}, .has_seed = false}) {
+  AddModelAndDataFlags(program.app());
+  AddTrainingFlags(program.app());
+  AddPlanningFlags(program.app());
+}
+
+void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
+  app.add_option("--base", options_.base, "Hugging Face checkpoint folder (llama, opt) to start from.");
+  app.add_option("--model-config", options_.config,
+                 "In place of --base: a config.json; the weights start at random. --config FILE.json says the same.");
+  app.add_option("--train", options_.train,
+                 "Training data: a text file, .jsonl {source, target}, or token ids as .npy.");
+  app.add_option("--valid", options_.valid, "Validation data, in the same forms. Default: no validation.");
+  app.add_option("--tokenizer", options_.tokenizer, "SentencePiece model. Default: tokenizer.model in --base.");
+  app.add_option("--attention", options_.attention, "sdpa: fused attention (default); eager: separate products.")
+      ->check(OneOf({"sdpa", "eager"}));
+  app.add_option("--output", options_.output, "New or empty folder for the checkpoint. Default: nothing is kept.");
+  app.add_flag("--resume", options_.resume, "Go on, bit for bit, with the run in --output after its last whole epoch.");
+  app.add_option("--report", options_.report, "File for the report, as JSON.");
+}
+
+void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
+  app.add_option("--epochs", options_.epochs, "Passes over the training data; 0 evaluates alone. Default: 3.");
+  app.add_option("--batch-size", options_.batch_size, "Rows per step. Default: 8.");
+  app.add_option("--seq-len", options_.seq_len,
+                 "Tokens per row. Default: the longest row for .jsonl, else what the model takes, at most 512.");
+  app.add_option("--lr", options_.learning_rate, "Peak learning rate; it falls to 0 by a half cosine. Default: 5e-5.");
+  app.add_option("--warmup-steps", options_.warmup_steps, "Steps of linear rise to --lr. Default: 0.");
+  app.add_option("--weight-decay", options_.weight_decay,
+                 "Decoupled weight decay of every trained tensor. Default: 0.");
+  app.add_option("--seed", options_.seed, "Seed of random weights, shuffling, dropout and drawn blocks. Default: 0.");
+}
+
+void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
+  app.add_option("--planner", options_.planner, "local: plan in this process (default); or HOST:PORT of a greenpland.");
+  app.add_option("--job", options_.job, "Id of the job at the planner. Default: a new one; with --resume the run's.");
+  app.add_option("--plan-every", plan_every_, "When to plan anew: epoch (default), or a number of steps.");
+  app.add_option("--probe-batches", options_.probe_batches, "Batches that importance is measured on. Default: 1.");
+  app.add_option("--importance", importance_metric_, "How importance is measured. Default: gradient_times_update.")
+      ->check(OneOf({"gradient_times_update", "update_magnitude", "gradient_magnitude", "fisher", "snip"}));
+}
+
+absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
+  FinetuneOptions options = options_;
+  options.quiet = program_.quiet();
+  if (plan_every_ != "epoch" && (!absl::SimpleAtoi(plan_every_, &options.plan_every) || options.plan_every < 1)) {
+    return Refuse("--plan-every", plan_every_, "epoch, or a number of steps >= 1");
+  }
+  v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(importance_metric_),
+                             &options.importance_metric);
+  if (absl::Status status = CheckRanges(options); !status.ok()) return status;
+  if (absl::Status status = CheckCombinations(options); !status.ok()) return status;
+  absl::StatusOr<v1::PlanOptions> plan = plan_flags_.Options();
+  if (!plan.ok()) return plan.status();
+  options.plan = *std::move(plan);
+  options.plan.set_seed(options.seed);
+  if (options.plan.method() == v1::METHOD_UNSPECIFIED) {
+    options.plan.set_method(options.plan.has_budget() ? v1::METHOD_SELECTION : v1::METHOD_FULL);
+  }
+  if (options.plan.method() == v1::METHOD_DROP || options.plan.method() == v1::METHOD_JOINT) {
+    const char* name = options.plan.method() == v1::METHOD_DROP ? "drop" : "joint";
+    return absl::UnimplementedError(
+        absl::StrCat("--method is ", name, ", which the trainer does not implement yet; allowed: full, selection"));
+  }
+  return options;
+}
+
+}  // namespace greenplan::trainer

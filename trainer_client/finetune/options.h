@@ -1,0 +1,69 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_OPTIONS_H_
+#define GREENPLAN_TRAINER_CLIENT_FINETUNE_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "greenplan/v1/importance.pb.h"
+#include "greenplan/v1/plan.pb.h"
+#include "planner/flags/plan_flags.h"
+#include "planner/flags/program.h"
+
+namespace greenplan::trainer {
+
+// The arguments with every `--config FILE.json` as `--model-config FILE.json`. Two things are called --config: for all
+// programs the TOML file of flag values, for this one also the config.json of a model. Their endings tell them apart.
+std::vector<std::string> SeparateModelConfig(int argc, const char* const* argv);
+
+// What greenplan-finetune was asked to do. The flags are described where they are made, in options.cc.
+struct FinetuneOptions {
+  std::string base;    // Checkpoint folder; or empty, and
+  std::string config;  // a config.json, for random weights. Both empty only on a resume.
+  std::string train;
+  std::string valid;      // Empty: no validation.
+  std::string tokenizer;  // Empty: tokenizer.model of `base`, if there is one.
+  int64_t epochs = 3;
+  int64_t batch_size = 8;
+  int64_t seq_len = 0;  // Tokens; 0: as ReadDataset chooses, at most 512 and what the model takes.
+  double learning_rate = 5e-5;
+  int64_t warmup_steps = 0;
+  double weight_decay = 0;
+  uint64_t seed = 0;
+  std::string attention = "sdpa";  // Or "eager".
+  v1::PlanOptions plan;
+  int64_t plan_every = 0;  // Steps; 0: at the start of every epoch.
+  int64_t probe_batches = 1;
+  v1::ImportanceMetric importance_metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
+  std::string planner = "local";  // Or HOST:PORT.
+  std::string job;                // Empty: a new unique one.
+  std::string output;             // Empty: the weights are not kept.
+  bool resume = false;
+  std::string report;  // Empty: none.
+  bool quiet = false;
+};
+
+// The flags of greenplan-finetune. Must outlive Program::Run.
+class FinetuneFlags {
+ public:
+  explicit FinetuneFlags(Program& program);
+
+  // Within Program::Run. InvalidArgument names the flag, its value and what is allowed; Unimplemented the method.
+  absl::StatusOr<FinetuneOptions> Options() const;
+
+ private:
+  void AddModelAndDataFlags(CLI::App& app);
+  void AddTrainingFlags(CLI::App& app);
+  void AddPlanningFlags(CLI::App& app);
+
+  const Program& program_;
+  FinetuneOptions options_;
+  std::string plan_every_ = "epoch";
+  std::string importance_metric_ = "gradient_times_update";
+  PlanFlags plan_flags_;
+};
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_FINETUNE_OPTIONS_H_

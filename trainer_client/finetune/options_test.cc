@@ -1,0 +1,133 @@
+#include "trainer_client/finetune/options.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace greenplan::trainer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+struct Outcome {
+  int exit_code = 0;
+  std::string stderr_text;
+  std::optional<FinetuneOptions> options;
+};
+
+Outcome Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "greenplan-finetune");
+  Outcome outcome;
+  ::testing::internal::CaptureStderr();
+  Program program("greenplan-finetune", "", "");
+  FinetuneFlags flags(program);
+  outcome.exit_code = program.Run(static_cast<int>(arguments.size()), arguments.data(), [&]() -> absl::Status {
+    absl::StatusOr<FinetuneOptions> options = flags.Options();
+    if (options.ok()) outcome.options = *options;
+    return options.status();
+  });
+  outcome.stderr_text = ::testing::internal::GetCapturedStderr();
+  return outcome;
+}
+
+TEST(FinetuneOptionsTest, PlansEverythingWithoutABudgetAndASelectionWithOne) {
+  Outcome full = Parse({"--base", "b", "--train", "t"});
+  ASSERT_TRUE(full.options.has_value()) << full.stderr_text;
+  EXPECT_EQ(full.options->plan.method(), v1::METHOD_FULL);
+  EXPECT_EQ(full.options->planner, "local");
+  EXPECT_EQ(full.options->plan_every, 0);
+
+  Outcome selection = Parse({"--base", "b", "--train", "t", "--budget", "0.5", "--budget-of", "backward"});
+  ASSERT_TRUE(selection.options.has_value()) << selection.stderr_text;
+  EXPECT_EQ(selection.options->plan.method(), v1::METHOD_SELECTION);
+  EXPECT_EQ(selection.options->plan.budget().fraction_of_backward(), 0.5);
+}
+
+TEST(FinetuneOptionsTest, TakesEveryFlag) {
+  Outcome outcome =
+      Parse({"--model-config", "c.json", "--train",        "t",     "--valid",         "v",  "--tokenizer",  "k",
+             "--epochs",       "2",      "--batch-size",   "4",     "--seq-len",       "48", "--lr",         "1e-3",
+             "--seed",         "7",      "--attention",    "eager", "--plan-every",    "10", "--planner",    "h:1",
+             "--job",          "j",      "--output",       "o",     "--report",        "r",  "--importance", "fisher",
+             "--weight-decay", "0.1",    "--warmup-steps", "3",     "--probe-batches", "2",  "--resume"});
+  ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
+  const FinetuneOptions& options = *outcome.options;
+  EXPECT_EQ(options.config, "c.json");
+  EXPECT_EQ(options.seq_len, 48);
+  EXPECT_EQ(options.seed, 7u);
+  EXPECT_EQ(options.plan.seed(), 7u);
+  EXPECT_EQ(options.attention, "eager");
+  EXPECT_EQ(options.plan_every, 10);
+  EXPECT_EQ(options.importance_metric, v1::IMPORTANCE_METRIC_FISHER);
+  EXPECT_EQ(options.warmup_steps, 3);
+  EXPECT_TRUE(options.resume);
+}
+
+TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWhatIsAllowed) {
+  const struct {
+    std::vector<const char*> arguments;
+    const char* flag_and_value;
+  } cases[] = {
+      {{"--budget", "0"}, "--budget is 0"},
+      {{"--budget", "-1"}, "--budget is -1"},
+      {{"--budget", "NaN"}, "--budget is "},
+      {{"--budget", "2"}, "--budget is 2"},
+      {{"--budget", "0.5", "--budget-of", "absolute"}, "--budget-of is absolute"},
+      {{"--method", "random"}, "--method is random"},
+      {{"--method", "drop", "--mean-drop-rate", "0.5"}, "--method is drop"},
+      {{"--method", "joint", "--budget", "0.5"}, "--method is joint"},
+      {{"--epochs", "-1"}, "--epochs is -1"},
+      {{"--epochs", "two"}, "--epochs is two"},
+      {{"--batch-size", "0"}, "--batch-size is 0"},
+      {{"--seq-len", "1"}, "--seq-len is 1"},
+      {{"--lr", "0"}, "--lr is 0"},
+      {{"--lr", "inf"}, "--lr is inf"},
+      {{"--warmup-steps", "-1"}, "--warmup-steps is -1"},
+      {{"--weight-decay", "-0.1"}, "--weight-decay is -0.1"},
+      {{"--attention", "flash"}, "--attention is flash"},
+      {{"--plan-every", "0"}, "--plan-every is 0"},
+      {{"--plan-every", "never"}, "--plan-every is never"},
+      {{"--probe-batches", "0"}, "--probe-batches is 0"},
+      {{"--importance", "luck"}, "--importance is luck"},
+      {{"--model-config", "c.json"}, "--config is c.json"},
+  };
+  for (const auto& [arguments, flag_and_value] : cases) {
+    std::vector<const char*> all = {"--base", "b", "--train", "t"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const Outcome outcome = Parse(all);
+    EXPECT_EQ(outcome.exit_code, 2) << flag_and_value;
+    EXPECT_THAT(outcome.stderr_text, HasSubstr(flag_and_value));
+    EXPECT_THAT(outcome.stderr_text, HasSubstr("allowed"));
+    EXPECT_EQ(std::count(outcome.stderr_text.begin(), outcome.stderr_text.end(), '\n'), 1) << outcome.stderr_text;
+  }
+}
+
+TEST(FinetuneOptionsTest, SaysWhatIsMissing) {
+  const struct {
+    std::vector<const char*> arguments;
+    const char* missing;
+  } cases[] = {{{"--train", "t"}, "--base is missing"},
+               {{"--base", "b"}, "--train is missing"},
+               {{"--base", "b", "--epochs", "0"}, "--valid is missing"},
+               {{"--base", "b", "--train", "t", "--resume"}, "--resume needs --output"}};
+  for (const auto& [arguments, missing] : cases) {
+    const Outcome outcome = Parse(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << missing;
+    EXPECT_THAT(outcome.stderr_text, HasSubstr(missing));
+  }
+}
+
+TEST(SeparateModelConfigTest, TellsTheModelsConfigFromTheFileOfFlags) {
+  const char* arguments[] = {"program",  "--config", "config.json", "--config=a/b.json",
+                             "--config", "run.toml", "--config"};
+  EXPECT_THAT(SeparateModelConfig(7, arguments),
+              ElementsAre("program", "--model-config", "config.json", "--model-config=a/b.json", "--config", "run.toml",
+                          "--config"));
+}
+
+}  // namespace
+}  // namespace greenplan::trainer

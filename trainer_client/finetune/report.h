@@ -1,0 +1,84 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_REPORT_H_
+#define GREENPLAN_TRAINER_CLIENT_FINETUNE_REPORT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "nlohmann/json.hpp"
+
+namespace greenplan::trainer {
+
+// What a run reports (--report FILE.json): plain values and their JSON. FLOPs are counts of executed operations.
+
+// A sum over steps of which the mean is told: exact where it is a whole number.
+struct PerStep {
+  int64_t sum = 0;
+  int64_t steps = 0;
+
+  double mean() const { return steps == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(steps); }
+};
+
+struct RoundReport {
+  int64_t round = 0;
+  int64_t step = 0;  // The first step under its plan, counted from 0 over the whole run.
+  std::vector<std::string> trainable = {};
+  std::string status = {};   // "OPTIMAL", "FEASIBLE", "EMPTY".
+  std::string message = {};  // The plan's, or why the last plan was kept. Usually empty.
+  std::string digest = {};
+  int64_t predicted_backward_flops = 0;
+  double value = 0;
+  double upper_bound = 0;
+  double probe_seconds = 0;
+  double plan_seconds = 0;
+};
+
+struct EpochReport {
+  int64_t epoch = 0;
+  std::vector<std::string> trainable = {};  // The union over its rounds, in the model's order.
+  int64_t tensor_count = 0;
+  PerStep predicted_backward_flops = {};
+  PerStep executed_backward_flops = {};
+  int64_t full_backward_flops = 0;  // Per step.
+  double step_seconds = 0;          // These four: means per step.
+  double forward_seconds = 0;
+  double backward_seconds = 0;
+  double optimizer_seconds = 0;
+  double probe_seconds = 0;  // These two: sums.
+  double plan_seconds = 0;
+  int64_t peak_memory_bytes = 0;
+  std::optional<double> train_loss = {};       // Absent in epoch 0.
+  std::optional<double> validation_loss = {};  // Absent without --valid.
+  std::vector<RoundReport> rounds = {};
+};
+
+// What the steps of a run add up to.
+struct TrainingProgress {
+  std::vector<double> step_losses = {};  // Of step 0, 1, ...
+  int64_t executed_flops = 0;            // Forward and backward of all steps and probes; validation is not counted.
+  int64_t probe_flops = 0;               // The probes' part.
+};
+
+struct RunReport {
+  std::string model;
+  int64_t parameter_count = 0;
+  nlohmann::json options;  // v1.PlanOptions
+  std::string planner;
+  uint64_t seed = 0;
+  std::vector<EpochReport> epochs;
+  TrainingProgress progress;
+  double seconds = 0;
+};
+
+// Every key of the contract, always. A loss that was not measured is null.
+nlohmann::json ToJson(const RunReport& report);
+
+nlohmann::json ToJson(const EpochReport& epoch);
+// The inverse. InvalidArgument: not such JSON.
+absl::StatusOr<EpochReport> EpochReportFromJson(const nlohmann::json& json);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_FINETUNE_REPORT_H_

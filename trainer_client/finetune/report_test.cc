@@ -1,0 +1,84 @@
+#include "trainer_client/finetune/report.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace greenplan::trainer {
+namespace {
+
+using ::testing::HasSubstr;
+
+EpochReport SomeEpoch() {
+  return {.epoch = 2,
+          .trainable = {"b", "c"},
+          .tensor_count = 3,
+          .predicted_backward_flops = {.sum = 90, .steps = 3},
+          .executed_backward_flops = {.sum = 91, .steps = 3},
+          .full_backward_flops = 60,
+          .step_seconds = 0.5,
+          .forward_seconds = 0.125,
+          .backward_seconds = 0.25,
+          .optimizer_seconds = 0.0625,
+          .probe_seconds = 1,
+          .plan_seconds = 2,
+          .peak_memory_bytes = 4096,
+          .train_loss = 3.5,
+          .rounds = {{.round = 7, .step = 40, .trainable = {"b"}, .status = "OPTIMAL", .digest = "d", .value = 1.5}}};
+}
+
+TEST(ReportTest, HasEveryKeyOfTheContractEvenWhenEmpty) {
+  RunReport report;
+  report.epochs.emplace_back();
+  const nlohmann::json json = ToJson(report);
+  for (const char* key : {"model", "parameters", "options", "planner", "seed", "epochs", "steps", "totals"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  for (const char* key :
+       {"epoch", "trainable", "drop_rates", "predicted_backward_flops", "executed_backward_flops",
+        "full_backward_flops", "step_seconds", "forward_seconds", "backward_seconds", "optimizer_seconds",
+        "probe_seconds", "plan_seconds", "peak_memory_bytes", "train_loss", "validation_loss", "rounds"}) {
+    EXPECT_TRUE(json["epochs"][0].contains(key)) << key;
+  }
+  for (const char* key : {"seconds", "executed_flops", "probe_seconds", "plan_seconds", "peak_memory_bytes"}) {
+    EXPECT_TRUE(json["totals"].contains(key)) << key;
+  }
+}
+
+TEST(ReportTest, TellsMeansExactlyWhereTheyAreWhole) {
+  const nlohmann::json json = ToJson(SomeEpoch());
+  EXPECT_TRUE(json["predicted_backward_flops"].is_number_integer());
+  EXPECT_EQ(json["predicted_backward_flops"], 30);
+  EXPECT_DOUBLE_EQ(json["executed_backward_flops"], 91.0 / 3);
+}
+
+TEST(ReportTest, SumsUpTheEpochs) {
+  RunReport report;
+  report.epochs = {SomeEpoch(), SomeEpoch()};
+  report.epochs[1].peak_memory_bytes = 8192;
+  report.progress.step_losses = {4, 3};
+  const nlohmann::json json = ToJson(report);
+  EXPECT_EQ(json["totals"]["probe_seconds"], 2);
+  EXPECT_EQ(json["totals"]["plan_seconds"], 4);
+  EXPECT_EQ(json["totals"]["peak_memory_bytes"], 8192);
+  EXPECT_EQ(json["steps"][1], (nlohmann::json{{"step", 1}, {"loss", 3.0}}));
+}
+
+TEST(ReportTest, ReadsAnEpochBackAsItWas) {
+  const nlohmann::json json = ToJson(SomeEpoch());
+  auto epoch = EpochReportFromJson(json);
+  ASSERT_TRUE(epoch.ok()) << epoch.status();
+  EXPECT_EQ(ToJson(*epoch), json);
+  EXPECT_EQ(epoch->rounds[0].round, 7);
+  EXPECT_FALSE(epoch->validation_loss.has_value());
+}
+
+TEST(ReportTest, RefusesWhatIsNoEpoch) {
+  nlohmann::json json = ToJson(SomeEpoch());
+  json.erase("rounds");
+  auto epoch = EpochReportFromJson(json);
+  EXPECT_EQ(epoch.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(epoch.status().message(), HasSubstr("rounds"));
+}
+
+}  // namespace
+}  // namespace greenplan::trainer

@@ -1,0 +1,193 @@
+#include "trainer_client/finetune/run_state.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "ATen/ops/empty.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "planner/convert/digest.h"
+#include "planner/convert/files.h"
+#include "trainer_client/checkpoint/safetensors.h"
+
+namespace greenplan::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr absl::string_view kStatePrefix = "trainer_state-";
+constexpr absl::string_view kOptimizerPrefix = "optimizer-";
+
+std::string StatePath(const std::string& directory, int64_t epoch) {
+  return fs::path(directory) / absl::StrCat(kStatePrefix, epoch, ".json");
+}
+
+std::string OptimizerPath(const std::string& directory, int64_t epoch) {
+  return fs::path(directory) / absl::StrCat(kOptimizerPrefix, epoch, ".safetensors");
+}
+
+// The epoch in the name of one of the files above.
+std::optional<int64_t> EpochOf(const fs::path& path) {
+  const std::string name = path.filename();
+  absl::string_view rest = name;
+  const bool is_ours = (absl::ConsumePrefix(&rest, kStatePrefix) && absl::ConsumeSuffix(&rest, ".json")) ||
+                       (absl::ConsumePrefix(&rest, kOptimizerPrefix) && absl::ConsumeSuffix(&rest, ".safetensors"));
+  int64_t epoch = 0;
+  return is_ours && absl::SimpleAtoi(rest, &epoch) ? std::optional<int64_t>(epoch) : std::nullopt;
+}
+
+// The epochs that have a state in the folder, the latest first.
+std::vector<int64_t> SavedEpochs(const std::string& directory) {
+  std::vector<int64_t> epochs;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
+    const bool is_state = absl::StartsWith(entry.path().filename().string(), kStatePrefix);
+    if (std::optional<int64_t> epoch = EpochOf(entry.path()); is_state && epoch.has_value()) epochs.push_back(*epoch);
+  }
+  std::sort(epochs.rbegin(), epochs.rend());
+  return epochs;
+}
+
+void RemoveOtherEpochs(const std::string& directory, int64_t kept_epoch) {
+  std::error_code error;
+  std::vector<fs::path> outdated;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
+    if (EpochOf(entry.path()).value_or(kept_epoch) != kept_epoch) outdated.push_back(entry.path());
+  }
+  for (const fs::path& path : outdated) fs::remove(path, error);
+}
+
+// SHA-256 over the values of all parameters.
+std::string WeightsDigest(const CausalLm& model) {
+  std::string digests;
+  for (const auto& parameter : model.named_parameters()) {
+    const at::Tensor value = parameter.value().detach().cpu().contiguous();
+    absl::StrAppend(&digests, parameter.key(), " ",
+                    Sha256Hex({static_cast<const char*>(value.const_data_ptr()), value.nbytes()}), "\n");
+  }
+  return Sha256Hex(digests);
+}
+
+json PlanToJson(const std::optional<v1::Plan>& plan) {
+  return plan.has_value() ? json::parse(MessageToJson(*plan)) : json(nullptr);
+}
+
+json StateToJson(const RunState& state, const std::string& weights_digest) {
+  json epochs = json::array();
+  for (const EpochReport& epoch : state.epochs) epochs.push_back(ToJson(epoch));
+  return {{"format", 1},
+          {"weights_digest", weights_digest},
+          {"identity", state.identity},
+          {"job", state.job},
+          {"next_round", state.next_round},
+          {"plan", PlanToJson(state.plan)},
+          {"random_state", absl::Base64Escape(state.random_state)},
+          {"seconds", state.seconds},
+          {"executed_flops", state.progress.executed_flops},
+          {"probe_flops", state.progress.probe_flops},
+          {"step_losses", state.progress.step_losses},
+          {"epochs", std::move(epochs)}};
+}
+
+absl::StatusOr<RunState> StateFromJson(const json& file) {
+  try {
+    RunState state{.identity = file.at("identity"),
+                   .job = file.at("job"),
+                   .next_round = file.at("next_round"),
+                   .seconds = file.at("seconds"),
+                   .progress = {.step_losses = file.at("step_losses"),
+                                .executed_flops = file.at("executed_flops"),
+                                .probe_flops = file.at("probe_flops")}};
+    if (!absl::Base64Unescape(file.at("random_state").get<std::string>(), &state.random_state)) {
+      return absl::InvalidArgumentError("random_state is not base64");
+    }
+    if (!file.at("plan").is_null()) {
+      state.plan.emplace();
+      if (absl::Status status = MessageFromJson(file.at("plan").dump(), *state.plan); !status.ok()) return status;
+    }
+    for (const json& epoch : file.at("epochs")) {
+      absl::StatusOr<EpochReport> report = EpochReportFromJson(epoch);
+      if (!report.ok()) return report.status();
+      state.epochs.push_back(*std::move(report));
+    }
+    return state;
+  } catch (const json::exception& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+}
+
+absl::Status SaveOptimizer(const std::string& path, const AdamW& optimizer) {
+  std::vector<at::Tensor> values;  // Keeps copies alive until they are written.
+  std::map<std::string, TensorView> views;
+  for (const auto& [name, tensor] : optimizer.state()) {
+    values.push_back(tensor.detach().to(at::kCPU, at::kFloat).contiguous());
+    const at::Tensor& value = values.back();
+    views[name] = {TensorDtype::kFloat32,
+                   value.sizes().vec(),
+                   {static_cast<const std::byte*>(value.const_data_ptr()), value.nbytes()}};
+  }
+  return WriteSafetensors(path, views);
+}
+
+absl::Status LoadOptimizer(const std::string& path, AdamW& optimizer) {
+  absl::StatusOr<std::unique_ptr<SafetensorsFile>> file = SafetensorsFile::Open(path);
+  if (!file.ok()) return file.status();
+  AdamW::State state;
+  for (const auto& [name, view] : (*file)->tensors()) {
+    if (view.dtype != TensorDtype::kFloat32) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": ", name, " is not F32"));
+    }
+    at::Tensor& value = state[name] = at::empty(view.shape, at::kFloat);
+    std::memcpy(value.data_ptr(), view.data.data(), view.data.size());
+  }
+  const absl::Status status = optimizer.LoadState(state);
+  return status.ok() ? status : absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
+}  // namespace
+
+absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const AdamW& optimizer,
+                     const RunState& state) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) return absl::UnavailableError(absl::StrCat(directory, ": cannot create: ", error.message()));
+  const int64_t epoch = state.last_epoch();
+  if (absl::Status status = SaveOptimizer(OptimizerPath(directory, epoch), optimizer); !status.ok()) return status;
+  const std::string text = StateToJson(state, WeightsDigest(*checkpoint.model)).dump() + "\n";
+  if (absl::Status status = WriteFile(StatePath(directory, epoch), text); !status.ok()) return status;
+  if (absl::Status status = SaveCheckpoint(checkpoint, directory); !status.ok()) return status;
+  RemoveOtherEpochs(directory, epoch);
+  return absl::OkStatus();
+}
+
+bool HasRun(const std::string& directory) { return !SavedEpochs(directory).empty(); }
+
+absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, AdamW& optimizer) {
+  const std::string weights_digest = WeightsDigest(model);
+  for (int64_t epoch : SavedEpochs(directory)) {
+    const std::string path = StatePath(directory, epoch);
+    absl::StatusOr<std::string> text = ReadFile(path);
+    if (!text.ok()) return text.status();
+    const json file = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    if (!file.is_object()) return absl::InvalidArgumentError(absl::StrCat(path, ": not JSON"));
+    if (file.value("weights_digest", "") != weights_digest) continue;
+    absl::StatusOr<RunState> state = StateFromJson(file);
+    if (!state.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", state.status().message()));
+    if (absl::Status status = LoadOptimizer(OptimizerPath(directory, epoch), optimizer); !status.ok()) return status;
+    return state;
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(directory, ": no trainer_state file belongs to the weights in model.safetensors"));
+}
+
+}  // namespace greenplan::trainer

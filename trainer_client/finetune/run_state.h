@@ -1,0 +1,51 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_RUN_STATE_H_
+#define GREENPLAN_TRAINER_CLIENT_FINETUNE_RUN_STATE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "greenplan/v1/plan.pb.h"
+#include "nlohmann/json.hpp"
+#include "trainer_client/checkpoint/checkpoint.h"
+#include "trainer_client/finetune/report.h"
+#include "trainer_client/optimizer/adamw.h"
+
+namespace greenplan::trainer {
+
+// What a run needs beside the weights to go on as if it had not stopped, after a whole epoch.
+struct RunState {
+  nlohmann::json identity;  // What must be the same on both sides of a resume: {flag: value}.
+  std::string job;
+  int64_t next_round = 0;
+  std::optional<v1::Plan> plan = {};  // In force at the end of the epoch.
+  std::string random_state = {};      // Of the CPU's generator; its bytes.
+  double seconds = 0;
+  TrainingProgress progress = {};
+  std::vector<EpochReport> epochs = {};  // 0 to the last whole one.
+
+  int64_t last_epoch() const { return epochs.empty() ? 0 : epochs.back().epoch; }
+};
+
+// Writes the checkpoint and, in files of their own beside it, the state of optimizer and run:
+//   optimizer-EPOCH.safetensors   AdamW's moments
+//   trainer_state-EPOCH.json      all else
+// These come first, the weights last, and those of older epochs are then removed: whatever stops the program, the
+// weights in the folder have the state that belongs to them beside them.
+absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const AdamW& optimizer,
+                     const RunState& state);
+
+// Whether the folder holds the state of a run.
+bool HasRun(const std::string& directory);
+
+// The state that belongs to `model`, as it was loaded from the folder, and puts the optimizer's back.
+// InvalidArgument, FailedPrecondition: a file is damaged, or no state belongs to these weights; names the file or
+// folder.
+absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, AdamW& optimizer);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_FINETUNE_RUN_STATE_H_

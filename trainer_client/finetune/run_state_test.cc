@@ -1,0 +1,136 @@
+#include "trainer_client/finetune/run_state.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "ATen/Context.h"
+#include "ATen/core/grad_mode.h"
+#include "ATen/ops/equal.h"
+#include "ATen/ops/ones_like.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace greenplan::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+const nlohmann::json kConfig = {{"model_type", "llama"},        {"hidden_size", 8},         {"intermediate_size", 16},
+                                {"num_hidden_layers", 1},       {"num_attention_heads", 2}, {"vocab_size", 20},
+                                {"max_position_embeddings", 16}};
+
+struct RunStateTest : ::testing::Test {
+  RunStateTest() {
+    folder = fs::path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(folder);
+    at::manual_seed(1);
+    checkpoint = {kConfig, *CreateCausalLm(kConfig, Attention::kSdpa)};
+    optimizer = std::make_unique<AdamW>(checkpoint.model->named_parameters().pairs(), AdamWOptions{});
+    state.identity = {{"--seed", 3}};
+    state.job = "job-1";
+    state.next_round = 5;
+    state.plan.emplace().set_round(4);
+    state.random_state = std::string("\0\xff\x80", 3);
+    state.seconds = 1.25;
+    state.progress = {.step_losses = {3.5, 0.1}, .executed_flops = 7, .probe_flops = 2};
+    state.epochs = {{.epoch = 0, .validation_loss = 4}, {.epoch = 1, .trainable = {"a"}, .train_loss = 3}};
+  }
+
+  void Step() {
+    auto parameters = checkpoint.model->parameters();
+    parameters[0].mutable_grad() = at::ones_like(parameters[0].detach());
+    optimizer->Step();
+    optimizer->ClearGradients();
+  }
+
+  std::vector<std::string> Files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
+    return names;
+  }
+
+  fs::path folder;
+  Checkpoint checkpoint;
+  std::unique_ptr<AdamW> optimizer;
+  RunState state;
+};
+
+TEST_F(RunStateTest, ComesBackAsItWas) {
+  Step();
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  EXPECT_TRUE(HasRun(folder));
+  auto loaded = LoadCheckpoint(folder, Attention::kSdpa);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  AdamW resumed(loaded->model->named_parameters().pairs(), {});
+  auto read = LoadRun(folder, *loaded->model, resumed);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->identity, state.identity);
+  EXPECT_EQ(read->job, "job-1");
+  EXPECT_EQ(read->next_round, 5);
+  EXPECT_EQ(read->plan->round(), 4);
+  EXPECT_EQ(read->random_state, state.random_state);
+  EXPECT_EQ(read->seconds, 1.25);
+  EXPECT_EQ(read->progress.step_losses, state.progress.step_losses);
+  EXPECT_EQ(read->progress.executed_flops, 7);
+  EXPECT_EQ(read->last_epoch(), 1);
+  EXPECT_EQ(ToJson(read->epochs[1]), ToJson(state.epochs[1]));
+  ASSERT_EQ(resumed.state().size(), 3u);
+  for (const auto& [name, tensor] : optimizer->state())
+    EXPECT_TRUE(at::equal(resumed.state().at(name), tensor)) << name;
+}
+
+TEST_F(RunStateTest, KeepsOneEpochAtATime) {
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  state.epochs.push_back({.epoch = 2});
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  EXPECT_THAT(Files(), UnorderedElementsAre("config.json", "model.safetensors", "optimizer-2.safetensors",
+                                            "trainer_state-2.json"));
+}
+
+TEST_F(RunStateTest, FindsTheStateOfTheWeightsWhenASaveWasCutShort) {
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  const fs::path aside = folder.string() + "_aside";
+  fs::remove_all(aside);
+  fs::copy(folder, aside);
+  Step();
+  state.epochs.push_back({.epoch = 2});
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  // As if the program had stopped before the new weights were in place.
+  for (const auto& entry : fs::directory_iterator(aside)) {
+    fs::copy(entry.path(), folder / entry.path().filename(), fs::copy_options::overwrite_existing);
+  }
+  auto loaded = LoadCheckpoint(folder, Attention::kSdpa);
+  ASSERT_TRUE(loaded.ok());
+  AdamW resumed(loaded->model->named_parameters().pairs(), {});
+  auto read = LoadRun(folder, *loaded->model, resumed);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->last_epoch(), 1);
+  EXPECT_TRUE(resumed.state().empty());
+}
+
+TEST_F(RunStateTest, RefusesStatesThatDoNotBelongToTheWeights) {
+  EXPECT_FALSE(HasRun(folder));
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  Step();
+  auto read = LoadRun(folder, *checkpoint.model, *optimizer);
+  EXPECT_EQ(read.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(read.status().message(), HasSubstr("no trainer_state file belongs to the weights"));
+}
+
+TEST_F(RunStateTest, NamesADamagedFile) {
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  nlohmann::json json = nlohmann::json::parse(std::ifstream(folder / "trainer_state-1.json"));
+  json.erase("epochs");
+  std::ofstream(folder / "trainer_state-1.json") << json;
+  auto read = LoadRun(folder, *checkpoint.model, *optimizer);
+  EXPECT_EQ(read.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(read.status().message(), HasSubstr("trainer_state-1.json"));
+
+  std::ofstream(folder / "trainer_state-1.json") << "{";
+  EXPECT_THAT(LoadRun(folder, *checkpoint.model, *optimizer).status().message(), HasSubstr("not JSON"));
+}
+
+}  // namespace
+}  // namespace greenplan::trainer

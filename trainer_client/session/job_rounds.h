@@ -1,0 +1,58 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_SESSION_JOB_ROUNDS_H_
+#define GREENPLAN_TRAINER_CLIENT_SESSION_JOB_ROUNDS_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "greenplan/v1/importance.pb.h"
+#include "greenplan/v1/plan.pb.h"
+#include "greenplan/v1/profile.pb.h"
+#include "planner/client/connection.h"
+
+namespace greenplan::trainer {
+
+// The planner's side of a training run: one job, its rounds one after the other, and the plan in force. Knows nothing
+// of tensors. Not thread-safe.
+class JobRounds {
+ public:
+  // `job_name` is "jobs/{job}".
+  JobRounds(std::shared_ptr<PlannerConnection> connection, std::string job_name);
+
+  // Creates the job, or finds it as it was created before. The errors of CreateJob.
+  absl::Status CreateJob(const v1::ModelProfile& profile, const v1::PlanOptions& options);
+  bool has_job() const { return !profile_digest_.empty(); }
+
+  // Takes up a run where it stopped: the plan then in force and the number of the next round.
+  void Continue(const v1::Plan& plan, int64_t next_round);
+
+  struct Answer {
+    v1::Plan plan;
+    std::string notice;  // Why the plan is not a new one made from this report; empty if it is.
+  };
+  // Plans the next round; round, rank and profile_digest of `report` are filled in here.
+  // - Before the first plan, the errors of PlanRound.
+  // - With a plan in force, a planner that fails or cannot be reached is no error: the plan stays, and the notice says
+  //   why. The round is then tried again next time. InvalidArgument and Unimplemented remain errors.
+  // - A round that the planner already holds with another report (its answer was lost, or a run that was killed went
+  //   further than its checkpoint) is passed over.
+  // REQUIRES: has_job().
+  absl::StatusOr<Answer> PlanNextRound(v1::ImportanceReport report);
+
+  int64_t next_round() const { return next_round_; }
+  const std::optional<v1::Plan>& plan() const { return plan_; }
+
+ private:
+  const std::shared_ptr<PlannerConnection> connection_;
+  const std::string job_name_;
+  std::string profile_digest_;
+  int64_t next_round_ = 0;
+  std::optional<v1::Plan> plan_;
+};
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_SESSION_JOB_ROUNDS_H_

@@ -1,0 +1,118 @@
+#include "trainer_client/session/job_rounds.h"
+
+#include <deque>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace greenplan::trainer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Answers PlanRound with what the test queued (OK when nothing is), and notes what it was asked.
+class FakeConnection : public PlannerConnection {
+ public:
+  absl::StatusOr<v1::Job> CreateJob(const v1::Job& job) override {
+    created = job;
+    v1::Job kept = job;
+    kept.set_profile_digest("digest");
+    return kept;
+  }
+  absl::StatusOr<v1::Plan> PlanRound(const std::string& job_name, const v1::ImportanceReport& report) override {
+    rounds_asked.push_back(report.round());
+    last_report = report;
+    if (!failures.empty()) {
+      absl::Status failure = failures.front();
+      failures.pop_front();
+      if (!failure.ok()) return failure;
+    }
+    v1::Plan plan;
+    plan.set_round(report.round());
+    return plan;
+  }
+  absl::StatusOr<v1::Plan> GetPlan(const std::string&) override { return absl::NotFoundError("no plan"); }
+
+  v1::Job created;
+  v1::ImportanceReport last_report;
+  std::vector<int64_t> rounds_asked;
+  std::deque<absl::Status> failures;
+};
+
+struct JobRoundsTest : ::testing::Test {
+  JobRoundsTest() {
+    v1::ModelProfile profile;
+    profile.set_model("m");
+    EXPECT_TRUE(rounds.CreateJob(profile, v1::PlanOptions()).ok());
+  }
+  std::shared_ptr<FakeConnection> connection = std::make_shared<FakeConnection>();
+  JobRounds rounds{connection, "jobs/j"};
+};
+
+TEST_F(JobRoundsTest, CreatesTheJobForOneRankAndSendsItsDigest) {
+  EXPECT_EQ(connection->created.name(), "jobs/j");
+  EXPECT_EQ(connection->created.profile().model(), "m");
+  EXPECT_EQ(connection->created.world_size(), 1);
+  ASSERT_TRUE(rounds.PlanNextRound({}).ok());
+  EXPECT_EQ(connection->last_report.profile_digest(), "digest");
+}
+
+TEST_F(JobRoundsTest, NumbersRoundsFromZero) {
+  for (int round = 0; round < 3; ++round) {
+    auto answer = rounds.PlanNextRound({});
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer->plan.round(), round);
+    EXPECT_EQ(answer->notice, "");
+  }
+}
+
+TEST_F(JobRoundsTest, FailsBeforeTheFirstPlan) {
+  connection->failures = {absl::UnavailableError("connection refused")};
+  EXPECT_EQ(rounds.PlanNextRound({}).status(), absl::UnavailableError("connection refused"));
+  EXPECT_EQ(rounds.next_round(), 0);
+}
+
+TEST_F(JobRoundsTest, KeepsThePlanInForceWhenThePlannerGoesAwayAndTriesTheRoundAgain) {
+  ASSERT_TRUE(rounds.PlanNextRound({}).ok());
+  for (absl::Status failure : {absl::UnavailableError("gone"), absl::DeadlineExceededError("gone"),
+                               absl::NotFoundError("gone"), absl::InternalError("gone")}) {
+    connection->failures = {failure};
+    auto answer = rounds.PlanNextRound({});
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->plan.round(), 0);
+    EXPECT_THAT(answer->notice, HasSubstr("round 1 (gone); training goes on with the plan of round 0"));
+  }
+  auto answer = rounds.PlanNextRound({});
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->plan.round(), 1);
+  EXPECT_EQ(answer->notice, "");
+}
+
+TEST_F(JobRoundsTest, ReportsOurOwnMistakesEvenWithAPlanInForce) {
+  ASSERT_TRUE(rounds.PlanNextRound({}).ok());
+  connection->failures = {absl::InvalidArgumentError("importance[3] is nan")};
+  EXPECT_EQ(rounds.PlanNextRound({}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(JobRoundsTest, PassesOverRoundsThatThePlannerHoldsWithOtherReports) {
+  connection->failures = {absl::AlreadyExistsError("round 0"), absl::AlreadyExistsError("round 1")};
+  auto answer = rounds.PlanNextRound({});
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->plan.round(), 2);
+  EXPECT_THAT(connection->rounds_asked, ElementsAre(0, 1, 2));
+}
+
+TEST_F(JobRoundsTest, ContinuesWhereARunStopped) {
+  v1::Plan plan;
+  plan.set_round(4);
+  rounds.Continue(plan, 5);
+  EXPECT_EQ(rounds.plan()->round(), 4);
+  connection->failures = {absl::UnavailableError("gone")};
+  EXPECT_EQ(rounds.PlanNextRound({})->plan.round(), 4);
+  EXPECT_EQ(rounds.PlanNextRound({})->plan.round(), 5);
+}
+
+}  // namespace
+}  // namespace greenplan::trainer
