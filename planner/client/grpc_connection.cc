@@ -29,6 +29,8 @@ constexpr double kBackoffFactor = 1.6;
 std::shared_ptr<grpc::Channel> CreateChannel(const std::string& host_and_port) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxReceiveMessageBytes);
+  // A planner stands in the cluster; proxies of the environment lead out of it.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // An attempt to connect gets 2 s, so that an address that swallows packets is reported like one that refuses.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);

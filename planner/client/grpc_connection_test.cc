@@ -88,6 +88,14 @@ TEST(GrpcConnectionTest, ADeadPortIsUnavailableByNameWithinTheTimeout) {
   EXPECT_THAT(job.status().message(), HasSubstr("planner " + port.address() + " did not answer within 400ms"));
 }
 
+TEST(GrpcConnectionTest, TakesNoProxyOfTheEnvironment) {
+  const DeadPort proxy;
+  setenv("http_proxy", ("http://" + proxy.address()).c_str(), /*overwrite=*/1);
+  const auto job = NewServedConnection()->CreateJob(TestJob("jobs/a"));
+  unsetenv("http_proxy");
+  EXPECT_TRUE(job.ok()) << job.status();
+}
+
 // Connections are accepted by the system and never answered.
 class SilentPort : public DeadPort {
  public:
