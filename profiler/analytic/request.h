@@ -15,7 +15,7 @@
 namespace greenplan::profiler {
 
 // What stands on top of the model and computes its loss.
-enum class Head { kLanguageModel, kSequenceClassifier, kImageClassifier };
+enum class Head { kLanguageModel, kSequenceClassifier, kTokenClassifier, kQuestionAnswering, kImageClassifier };
 
 // What a family reads: the keys of config.json and the lengths of the options, each checked as it is read. A wrong one
 // yields a harmless value and is remembered; the family asks status() once, when it has read all it needs.

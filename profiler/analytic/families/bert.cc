@@ -35,7 +35,7 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   const int64_t types = request.Size("type_vocab_size", 2);
   const bool tied = request.Flag("tie_word_embeddings", true);
   const std::string activation = request.Text("hidden_act", "gelu");
-  const int64_t num_labels = request.head() == Head::kSequenceClassifier ? request.NumLabels() : 0;
+  const int64_t num_labels = request.head() == Head::kLanguageModel ? 0 : request.NumLabels();
   const int64_t length = request.SeqLen(positions);
   request.CheckDivides(heads, hidden, "num_attention_heads and hidden_size");
   if (!request.status().ok()) return request.status();
@@ -66,15 +66,26 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
     x = mlp_norm(
         Residual(graph, name, x, [&](const Value& y) { return mlp_out(Activation(graph, activation, mlp_in(y))); }));
   }
-  if (request.head() == Head::kSequenceClassifier) return Classify(graph, hidden, num_labels, batch, x);
-  return PredictTokens(graph, hidden, vocab_size, tied, activation, words, x);
+  const Linear::Options head = {.adapted = false};
+  switch (request.head()) {
+    case Head::kSequenceClassifier:
+      return Classify(graph, hidden, num_labels, batch, x);
+    case Head::kTokenClassifier:
+      return Linear(graph, "classifier", hidden, num_labels, head)(x);
+    case Head::kQuestionAnswering:
+      return Linear(graph, "qa_outputs", hidden, num_labels, head)(x);
+    default:
+      return PredictTokens(graph, hidden, vocab_size, tied, activation, words, x);
+  }
 }
 
 }  // namespace
 
-const Family kBert = {
-    "bert",
-    {{"BertForMaskedLM", Head::kLanguageModel}, {"BertForSequenceClassification", Head::kSequenceClassifier}},
-    Describe};
+const Family kBert = {"bert",
+                      {{"BertForMaskedLM", Head::kLanguageModel},
+                       {"BertForSequenceClassification", Head::kSequenceClassifier},
+                       {"BertForTokenClassification", Head::kTokenClassifier},
+                       {"BertForQuestionAnswering", Head::kQuestionAnswering}},
+                      Describe};
 
 }  // namespace greenplan::profiler

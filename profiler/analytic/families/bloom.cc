@@ -14,7 +14,9 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   const int64_t vocab_size = request.Size("vocab_size", 250880);
   const bool residual_behind_norm = request.Flag("apply_residual_connection_post_layernorm", false);
   const int64_t length = request.SeqLen();
-  const HeadSpec head = ReadHead(request, hidden, vocab_size, true);
+  HeadSpec head = ReadHead(request, hidden, vocab_size, true);
+  head.token_classifier = "classifier";
+  head.token_classifier_bias = true;
   request.CheckDivides(heads, hidden, "n_head and hidden_size");
   if (!request.status().ok()) return request.status();
   const AttentionShape shape = {request.batch_size(), heads, heads, length, length, hidden / heads, hidden / heads};
@@ -51,9 +53,10 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kBloom = {
-    "bloom",
-    {{"BloomForCausalLM", Head::kLanguageModel}, {"BloomForSequenceClassification", Head::kSequenceClassifier}},
-    Describe};
+const Family kBloom = {"bloom",
+                       {{"BloomForCausalLM", Head::kLanguageModel},
+                        {"BloomForSequenceClassification", Head::kSequenceClassifier},
+                        {"BloomForTokenClassification", Head::kTokenClassifier}},
+                       Describe};
 
 }  // namespace greenplan::profiler

@@ -16,7 +16,8 @@ constexpr int64_t kBytesPerScore = 4;  // Routers work in float32.
 HeadSpec ReadHead(Request& request, int64_t width, int64_t vocab_size, bool tied_if_missing) {
   HeadSpec spec = {.head = request.head(), .batch = request.batch_size(), .width = width, .vocab_size = vocab_size};
   spec.tied = request.Flag("tie_word_embeddings", tied_if_missing);
-  if (spec.head == Head::kSequenceClassifier) spec.num_labels = request.NumLabels();
+  if (spec.head != Head::kLanguageModel) spec.num_labels = request.NumLabels();
+  spec.token_classifier_bias = request.Flag("token_classification_bias", true);
   return spec;
 }
 
@@ -24,6 +25,10 @@ Value ApplyHead(Graph& graph, const HeadSpec& spec, const Embedding& embedding, 
   const Linear::Options options = {.bias = false, .adapted = false};
   if (spec.head == Head::kSequenceClassifier) {
     return Rows(Linear(graph, "score", spec.width, spec.num_labels, options)(x), spec.batch);
+  }
+  if (spec.head == Head::kTokenClassifier) {
+    return Linear(graph, spec.token_classifier, spec.width, spec.num_labels,
+                  {.bias = spec.token_classifier_bias, .adapted = false})(x);
   }
   if (spec.tied) return Linear(graph, "lm_head", spec.width, spec.vocab_size, embedding.weight())(x);
   return Linear(graph, "lm_head", spec.width, spec.vocab_size, options)(x);

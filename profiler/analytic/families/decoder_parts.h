@@ -10,8 +10,8 @@
 // What several families of decoders are made of.
 namespace greenplan::profiler {
 
-// The head behind the last norm: `lm_head` at every position, tied to the embedding or not, or, for classifiers,
-// `score` at every position, of which the loss takes one per sequence.
+// The head behind the last norm: `lm_head` at every position, tied to the embedding or not; for classifiers of tokens a
+// linear layer at every position; for those of sequences `score` at every position, of which the loss takes one each.
 struct HeadSpec {
   Head head = Head::kLanguageModel;
   int64_t batch = 0;
@@ -19,6 +19,8 @@ struct HeadSpec {
   int64_t vocab_size = 0;
   int64_t num_labels = 0;
   bool tied = false;
+  const char* token_classifier = "score";  // What its module is called.
+  bool token_classifier_bias = true;
 };
 HeadSpec ReadHead(Request& request, int64_t width, int64_t vocab_size, bool tied_if_missing);
 Value ApplyHead(Graph& graph, const HeadSpec& spec, const Embedding& embedding, const Value& x);

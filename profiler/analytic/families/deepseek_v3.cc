@@ -127,7 +127,8 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 const Family kDeepseekV3 = {"deepseek_v3",
                             {{"DeepseekV3ForCausalLM", Head::kLanguageModel},
-                             {"DeepseekV3ForSequenceClassification", Head::kSequenceClassifier}},
+                             {"DeepseekV3ForSequenceClassification", Head::kSequenceClassifier},
+                             {"DeepseekV3ForTokenClassification", Head::kTokenClassifier}},
                             Describe};
 
 }  // namespace greenplan::profiler

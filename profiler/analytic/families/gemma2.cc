@@ -42,9 +42,10 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kGemma2 = {
-    "gemma2",
-    {{"Gemma2ForCausalLM", Head::kLanguageModel}, {"Gemma2ForSequenceClassification", Head::kSequenceClassifier}},
-    Describe};
+const Family kGemma2 = {"gemma2",
+                        {{"Gemma2ForCausalLM", Head::kLanguageModel},
+                         {"Gemma2ForSequenceClassification", Head::kSequenceClassifier},
+                         {"Gemma2ForTokenClassification", Head::kTokenClassifier}},
+                        Describe};
 
 }  // namespace greenplan::profiler

@@ -26,7 +26,9 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   const bool cross_attention = request.Flag("add_cross_attention", false);
   const std::string activation = request.Text("activation_function", "gelu_new");
   const int64_t length = request.SeqLen(positions);
-  const HeadSpec head = ReadHead(request, hidden, vocab_size, true);
+  HeadSpec head = ReadHead(request, hidden, vocab_size, true);
+  head.token_classifier = "classifier";
+  head.token_classifier_bias = true;
   request.CheckDivides(heads, hidden, "n_head and n_embd");
   if (!request.status().ok()) return request.status();
   const AttentionShape shape = {request.batch_size(), heads, heads, length, length, hidden / heads, hidden / heads};
@@ -60,9 +62,10 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kGpt2 = {
-    "gpt2",
-    {{"GPT2LMHeadModel", Head::kLanguageModel}, {"GPT2ForSequenceClassification", Head::kSequenceClassifier}},
-    Describe};
+const Family kGpt2 = {"gpt2",
+                      {{"GPT2LMHeadModel", Head::kLanguageModel},
+                       {"GPT2ForSequenceClassification", Head::kSequenceClassifier},
+                       {"GPT2ForTokenClassification", Head::kTokenClassifier}},
+                      Describe};
 
 }  // namespace greenplan::profiler

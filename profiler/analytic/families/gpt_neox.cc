@@ -18,7 +18,9 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   const Linear::Options projection = {.bias = request.Flag("attention_bias", true)};
   const std::string activation = request.Text("hidden_act", "gelu");
   const int64_t length = request.SeqLen();
-  const HeadSpec head = ReadHead(request, hidden, vocab_size, false);
+  HeadSpec head = ReadHead(request, hidden, vocab_size, false);
+  head.token_classifier = "classifier";
+  head.token_classifier_bias = true;
   request.CheckDivides(heads, hidden, "num_attention_heads and hidden_size");
   if (!request.status().ok()) return request.status();
   const AttentionShape shape = {request.batch_size(), heads, heads, length, length, hidden / heads, hidden / heads};
@@ -54,9 +56,10 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kGptNeox = {
-    "gpt_neox",
-    {{"GPTNeoXForCausalLM", Head::kLanguageModel}, {"GPTNeoXForSequenceClassification", Head::kSequenceClassifier}},
-    Describe};
+const Family kGptNeox = {"gpt_neox",
+                         {{"GPTNeoXForCausalLM", Head::kLanguageModel},
+                          {"GPTNeoXForSequenceClassification", Head::kSequenceClassifier},
+                          {"GPTNeoXForTokenClassification", Head::kTokenClassifier}},
+                         Describe};
 
 }  // namespace greenplan::profiler

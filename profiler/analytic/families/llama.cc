@@ -46,25 +46,28 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph, const Defaults& d
 
 }  // namespace
 
-const Family kLlama = {
-    "llama",
-    {{"LlamaForCausalLM", Head::kLanguageModel}, {"LlamaForSequenceClassification", Head::kSequenceClassifier}},
-    [](Request& request, Graph& graph) {
-      return Describe(request, graph, {32000, 11008, kNone, /*qkv_bias=*/false, /*bias_keys=*/true});
-    }};
+const Family kLlama = {"llama",
+                       {{"LlamaForCausalLM", Head::kLanguageModel},
+                        {"LlamaForSequenceClassification", Head::kSequenceClassifier},
+                        {"LlamaForTokenClassification", Head::kTokenClassifier}},
+                       [](Request& request, Graph& graph) {
+                         return Describe(request, graph, {32000, 11008, kNone, /*qkv_bias=*/false, /*bias_keys=*/true});
+                       }};
 
-const Family kMistral = {
-    "mistral",
-    {{"MistralForCausalLM", Head::kLanguageModel}, {"MistralForSequenceClassification", Head::kSequenceClassifier}},
-    [](Request& request, Graph& graph) {
-      return Describe(request, graph, {32000, 14336, 8, /*qkv_bias=*/false, /*bias_keys=*/false});
-    }};
+const Family kMistral = {"mistral",
+                         {{"MistralForCausalLM", Head::kLanguageModel},
+                          {"MistralForSequenceClassification", Head::kSequenceClassifier},
+                          {"MistralForTokenClassification", Head::kTokenClassifier}},
+                         [](Request& request, Graph& graph) {
+                           return Describe(request, graph, {32000, 14336, 8, /*qkv_bias=*/false, /*bias_keys=*/false});
+                         }};
 
-const Family kQwen2 = {
-    "qwen2",
-    {{"Qwen2ForCausalLM", Head::kLanguageModel}, {"Qwen2ForSequenceClassification", Head::kSequenceClassifier}},
-    [](Request& request, Graph& graph) {
-      return Describe(request, graph, {151936, 22016, 32, /*qkv_bias=*/true, /*bias_keys=*/false});
-    }};
+const Family kQwen2 = {"qwen2",
+                       {{"Qwen2ForCausalLM", Head::kLanguageModel},
+                        {"Qwen2ForSequenceClassification", Head::kSequenceClassifier},
+                        {"Qwen2ForTokenClassification", Head::kTokenClassifier}},
+                       [](Request& request, Graph& graph) {
+                         return Describe(request, graph, {151936, 22016, 32, /*qkv_bias=*/true, /*bias_keys=*/false});
+                       }};
 
 }  // namespace greenplan::profiler

@@ -42,9 +42,10 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kMixtral = {
-    "mixtral",
-    {{"MixtralForCausalLM", Head::kLanguageModel}, {"MixtralForSequenceClassification", Head::kSequenceClassifier}},
-    Describe};
+const Family kMixtral = {"mixtral",
+                         {{"MixtralForCausalLM", Head::kLanguageModel},
+                          {"MixtralForSequenceClassification", Head::kSequenceClassifier},
+                          {"MixtralForTokenClassification", Head::kTokenClassifier}},
+                         Describe};
 
 }  // namespace greenplan::profiler

@@ -48,9 +48,10 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kPhi3 = {
-    "phi3",
-    {{"Phi3ForCausalLM", Head::kLanguageModel}, {"Phi3ForSequenceClassification", Head::kSequenceClassifier}},
-    Describe};
+const Family kPhi3 = {"phi3",
+                      {{"Phi3ForCausalLM", Head::kLanguageModel},
+                       {"Phi3ForSequenceClassification", Head::kSequenceClassifier},
+                       {"Phi3ForTokenClassification", Head::kTokenClassifier}},
+                      Describe};
 
 }  // namespace greenplan::profiler

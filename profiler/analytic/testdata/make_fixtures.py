@@ -128,6 +128,10 @@ MODELS = {
     "tiny-opt-classifier": model(dict(TINY_OPT, architectures=["OPTForSequenceClassification"],
                                       word_embed_proj_dim=32), 2, 16),
     "tiny-bert-classifier": model(dict(TINY_BERT, architectures=["BertForSequenceClassification"]), 2, 16),
+    "tiny-llama-tagger": model(dict(tiny_llama("llama"), architectures=["LlamaForTokenClassification"]), 2, 16),
+    "tiny-gpt2-tagger": model(dict(TINY_GPT2, architectures=["GPT2ForTokenClassification"]), 2, 16),
+    "tiny-bert-tagger": model(dict(TINY_BERT, architectures=["BertForTokenClassification"]), 2, 16),
+    "tiny-bert-spans": model(dict(TINY_BERT, architectures=["BertForQuestionAnswering"]), 2, 16),
     # Full size.
     "opt-125m": model(config("opt", hidden_size=768, ffn_dim=3072, num_hidden_layers=12, num_attention_heads=12,
                              vocab_size=50272, max_position_embeddings=2048, word_embed_proj_dim=768), 4, 512),
@@ -228,7 +232,7 @@ def build(spec, device):
         return cls.from_config(conf, attn_implementation=attention, dtype=torch.float32).train(), conf
 
 
-def inputs(spec, conf, classifier):
+def inputs(spec, conf, head):
     size, kind = spec["input"], conf.model_type
     batch, seq, target = size["batch_size"], size.get("seq_len"), size.get("target_len")
     zeros = lambda *shape: torch.zeros(*shape, dtype=torch.long)
@@ -240,7 +244,9 @@ def inputs(spec, conf, classifier):
     if kind == "t5":
         return dict(input_ids=zeros(batch, seq), labels=zeros(batch, target))
     ids = torch.randint(3, 100, (batch, seq))
-    return dict(input_ids=ids, labels=zeros(batch) if classifier else zeros(batch, seq))
+    if head == "spans":
+        return dict(input_ids=ids, start_positions=zeros(batch), end_positions=zeros(batch))
+    return dict(input_ids=ids, labels=zeros(batch) if head == "classifier" else zeros(batch, seq))
 
 
 class SavedStorages:
@@ -310,7 +316,7 @@ def measure(name, spec, count):
     parameters = dict(net.named_parameters())
     names, rng = list(parameters), random.Random(zlib.crc32(name.encode()))
     with torch.device(device):
-        arguments = inputs(spec, conf, "classifier" in name)
+        arguments = inputs(spec, conf, name.rpartition("-")[2])
     counted, forward_flops = [], None
     for mask in masks(names, count, rng):
         mask = [on and key not in frozen for key, on in zip(names, mask)]
