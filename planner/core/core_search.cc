@@ -10,6 +10,7 @@ using Entry = Ranking::Entry;
 // What one search may keep; beyond it the search ends unproved.
 constexpr size_t kMaxHistory = 1 << 20;
 constexpr size_t kMaxStates = 1 << 17;
+constexpr int kRanksBetweenSpends = 1024;
 
 // Whether value + rest * ratio of `entry` is at least best + 1, exactly.
 bool CanBeat(int64_t value, int64_t rest, const Entry& entry, int64_t best) {
@@ -38,6 +39,7 @@ bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t val
 int64_t CoreSearch::Improve(const BreakPoint& point, int64_t max_work, WorkMeter& meter, Incumbent& incumbent) {
   point_ = point;
   incumbent_ = &incumbent;
+  meter_ = &meter;
   ++stamp_;
   history_.clear();
   states_.assign(1, {point.cost, point.value, kNone});
@@ -49,6 +51,7 @@ int64_t CoreSearch::Improve(const BreakPoint& point, int64_t max_work, WorkMeter
   right_ = point.break_rank - 1;
   Advance(left_, -1);
   Advance(right_, +1);
+  if (!meter.Spend(16)) return OpenBound();
   int64_t work = 0;
   for (bool go_right = true; !states_.empty() && (left_ >= 0 || right_ < num_entries); go_right = !go_right) {
     if (go_right ? right_ == num_entries : left_ < 0) continue;
@@ -115,7 +118,10 @@ bool CoreSearch::CanMatter(const Alternative& alternative) const {
 // Moves `rank` to the next entry in `direction` that the live set can select and that can matter.
 void CoreSearch::Advance(int& rank, int direction) {
   const std::vector<Entry>& entries = ranking_.entries();
+  const int from = rank;
   for (rank += direction; rank >= 0 && rank < static_cast<int>(entries.size()); rank += direction) {
+    // A stop in between leaves a rank whose ratio bounds all that follow.
+    if ((rank - from) % kRanksBetweenSpends == 0 && !meter_->Spend(kRanksBetweenSpends / 2)) return;
     const Entry& entry = entries[rank];
     if (!ranking_.IsAvailable(entry, point_.node)) continue;
     if (entry.bundle != kNone && bundle_done_[entry.bundle] == stamp_) continue;

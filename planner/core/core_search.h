@@ -81,6 +81,7 @@ class CoreSearch {
   // Of the current search.
   BreakPoint point_;
   Incumbent* incumbent_ = nullptr;
+  WorkMeter* meter_ = nullptr;
   int left_ = 0;   // The next rank to reconsider among those taken, -1: none left.
   int right_ = 0;  // Among those not taken, number of entries: none left.
   std::vector<State> states_;

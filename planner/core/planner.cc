@@ -48,7 +48,44 @@ class Planner::Impl {
     return absl::InternalError("unknown method");
   }
 
+  absl::StatusOr<std::vector<Plan>> MakeCurve(const PlanRequest& request, const std::vector<Budget>& budgets) const {
+    const bool shares_work = request.options->method == Method::kSelection &&
+                             request.options->algorithm == Algorithm::kExact && request.previous == nullptr;
+    std::vector<Plan> plans(budgets.size());
+    std::vector<size_t> shared;
+    std::vector<int64_t> backward_budgets;
+    std::optional<SelectionProblem> problem;
+    for (size_t i = 0; i < budgets.size(); ++i) {
+      if (shares_work && !budgets[i].max_saved_bytes) {
+        absl::StatusOr<SelectionProblem> one = MakeSelectionProblem(request, budgets[i]);
+        if (!one.ok()) return one.status();
+        if (one->backward_budget < 0) {
+          plans[i] = NothingFits(request, *one, budgets[i]);
+          continue;
+        }
+        shared.push_back(i);
+        backward_budgets.push_back(one->backward_budget);
+        problem = *std::move(one);
+        continue;
+      }
+      absl::StatusOr<Plan> plan = MakePlan(request, budgets[i]);
+      if (!plan.ok()) return plan.status();
+      plans[i] = *std::move(plan);
+    }
+    if (shared.empty()) return plans;
+    problem->work_limit /= kCurveWorkShare;
+    std::vector<SelectionResult> results = selection_.SolveCurve(*problem, backward_budgets);
+    for (size_t i = 0; i < shared.size(); ++i) {
+      problem->backward_budget = backward_budgets[i];
+      plans[shared[i]] = FinishSelection(request, *problem, BudgetInCost(budgets[shared[i]]), std::move(results[i]));
+    }
+    return plans;
+  }
+
  private:
+  // A point of a curve may take this share of a plan's work.
+  static constexpr int kCurveWorkShare = 64;
+
   int64_t full_cost() const { return profile_->forward_cost + full_backward_cost_; }
 
   // Forward + backward.
@@ -99,12 +136,18 @@ class Planner::Impl {
   }
 
   absl::StatusOr<Plan> SelectionPlan(const PlanRequest& request, const Budget& limits) const {
+    absl::StatusOr<SelectionProblem> problem = MakeSelectionProblem(request, limits);
+    if (!problem.ok()) return problem.status();
+    if (problem->backward_budget < 0) return NothingFits(request, *problem, limits);
+    return FinishSelection(request, *problem, BudgetInCost(limits), selection_.Solve(*problem));
+  }
+
+  absl::StatusOr<SelectionProblem> MakeSelectionProblem(const PlanRequest& request, const Budget& limits) const {
     const PlanOptions& options = *request.options;
-    const Measurements& measured = *request.measurements;
     const int64_t budget = BudgetInCost(limits);
     SelectionProblem problem;
-    problem.importance = &measured.importance;
-    problem.pins = Pins(options, measured);
+    problem.importance = &request.measurements->importance;
+    problem.pins = Pins(options, *request.measurements);
     problem.backward_budget = budget - profile_->forward_cost;
     problem.max_saved_bytes = limits.max_saved_bytes;
     problem.should_stop = request.should_stop;
@@ -113,23 +156,28 @@ class Planner::Impl {
       problem.resolution = options.resolution;
     }
     if (absl::Status status = CheckPins(problem, budget); !status.ok()) return status;
+    return problem;
+  }
 
+  Plan NothingFits(const PlanRequest& request, const SelectionProblem& problem, const Budget& limits) const {
     std::vector<bool> nothing(profile_->tensors.size(), false);
-    const bool pinned = !options.always.empty();
-    if (problem.backward_budget < 0) return Empty(Describe(std::move(nothing), options, budget), problem);
+    return Empty(Describe(std::move(nothing), *request.options, BudgetInCost(limits)), problem);
+  }
 
-    SelectionResult result = selection_.Solve(problem);
+  Plan FinishSelection(const PlanRequest& request, const SelectionProblem& problem, int64_t budget,
+                       SelectionResult result) const {
+    const PlanOptions& options = *request.options;
     Plan plan = Describe(std::move(result.trainable), options, budget);
-    plan.value = ValueOf(plan.trainable, measured.importance);
+    plan.value = ValueOf(plan.trainable, *problem.importance);
     plan.upper_bound = result.proved ? plan.value : std::max(result.upper_bound, plan.value);
     plan.status = result.proved ? PlanStatus::kOptimal : PlanStatus::kFeasible;
     if (!result.proved) {
       plan.message = options.algorithm == Algorithm::kDownscaled ? "the downscaled algorithm proves no optimum"
                                                                  : "stopped before the proof";
     }
-    if (!pinned && std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end()) {
-      return Empty(std::move(plan), problem);
-    }
+    const bool is_empty = std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end();
+    // An empty plan that is not proved is one that a stop came before.
+    if (is_empty && result.proved && options.always.empty()) return Empty(std::move(plan), problem);
     return KeepPrevious(request, problem, std::move(plan));
   }
 
@@ -338,14 +386,7 @@ absl::StatusOr<Plan> Planner::MakePlan(const PlanRequest& request) const {
 
 absl::StatusOr<std::vector<Plan>> Planner::MakeCurve(const PlanRequest& request,
                                                      const std::vector<Budget>& budgets) const {
-  std::vector<Plan> plans;
-  plans.reserve(budgets.size());
-  for (const Budget& budget : budgets) {
-    absl::StatusOr<Plan> plan = impl_->MakePlan(request, budget);
-    if (!plan.ok()) return plan.status();
-    plans.push_back(*std::move(plan));
-  }
-  return plans;
+  return impl_->MakeCurve(request, budgets);
 }
 
 }  // namespace greenplan

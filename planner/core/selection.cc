@@ -37,85 +37,101 @@ SelectionSolver::SelectionSolver(const ModelProfile& profile)
                                std::vector<bool>(profile.tensors.size(), false), {})) {}
 
 SelectionResult SelectionSolver::Solve(const SelectionProblem& problem) const {
-  const FreePart free = FreePartOf(problem);
-  const ValueScale scale = ValueScale::Of(free.importance);
-  const LiveSetResult found = Search(problem, free, scale);
+  Prepared prepared;
+  Prepare(problem, prepared);
+  return SolvePrepared(problem, prepared, problem.backward_budget);
+}
 
+std::vector<SelectionResult> SelectionSolver::SolveCurve(const SelectionProblem& problem,
+                                                         const std::vector<int64_t>& backward_budgets) const {
+  Prepared prepared;
+  Prepare(problem, prepared);
+  std::vector<SelectionResult> results;
+  results.reserve(backward_budgets.size());
+  for (int64_t budget : backward_budgets) results.push_back(SolvePrepared(problem, prepared, budget));
+  return results;
+}
+
+void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepared) const {
+  const int num_tensors = static_cast<int>(profile_.tensors.size());
+  prepared.importance = *problem.importance;
+  prepared.pinned.resize(num_tensors, false);
+  prepared.excluded.resize(num_tensors, false);
+  for (int k = 0; k < num_tensors; ++k) {
+    if (problem.pins[k] != Pin::kFree) prepared.importance[k] = 0;
+    prepared.excluded[k] = prepared.importance[k] <= 0;
+    if (problem.pins[k] != Pin::kAlways) continue;
+    prepared.pinned[k] = true;
+    prepared.any_pinned = true;
+    prepared.pinned_cost += profile_.tensors[k].weight_grad_cost;
+    prepared.pinned_saved_bytes += profile_.tensors[k].saved_bytes;
+  }
+  // Without pins the live sets are those of the profile; with pins the pinned tensors' live ops are the tree's root.
+  prepared.live_sets = &live_sets_;
+  if (prepared.any_pinned) {
+    prepared.own_live_sets = BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded, {});
+    prepared.live_sets = &prepared.own_live_sets;
+  }
+  prepared.scale = ValueScale::Of(prepared.importance);
+  prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units);
+}
+
+SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, const Prepared& prepared,
+                                               int64_t backward_budget) const {
+  const LiveSetResult found = Search(problem, prepared, backward_budget - prepared.pinned_cost);
+  const std::vector<double>& importance = *problem.importance;
   SelectionResult result;
-  result.trainable = Union(found.trainable, free.pinned);
-  const double value = SumOver(result.trainable, *problem.importance);
+  result.trainable = prepared.any_pinned ? Union(found.trainable, prepared.pinned) : found.trainable;
+  const double value = SumOver(result.trainable, importance);
   result.upper_bound = value;
   result.proved = found.upper_bound == found.value;
   if (result.proved) return result;
 
-  const double free_bound = scale.UpperBound(found.upper_bound);
+  const double free_bound = prepared.scale.UpperBound(found.upper_bound);
   double magnitude = std::abs(free_bound);
-  for (size_t k = 0; k < free.pinned.size(); ++k) magnitude += free.pinned[k] ? std::abs((*problem.importance)[k]) : 0;
+  for (size_t k = 0; k < importance.size(); ++k) magnitude += prepared.pinned[k] ? std::abs(importance[k]) : 0;
   // What adding up doubles one by one may be off.
-  const double slack = static_cast<double>(free.pinned.size()) * std::numeric_limits<double>::epsilon() * magnitude;
-  result.upper_bound = std::max(value, free_bound + SumOver(free.pinned, *problem.importance) + slack);
+  const double slack = static_cast<double>(importance.size()) * std::numeric_limits<double>::epsilon() * magnitude;
+  result.upper_bound = std::max(value, free_bound + SumOver(prepared.pinned, importance) + slack);
   return result;
 }
 
-SelectionSolver::FreePart SelectionSolver::FreePartOf(const SelectionProblem& problem) const {
-  const int num_tensors = static_cast<int>(profile_.tensors.size());
-  FreePart free;
-  free.importance = *problem.importance;
-  free.pinned.resize(num_tensors, false);
-  free.excluded.resize(num_tensors, false);
-  free.backward_budget = problem.backward_budget;
-  free.max_saved_bytes = problem.max_saved_bytes.value_or(0);
-  for (int k = 0; k < num_tensors; ++k) {
-    if (problem.pins[k] != Pin::kFree) free.importance[k] = 0;
-    free.excluded[k] = free.importance[k] <= 0;
-    if (problem.pins[k] != Pin::kAlways) continue;
-    free.pinned[k] = true;
-    free.any_pinned = true;
-    free.backward_budget -= profile_.tensors[k].weight_grad_cost;
-    free.max_saved_bytes -= profile_.tensors[k].saved_bytes;
-  }
-  return free;
-}
-
-LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, const FreePart& free,
-                                      const ValueScale& scale) const {
-  // Without pins the live sets are those of the profile; with pins the pinned tensors' live ops are the tree's root.
-  const LiveSetTree* live_sets = &live_sets_;
-  LiveSetTree own;
-  if (free.any_pinned) {
-    own = BuildLiveSets(profile_, LiveOps(profile_, free.pinned), free.excluded, {});
-    live_sets = &own;
-  }
-  const int num_tensors = static_cast<int>(profile_.tensors.size());
-  const Ranking ranking(*live_sets, scale.units);
-  if (problem.resolution > 0) return SearchDownscaled(problem, *live_sets, free, ranking, scale);
-
+LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, const Prepared& prepared,
+                                      int64_t free_budget) const {
+  if (problem.resolution > 0) return SearchDownscaled(problem, prepared, free_budget);
   WorkMeter meter(problem.work_limit, problem.should_stop);
-  LiveSetResult found = SearchLiveSets(ranking, num_tensors, free.backward_budget, meter);
-  if (found.upper_bound > found.value) {
-    const int64_t for_free = free.backward_budget - live_sets->nodes[0].cost;
-    LiveSetResult other =
-        SearchClosures(profile_, LiveOps(profile_, free.pinned), free.excluded, scale.units, for_free, meter);
-    const int64_t upper_bound = std::min(found.upper_bound, other.upper_bound);
-    if (other.value > found.value) found = std::move(other);
-    found.upper_bound = std::max(upper_bound, found.value);
-  }
+  LiveSetResult found =
+      SearchLiveSets(*prepared.ranking, static_cast<int>(profile_.tensors.size()), free_budget, meter);
+  if (found.upper_bound > found.value) ImproveByClosures(prepared, free_budget, meter, found);
   if (!problem.max_saved_bytes) return found;
-  const std::vector<bool> mask = Union(found.trainable, free.pinned);
+  const std::vector<bool> mask = Union(found.trainable, prepared.pinned);
   if (EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes) return found;
   const LiveSetTree with_bytes =
-      BuildLiveSets(profile_, LiveOps(profile_, free.pinned), free.excluded, {.use_saved_bytes = true});
-  return SearchLiveSetsWithByteLimit(with_bytes, scale.units, free.backward_budget, free.max_saved_bytes, meter);
+      BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded, {.use_saved_bytes = true});
+  return SearchLiveSetsWithByteLimit(with_bytes, prepared.scale.units, free_budget,
+                                     *problem.max_saved_bytes - prepared.pinned_saved_bytes, meter);
 }
 
-LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, const LiveSetTree& live_sets,
-                                                const FreePart& free, const Ranking& ranking,
-                                                const ValueScale& scale) const {
+void SelectionSolver::ImproveByClosures(const Prepared& prepared, int64_t free_budget, WorkMeter& meter,
+                                        LiveSetResult& found) const {
+  const std::vector<LiveSetTree::Node>& nodes = prepared.live_sets->nodes;
+  const bool is_complete =
+      std::none_of(nodes.begin(), nodes.end(), [](const LiveSetTree::Node& node) { return node.relaxed; });
+  if (is_complete || meter.exhausted()) return;
+  LiveSetResult other = SearchClosures(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded,
+                                       prepared.scale.units, free_budget - nodes[0].cost, meter);
+  const int64_t upper_bound = std::min(found.upper_bound, other.upper_bound);
+  if (other.value > found.value) found = std::move(other);
+  found.upper_bound = std::max(upper_bound, found.value);
+}
+
+LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, const Prepared& prepared,
+                                                int64_t free_budget) const {
   LiveSetResult found;
   found.trainable =
-      SelectDownscaled(live_sets, scale.units, free.backward_budget, full_backward_cost_, problem.resolution);
-  for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? scale.units[k] : 0;
-  found.upper_bound = std::max(found.value, BoundLiveSets(ranking, free.backward_budget));
+      SelectDownscaled(*prepared.live_sets, prepared.scale.units, free_budget, full_backward_cost_, problem.resolution);
+  for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? prepared.scale.units[k] : 0;
+  found.upper_bound = std::max(found.value, BoundLiveSets(*prepared.ranking, free_budget));
   return found;
 }
 

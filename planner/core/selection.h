@@ -11,6 +11,7 @@
 #include "planner/core/plan.h"
 #include "planner/core/ranking.h"
 #include "planner/core/value_scale.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
@@ -52,21 +53,33 @@ class SelectionSolver {
   // REQUIRES: not both a resolution and max_saved_bytes.
   SelectionResult Solve(const SelectionProblem& problem) const;
 
+  // One result per budget, in place of the problem's own; each has the problem's whole work limit. What does not depend
+  // on the budget is done once.
+  std::vector<SelectionResult> SolveCurve(const SelectionProblem& problem,
+                                          const std::vector<int64_t>& backward_budgets) const;
+
  private:
-  // What is left of a problem once the pinned tensors are paid.
-  struct FreePart {
+  // What plans of one profile, importance and pins share.
+  struct Prepared {
     std::vector<bool> pinned;        // [num_tensors]
     std::vector<bool> excluded;      // [num_tensors]
     std::vector<double> importance;  // [num_tensors], 0 unless free.
-    int64_t backward_budget = 0;     // For live sets and free tensors.
-    int64_t max_saved_bytes = 0;
+    int64_t pinned_cost = 0;         // Of the pinned tensors, without the ops that they keep live.
+    int64_t pinned_saved_bytes = 0;
     bool any_pinned = false;
+    LiveSetTree own_live_sets;  // With pins.
+    const LiveSetTree* live_sets = nullptr;
+    ValueScale scale;
+    std::optional<Ranking> ranking;
   };
 
-  FreePart FreePartOf(const SelectionProblem& problem) const;
-  LiveSetResult Search(const SelectionProblem& problem, const FreePart& free, const ValueScale& scale) const;
-  LiveSetResult SearchDownscaled(const SelectionProblem& problem, const LiveSetTree& live_sets, const FreePart& free,
-                                 const Ranking& ranking, const ValueScale& scale) const;
+  void Prepare(const SelectionProblem& problem, Prepared& prepared) const;
+  SelectionResult SolvePrepared(const SelectionProblem& problem, const Prepared& prepared,
+                                int64_t backward_budget) const;
+  LiveSetResult Search(const SelectionProblem& problem, const Prepared& prepared, int64_t free_budget) const;
+  LiveSetResult SearchDownscaled(const SelectionProblem& problem, const Prepared& prepared, int64_t free_budget) const;
+  // Where not all live sets could be enumerated: improves and bounds `found` by closures.
+  void ImproveByClosures(const Prepared& prepared, int64_t free_budget, WorkMeter& meter, LiveSetResult& found) const;
 
   const ModelProfile& profile_;
   const int64_t full_backward_cost_;

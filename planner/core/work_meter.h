@@ -28,7 +28,7 @@ class WorkMeter {
   int64_t left() const { return left_; }
 
  private:
-  static constexpr int64_t kUnitsBetweenQuestions = 20000;
+  static constexpr int64_t kUnitsBetweenQuestions = 4000;
 
   int64_t left_;
   int64_t since_asked_ = 0;
