@@ -56,7 +56,6 @@ Parameter Graph::AddTensor(std::string name, std::vector<int64_t> shape, bool tr
     node = static_cast<int>(nodes_.size());
     nodes_.push_back({.name = name, .tensor = static_cast<int>(tensors_.size())});
   }
-  tensor_nodes_.push_back(node);
   tensors_.push_back({.name = std::move(name), .shape = std::move(shape)});
   return {node};
 }
@@ -196,6 +195,64 @@ absl::Status Graph::CheckTotals(const ModelProfile& profile) const {
   return absl::OkStatus();
 }
 
+void Graph::NumberOps(int loss, int first) {
+  nodes_[loss].index = 0;
+  int next = first;
+  for (int n = loss - 1; n >= 0; --n) {
+    Node& node = nodes_[n];
+    if (!node.reached) continue;
+    if (node.tensor != kNone && node.consumers == 1) node.block = nodes_[node.consumer].block;
+    if (!FoldedIntoUser(node)) node.index = next++;
+  }
+}
+
+std::vector<Op> Graph::TakeOps() {
+  std::vector<Op> ops;
+  for (Node& node : nodes_) {
+    if (node.index == kNone) continue;
+    if (static_cast<int>(ops.size()) <= node.index) ops.resize(node.index + 1);
+    Op& op = ops[node.index];
+    op.name = std::move(node.name);
+    op.cost = node.cost;
+    op.block = node.block;
+    if (node.tensor == kNone) op.saved_bytes = node.saved_bytes;
+    for (const Edge& edge : node.edges) {
+      const Node& target = nodes_[edge.op];
+      if (target.index != kNone) {
+        op.inputs.push_back({.op = target.index, .cost = edge.cost});
+      } else {  // A parameter that is folded into this op.
+        tensors_[target.tensor].op = node.index;
+        tensors_[target.tensor].weight_grad_cost = edge.cost;
+      }
+    }
+  }
+  return ops;
+}
+
+std::vector<Tensor> Graph::TakeTensors() {
+  for (const Node& node : nodes_) {
+    if (node.tensor == kNone || !node.reached) continue;
+    if (node.index != kNone) tensors_[node.tensor].op = node.index;
+    tensors_[node.tensor].saved_bytes = node.saved_bytes;
+  }
+  return std::move(tensors_);
+}
+
+void Graph::EmitShared(const std::vector<Storage>& shared, std::vector<Op>& ops) const {
+  for (size_t s = 0; s < shared.size(); ++s) {
+    const int index = static_cast<int>(s) + 1;
+    Op& op = ops[index];
+    op.name = "saved";
+    op.saved_bytes = shared[s].bytes;
+    op.block = nodes_[shared[s].keepers[0]].block;
+    for (const int keeper : shared[s].keepers) {
+      op.inputs.push_back({.op = nodes_[keeper].index});
+      if (nodes_[keeper].block != op.block) op.block = kNone;
+    }
+    ops[0].inputs.push_back({.op = index});
+  }
+}
+
 absl::StatusOr<ModelProfile> Graph::Finish(const Value& logits) {
   if (logits.op == kNone) return absl::InvalidArgumentError("no trainable tensor reaches the loss");
   CloseBlock();
@@ -211,53 +268,10 @@ absl::StatusOr<ModelProfile> Graph::Finish(const Value& logits) {
   ModelProfile profile;
   profile.forward_cost = forward_cost_;
   profile.blocks = std::move(blocks_);
-  profile.ops.resize(1 + shared.size());
-  nodes_[loss].index = 0;
-  for (int n = loss - 1; n >= 0; --n) {
-    Node& node = nodes_[n];
-    if (!node.reached) continue;
-    if (node.tensor != kNone && node.consumers == 1) node.block = nodes_[node.consumer].block;
-    if (FoldedIntoUser(node)) continue;
-    node.index = static_cast<int>(profile.ops.size());
-    profile.ops.push_back({});
-  }
-
-  for (Node& node : nodes_) {
-    if (node.index == kNone) continue;
-    Op& op = profile.ops[node.index];
-    op.name = std::move(node.name);
-    op.cost = node.cost;
-    op.block = node.block;
-    if (node.tensor == kNone) op.saved_bytes = node.saved_bytes;
-    for (const Edge& edge : node.edges) {
-      const Node& target = nodes_[edge.op];
-      if (target.index != kNone) {
-        op.inputs.push_back({.op = target.index, .cost = edge.cost});
-      } else {
-        tensors_[target.tensor].op = node.index;
-        tensors_[target.tensor].weight_grad_cost = edge.cost;
-      }
-    }
-  }
-  for (size_t t = 0; t < tensors_.size(); ++t) {
-    if (tensor_nodes_[t] == kNone || !nodes_[tensor_nodes_[t]].reached) continue;
-    const Node& node = nodes_[tensor_nodes_[t]];
-    if (node.index != kNone) tensors_[t].op = node.index;
-    tensors_[t].saved_bytes = node.saved_bytes;
-  }
-  for (size_t s = 0; s < shared.size(); ++s) {
-    const int index = static_cast<int>(s) + 1;
-    Op& op = profile.ops[index];
-    op.name = "saved";
-    op.saved_bytes = shared[s].bytes;
-    op.block = nodes_[shared[s].keepers[0]].block;
-    for (const int keeper : shared[s].keepers) {
-      op.inputs.push_back({.op = nodes_[keeper].index});
-      if (nodes_[keeper].block != op.block) op.block = kNone;
-    }
-    profile.ops[0].inputs.push_back({.op = index});
-  }
-  profile.tensors = std::move(tensors_);
+  NumberOps(loss, /*first=*/1 + static_cast<int>(shared.size()));  // What is shared comes right behind the loss.
+  profile.ops = TakeOps();
+  profile.tensors = TakeTensors();
+  EmitShared(shared, profile.ops);
   if (absl::Status status = CheckTotals(profile); !status.ok()) return status;
   return profile;
 }

@@ -102,13 +102,17 @@ class Graph {
   // Books storages that one op keeps on that op; returns the others with their keepers sorted, one per set of keepers.
   std::vector<Storage> BookStorages();
   bool FoldedIntoUser(const Node& node) const;
+  // Gives every node that becomes an op its index, counting up from `first` against the forward order.
+  void NumberOps(int loss, int first);
+  std::vector<Op> TakeOps();          // Also says what hangs on them in tensors_.
+  std::vector<Tensor> TakeTensors();  // After TakeOps().
+  void EmitShared(const std::vector<Storage>& shared, std::vector<Op>& ops) const;
   absl::Status CheckTotals(const ModelProfile& profile) const;
 
   AnalyticOptions options_;
   std::vector<Node> nodes_;  // In forward order.
   std::vector<Storage> storages_;
   std::vector<Tensor> tensors_;
-  std::vector<int> tensor_nodes_;  // [num_tensors], kNone for a frozen one.
   std::vector<std::string> blocks_;
   int block_ = kNone;
   int64_t forward_cost_ = 0;
