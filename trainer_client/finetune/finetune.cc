@@ -84,9 +84,11 @@ absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& i
     output = *std::move(folder);
   }
   const bool resumes = options.resume && HasRun(options.output);
-  if (!resumes && options.base.empty() && options.config.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--output is ", options.output, ", which holds no run to resume; allowed: one that does, or --base"));
+  const bool may_begin = !options.resume || std::filesystem::is_empty(options.output);
+  if (!resumes && (!may_begin || (options.base.empty() && options.config.empty()))) {
+    return absl::InvalidArgumentError(absl::StrCat("--output is ", options.output,
+                                                   ", which holds no run to resume; allowed: a folder that does, or ",
+                                                   "a new or empty one and --base or --config to begin with"));
   }
   absl::StatusOr<std::shared_ptr<PlannerConnection>> connection = ConnectToPlanner(options, io);
   if (!connection.ok()) return connection.status();
