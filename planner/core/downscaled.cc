@@ -16,12 +16,14 @@ struct Choice {
 
 class Downscaled {
  public:
-  Downscaled(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t budget, int64_t full, int resolution)
+  Downscaled(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t budget, int64_t full, int resolution,
+             WorkMeter& meter)
       : tree_(tree),
         values_(values),
         budget_(budget),
         full_(std::max<int64_t>(full, 1)),
         resolution_(resolution),
+        meter_(meter),
         capacity_(
             static_cast<int>(std::min<__int128>(resolution, static_cast<__int128>(budget) * resolution / full_))) {}
 
@@ -35,7 +37,14 @@ class Downscaled {
       path.push_back(node);
       const size_t depth = path.size() - 1;
       if (best_.size() <= depth) best_.resize(depth + 1);
-      best_[depth] = depth == 0 ? std::vector<int64_t>(capacity_ + 1, 0) : best_[depth - 1];
+      if (!meter_.Spend(int64_t{capacity_} * (1 + tree_.ItemsEnd(node) - tree_.nodes[node].items_begin))) break;
+      if (depth == 0) {
+        best_[0].assign(capacity_ + 1, 0);
+      } else if (tree_.nodes[node].subtree_end == tree_.nodes[path[depth - 1]].subtree_end) {
+        best_[depth] = std::move(best_[depth - 1]);  // A last child: nobody else needs the parent's.
+      } else {
+        best_[depth] = best_[depth - 1];
+      }
       for (int i = tree_.nodes[node].items_begin; i < tree_.ItemsEnd(node); ++i) AddItem(i, best_[depth]);
       const int room = capacity_ - Steps(tree_.nodes[node].cost);
       if (tree_.nodes[node].relaxed || tree_.nodes[node].cost > budget_ || room < 0) continue;
@@ -118,6 +127,7 @@ class Downscaled {
   const int64_t budget_;
   const int64_t full_;
   const int resolution_;
+  WorkMeter& meter_;
   const int capacity_;
   std::vector<std::vector<int64_t>> best_;
   std::vector<std::vector<uint8_t>> picks_;
@@ -129,8 +139,8 @@ class Downscaled {
 }  // namespace
 
 std::vector<bool> SelectDownscaled(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t backward_budget,
-                                   int64_t full_backward_cost, int resolution) {
-  return Downscaled(tree, values, backward_budget, full_backward_cost, resolution).Run();
+                                   int64_t full_backward_cost, int resolution, WorkMeter& meter) {
+  return Downscaled(tree, values, backward_budget, full_backward_cost, resolution, meter).Run();
 }
 
 }  // namespace greenplan

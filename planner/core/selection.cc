@@ -127,9 +127,11 @@ void SelectionSolver::ImproveByClosures(const Prepared& prepared, int64_t free_b
 
 LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, const Prepared& prepared,
                                                 int64_t free_budget) const {
+  // The program's length is known beforehand: only a stop ends it.
+  WorkMeter meter(std::numeric_limits<int64_t>::max(), problem.should_stop);
   LiveSetResult found;
-  found.trainable =
-      SelectDownscaled(*prepared.live_sets, prepared.scale.units, free_budget, full_backward_cost_, problem.resolution);
+  found.trainable = SelectDownscaled(*prepared.live_sets, prepared.scale.units, free_budget, full_backward_cost_,
+                                     problem.resolution, meter);
   for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? prepared.scale.units[k] : 0;
   found.upper_bound = std::max(found.value, BoundLiveSets(*prepared.ranking, free_budget));
   return found;
