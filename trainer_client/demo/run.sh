@@ -25,9 +25,9 @@ python3 $here/texts.py "$out"
 cat "$out/base_train.txt" "$out/train.txt" >"$out/both.txt"
 bazel-bin/trainer_client/data/train_tokenizer --input "$out/both.txt" --output "$out/tokenizer.model" --vocab-size 4000
 
-step "Pre-training a LLaMA of 8 layers on the glosses"
+step "Pre-training a LLaMA of 6 layers on the glosses"
 $finetune --config $here/config.json --tokenizer "$out/tokenizer.model" --train "$out/base_train.txt" \
-  --valid "$out/base_valid.txt" --epochs 1 --batch-size 16 --seq-len 128 --lr 2e-3 --seed 1 --output "$out/base"
+  --valid "$out/base_valid.txt" --epochs 1 --batch-size 8 --seq-len 128 --lr 2e-3 --seed 1 --output "$out/base"
 
 step "Starting the planner daemon"
 bazel-bin/planner/daemon/greenpland --listen 127.0.0.1:0 --port-file "$out/port" --data-dir "$out/planner" 2>"$out/greenpland.log" &
@@ -41,7 +41,7 @@ for run in full half third; do
     third) share=(--budget 0.3 --budget-of backward) name="30% of the backward FLOPs" ;;
   esac
   step "Fine-tuning on the Bible: $name"
-  $finetune --base "$out/base" --train "$out/train.txt" --valid "$out/valid.txt" --epochs 3 --batch-size 16 \
+  $finetune --base "$out/base" --train "$out/train.txt" --valid "$out/valid.txt" --epochs 3 --batch-size 8 \
     --seq-len 128 --lr 1e-3 --seed 1 "${share[@]}" --planner "127.0.0.1:$(cat "$out/port")" --output "$out/$run" \
     --report "$out/$run.json"
 done

@@ -11,9 +11,9 @@ import re
 import subprocess
 import sys
 
-BASE_TRAIN_BYTES = 2_200_000
-TRAIN_BYTES = 560_000
-VALID_BYTES = 60_000
+BASE_TRAIN_BYTES = 1_200_000
+TRAIN_BYTES = 360_000
+VALID_BYTES = 40_000
 
 
 def glosses():
