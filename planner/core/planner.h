@@ -38,11 +38,12 @@ class Planner {
   const ModelProfile& profile() const;
 
   // InvalidArgument if the pins alone exceed the budget, or a drop target cannot be reached within the rate bounds.
-  // Unimplemented for a method that is not built yet, by name.
+  // Unimplemented for algorithm downscaled with method joint or with max_saved_bytes.
   // "Nothing fits" and "stopped early" are plans, not errors.
   absl::StatusOr<Plan> MakePlan(const PlanRequest& request) const;
 
-  // One plan per budget, sharing work. The same errors; request.options->budget is ignored.
+  // One plan per budget, sharing work; each point may take 1/64 of a plan's work, so that on the hardest importance it
+  // ends with a certified gap. The same errors; request.options->budget is ignored.
   absl::StatusOr<std::vector<Plan>> MakeCurve(const PlanRequest& request, const std::vector<Budget>& budgets) const;
 
  private:
