@@ -11,8 +11,11 @@ namespace {
 using Entry = Ranking::Entry;
 using Option = Ranking::Option;
 
+// Beyond every value, and far from overflow.
+constexpr double kPriceLimit = 0x1p61;
+
 int64_t PriceOf(int64_t bytes, double byte_price) {
-  return byte_price == 0 ? 0 : static_cast<int64_t>(std::floor(byte_price * static_cast<double>(bytes)));
+  return static_cast<int64_t>(std::min(kPriceLimit, std::floor(byte_price * static_cast<double>(bytes))));
 }
 
 // Whether a's value per cost exceeds b's, exactly.
