@@ -2,7 +2,7 @@
 # Proves the README on a fresh machine: makes a bare Debian 12 root (debootstrap, minbase: no toolchain, no packages),
 # puts nothing but a clone of this checkout's HEAD into it, and runs the README's commands there.
 #
-# usage: tests/fresh_machine.sh DIR [COMMAND...]      default: './dev demo' './dev test' './dev install --prefix /opt/gp'
+# usage: tests/fresh_machine.sh DIR [COMMAND...]      default: './dev demo' './dev test' './dev install --prefix /opt/gp' 'tests/install/run.sh /opt/gp'
 # Needs root and debootstrap. DIR must not exist; it is left for a look and removed by: tests/fresh_machine.sh --drop DIR
 # The host's apt sources, pip configuration and certificates are used inside, since they say where packages come from.
 set -euo pipefail
@@ -29,7 +29,7 @@ fi
 
 root=$(realpath -m "${1:?usage: tests/fresh_machine.sh DIR [COMMAND...]}")
 shift
-[ $# -gt 0 ] || set -- './dev demo' './dev test' './dev install --prefix /opt/gp'
+[ $# -gt 0 ] || set -- './dev demo' './dev test' './dev install --prefix /opt/gp' 'tests/install/run.sh /opt/gp'
 [ "$(id -u)" -eq 0 ] || { echo "fresh_machine: needs root" >&2; exit 1; }
 [ ! -e "$root" ] || { echo "fresh_machine: $root exists" >&2; exit 2; }
 checkout=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "planner/core/cheapest_tensor.h"
 #include "planner/core/cost.h"
 #include "planner/core/drop_rates.h"
 #include "planner/core/exact_sum.h"
@@ -325,24 +326,18 @@ class Planner::Impl {
     plan.status = PlanStatus::kEmpty;
     plan.value = 0;
     plan.upper_bound = 0;
-    std::optional<int64_t> least_cost, least_bytes;
-    for (size_t k = 0; k < problem.pins.size(); ++k) {
-      if (problem.pins[k] != Pin::kFree || (*problem.importance)[k] <= 0) continue;
-      std::vector<bool> alone(problem.pins.size(), false);
-      alone[k] = true;
-      const MaskCost cost = EvaluateMask(*profile_, alone);
-      least_cost = std::min(least_cost.value_or(cost.backward_cost), cost.backward_cost);
-      if (cost.backward_cost <= problem.backward_budget) {
-        least_bytes = std::min(least_bytes.value_or(cost.saved_bytes), cost.saved_bytes);
-      }
+    std::vector<bool> candidates(problem.pins.size());
+    for (size_t k = 0; k < candidates.size(); ++k) {
+      candidates[k] = problem.pins[k] == Pin::kFree && (*problem.importance)[k] > 0;
     }
-    if (!least_cost) {
+    const CheapestTensor cheapest = FindCheapestTensor(*profile_, candidates, problem.backward_budget);
+    if (!cheapest.backward_cost) {
       plan.message = "no tensor is worth training: none that may train has an importance above 0";
-    } else if (!least_bytes) {
-      plan.message = absl::StrCat("no tensor fits: the cheapest needs ", profile_->forward_cost + *least_cost,
-                                  ", the budget is ", plan.budget);
+    } else if (!cheapest.saved_bytes) {
+      plan.message = absl::StrCat("no tensor fits: the cheapest needs ",
+                                  profile_->forward_cost + *cheapest.backward_cost, ", the budget is ", plan.budget);
     } else {
-      plan.message = absl::StrCat("no tensor fits: of those within the budget the least keeps ", *least_bytes,
+      plan.message = absl::StrCat("no tensor fits: of those within the budget the least keeps ", *cheapest.saved_bytes,
                                   " bytes for backward, max_saved_bytes is ", problem.max_saved_bytes.value_or(0));
     }
     return plan;

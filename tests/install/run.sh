@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# usage: tests/install/run.sh PREFIX     checks what `./dev install --prefix PREFIX` left there: the programs start
+# without environment variables, and a training loop of one's own builds by pkg-config and runs.
+set -euo pipefail
+prefix=$(realpath "${1:?the installation}")
+here=$(dirname "$(readlink -f "$0")")
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+for program in greenplan greenpland greenplan-finetune; do env -i "$prefix/bin/$program" version; done
+export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+g++ "$here/consumer.cc" -o "$out/consumer" $(pkg-config --cflags --libs greenplan_client)
+env -i "$out/consumer"
