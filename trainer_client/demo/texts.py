@@ -11,8 +11,8 @@ import re
 import subprocess
 import sys
 
-BASE_TRAIN_BYTES = 1_200_000
-TRAIN_BYTES = 360_000
+BASE_TRAIN_BYTES = 900_000
+TRAIN_BYTES = 300_000
 VALID_BYTES = 40_000
 
 
