@@ -14,17 +14,6 @@
 #include "planner/core/selection.h"
 
 namespace greenplan {
-namespace {
-
-double ValueOf(const std::vector<bool>& trainable, const std::vector<double>& importance) {
-  double sum = 0;
-  for (size_t k = 0; k < trainable.size(); ++k) {
-    if (trainable[k]) sum += importance[k];
-  }
-  return sum;
-}
-
-}  // namespace
 
 class Planner::Impl {
  public:
@@ -169,7 +158,7 @@ class Planner::Impl {
                        SelectionResult result) const {
     const PlanOptions& options = *request.options;
     Plan plan = Describe(std::move(result.trainable), options, budget);
-    plan.value = ValueOf(plan.trainable, *problem.importance);
+    plan.value = SelectionValue(plan.trainable, *problem.importance);
     plan.upper_bound = result.proved ? plan.value : std::max(result.upper_bound, plan.value);
     plan.status = result.proved ? PlanStatus::kOptimal : PlanStatus::kFeasible;
     if (!result.proved) {
@@ -354,7 +343,7 @@ class Planner::Impl {
     Plan kept = Describe(mask, *request.options, plan.budget);
     if (kept.predicted_backward_cost > problem.backward_budget) return plan;
     if (problem.max_saved_bytes && kept.saved_bytes > *problem.max_saved_bytes) return plan;
-    kept.value = ValueOf(mask, *problem.importance);
+    kept.value = SelectionValue(mask, *problem.importance);
     if (plan.value > kept.value + request.options->churn_threshold * std::abs(kept.value)) return plan;
     kept.upper_bound = std::max(plan.upper_bound, kept.value);
     kept.status = kept.value >= plan.upper_bound ? PlanStatus::kOptimal : PlanStatus::kFeasible;

@@ -14,14 +14,6 @@
 namespace greenplan {
 namespace {
 
-double SumOver(const std::vector<bool>& mask, const std::vector<double>& importance) {
-  double sum = 0;
-  for (size_t k = 0; k < mask.size(); ++k) {
-    if (mask[k]) sum += importance[k];
-  }
-  return sum;
-}
-
 std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) {
   std::vector<bool> both(a.size());
   for (size_t k = 0; k < a.size(); ++k) both[k] = a[k] || b[k];
@@ -29,6 +21,14 @@ std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) 
 }
 
 }  // namespace
+
+double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance) {
+  double sum = 0;
+  for (size_t k = 0; k < trainable.size(); ++k) {
+    if (trainable[k]) sum += importance[k];
+  }
+  return sum;
+}
 
 SelectionSolver::SelectionSolver(const ModelProfile& profile)
     : profile_(profile),
@@ -82,7 +82,7 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
   const std::vector<double>& importance = *problem.importance;
   SelectionResult result;
   result.trainable = prepared.any_pinned ? Union(found.trainable, prepared.pinned) : found.trainable;
-  const double value = SumOver(result.trainable, importance);
+  const double value = SelectionValue(result.trainable, importance);
   result.upper_bound = value;
   result.proved = found.upper_bound == found.value;
   if (result.proved) return result;
@@ -92,7 +92,7 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
   for (size_t k = 0; k < importance.size(); ++k) magnitude += prepared.pinned[k] ? std::abs(importance[k]) : 0;
   // What adding up doubles one by one may be off.
   const double slack = static_cast<double>(importance.size()) * std::numeric_limits<double>::epsilon() * magnitude;
-  result.upper_bound = std::max(value, free_bound + SumOver(prepared.pinned, importance) + slack);
+  result.upper_bound = std::max(value, free_bound + SelectionValue(prepared.pinned, importance) + slack);
   return result;
 }
 

@@ -44,6 +44,10 @@ struct SelectionResult {
   bool proved = false;          // The selection is optimal.
 };
 
+// The value of a selection: the sum of importance over `trainable`, added up in the order of the tensors, as plans
+// report it. Both are [num_tensors].
+double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance);
+
 // Thread-safe after construction.
 class SelectionSolver {
  public:
