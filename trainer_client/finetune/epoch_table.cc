@@ -23,6 +23,15 @@ std::string Duration(double seconds) {
   return seconds < 1 ? absl::StrFormat("%.1f ms", seconds * 1e3) : absl::StrFormat("%.2f s", seconds);
 }
 
+// Three digits: "123 J", "1.23 kJ".
+std::string Joules(double joules) {
+  for (const char* unit : {"J", "kJ", "MJ"}) {
+    if (joules < 999.5) return absl::StrFormat("%.3g %s", joules, unit);
+    joules /= 1e3;
+  }
+  return absl::StrFormat("%.3g GJ", joules);
+}
+
 }  // namespace
 
 std::string EpochTableHeader() {
@@ -37,6 +46,14 @@ std::string EpochTableRow(const EpochReport& epoch) {
               Share(epoch.predicted_backward_flops, epoch.full_backward_flops),
               Share(epoch.executed_backward_flops, epoch.full_backward_flops), Duration(epoch.step_seconds),
               Loss(epoch.train_loss), Loss(epoch.validation_loss));
+}
+
+std::string EnergyLine(const profiler::EnergyTotal& energy, std::optional<double> grid_grams_per_kwh) {
+  std::string line = absl::StrCat("energy: ", Joules(energy.joules), " (", energy.source(), ")");
+  if (grid_grams_per_kwh.has_value()) {
+    absl::StrAppendFormat(&line, ", %.3g g CO2e", profiler::Co2eGrams(energy.joules, *grid_grams_per_kwh));
+  }
+  return line;
 }
 
 }  // namespace greenplan::trainer

@@ -29,5 +29,24 @@ TEST(EpochTableTest, TellsLongStepsInSeconds) {
   EXPECT_NE(EpochTableRow(epoch).find("  12.35 s  "), std::string::npos) << EpochTableRow(epoch);
 }
 
+TEST(EnergyLineTest, NamesItsSource) {
+  EXPECT_EQ(EnergyLine({.joules = 123.4, .is_estimate = true, .sources = {"estimate, 65 W stated"}}, std::nullopt),
+            "energy: 123 J (estimate, 65 W stated)");
+}
+
+TEST(EnergyLineTest, TellsEmissionsIfTheGridIsKnown) {
+  EXPECT_EQ(EnergyLine({.joules = 1234, .sources = {"RAPL package 0"}}, 400),
+            "energy: 1.23 kJ (RAPL package 0), 0.137 g CO2e");
+}
+
+TEST(EnergyLineTest, TellsThreeDigitsOfAnyAmount) {
+  const struct {
+    double joules;
+    const char* line;
+  } cases[] = {{0, "energy: 0 J ()"},      {0.01234, "energy: 0.0123 J ()"}, {999.4, "energy: 999 J ()"},
+               {999.6, "energy: 1 kJ ()"}, {4.56e6, "energy: 4.56 MJ ()"},   {7.8e9, "energy: 7.8 GJ ()"}};
+  for (const auto& [joules, line] : cases) EXPECT_EQ(EnergyLine({.joules = joules}, std::nullopt), line);
+}
+
 }  // namespace
 }  // namespace greenplan::trainer

@@ -32,6 +32,7 @@ struct EpochTrainer::Sums {
   double backward_seconds = 0;
   double optimizer_seconds = 0;
   double loss = 0;
+  profiler::EnergyTotal energy;
 };
 
 EpochTrainer::EpochTrainer(const TrainingSetup& setup, TrainingObserver observer)
@@ -64,6 +65,7 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch) {
   const std::vector<int64_t> order = Shuffled(setup_.rows, setup_.seed, epoch);
   setup_.model.train();
   ResetPeakMemory();
+  SampleEnergy();  // What was used before is none of this epoch's.
   Sums sums;
   for (int64_t i = 0; i < steps_per_epoch_; ++i) {
     setup_.optimizer.set_learning_rate(setup_.schedule.LearningRate(next_step()));
@@ -82,6 +84,8 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch) {
   report.forward_seconds = sums.forward_seconds / steps;
   report.backward_seconds = sums.backward_seconds / steps;
   report.optimizer_seconds = sums.optimizer_seconds / steps;
+  report.joules_per_step = sums.energy.joules / steps;
+  report.energy_is_estimate = sums.energy.is_estimate;
   report.train_loss = sums.loss / steps;
   report.peak_memory_bytes = PeakMemoryBytes();
   return report;
@@ -97,6 +101,7 @@ absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t
   const int64_t flops = counter.forward_flops() + counter.backward_flops();
   setup_.progress.probe_flops += flops;
   setup_.progress.executed_flops += flops;
+  setup_.progress.energy.Add(SampleEnergy());
   Continue(*round);
   AddTrainable(round->trainable, report);
   report.probe_seconds += round->probe_seconds;
@@ -136,12 +141,15 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   setup_.optimizer.Step();
   setup_.optimizer.ClearGradients();
   const Clock::time_point end = Clock::now();
+  const profiler::EnergyReading energy = SampleEnergy();
 
   sums.step_seconds += Seconds(begin, end);
   sums.forward_seconds += Seconds(begin, forward_end);
   sums.backward_seconds += Seconds(forward_end, backward_end);
   sums.optimizer_seconds += Seconds(backward_end, end);
   sums.loss += loss_value;
+  sums.energy.Add(energy);
+  setup_.progress.energy.Add(energy);
   setup_.progress.step_losses.push_back(loss_value);
   setup_.progress.executed_flops += counter.forward_flops() + counter.backward_flops();
   report.executed_backward_flops.sum += counter.backward_flops();
@@ -149,6 +157,12 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   ++report.executed_backward_flops.steps;
   ++report.predicted_backward_flops.steps;
   return absl::OkStatus();
+}
+
+profiler::EnergyReading EpochTrainer::SampleEnergy() {
+  profiler::EnergyReading reading = setup_.energy_meter.Sample();
+  if (!reading.notice.empty()) observer_.remark(reading.notice);
+  return reading;
 }
 
 void EpochTrainer::AddTrainable(const std::vector<std::string>& names, EpochReport& report) const {

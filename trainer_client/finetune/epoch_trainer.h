@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "profiler/energy/energy_meter.h"
 #include "trainer_client/data/dataset.h"
 #include "trainer_client/finetune/report.h"
 #include "trainer_client/models/causal_lm.h"
@@ -22,6 +23,7 @@ struct TrainingSetup {
   CausalLm& model;
   AdamW& optimizer;
   PlannerSession& session;
+  profiler::EnergyMeter& energy_meter;
   TrainingProgress& progress;  // Where the run stands; every step adds to it.
   const Dataset& data;
   const std::vector<int64_t>& rows;  // Of `data`.
@@ -39,7 +41,7 @@ struct TrainingObserver {
 };
 
 // Trains epoch by epoch: plans a round where one is due, then forward, backward, optimizer, each timed, the FLOPs of
-// each backward pass counted as they execute. Not thread-safe.
+// each backward pass counted as they execute, the energy of each step sampled at its end. Not thread-safe.
 class EpochTrainer {
  public:
   EpochTrainer(const TrainingSetup& setup, TrainingObserver observer);
@@ -61,6 +63,7 @@ class EpochTrainer {
 
   absl::Status BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report);
   absl::Status TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, Sums& sums, EpochReport& report);
+  profiler::EnergyReading SampleEnergy();
   at::Tensor Loss(const std::vector<int64_t>& order, int64_t step_in_epoch);
   void AddTrainable(const std::vector<std::string>& names, EpochReport& report) const;
   int64_t next_step() const { return static_cast<int64_t>(setup_.progress.step_losses.size()); }

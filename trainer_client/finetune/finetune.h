@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "planner/client/connection.h"
+#include "profiler/energy/energy_meter.h"
 #include "trainer_client/finetune/options.h"
 #include "trainer_client/finetune/report.h"
 
@@ -18,6 +19,7 @@ struct FinetuneIo {
   std::ostream& err;                                   // Remarks and the progress bar.
   bool show_progress = false;                          // Whether `err` is a terminal.
   std::shared_ptr<PlannerConnection> connection = {};  // Null: what options.planner says.
+  profiler::MachineEnergy machine = {};                // Where energy is counted.
   // Called when an epoch is over and saved; false ends the run there, as a kill would.
   std::function<bool(const EpochReport&)> after_epoch = {};
 };

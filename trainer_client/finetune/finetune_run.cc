@@ -75,6 +75,8 @@ absl::Status FinetuneRun::TrainEpochs() {
     if (absl::Status status = Save(); !status.ok()) return status;
     if (io_.after_epoch && !io_.after_epoch(state_.epochs.back())) return absl::OkStatus();
   }
+  const profiler::EnergyTotal& energy = state_.progress.energy;
+  if (!energy.sources.empty()) PrintLine(EnergyLine(energy, options_.grid_grams_per_kwh));
   return WriteReport();
 }
 
@@ -112,6 +114,7 @@ TrainingSetup FinetuneRun::Setup() {
   return {.model = model(),
           .optimizer = optimizer_,
           .session = *session_,
+          .energy_meter = *energy_meter_,
           .progress = state_.progress,
           .data = inputs_.train,
           .rows = inputs_.train_rows,
@@ -147,6 +150,10 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<PlannerConnection> conne
       PlannerSession::Create(std::move(connection), session_options, model().named_parameters().pairs());
   if (!session.ok()) return session.status();
   session_ = *std::move(session);
+  absl::StatusOr<std::unique_ptr<profiler::EnergyMeter>> meter =
+      profiler::EnergyMeter::Create(options_.power_watts, io_.machine);
+  if (!meter.ok()) return meter.status();
+  energy_meter_ = *std::move(meter);
   trainer_.emplace(Setup(), Observer());
   if (!state_.plan.has_value()) return session_->CreateJob(trainer_->FirstLoss());
   absl::StatusOr<Round> round = session_->Continue(trainer_->FirstLoss(), *state_.plan, state_.next_round);
@@ -199,7 +206,8 @@ absl::Status FinetuneRun::WriteReport() const {
                    .seed = options_.seed,
                    .epochs = state_.epochs,
                    .progress = state_.progress,
-                   .seconds = seconds()};
+                   .seconds = seconds(),
+                   .grid_grams_per_kwh = options_.grid_grams_per_kwh};
   for (const auto& parameter : model().named_parameters()) report.parameter_count += parameter.value().numel();
   return WriteFile(options_.report, ToJson(report).dump(2) + "\n");
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "planner/client/connection.h"
+#include "profiler/energy/energy_meter.h"
 #include "trainer_client/finetune/epoch_trainer.h"
 #include "trainer_client/finetune/finetune.h"
 #include "trainer_client/finetune/inputs.h"
@@ -55,6 +56,7 @@ class FinetuneRun {
   ProgressBar progress_bar_;
   RunState state_;
   std::unique_ptr<PlannerSession> session_;
+  std::unique_ptr<profiler::EnergyMeter> energy_meter_;
   std::optional<EpochTrainer> trainer_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   double seconds_before_ = 0;  // Of the run that this one goes on with.

@@ -1,5 +1,6 @@
 #include "trainer_client/finetune/finetune.h"
 
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -20,6 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 const json kLlama = {{"model_type", "llama"},
@@ -95,6 +97,9 @@ struct FinetuneTest : ::testing::Test {
     options.seed = 1;
     options.weight_decay = 0.1;
     SetBudget(0.5);
+    machine.powercap_root = root / "powercap";  // Not there: energy is an estimate, a second a sample.
+    machine.nvml_library = root / "no_library";
+    machine.now = [this] { return now += std::chrono::seconds(1); };
   }
 
   void UseModel(const json& config) {
@@ -111,13 +116,16 @@ struct FinetuneTest : ::testing::Test {
                    std::function<bool(const EpochReport&)> after_epoch = nullptr) {
     out.str("");
     err.str("");
-    return Finetune(options, {.out = out, .err = err, .connection = connection, .after_epoch = after_epoch});
+    return Finetune(options,
+                    {.out = out, .err = err, .connection = connection, .machine = machine, .after_epoch = after_epoch});
   }
 
   json Report() const { return json::parse(std::ifstream(options.report)); }
 
   fs::path root;
   FinetuneOptions options;
+  profiler::MachineEnergy machine;
+  std::chrono::steady_clock::time_point now{};
   std::ostringstream out, err;
 };
 
@@ -154,11 +162,44 @@ TEST_F(FinetuneTest, FullTrainsEverythingWithoutAProbe) {
   EXPECT_EQ(epoch["predicted_backward_flops"], epoch["full_backward_flops"]);
 }
 
-TEST_F(FinetuneTest, PrintsARowPerEpoch) {
+TEST_F(FinetuneTest, PrintsARowPerEpochAndTheEnergy) {
   ASSERT_EQ(Run(), absl::OkStatus());
   EXPECT_THAT(out.str(), HasSubstr("epoch   trainable  predicted  executed"));
-  EXPECT_EQ(std::count(std::istreambuf_iterator<char>(std::istringstream(out.str()).rdbuf()), {}, '\n'), 4);
+  EXPECT_EQ(std::count(std::istreambuf_iterator<char>(std::istringstream(out.str()).rdbuf()), {}, '\n'), 5);
+  EXPECT_THAT(out.str(), EndsWith("\nenergy: 1.69 kJ (estimate, 65 W stated)\n"));  // 24 steps, 2 rounds.
   EXPECT_EQ(err.str(), "");
+}
+
+TEST_F(FinetuneTest, EstimatesEnergyOfStepsAndRoundsFromTheStatedPower) {
+  options.power_watts = 100;
+  options.grid_grams_per_kwh = 360;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json report = Report();
+  EXPECT_EQ(report["epochs"][0]["joules_per_step"], 0);
+  for (int epoch : {1, 2}) {
+    EXPECT_EQ(report["epochs"][epoch]["joules_per_step"], 100);
+    EXPECT_EQ(report["epochs"][epoch]["energy_is_estimate"], true);
+  }
+  EXPECT_EQ(report["totals"]["joules"], 100 * (24 + 2));
+  EXPECT_EQ(report["totals"]["energy_source"], "estimate, 100 W stated");
+  EXPECT_DOUBLE_EQ(report["totals"]["co2e_grams"], 0.26);
+}
+
+TEST_F(FinetuneTest, SaysSoWhenTheMachineStopsCountingEnergy) {
+  const fs::path package = fs::path(machine.powercap_root) / "intel-rapl:0";
+  fs::create_directories(package);
+  WriteFile(package / "name", "package-0");
+  WriteFile(package / "max_energy_range_uj", "1000000");
+  WriteFile(package / "energy_uj", "5");
+  ASSERT_EQ(Run(nullptr, [&](const EpochReport&) { return fs::remove(package / "energy_uj"), true; }),
+            absl::OkStatus());
+  const json report = Report();
+  EXPECT_EQ(report["epochs"][1]["energy_is_estimate"], false);
+  EXPECT_EQ(report["epochs"][1]["joules_per_step"], 0);
+  EXPECT_EQ(report["epochs"][2]["energy_is_estimate"], true);
+  EXPECT_EQ(report["epochs"][2]["joules_per_step"], 65);
+  EXPECT_EQ(report["totals"]["energy_source"], "RAPL package 0; estimate, 65 W stated");
+  EXPECT_THAT(err.str(), HasSubstr("energy_uj cannot be read; energy is an estimate from here on"));
 }
 
 TEST_F(FinetuneTest, MovesNoTensorThatWasNotPlanned) {
@@ -207,11 +248,14 @@ TEST_F(FinetuneTest, ResumesBitForBit) {
 
     EXPECT_EQ(resumed["steps"], straight["steps"]);
     for (int epoch = 0; epoch <= 3; ++epoch) {
-      for (const char* key : {"trainable", "train_loss", "validation_loss", "executed_backward_flops"}) {
+      for (const char* key : {"trainable", "train_loss", "validation_loss", "executed_backward_flops",
+                              "joules_per_step", "energy_is_estimate"}) {
         EXPECT_EQ(resumed["epochs"][epoch][key], straight["epochs"][epoch][key]) << epoch << " " << key;
       }
     }
-    EXPECT_EQ(resumed["totals"]["executed_flops"], straight["totals"]["executed_flops"]);
+    for (const char* key : {"executed_flops", "joules", "energy_is_estimate", "energy_source", "co2e_grams"}) {
+      EXPECT_EQ(resumed["totals"][key], straight["totals"][key]) << key;
+    }
     ASSERT_TRUE(expected.ok() && actual.ok());
     const auto parameters = actual->model->named_parameters();
     for (const auto& parameter : expected->model->named_parameters()) {

@@ -18,6 +18,14 @@ absl::Status Refuse(const char* flag, const Value& value, const char* allowed) {
   return absl::InvalidArgumentError(absl::StrCat(flag, " is ", value, "; allowed: ", allowed));
 }
 
+// Watts, and grams per kWh: more than any machine draws and any grid emits.
+constexpr double kMaxEnergyFactor = 1e6;
+
+absl::Status CheckEnergyFactor(const char* flag, double value) {
+  if (value > 0 && value <= kMaxEnergyFactor) return absl::OkStatus();
+  return Refuse(flag, value, "a number > 0, at most 1e6");
+}
+
 absl::Status CheckRanges(const FinetuneOptions& options) {
   if (options.epochs < 0) return Refuse("--epochs", options.epochs, "an integer >= 0");
   if (options.batch_size < 1) return Refuse("--batch-size", options.batch_size, "an integer >= 1");
@@ -32,7 +40,8 @@ absl::Status CheckRanges(const FinetuneOptions& options) {
   if (options.probe_batches < 1 || options.probe_batches > 1000) {
     return Refuse("--probe-batches", options.probe_batches, "an integer from 1 to 1000");
   }
-  return absl::OkStatus();
+  if (absl::Status status = CheckEnergyFactor("--power-watts", options.power_watts); !status.ok()) return status;
+  return CheckEnergyFactor("--grid-intensity", options.grid_grams_per_kwh.value_or(1));
 }
 
 absl::Status CheckCombinations(const FinetuneOptions& options) {
@@ -73,6 +82,7 @@ FinetuneFlags::FinetuneFlags(Program& program)
   AddModelAndDataFlags(program.app());
   AddTrainingFlags(program.app());
   AddPlanningFlags(program.app());
+  AddEnergyFlags(program.app());
 }
 
 void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
@@ -109,6 +119,15 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
   app.add_option("--probe-batches", options_.probe_batches, "Batches that importance is measured on. Default: 1.");
   app.add_option("--importance", importance_metric_, "How importance is measured. Default: gradient_times_update.")
       ->check(OneOf({"gradient_times_update", "update_magnitude", "gradient_magnitude", "fisher", "snip"}));
+}
+
+void FinetuneFlags::AddEnergyFlags(CLI::App& app) {
+  app.add_option(
+      "--power-watts", options_.power_watts,
+      "Power that energy is estimated with where the machine does not count it. Default: 65, a common desktop "
+      "processor under load.");
+  app.add_option("--grid-intensity", options_.grid_grams_per_kwh,
+                 "Grams of CO2 equivalent per kWh of the grid, for emissions. Default: they are not told.");
 }
 
 absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {

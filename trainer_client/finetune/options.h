@@ -2,6 +2,7 @@
 #define GREENPLAN_TRAINER_CLIENT_FINETUNE_OPTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "greenplan/v1/plan.pb.h"
 #include "planner/flags/plan_flags.h"
 #include "planner/flags/program.h"
+#include "profiler/energy/energy_meter.h"
 
 namespace greenplan::trainer {
 
@@ -40,7 +42,9 @@ struct FinetuneOptions {
   std::string job;                // Empty: a new unique one.
   std::string output;             // Empty: the weights are not kept.
   bool resume = false;
-  std::string report;  // Empty: none.
+  std::string report;                             // Empty: none.
+  double power_watts = profiler::kDefaultWatts;   // What estimates of energy assume.
+  std::optional<double> grid_grams_per_kwh = {};  // CO2 equivalent. Absent: emissions are not told.
   bool quiet = false;
 };
 
@@ -56,6 +60,7 @@ class FinetuneFlags {
   void AddModelAndDataFlags(CLI::App& app);
   void AddTrainingFlags(CLI::App& app);
   void AddPlanningFlags(CLI::App& app);
+  void AddEnergyFlags(CLI::App& app);
 
   const Program& program_;
   FinetuneOptions options_;

@@ -40,6 +40,8 @@ TEST(FinetuneOptionsTest, PlansEverythingWithoutABudgetAndASelectionWithOne) {
   EXPECT_EQ(full.options->plan.method(), v1::METHOD_FULL);
   EXPECT_EQ(full.options->planner, "local");
   EXPECT_EQ(full.options->plan_every, 0);
+  EXPECT_EQ(full.options->power_watts, 65);
+  EXPECT_FALSE(full.options->grid_grams_per_kwh.has_value());
 
   Outcome selection = Parse({"--base", "b", "--train", "t", "--budget", "0.5", "--budget-of", "backward"});
   ASSERT_TRUE(selection.options.has_value()) << selection.stderr_text;
@@ -48,12 +50,14 @@ TEST(FinetuneOptionsTest, PlansEverythingWithoutABudgetAndASelectionWithOne) {
 }
 
 TEST(FinetuneOptionsTest, TakesEveryFlag) {
-  Outcome outcome =
-      Parse({"--model-config", "c.json", "--train",        "t",     "--valid",         "v",  "--tokenizer",  "k",
-             "--epochs",       "2",      "--batch-size",   "4",     "--seq-len",       "48", "--lr",         "1e-3",
-             "--seed",         "7",      "--attention",    "eager", "--plan-every",    "10", "--planner",    "h:1",
-             "--job",          "j",      "--output",       "o",     "--report",        "r",  "--importance", "fisher",
-             "--weight-decay", "0.1",    "--warmup-steps", "3",     "--probe-batches", "2",  "--resume"});
+  Outcome outcome = Parse({"--model-config",  "c.json", "--train",        "t",    "--valid",          "v",
+                           "--tokenizer",     "k",      "--epochs",       "2",    "--batch-size",     "4",
+                           "--seq-len",       "48",     "--lr",           "1e-3", "--seed",           "7",
+                           "--attention",     "eager",  "--plan-every",   "10",   "--planner",        "h:1",
+                           "--job",           "j",      "--output",       "o",    "--report",         "r",
+                           "--importance",    "fisher", "--weight-decay", "0.1",  "--warmup-steps",   "3",
+                           "--probe-batches", "2",      "--power-watts",  "200",  "--grid-intensity", "33.5",
+                           "--resume"});
   ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
   const FinetuneOptions& options = *outcome.options;
   EXPECT_EQ(options.config, "c.json");
@@ -64,6 +68,8 @@ TEST(FinetuneOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(options.plan_every, 10);
   EXPECT_EQ(options.importance_metric, v1::IMPORTANCE_METRIC_FISHER);
   EXPECT_EQ(options.warmup_steps, 3);
+  EXPECT_EQ(options.power_watts, 200);
+  EXPECT_EQ(options.grid_grams_per_kwh, 33.5);
   EXPECT_TRUE(options.resume);
 }
 
@@ -92,6 +98,16 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--plan-every", "0"}, "--plan-every is 0"},
       {{"--plan-every", "never"}, "--plan-every is never"},
       {{"--probe-batches", "0"}, "--probe-batches is 0"},
+      {{"--power-watts", "0"}, "--power-watts is 0"},
+      {{"--power-watts", "-1"}, "--power-watts is -1"},
+      {{"--power-watts", "nan"}, "--power-watts is nan"},
+      {{"--power-watts", "inf"}, "--power-watts is inf"},
+      {{"--power-watts", "1000001"}, "--power-watts is "},
+      {{"--power-watts", "much"}, "--power-watts is much"},
+      {{"--grid-intensity", "0"}, "--grid-intensity is 0"},
+      {{"--grid-intensity", "-1"}, "--grid-intensity is -1"},
+      {{"--grid-intensity", "nan"}, "--grid-intensity is nan"},
+      {{"--grid-intensity", "green"}, "--grid-intensity is green"},
       {{"--importance", "luck"}, "--importance is luck"},
       {{"--model-config", "c.json"}, "--config is c.json"},
   };

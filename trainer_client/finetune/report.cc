@@ -72,6 +72,8 @@ json ToJson(const EpochReport& epoch) {
           {"optimizer_seconds", epoch.optimizer_seconds},
           {"probe_seconds", epoch.probe_seconds},
           {"plan_seconds", epoch.plan_seconds},
+          {"joules_per_step", epoch.joules_per_step},
+          {"energy_is_estimate", epoch.energy_is_estimate},
           {"peak_memory_bytes", epoch.peak_memory_bytes},
           {"train_loss", Optional(epoch.train_loss)},
           {"validation_loss", Optional(epoch.validation_loss)},
@@ -93,6 +95,8 @@ absl::StatusOr<EpochReport> EpochReportFromJson(const json& epoch) {
         .optimizer_seconds = epoch.at("optimizer_seconds"),
         .probe_seconds = epoch.at("probe_seconds"),
         .plan_seconds = epoch.at("plan_seconds"),
+        .joules_per_step = epoch.at("joules_per_step"),
+        .energy_is_estimate = epoch.at("energy_is_estimate"),
         .peak_memory_bytes = epoch.at("peak_memory_bytes"),
         .train_loss = OptionalFromJson(epoch.at("train_loss")),
         .validation_loss = OptionalFromJson(epoch.at("validation_loss")),
@@ -114,6 +118,11 @@ json ToJson(const RunReport& report) {
     plan_seconds += epoch.plan_seconds;
     peak_memory_bytes = std::max(peak_memory_bytes, epoch.peak_memory_bytes);
   }
+  const profiler::EnergyTotal& energy = report.progress.energy;
+  std::optional<double> co2e_grams;
+  if (report.grid_grams_per_kwh.has_value()) {
+    co2e_grams = profiler::Co2eGrams(energy.joules, *report.grid_grams_per_kwh);
+  }
   json steps = json::array();
   for (size_t step = 0; step < report.progress.step_losses.size(); ++step) {
     steps.push_back({{"step", step}, {"loss", report.progress.step_losses[step]}});
@@ -131,6 +140,10 @@ json ToJson(const RunReport& report) {
             {"probe_flops", report.progress.probe_flops},
             {"probe_seconds", probe_seconds},
             {"plan_seconds", plan_seconds},
+            {"joules", energy.joules},
+            {"energy_is_estimate", energy.is_estimate},
+            {"energy_source", energy.source()},
+            {"co2e_grams", Optional(co2e_grams)},
             {"peak_memory_bytes", peak_memory_bytes}}}};
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
+#include "profiler/energy/energy_total.h"
 
 namespace greenplan::trainer {
 
@@ -48,6 +49,8 @@ struct EpochReport {
   double optimizer_seconds = 0;
   double probe_seconds = 0;  // These two: sums.
   double plan_seconds = 0;
+  double joules_per_step = 0;  // Mean.
+  bool energy_is_estimate = false;
   int64_t peak_memory_bytes = 0;
   std::optional<double> train_loss = {};       // Absent in epoch 0.
   std::optional<double> validation_loss = {};  // Absent without --valid.
@@ -59,6 +62,7 @@ struct TrainingProgress {
   std::vector<double> step_losses = {};  // Of step 0, 1, ...
   int64_t executed_flops = 0;            // Forward and backward of all steps and probes; validation is not counted.
   int64_t probe_flops = 0;               // The probes' part.
+  profiler::EnergyTotal energy = {};     // Of all steps, probes and plans; validation is not counted.
 };
 
 struct RunReport {
@@ -70,9 +74,10 @@ struct RunReport {
   std::vector<EpochReport> epochs;
   TrainingProgress progress;
   double seconds = 0;
+  std::optional<double> grid_grams_per_kwh = {};  // CO2 equivalent.
 };
 
-// Every key of the contract, always. A loss that was not measured is null.
+// Every key of the contract, always. A loss that was not measured is null, so are emissions of an unknown grid.
 nlohmann::json ToJson(const RunReport& report);
 
 nlohmann::json ToJson(const EpochReport& epoch);

@@ -21,6 +21,8 @@ EpochReport SomeEpoch() {
           .optimizer_seconds = 0.0625,
           .probe_seconds = 1,
           .plan_seconds = 2,
+          .joules_per_step = 12.5,
+          .energy_is_estimate = true,
           .peak_memory_bytes = 4096,
           .train_loss = 3.5,
           .rounds = {{.round = 7, .step = 40, .trainable = {"b"}, .status = "OPTIMAL", .digest = "d", .value = 1.5}}};
@@ -33,13 +35,14 @@ TEST(ReportTest, HasEveryKeyOfTheContractEvenWhenEmpty) {
   for (const char* key : {"model", "parameters", "options", "planner", "seed", "epochs", "steps", "totals"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
-  for (const char* key :
-       {"epoch", "trainable", "drop_rates", "predicted_backward_flops", "executed_backward_flops",
-        "full_backward_flops", "step_seconds", "forward_seconds", "backward_seconds", "optimizer_seconds",
-        "probe_seconds", "plan_seconds", "peak_memory_bytes", "train_loss", "validation_loss", "rounds"}) {
+  for (const char* key : {"epoch", "trainable", "drop_rates", "predicted_backward_flops", "executed_backward_flops",
+                          "full_backward_flops", "step_seconds", "forward_seconds", "backward_seconds",
+                          "optimizer_seconds", "probe_seconds", "plan_seconds", "joules_per_step", "energy_is_estimate",
+                          "peak_memory_bytes", "train_loss", "validation_loss", "rounds"}) {
     EXPECT_TRUE(json["epochs"][0].contains(key)) << key;
   }
-  for (const char* key : {"seconds", "executed_flops", "probe_seconds", "plan_seconds", "peak_memory_bytes"}) {
+  for (const char* key : {"seconds", "executed_flops", "probe_seconds", "plan_seconds", "joules", "energy_is_estimate",
+                          "energy_source", "co2e_grams", "peak_memory_bytes"}) {
     EXPECT_TRUE(json["totals"].contains(key)) << key;
   }
 }
@@ -61,6 +64,19 @@ TEST(ReportTest, SumsUpTheEpochs) {
   EXPECT_EQ(json["totals"]["plan_seconds"], 4);
   EXPECT_EQ(json["totals"]["peak_memory_bytes"], 8192);
   EXPECT_EQ(json["steps"][1], (nlohmann::json{{"step", 1}, {"loss", 3.0}}));
+}
+
+TEST(ReportTest, TellsEmissionsIfTheGridIsKnown) {
+  RunReport report;
+  report.progress.energy = {
+      .joules = 7.2e6, .is_estimate = true, .sources = {"RAPL package 0", "estimate, 9 W stated"}};
+  nlohmann::json totals = ToJson(report)["totals"];
+  EXPECT_EQ(totals["joules"], 7.2e6);
+  EXPECT_EQ(totals["energy_is_estimate"], true);
+  EXPECT_EQ(totals["energy_source"], "RAPL package 0; estimate, 9 W stated");
+  EXPECT_TRUE(totals["co2e_grams"].is_null());
+  report.grid_grams_per_kwh = 100;
+  EXPECT_EQ(ToJson(report)["totals"]["co2e_grams"], 200);
 }
 
 TEST(ReportTest, ReadsAnEpochBackAsItWas) {

@@ -95,6 +95,9 @@ json StateToJson(const RunState& state, const std::string& weights_digest) {
           {"seconds", state.seconds},
           {"executed_flops", state.progress.executed_flops},
           {"probe_flops", state.progress.probe_flops},
+          {"joules", state.progress.energy.joules},
+          {"energy_is_estimate", state.progress.energy.is_estimate},
+          {"energy_sources", state.progress.energy.sources},
           {"step_losses", state.progress.step_losses},
           {"epochs", std::move(epochs)}};
 }
@@ -107,7 +110,10 @@ absl::StatusOr<RunState> StateFromJson(const json& file) {
                    .seconds = file.at("seconds"),
                    .progress = {.step_losses = file.at("step_losses"),
                                 .executed_flops = file.at("executed_flops"),
-                                .probe_flops = file.at("probe_flops")}};
+                                .probe_flops = file.at("probe_flops"),
+                                .energy = {.joules = file.at("joules"),
+                                           .is_estimate = file.at("energy_is_estimate"),
+                                           .sources = file.at("energy_sources")}}};
     if (!absl::Base64Unescape(file.at("random_state").get<std::string>(), &state.random_state)) {
       return absl::InvalidArgumentError("random_state is not base64");
     }

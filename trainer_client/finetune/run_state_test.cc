@@ -34,7 +34,10 @@ struct RunStateTest : ::testing::Test {
     state.plan.emplace().set_round(4);
     state.random_state = std::string("\0\xff\x80", 3);
     state.seconds = 1.25;
-    state.progress = {.step_losses = {3.5, 0.1}, .executed_flops = 7, .probe_flops = 2};
+    state.progress = {.step_losses = {3.5, 0.1},
+                      .executed_flops = 7,
+                      .probe_flops = 2,
+                      .energy = {.joules = 0.1, .is_estimate = true, .sources = {"a", "b"}}};
     state.epochs = {{.epoch = 0, .validation_loss = 4}, {.epoch = 1, .trainable = {"a"}, .train_loss = 3}};
   }
 
@@ -74,6 +77,9 @@ TEST_F(RunStateTest, ComesBackAsItWas) {
   EXPECT_EQ(read->seconds, 1.25);
   EXPECT_EQ(read->progress.step_losses, state.progress.step_losses);
   EXPECT_EQ(read->progress.executed_flops, 7);
+  EXPECT_EQ(read->progress.energy.joules, 0.1);
+  EXPECT_TRUE(read->progress.energy.is_estimate);
+  EXPECT_EQ(read->progress.energy.sources, state.progress.energy.sources);
   EXPECT_EQ(read->last_epoch(), 1);
   EXPECT_EQ(ToJson(read->epochs[1]), ToJson(state.epochs[1]));
   ASSERT_EQ(resumed.state().size(), 3u);
