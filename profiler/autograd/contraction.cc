@@ -147,7 +147,65 @@ class Contraction {
   std::vector<std::vector<int>> consumers_;
 };
 
+// [num_ops]: the tensor that hangs on each op, or null.
+std::vector<Tensor*> TensorOn(ModelProfile& profile) {
+  std::vector<Tensor*> tensor_on(profile.ops.size(), nullptr);
+  for (Tensor& tensor : profile.tensors) {
+    if (tensor.op != kNone) tensor_on[tensor.op] = &tensor;
+  }
+  return tensor_on;
+}
+
+// But for those to a tensor: two uses of a tied tensor stay two edges.
+void MergeAllParallelEdges(const std::vector<Tensor*>& tensor_on, ModelProfile& profile) {
+  for (Op& op : profile.ops) {
+    const std::vector<Edge> edges = std::exchange(op.inputs, {});
+    for (const Edge& edge : edges) {
+      const auto parallel =
+          std::find_if(op.inputs.begin(), op.inputs.end(), [&](const Edge& other) { return other.op == edge.op; });
+      if (parallel == op.inputs.end() || tensor_on[edge.op] != nullptr) {
+        op.inputs.push_back(edge);
+      } else {
+        parallel->cost += edge.cost;
+      }
+    }
+  }
+}
+
+// An op that one edge leads to is live iff that edge is paid, an op that does nothing but pass on iff its one input is.
+void MoveCostsUp(const std::vector<Tensor*>& tensor_on, ModelProfile& profile) {
+  const std::vector<Use> uses = Uses(profile);
+  for (int index = static_cast<int>(profile.ops.size()) - 1; index > 0; --index) {
+    Op& op = profile.ops[index];
+    if (uses[index].count != 1 || profile.ops[uses[index].op].block != op.block) continue;
+    std::vector<Edge>& above = profile.ops[uses[index].op].inputs;
+    const auto edge = std::find_if(above.begin(), above.end(), [&](const Edge& e) { return e.op == index; });
+    edge->cost += std::exchange(op.cost, 0);
+    if (op.inputs.size() == 1 && tensor_on[index] == nullptr) edge->cost += std::exchange(op.inputs[0].cost, 0);
+  }
+}
+
+void MoveCostsDown(const std::vector<Tensor*>& tensor_on, ModelProfile& profile) {
+  for (size_t index = 1; index < profile.ops.size(); ++index) {
+    Op& op = profile.ops[index];
+    if (op.inputs.size() != 1 || tensor_on[index] != nullptr) continue;
+    Op& below = profile.ops[op.inputs[0].op];
+    if (below.block != op.block) continue;
+    below.cost += std::exchange(op.cost, 0) + std::exchange(op.inputs[0].cost, 0);
+  }
+}
+
 }  // namespace
+
+void GatherCosts(ModelProfile& profile) {
+  const std::vector<Tensor*> tensor_on = TensorOn(profile);
+  MergeAllParallelEdges(tensor_on, profile);
+  MoveCostsUp(tensor_on, profile);
+  MoveCostsDown(tensor_on, profile);
+  for (Tensor& tensor : profile.tensors) {  // Those that several edges lead to.
+    if (tensor.op != kNone) tensor.weight_grad_cost += std::exchange(profile.ops[tensor.op].cost, 0);
+  }
+}
 
 void HangTensors(ModelProfile& profile) {
   MergeParallelEdges(profile);

@@ -18,7 +18,13 @@ namespace greenplan::profiler {
 //                 edges involved cost 0 and their number does not grow. Op 0 stays. An op of a block is removed only
 //                 if that leads no path around the block.
 //
-// Both keep the topological order of ops. Pure functions, O(ops + edges) for graphs of bounded degree.
+// All keep the topological order of ops. Pure functions, O(ops + edges) for graphs of bounded degree.
+//
+// Where even passing gradients on costs something, as in time, nothing is free to remove. So first:
+//
+//   GatherCosts   Moves the costs of ops that pass gradients on to the edge above or to the op below, which are paid
+//                 exactly if they are. Renumbers nothing; tensors hang on their leaf ops before and after.
+void GatherCosts(ModelProfile& profile);
 void HangTensors(ModelProfile& profile);
 void ContractOps(ModelProfile& profile);
 

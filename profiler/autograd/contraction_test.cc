@@ -43,6 +43,16 @@ std::vector<bool> RandomMask(size_t size, std::mt19937_64& random) {
   return mask;
 }
 
+// As time reads: whatever runs costs something.
+ModelProfile RandomTimedGraph(std::mt19937_64& random) {
+  ModelProfile profile = RandomGraph(random);
+  for (Op& op : profile.ops) {
+    op.cost = static_cast<int64_t>(1 + random() % 100);
+    for (Edge& edge : op.inputs) edge.cost += static_cast<int64_t>(random() % 100);
+  }
+  return profile;
+}
+
 void Contract(ModelProfile& profile) {
   HangTensors(profile);
   ContractOps(profile);
@@ -61,6 +71,50 @@ TEST(ContractionTest, ChangesTheCostOfNoMaskAndNoBlock) {
       ASSERT_EQ(BlockCosts(after, mask), BlockCosts(before, mask)) << "seed " << seed;
     }
   }
+}
+
+TEST(ContractionTest, GatheringChangesTheCostOfNoMaskAndNoBlock) {
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    std::mt19937_64 random(seed);
+    const ModelProfile before = RandomTimedGraph(random);
+    ModelProfile after = before;
+    GatherCosts(after);
+    Contract(after);
+    for (int i = 0; i < 20; ++i) {
+      const std::vector<bool> mask = RandomMask(before.tensors.size(), random);
+      ASSERT_EQ(EvaluateMask(after, mask).backward_cost, EvaluateMask(before, mask).backward_cost) << "seed " << seed;
+      ASSERT_EQ(BlockCosts(after, mask), BlockCosts(before, mask)) << "seed " << seed;
+    }
+  }
+}
+
+TEST(ContractionTest, GatheringLetsAChainGoWhoseOpsAllCostSomething) {
+  // loss -> sum of: view -> product -> transpose -> weight; bias
+  ModelProfile profile;
+  profile.ops = {{.cost = 1, .inputs = {{.op = 1, .cost = 2}, {.op = 5, .cost = 3}}},
+                 {.cost = 4, .inputs = {{.op = 2, .cost = 5}}},
+                 {.cost = 6, .inputs = {{.op = 3, .cost = 7}}},
+                 {.cost = 8, .inputs = {{.op = 4, .cost = 9}}},
+                 {.cost = 10},
+                 {.cost = 11}};
+  profile.tensors = {{.name = "weight", .op = 4}, {.name = "bias", .op = 5}};
+  GatherCosts(profile);
+  Contract(profile);
+  ASSERT_EQ(profile.ops.size(), 1);
+  EXPECT_EQ(profile.ops[0].cost, 1);
+  EXPECT_EQ(profile.tensors[0].weight_grad_cost, 2 + 4 + 5 + 6 + 7 + 8 + 9 + 10);
+  EXPECT_EQ(profile.tensors[1].weight_grad_cost, 3 + 11);
+}
+
+TEST(ContractionTest, GatheringLeavesATiedTensorOnAnOpOfCostZero) {
+  ModelProfile profile;
+  profile.ops = {{.inputs = {{.op = 1, .cost = 3}, {.op = 1, .cost = 4}}}, {.cost = 5}};
+  profile.tensors = {{.name = "weight", .op = 1}};
+  GatherCosts(profile);
+  Contract(profile);
+  EXPECT_EQ(profile.ops[0].inputs.size(), 2);
+  EXPECT_EQ(profile.ops[1].cost, 0);
+  EXPECT_EQ(profile.tensors[0].weight_grad_cost, 5);
 }
 
 TEST(ContractionTest, KeepsOpsInTopologicalOrderFromTheLoss) {

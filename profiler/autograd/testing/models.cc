@@ -3,6 +3,25 @@
 #include "profiler/autograd/testing/builder.h"
 
 namespace greenplan::profiler::testing {
+namespace {
+
+// Bias-free 3 x 3 convolution and batch norm on the batch's own statistics.
+struct NormedConvolution {
+  NormedConvolution(Builder& b, const std::string& name, int64_t in, int64_t out, int64_t stride)
+      : weight(b.Parameter(name + ".conv.weight", {out, in, 3, 3})),
+        scale(b.Parameter(name + ".bn.weight", {out})),
+        shift(b.Parameter(name + ".bn.bias", {out})),
+        stride(stride) {}
+  at::Tensor operator()(const at::Tensor& x) const {
+    const at::Tensor y = at::conv2d(x, weight, {}, {stride, stride}, at::IntArrayRef{1, 1});
+    return at::batch_norm(y, scale, shift, {}, {}, /*training=*/true, 0.1, 1e-5, false);
+  }
+
+  at::Tensor weight, scale, shift;
+  int64_t stride;
+};
+
+}  // namespace
 
 Model Mlp() {
   Builder b;
@@ -24,6 +43,37 @@ Model MlpOnSequences() {
     const at::Tensor normed = at::batch_norm(h, scale, shift, {}, {}, /*training=*/true, 0.1, 1e-5, false);
     const std::vector<at::Tensor> parts = l2(normed.transpose(1, 2)).split(1, -1);
     return (parts[0] * parts[2].sigmoid()).pow(2).mean();  // parts[1] is not used.
+  });
+}
+
+Model ResidualConvolutions(int64_t batch, int64_t image_size, int64_t width) {
+  constexpr int64_t kClasses = 10, kStages = 3, kBlocks = 2;
+  Builder b;
+  std::vector<NormedConvolution> downs;  // One before each stage.
+  std::vector<std::pair<NormedConvolution, NormedConvolution>> blocks;
+  for (int64_t stage = 0, in = 3; stage < kStages; in = width << stage++) {
+    const std::string name = "stages." + std::to_string(stage);
+    const int64_t out = width << stage;
+    downs.emplace_back(b, name + ".down", in, out, stage == 0 ? 1 : 2);
+    for (int64_t i = 0; i < kBlocks; ++i) {
+      const std::string block = name + ".blocks." + std::to_string(i);
+      NormedConvolution first(b, block + ".0", out, out, 1);
+      blocks.emplace_back(std::move(first), NormedConvolution(b, block + ".1", out, out, 1));
+    }
+  }
+  const Linear head(b, "head", width << (kStages - 1), kClasses);
+  const at::Tensor image = b.Input(at::randn({batch, 3, image_size, image_size}));
+  const at::Tensor targets = b.Input(at::randint(kClasses, {batch}, at::kLong));
+  return b.Build("residual convolutions", [=] {
+    at::Tensor x = image;
+    for (int64_t stage = 0; stage < kStages; ++stage) {
+      x = at::relu(downs[stage](x));
+      for (int64_t i = 0; i < kBlocks; ++i) {
+        const auto& [first, second] = blocks[stage * kBlocks + i];
+        x = at::relu(x + second(at::relu(first(x))));
+      }
+    }
+    return at::cross_entropy_loss(head(x.mean(at::IntArrayRef{2, 3})), targets);
   });
 }
 

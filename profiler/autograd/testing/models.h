@@ -11,7 +11,7 @@
 
 namespace greenplan::profiler::testing {
 
-// A tiny model of random weights and a fixed random input. All parameters require grad.
+// A model of random weights and a fixed random input, tiny unless its sizes say otherwise. All parameters require grad.
 struct Model {
   std::string name;
   NamedParameters parameters;
@@ -19,18 +19,26 @@ struct Model {
   std::function<at::Tensor()> loss;  // Runs forward.
 };
 
+struct EncoderDecoderSizes {
+  int64_t batch = 2, source_length = 7, target_length = 5, vocabulary = 31;
+  int64_t width = 12, inner = 15, heads = 3, feed_forward = 29;  // `inner`: of all heads together.
+  int64_t layers = 2;                                            // Of each side.
+};
+
 // Transformers. Prime sizes, so that a product with the wrong dimensions cannot cost the same by chance.
 Model Gpt();               // Eager attention, fused q/k/v, biases, tied output embedding.
 Model Llama();             // Grouped queries and rotary positions, fused attention, SwiGLU, RMSNorm.
 Model ParallelResidual();  // GPT-NeoX: x + attention(x) + mlp(x), fused attention, untied.
-Model EncoderDecoder();    // T5: eager attention with a shared relative position bias, cross attention, tied.
+// T5: eager attention with a shared relative position bias, cross attention, tied.
+Model EncoderDecoder(const EncoderDecoderSizes& sizes = {});
 Model MixtureOfExperts();  // Top-2 routing through index operators; an expert sees the tokens routed to it.
 Model GroupedExperts();    // The experts' products as one grouped product.
 Model LowRankAdapters();   // Llama-like projections frozen, adapters trained, the frozen ones listed.
 
 // The rest.
-Model Mlp();              // Linear with bias on 2-D inputs, layer norm, dropout.
-Model MlpOnSequences();   // Linear with bias on 3-D inputs, batch norm.
+Model Mlp();             // Linear with bias on 2-D inputs, layer norm, dropout.
+Model MlpOnSequences();  // Linear with bias on 3-D inputs, batch norm.
+Model ResidualConvolutions(int64_t batch, int64_t image_size, int64_t width);  // ResNet: batch norm, three stages.
 Model Convolutions();     // Grouped, strided, dilated, depthwise, transposed, 1-D and 2-D; some without batch.
 Model LstmCell();         // Written by hand, its weights used once per time step.
 Model Vectors();          // Matrix-vector, inner, outer and accumulated products.

@@ -9,7 +9,7 @@ constexpr int64_t kBatch = 2;
 constexpr int64_t kLength = 7;
 constexpr int64_t kVocabulary = 31;
 
-at::Tensor RandomTokens(int64_t length = kLength) { return at::randint(kVocabulary, {kBatch, length}, at::kLong); }
+at::Tensor RandomTokens() { return at::randint(kVocabulary, {kBatch, kLength}, at::kLong); }
 
 at::Tensor EagerAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                           const at::Tensor& bias) {
@@ -105,27 +105,27 @@ struct NeoxLayer {
 };
 
 struct T5Attention {
-  static constexpr int64_t kHeads = 3, kWidth = 12, kInner = 15;
-
-  T5Attention(Builder& b, const std::string& name)
-      : q(b, name + ".q", kWidth, kInner, false),
-        k(b, name + ".k", kWidth, kInner, false),
-        v(b, name + ".v", kWidth, kInner, false),
-        o(b, name + ".o", kInner, kWidth, false) {}
+  T5Attention(Builder& b, const std::string& name, const EncoderDecoderSizes& sizes)
+      : heads(sizes.heads),
+        q(b, name + ".q", sizes.width, sizes.inner, false),
+        k(b, name + ".k", sizes.width, sizes.inner, false),
+        v(b, name + ".v", sizes.width, sizes.inner, false),
+        o(b, name + ".o", sizes.inner, sizes.width, false) {}
 
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& source, const at::Tensor& bias) const {
     return o(MergeHeads(
-        EagerAttention(SplitHeads(q(x), kHeads), SplitHeads(k(source), kHeads), SplitHeads(v(source), kHeads), bias)));
+        EagerAttention(SplitHeads(q(x), heads), SplitHeads(k(source), heads), SplitHeads(v(source), heads), bias)));
   }
 
+  int64_t heads;
   Linear q, k, v, o;
 };
 
 struct T5FeedForward {
-  T5FeedForward(Builder& b, const std::string& name, int64_t width)
-      : norm(b, name + ".layer_norm", width),
-        wi(b, name + ".wi", width, 29, false),
-        wo(b, name + ".wo", 29, width, false) {}
+  T5FeedForward(Builder& b, const std::string& name, const EncoderDecoderSizes& sizes)
+      : norm(b, name + ".layer_norm", sizes.width),
+        wi(b, name + ".wi", sizes.width, sizes.feed_forward, false),
+        wo(b, name + ".wo", sizes.feed_forward, sizes.width, false) {}
   at::Tensor operator()(const at::Tensor& x) const { return x + wo(at::relu(wi(norm(x)))); }
 
   RmsNorm norm;
@@ -133,10 +133,10 @@ struct T5FeedForward {
 };
 
 struct T5EncoderLayer {
-  T5EncoderLayer(Builder& b, const std::string& name)
-      : attention(b, name + ".SelfAttention"),
-        norm(b, name + ".0.layer_norm", T5Attention::kWidth),
-        feed_forward(b, name + ".1", T5Attention::kWidth) {}
+  T5EncoderLayer(Builder& b, const std::string& name, const EncoderDecoderSizes& sizes)
+      : attention(b, name + ".SelfAttention", sizes),
+        norm(b, name + ".0.layer_norm", sizes.width),
+        feed_forward(b, name + ".1", sizes) {}
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const {
     const at::Tensor h = norm(x);
     return feed_forward(x + attention(h, h, bias));
@@ -148,12 +148,12 @@ struct T5EncoderLayer {
 };
 
 struct T5DecoderLayer {
-  T5DecoderLayer(Builder& b, const std::string& name)
-      : self_attention(b, name + ".SelfAttention"),
-        norm1(b, name + ".0.layer_norm", T5Attention::kWidth),
-        cross_attention(b, name + ".EncDecAttention"),
-        norm2(b, name + ".1.layer_norm", T5Attention::kWidth),
-        feed_forward(b, name + ".2", T5Attention::kWidth) {}
+  T5DecoderLayer(Builder& b, const std::string& name, const EncoderDecoderSizes& sizes)
+      : self_attention(b, name + ".SelfAttention", sizes),
+        norm1(b, name + ".0.layer_norm", sizes.width),
+        cross_attention(b, name + ".EncDecAttention", sizes),
+        norm2(b, name + ".1.layer_norm", sizes.width),
+        feed_forward(b, name + ".2", sizes) {}
   at::Tensor operator()(at::Tensor x, const at::Tensor& memory, const at::Tensor& bias) const {
     const at::Tensor h = norm1(x);
     x = x + self_attention(h, h, bias);
@@ -212,25 +212,30 @@ Model ParallelResidual() {
                  [=] { return TokenLoss(head(norm(layer1(layer0(at::embedding(embedding, tokens))))), tokens); });
 }
 
-Model EncoderDecoder() {
-  constexpr int64_t kTargetLength = 5;
+Model EncoderDecoder(const EncoderDecoderSizes& sizes) {
   Builder b;
-  const at::Tensor embedding = b.Parameter("shared.weight", {kVocabulary, T5Attention::kWidth});
-  const at::Tensor encoder_bias = b.Parameter("encoder.relative_attention_bias.weight", {7, T5Attention::kHeads});
-  const T5EncoderLayer encoder0(b, "encoder.block.0"), encoder1(b, "encoder.block.1");
-  const RmsNorm encoder_norm(b, "encoder.final_layer_norm", T5Attention::kWidth);
-  const at::Tensor decoder_bias = b.Parameter("decoder.relative_attention_bias.weight", {7, T5Attention::kHeads});
-  const T5DecoderLayer decoder0(b, "decoder.block.0"), decoder1(b, "decoder.block.1");
-  const RmsNorm decoder_norm(b, "decoder.final_layer_norm", T5Attention::kWidth);
-  const at::Tensor source = b.Input(RandomTokens()), target = b.Input(RandomTokens(kTargetLength));
+  const auto random_tokens = [&](int64_t length) {
+    return b.Input(at::randint(sizes.vocabulary, {sizes.batch, length}, at::kLong));
+  };
+  const at::Tensor embedding = b.Parameter("shared.weight", {sizes.vocabulary, sizes.width});
+  const at::Tensor encoder_bias = b.Parameter("encoder.relative_attention_bias.weight", {7, sizes.heads});
+  std::vector<T5EncoderLayer> encoder;
+  for (int64_t i = 0; i < sizes.layers; ++i) encoder.emplace_back(b, "encoder.block." + std::to_string(i), sizes);
+  const RmsNorm encoder_norm(b, "encoder.final_layer_norm", sizes.width);
+  const at::Tensor decoder_bias = b.Parameter("decoder.relative_attention_bias.weight", {7, sizes.heads});
+  std::vector<T5DecoderLayer> decoder;
+  for (int64_t i = 0; i < sizes.layers; ++i) decoder.emplace_back(b, "decoder.block." + std::to_string(i), sizes);
+  const RmsNorm decoder_norm(b, "decoder.final_layer_norm", sizes.width);
+  const at::Tensor source = random_tokens(sizes.source_length), target = random_tokens(sizes.target_length);
   return b.Build("encoder-decoder", [=] {
-    const at::Tensor source_bias = RelativeBias(encoder_bias, kLength);
-    const at::Tensor memory =
-        encoder_norm(encoder1(encoder0(at::embedding(embedding, source), source_bias), source_bias));
-    const at::Tensor target_bias = RelativeBias(decoder_bias, kTargetLength) + CausalMask(kTargetLength);
-    const at::Tensor x =
-        decoder_norm(decoder1(decoder0(at::embedding(embedding, target), memory, target_bias), memory, target_bias));
-    return TokenLoss(at::linear(x, embedding), target);
+    const at::Tensor source_bias = RelativeBias(encoder_bias, source.size(1));
+    at::Tensor memory = at::embedding(embedding, source);
+    for (const T5EncoderLayer& layer : encoder) memory = layer(memory, source_bias);
+    memory = encoder_norm(memory);
+    const at::Tensor target_bias = RelativeBias(decoder_bias, target.size(1)) + CausalMask(target.size(1));
+    at::Tensor x = at::embedding(embedding, target);
+    for (const T5DecoderLayer& layer : decoder) x = layer(x, memory, target_bias);
+    return TokenLoss(at::linear(decoder_norm(x), embedding), target);
   });
 }
 

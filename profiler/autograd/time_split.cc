@@ -1,0 +1,219 @@
+#include "profiler/autograd/time_split.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "planner/core/cost.h"
+
+namespace greenplan::profiler {
+namespace {
+
+// Where the gradient of a tensor is computed: up from its leaf, the first op that does more than pass that one gradient
+// on. `rank`: how many such tensors' edges stand before this one's on that op.
+struct Source {
+  int op = kNone;
+  int rank = 0;
+  bool tied = false;
+};
+
+class MaskBuilder {
+ public:
+  explicit MaskBuilder(const ModelProfile& profile)
+      : profile_(profile), only_consumer_(profile.ops.size(), kNone), uses_(profile.ops.size(), 0) {
+    for (int op = 0; op < static_cast<int>(profile.ops.size()); ++op) {
+      for (const Edge& edge : profile.ops[op].inputs) only_consumer_[edge.op] = uses_[edge.op]++ == 0 ? op : kNone;
+    }
+    for (const Tensor& tensor : profile.tensors) sources_.push_back(SourceOf(tensor));
+    Rank();
+  }
+
+  std::vector<std::vector<bool>> Build() const {
+    const std::vector<bool> first = Deepest();
+    std::vector<bool> second = first;
+    for (size_t k = 0; k < second.size(); ++k) {
+      if (profile_.tensors[k].op != kNone && !sources_[k].tied && sources_[k].rank == 0) second[k] = true;
+    }
+    std::vector<std::vector<bool>> masks = {first, std::move(second), FullMask(profile_)};
+    masks.erase(std::unique(masks.begin(), masks.end()), masks.end());
+    return masks;
+  }
+
+ private:
+  Source SourceOf(const Tensor& tensor) const {
+    int op = tensor.op;
+    if (op == kNone || op == 0) return {};
+    if (uses_[op] > 1) return {.op = op, .tied = true};
+    do op = only_consumer_[op];
+    while (op > 0 && uses_[op] == 1 && profile_.ops[op].inputs.size() == 1);
+    return {.op = op};
+  }
+
+  void Rank() {
+    std::vector<int> seen(profile_.ops.size(), 0);
+    for (Source& source : sources_) {
+      if (source.op != kNone && !source.tied) source.rank = seen[source.op]++;
+    }
+  }
+
+  std::vector<bool> Deepest() const {
+    std::vector<int> order;
+    for (size_t k = 0; k < profile_.tensors.size(); ++k) {
+      if (profile_.tensors[k].op != kNone && !sources_[k].tied) order.push_back(static_cast<int>(k));
+    }
+    std::sort(order.begin(), order.end(),
+              [&](int a, int b) { return profile_.tensors[a].op > profile_.tensors[b].op; });
+    std::vector<bool> mask(profile_.tensors.size(), false);
+    if (order.empty()) return FullMask(profile_);
+    std::vector<bool> live(profile_.ops.size(), false);
+    for (const int k : order) {
+      if (live[sources_[k].op]) continue;
+      mask[k] = true;
+      live = LiveOps(profile_, mask);
+    }
+    return mask;
+  }
+
+  const ModelProfile& profile_;
+  std::vector<int> only_consumer_;  // [num_ops]: of an op that one edge leads to.
+  std::vector<int> uses_;           // [num_ops]: how many edges lead to an op.
+  std::vector<Source> sources_;     // [num_tensors]
+};
+
+int64_t Share(int64_t nanoseconds, double weight, double total) {
+  return std::llround(static_cast<double>(nanoseconds) * (weight / total));
+}
+
+// One op's costs in the making: FLOPs before, nanoseconds after.
+class OpSplit {
+ public:
+  explicit OpSplit(Op& op) : op_(op), flops_(op), charged_(op.inputs.size(), false) {
+    op.cost = 0;
+    for (Edge& edge : op.inputs) edge.cost = 0;
+  }
+
+  // The op, with exactly the edges `live` [num_edges] of it, took `nanoseconds`. REQUIRES: the edges live before are
+  // among them.
+  void Charge(const std::vector<bool>& live, int64_t nanoseconds) {
+    const bool first = !started_;
+    started_ = true;
+    double flops = first ? static_cast<double>(flops_.cost) : 0;
+    int count = 0;
+    for (size_t e = 0; e < live.size(); ++e) {
+      if (!live[e] || charged_[e]) continue;
+      flops += static_cast<double>(flops_.inputs[e].cost);
+      ++count;
+    }
+    const int64_t added = std::max<int64_t>(0, nanoseconds - total_);
+    if (flops == 0 && count == 0) {
+      if (first) op_.cost = total_ = added;
+      return;
+    }
+    for (size_t e = 0; e < live.size(); ++e) {
+      if (!live[e] || charged_[e]) continue;
+      charged_[e] = true;
+      op_.inputs[e].cost =
+          flops > 0 ? Share(added, static_cast<double>(flops_.inputs[e].cost), flops) : Share(added, 1, count);
+      total_ += op_.inputs[e].cost;
+    }
+    if (first && flops > 0) total_ += op_.cost = Share(added, static_cast<double>(flops_.cost), flops);
+  }
+
+ private:
+  Op& op_;
+  const Op flops_;
+  std::vector<bool> charged_;  // [num_edges]
+  int64_t total_ = 0;
+  bool started_ = false;
+};
+
+// Splits the times of one op over all masks. `live_ops` is [num_masks][num_ops].
+void SplitOp(int index, const std::vector<std::vector<bool>>& live_ops, const std::vector<TimedBackward>& runs,
+             ModelProfile& profile) {
+  Op& op = profile.ops[index];
+  const auto live_edges = [&](size_t mask) {
+    std::vector<bool> live;
+    for (const Edge& edge : op.inputs) live.push_back(live_ops[mask][edge.op]);
+    return live;
+  };
+  OpSplit split(op);
+  for (size_t mask = 0; mask < live_ops.size();) {
+    if (!live_ops[mask][index]) {
+      ++mask;
+      continue;
+    }
+    const std::vector<bool> live = live_edges(mask);
+    std::vector<int64_t> times;
+    for (; mask < live_ops.size() && live_edges(mask) == live; ++mask) {
+      for (const TimedBackward& run : runs) {
+        if (run.mask == static_cast<int>(mask)) times.push_back(run.node_nanoseconds[index]);
+      }
+    }
+    split.Charge(live, Median(std::move(times)));
+  }
+}
+
+// What runs within a checkpoint was timed as a whole, under the checkpoint's own op: by FLOPs.
+void SplitCheckpoints(const std::vector<int>& belongs_to, const std::vector<Op>& flops, ModelProfile& profile) {
+  std::vector<double> total(profile.ops.size(), 0);
+  const auto owner = [&](size_t op) { return belongs_to[op] == kNone ? static_cast<int>(op) : belongs_to[op]; };
+  for (size_t op = 0; op < flops.size(); ++op) {
+    total[owner(op)] += static_cast<double>(flops[op].cost);
+    for (const Edge& edge : flops[op].inputs) total[owner(op)] += static_cast<double>(edge.cost);
+  }
+  std::vector<int64_t> times(profile.ops.size(), 0);
+  std::vector<bool> is_checkpoint(profile.ops.size(), false);
+  for (size_t op = 0; op < flops.size(); ++op) {
+    if (belongs_to[op] == kNone || is_checkpoint[belongs_to[op]]) continue;
+    is_checkpoint[belongs_to[op]] = true;
+    times[belongs_to[op]] = profile.ops[belongs_to[op]].cost;
+    for (const Edge& edge : profile.ops[belongs_to[op]].inputs) times[belongs_to[op]] += edge.cost;
+  }
+  for (size_t op = 0; op < flops.size(); ++op) {
+    const int checkpoint = owner(op);
+    if (!is_checkpoint[checkpoint] || total[checkpoint] == 0) continue;
+    const auto share = [&](int64_t cost) {
+      return Share(times[checkpoint], static_cast<double>(cost), total[checkpoint]);
+    };
+    profile.ops[op].cost = share(flops[op].cost);
+    for (size_t e = 0; e < flops[op].inputs.size(); ++e) {
+      profile.ops[op].inputs[e].cost = share(flops[op].inputs[e].cost);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::vector<bool>> NestedMasks(const ModelProfile& profile) { return MaskBuilder(profile).Build(); }
+
+void SplitTimes(const std::vector<std::vector<bool>>& masks, const std::vector<TimedBackward>& runs,
+                const std::vector<int>& belongs_to, ModelProfile& profile) {
+  const std::vector<Op> flops = profile.ops;
+  std::vector<std::vector<bool>> live_ops;
+  for (const std::vector<bool>& mask : masks) live_ops.push_back(LiveOps(profile, mask));
+  for (size_t op = 0; op < profile.ops.size(); ++op) SplitOp(static_cast<int>(op), live_ops, runs, profile);
+  SplitCheckpoints(belongs_to, flops, profile);
+  std::vector<int64_t> starts;
+  for (const TimedBackward& run : runs) starts.push_back(run.start_nanoseconds);
+  profile.ops[0].cost += Median(std::move(starts));
+}
+
+void Calibrate(int64_t full_nanoseconds, ModelProfile& profile) {
+  const int64_t predicted = EvaluateMask(profile, FullMask(profile)).backward_cost;
+  if (predicted == 0) return;
+  const auto scale = [&](int64_t& cost) {
+    cost = Share(full_nanoseconds, static_cast<double>(cost), static_cast<double>(predicted));
+  };
+  for (Op& op : profile.ops) {
+    scale(op.cost);
+    for (Edge& edge : op.inputs) scale(edge.cost);
+  }
+}
+
+int64_t Median(std::vector<int64_t> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace greenplan::profiler
