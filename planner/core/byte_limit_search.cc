@@ -5,288 +5,337 @@
 #include <limits>
 #include <utility>
 
-#include "planner/core/ranking.h"
+#include "planner/core/priced_live_sets.h"
 
 namespace greenplan {
 namespace {
 
-using Node = LiveSetTree::Node;
+using Choice = PricedLiveSets::Choice;
+using Room = PricedLiveSets::Room;
 
-constexpr int kPriceSteps = 40;
+// What a live set may take before the next one's turn, at first.
+constexpr int64_t kFirstWork = 20000;
+// What one step of the branching takes.
+constexpr int64_t kStepWork = 4;
+// What finding a live set's prices takes, in units of work per item.
+constexpr int64_t kPricingWork = 600;
 
-// One way to select from an item. Options of an item are rising in cost; the first selects nothing.
-struct Choice {
-  int64_t cost = 0;
-  int64_t bytes = 0;
+// A bound of doubles, rounded up already, on whole values.
+int64_t Floor(double bound) { return static_cast<int64_t>(std::clamp(std::floor(bound), -0x1p62, 0x1p62)); }
+
+// The best selection known: an item and its choice, for those that select something.
+struct Best {
   int64_t value = 0;
-  uint32_t tensors = 0;  // Of the item's.
-};
-struct PricedItem {
-  int node = 0;
-  const int* tensors = nullptr;
-  int num_tensors = 0;
-  std::vector<Choice> choices;
+  std::vector<std::pair<int, int>> chosen;
 };
 
-// The items that are worth something, in tree order.
-std::vector<PricedItem> ItemsOf(const LiveSetTree& tree, const std::vector<int64_t>& values) {
-  std::vector<PricedItem> items;
-  for (int node = 0; node < static_cast<int>(tree.nodes.size()); ++node) {
-    for (int i = tree.nodes[node].items_begin; i < tree.ItemsEnd(node); ++i) {
-      const LiveSetTree::Item& item = tree.items[i];
-      PricedItem priced{.node = node, .choices = {{}}};
-      if (item.bundle == kNone) {
-        if (values[item.tensor] <= 0) continue;
-        priced.tensors = &item.tensor;
-        priced.num_tensors = 1;
-        priced.choices.push_back({item.cost, item.saved_bytes, values[item.tensor], 1});
+// A selection within one live set by falling value per priced cost.
+class Filling {
+ public:
+  Filling(const PricedLiveSets& sets, int live_set, const LimitPrices& prices)
+      : sets_(sets), room_(sets.room(live_set)) {
+    for (int item : sets.ItemsOf(live_set)) {
+      // At no price the choice of highest value, which may not fit: then the first worth anything.
+      int choice = sets.BestChoice(item, prices);
+      if (choice == sets.item(item).choices_begin) choice = MostEfficient(item, prices);
+      order_.push_back({EfficiencyOf(sets.choices()[choice], prices), item, choice});
+    }
+    std::sort(order_.begin(), order_.end(), [](const Candidate& a, const Candidate& b) {
+      return a.efficiency != b.efficiency ? a.efficiency > b.efficiency : a.item < b.item;
+    });
+  }
+
+  Best Run() {
+    Best best;
+    for (const Candidate& candidate : order_) {
+      const Choice& choice = sets_.choices()[candidate.choice];
+      if (choice.cost > room_.cost || choice.bytes > room_.bytes) continue;
+      room_.cost -= choice.cost;
+      room_.bytes -= choice.bytes;
+      best.value += choice.value;
+      best.chosen.push_back({candidate.item, candidate.choice});
+    }
+    return best;
+  }
+
+ private:
+  struct Candidate {
+    double efficiency;
+    int item;
+    int choice;
+  };
+
+  static double EfficiencyOf(const Choice& choice, const LimitPrices& prices) {
+    const double price =
+        prices.cost * static_cast<double>(choice.cost) + prices.bytes * static_cast<double>(choice.bytes);
+    return static_cast<double>(choice.value) / price;
+  }
+
+  int MostEfficient(int item, const LimitPrices& prices) const {
+    int best = sets_.item(item).choices_begin + 1;
+    for (int c = best + 1; c < sets_.ChoicesEnd(item); ++c) {
+      if (EfficiencyOf(sets_.choices()[c], prices) > EfficiencyOf(sets_.choices()[best], prices)) best = c;
+    }
+    return best;
+  }
+
+  const PricedLiveSets& sets_;
+  Room room_;
+  std::vector<Candidate> order_;
+};
+
+// Branch and bound within one live set at its prices.
+class Departures {
+ public:
+  Departures(const PricedLiveSets& sets, int live_set, const LimitPrices& prices, double bound, Best& best)
+      : sets_(sets), prices_(prices), room_(sets.room(live_set)), bound_(bound), best_(best) {
+    std::vector<int> singles;
+    for (int item : sets.ItemsOf(live_set)) {
+      if (sets.ChoicesEnd(item) - sets.item(item).choices_begin == 2) {
+        singles.push_back(item);
       } else {
-        const LiveSetTree::Bundle& bundle = tree.bundles[item.bundle];
-        priced.tensors = bundle.tensors.data();
-        priced.num_tensors = static_cast<int>(bundle.tensors.size());
-        for (const LiveSetTree::Option& option : bundle.options) {
-          Choice choice{option.cost, option.saved_bytes, 0, option.tensors};
-          bool is_worth_it = true;
-          for (int t = 0; t < priced.num_tensors; ++t) {
-            if (((option.tensors >> t) & 1) == 0) continue;
-            choice.value += values[bundle.tensors[t]];
-            is_worth_it &= values[bundle.tensors[t]] > 0;
-          }
-          if (is_worth_it) priced.choices.push_back(choice);
-        }
-        if (priced.choices.size() == 1) continue;
+        AddBundle(item);
       }
-      items.push_back(std::move(priced));
+    }
+    AddGroups(std::move(singles));
+    for (Decision& decision : decisions_) SetLosses(decision);
+    // What loses most by its second option comes first: its departures are cut at once.
+    std::stable_sort(decisions_.begin(), decisions_.end(),
+                     [](const Decision& a, const Decision& b) { return a.options[1].loss > b.options[1].loss; });
+    SumUpMost();
+  }
+
+  // Depth first. False if the work or the meter ran out before all was searched.
+  bool Run(int64_t max_work, WorkMeter& meter) {
+    if (!meter.Spend(static_cast<int64_t>(decisions_.size()))) return false;
+    path_.assign(1, {.bound = bound_, .room = room_});
+    while (!path_.empty()) {
+      max_work -= kStepWork;
+      if (!meter.Spend(kStepWork) || max_work < 0) return false;
+      const size_t depth = path_.size() - 1;
+      Place& at = path_.back();
+      if (depth == decisions_.size()) {
+        if (at.value > best_.value) TakePath();
+        path_.pop_back();
+        continue;
+      }
+      const std::vector<Option>& options = decisions_[depth].options;
+      if (at.next == options.size() || !CanBeat(at.bound - options[at.next].loss)) {
+        path_.pop_back();
+        continue;
+      }
+      const Option& option = options[at.next++];
+      const Place down{.bound = at.bound - option.loss,
+                       .room = {at.room.cost - option.used.cost, at.room.bytes - option.used.bytes},
+                       .value = at.value + option.value};
+      if (down.room.fits() && CanBeat(down.bound - WasteBeyond(depth + 1, down.room))) path_.push_back(down);
+    }
+    return true;
+  }
+
+ private:
+  // One way to decide. `pick`: how many of a group are taken, those of highest value; the choice from a bundle.
+  struct Option {
+    double loss = 0;  // Of reduced value against the best option.
+    Room used = {};
+    int64_t value = 0;
+    int pick = 0;
+  };
+  // About one bundle, or about all items of the same cost and bytes: a better one of them is never left for a worse.
+  struct Decision {
+    std::vector<int> items;  // A group's by falling value.
+    bool is_bundle = false;
+    std::vector<Option> options = {};  // By rising loss.
+  };
+  // The options for the decisions before one, and which of its own is next.
+  struct Place {
+    double bound = 0;
+    Room room = {};
+    int64_t value = 0;
+    size_t next = 0;
+  };
+
+  void AddBundle(int item) {
+    Decision decision{.items = {item}, .is_bundle = true};
+    for (int c = sets_.item(item).choices_begin; c < sets_.ChoicesEnd(item); ++c) {
+      const Choice& choice = sets_.choices()[c];
+      decision.options.push_back({.used = {choice.cost, choice.bytes}, .value = choice.value, .pick = c});
+    }
+    decisions_.push_back(std::move(decision));
+  }
+
+  const Choice& OnlyChoice(int item) const { return sets_.choices()[sets_.item(item).choices_begin + 1]; }
+
+  void AddGroups(std::vector<int> singles) {
+    const auto kind = [&](int item) { return std::pair(OnlyChoice(item).cost, OnlyChoice(item).bytes); };
+    std::sort(singles.begin(), singles.end(), [&](int a, int b) {
+      if (kind(a) != kind(b)) return kind(a) < kind(b);
+      return OnlyChoice(a).value != OnlyChoice(b).value ? OnlyChoice(a).value > OnlyChoice(b).value : a < b;
+    });
+    for (size_t i = 0; i < singles.size(); ++i) {
+      if (i == 0 || kind(singles[i]) != kind(singles[i - 1])) decisions_.push_back({.items = {}, .options = {{}}});
+      Decision& group = decisions_.back();
+      Option more = group.options.back();
+      more.used.cost += OnlyChoice(singles[i]).cost;
+      more.used.bytes += OnlyChoice(singles[i]).bytes;
+      more.value += OnlyChoice(singles[i]).value;
+      ++more.pick;
+      group.items.push_back(singles[i]);
+      group.options.push_back(more);
     }
   }
-  return items;
-}
+
+  void SetLosses(Decision& decision) const {
+    double most = 0;
+    for (Option& option : decision.options) {
+      const double reduced = static_cast<double>(option.value) - prices_.cost * static_cast<double>(option.used.cost) -
+                             prices_.bytes * static_cast<double>(option.used.bytes);
+      option.loss = -reduced;
+      most = std::max(most, reduced);
+    }
+    for (Option& option : decision.options) option.loss += most;
+    std::stable_sort(decision.options.begin(), decision.options.end(),
+                     [](const Option& a, const Option& b) { return a.loss < b.loss; });
+  }
+
+  // What the decisions from each depth on can take at most.
+  void SumUpMost() {
+    most_.assign(decisions_.size() + 1, {});
+    for (size_t depth = decisions_.size(); depth-- > 0;) {
+      Room most;
+      for (const Option& option : decisions_[depth].options) {
+        most.cost = std::max(most.cost, option.used.cost);
+        most.bytes = std::max(most.bytes, option.used.bytes);
+      }
+      most_[depth] = {most_[depth + 1].cost + most.cost, most_[depth + 1].bytes + most.bytes};
+    }
+  }
+
+  // What must stay unused loses its price.
+  double WasteBeyond(size_t depth, const Room& room) const {
+    return prices_.cost * static_cast<double>(std::max<int64_t>(0, room.cost - most_[depth].cost)) +
+           prices_.bytes * static_cast<double>(std::max<int64_t>(0, room.bytes - most_[depth].bytes));
+  }
+
+  bool CanBeat(double bound) const { return Floor(bound) > best_.value; }
+
+  void TakePath() {
+    best_.value = path_.back().value;
+    best_.chosen.clear();
+    for (size_t depth = 0; depth < decisions_.size(); ++depth) {
+      const Decision& decision = decisions_[depth];
+      const int pick = decision.options[path_[depth].next - 1].pick;
+      if (decision.is_bundle) {
+        best_.chosen.push_back({decision.items.front(), pick});
+        continue;
+      }
+      for (int i = 0; i < pick; ++i) {
+        best_.chosen.push_back({decision.items[i], sets_.item(decision.items[i]).choices_begin + 1});
+      }
+    }
+  }
+
+  const PricedLiveSets& sets_;
+  const LimitPrices prices_;
+  const Room room_;
+  const double bound_;
+  Best& best_;
+  std::vector<Decision> decisions_;
+  std::vector<Room> most_;  // [decisions + 1]
+  std::vector<Place> path_;
+};
 
 class ByteLimitSearch {
  public:
   ByteLimitSearch(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t budget, int64_t max_bytes,
                   WorkMeter& meter)
-      : tree_(tree),
-        values_(values),
-        budget_(budget),
-        max_bytes_(max_bytes),
-        meter_(meter),
-        items_(ItemsOf(tree, values)),
-        best_mask_(values.size(), false) {
-    for (int64_t value : values) total_value_ += value;
-  }
+      : sets_(tree, values, budget, max_bytes), num_tensors_(values.size()), meter_(meter) {}
 
   LiveSetResult Run() {
-    upper_bound_ = total_value_;
-    FindPrice();
-    if (upper_bound_ > best_value_) Branch();
-    return {
-        .value = best_value_, .upper_bound = std::max(upper_bound_, best_value_), .trainable = std::move(best_mask_)};
+    sets_.BoundAll({}, swept_);
+    for (double bound : swept_) bounds_.push_back({Floor(bound), {}, false});
+    FindPrices();
+    SearchOpen();
+    LiveSetResult result;
+    result.value = best_.value;
+    result.upper_bound = best_.value;
+    for (const Bound& open : bounds_) {
+      result.upper_bound = std::max(result.upper_bound, open.value);
+    }
+    result.trainable.assign(num_tensors_, false);
+    for (const auto& [item, choice] : best_.chosen) Select(item, choice, result.trainable);
+    return result;
   }
 
  private:
-  // Bisects for the price at which the best selection stops exceeding max_bytes.
-  void FindPrice() {
-    double low = 0;
-    double high = static_cast<double>(total_value_) / static_cast<double>(std::max<int64_t>(max_bytes_, 1));
-    for (int step = 0; step < kPriceSteps && upper_bound_ > best_value_ && !meter_.exhausted(); ++step) {
-      const double price = step == 0 ? high : low + (high - low) / 2;
-      const Ranking ranking(tree_, values_, price);
-      LiveSetResult found = SearchLiveSets(ranking, static_cast<int>(values_.size()), budget_, meter_);
-      const double discount = std::floor(price * static_cast<double>(max_bytes_));
-      // Rounded up by a unit and by what a double product may be off.
-      const double bound = static_cast<double>(found.upper_bound) + discount * (1 + 1e-15) + 1;
-      if (bound < static_cast<double>(upper_bound_)) {
-        upper_bound_ = static_cast<int64_t>(std::ceil(bound * (1 + 1e-15))) + 1;
-        price_ = price;
-      }
-      (Offer(std::move(found.trainable)) ? high : low) = price;
-    }
-  }
-
-  // Takes up a selection if it keeps both limits. False if it does not.
-  bool Offer(std::vector<bool> mask) {
+  struct Bound {
     int64_t value = 0;
-    if (!Fits(mask, value)) return false;
-    if (value > best_value_) {
-      best_value_ = value;
-      best_mask_ = std::move(mask);
-    }
-    return true;
-  }
-
-  // Whether some live set can select `mask` within both limits.
-  bool Fits(const std::vector<bool>& mask, int64_t& value) const {
-    int needed = 0;
-    value = 0;
-    for (size_t k = 0; k < mask.size(); ++k) {
-      needed += mask[k] ? 1 : 0;
-      value += mask[k] ? values_[k] : 0;
-    }
-    // Per node on the path: what its items selected so far cost and keep, and how many tensors they are.
-    struct Place {
-      int end;
-      int64_t cost, bytes;
-      int count;
-    };
-    std::vector<Place> path{{std::numeric_limits<int>::max(), 0, 0, 0}};
-    size_t next_item = 0;
-    for (int node = 0; node < static_cast<int>(tree_.nodes.size()); ++node) {
-      while (path.back().end <= node) path.pop_back();
-      Place place = path.back();
-      place.end = tree_.nodes[node].subtree_end;
-      for (; next_item < items_.size() && items_[next_item].node == node; ++next_item) {
-        const PricedItem& item = items_[next_item];
-        uint32_t chosen = 0;
-        for (int t = 0; t < item.num_tensors; ++t) chosen |= static_cast<uint32_t>(mask[item.tensors[t]]) << t;
-        if (chosen == 0) continue;
-        for (const Choice& choice : item.choices) {
-          if (choice.tensors != chosen) continue;
-          place.cost += choice.cost;
-          place.bytes += choice.bytes;
-          for (uint32_t rest = chosen; rest != 0; rest &= rest - 1) ++place.count;
-        }
-      }
-      path.push_back(place);
-      if (place.count != needed || tree_.nodes[node].relaxed) continue;
-      const int64_t node_cost = place.cost + tree_.nodes[node].cost;
-      const int64_t node_bytes = place.bytes + tree_.nodes[node].saved_bytes;
-      if (node_cost <= budget_ && node_bytes <= max_bytes_) return true;
-    }
-    return false;
-  }
-
-  // Branch and bound over every live set whose bound at the prices exceeds the best value.
-  void Branch() {
-    bool is_complete = true;
-    std::vector<std::pair<int, size_t>> path;  // Node and its first item.
-    std::vector<size_t> begin(tree_.nodes.size() + 1, items_.size());
-    for (size_t i = items_.size(); i-- > 0;) begin[items_[i].node] = i;
-    for (size_t n = tree_.nodes.size(); n-- > 0;) begin[n] = std::min(begin[n], begin[n + 1]);
-    for (int node = 0; node < static_cast<int>(tree_.nodes.size()); ++node) {
-      while (!path.empty() && tree_.nodes[path.back().first].subtree_end <= node) path.pop_back();
-      path.push_back({node, begin[node]});
-      const Node& at = tree_.nodes[node];
-      if (at.cost > budget_ || at.saved_bytes > max_bytes_) continue;
-      if (begin[node] == begin[node + 1] && node != 0) continue;
-      std::vector<const PricedItem*> available;
-      for (const auto& [n, from] : path) {
-        for (size_t i = from; i < begin[n + 1]; ++i) available.push_back(&items_[i]);
-      }
-      if (at.relaxed) {
-        is_complete = false;
-        continue;
-      }
-      if (!BranchWithin(at, available)) is_complete = false;
-      if (!meter_.Spend(static_cast<int64_t>(available.size()))) {
-        is_complete = false;
-        break;
-      }
-    }
-    if (is_complete) upper_bound_ = best_value_;
-  }
-
-  struct Ordered {
-    const PricedItem* item;
-    std::vector<std::pair<double, int>> losses;  // By choice, against the best; rising.
+    LimitPrices prices = {};  // That give it.
+    bool is_least = false;    // The prices are the live set's best.
   };
 
-  // Searches one live set. False if the meter ran out.
-  bool BranchWithin(const Node& node, const std::vector<const PricedItem*>& available) {
-    const int64_t room = budget_ - node.cost;
-    const int64_t bytes = max_bytes_ - node.saved_bytes;
-    const double cost_price = CostPrice(available, room);
-    order_.clear();
-    double bound = cost_price * static_cast<double>(room) + price_ * static_cast<double>(bytes);
-    double magnitude = bound;
-    for (const PricedItem* item : available) {
-      Ordered ordered{item, {}};
-      double best = 0;
-      for (const Choice& choice : item->choices) {
-        const double reduced = static_cast<double>(choice.value) - cost_price * static_cast<double>(choice.cost) -
-                               price_ * static_cast<double>(choice.bytes);
-        ordered.losses.push_back({reduced, static_cast<int>(ordered.losses.size())});
-        best = std::max(best, reduced);
-        magnitude += static_cast<double>(choice.value) + std::abs(reduced);
+  bool IsOpen(const Bound& bound) const { return bound.value > best_.value; }
+
+  // Gives the live set of highest bound prices of its own, which lower its bound and others', until all that are open
+  // have theirs.
+  void FindPrices() {
+    while (!meter_.exhausted()) {
+      int highest = kNone;
+      for (int l = 0; l < sets_.num_live_sets(); ++l) {
+        if (bounds_[l].is_least || !IsOpen(bounds_[l])) continue;
+        if (highest == kNone || bounds_[l].value > bounds_[highest].value) highest = l;
       }
-      for (auto& [loss, choice] : ordered.losses) loss = best - loss;
-      std::sort(ordered.losses.begin(), ordered.losses.end());
-      bound += best;
-      order_.push_back(std::move(ordered));
-    }
-    slack_ = 1e-13 * magnitude;
-    if (bound + slack_ < static_cast<double>(best_value_) + 1) return true;
-    // Items whose second choice loses most come first: their departures are cut at once.
-    std::sort(order_.begin(), order_.end(), [](const Ordered& a, const Ordered& b) {
-      if (a.losses[1].first != b.losses[1].first) return a.losses[1].first > b.losses[1].first;
-      return a.item < b.item;
-    });
-    chosen_.assign(order_.size(), 0);
-    return Descend(0, bound, room, bytes, 0);
-  }
-
-  // The ratio at which the budget of cost runs out at the present price of bytes.
-  double CostPrice(const std::vector<const PricedItem*>& available, int64_t room) const {
-    std::vector<std::pair<double, int64_t>> ratios;
-    for (const PricedItem* item : available) {
-      const Choice& all = item->choices.back();
-      const double value = static_cast<double>(all.value) - price_ * static_cast<double>(all.bytes);
-      if (value > 0 && all.cost > 0) ratios.push_back({value / static_cast<double>(all.cost), all.cost});
-    }
-    std::sort(ratios.rbegin(), ratios.rend());
-    for (const auto& [ratio, cost] : ratios) {
-      if (cost > room) return ratio;
-      room -= cost;
-    }
-    return 0;
-  }
-
-  bool Descend(size_t depth, double bound, int64_t room, int64_t bytes, int64_t value) {
-    if (!meter_.Spend(4)) return false;
-    if (room < 0 || bytes < 0) return true;
-    if (bound + slack_ < static_cast<double>(best_value_) + 1) return true;
-    if (depth == order_.size()) {
-      if (value > best_value_) TakeChosen(value);
-      return true;
-    }
-    const Ordered& ordered = order_[depth];
-    for (const auto& [loss, index] : ordered.losses) {
-      if (bound - loss + slack_ < static_cast<double>(best_value_) + 1) break;
-      const Choice& choice = ordered.item->choices[index];
-      chosen_[depth] = index;
-      if (!Descend(depth + 1, bound - loss, room - choice.cost, bytes - choice.bytes, value + choice.value))
-        return false;
-    }
-    return true;
-  }
-
-  void TakeChosen(int64_t value) {
-    best_value_ = value;
-    std::fill(best_mask_.begin(), best_mask_.end(), false);
-    for (size_t i = 0; i < order_.size(); ++i) {
-      const PricedItem& item = *order_[i].item;
-      for (int t = 0; t < item.num_tensors; ++t) {
-        if ((item.choices[chosen_[i]].tensors >> t) & 1) best_mask_[item.tensors[t]] = true;
+      if (highest == kNone) return;
+      const LimitPrices prices = sets_.BestPrices(highest);
+      sets_.BoundAll(prices, swept_);
+      for (int l = 0; l < sets_.num_live_sets(); ++l) {
+        const int64_t bound = Floor(swept_[l]);
+        if (bound < bounds_[l].value) bounds_[l] = {bound, prices, bounds_[l].is_least};
       }
+      bounds_[highest].is_least = true;
+      meter_.Spend(sets_.num_live_sets() + kPricingWork * static_cast<int64_t>(sets_.ItemsOf(highest).size()));
+      if (sets_.is_relaxed(highest)) continue;
+      Best filled = Filling(sets_, highest, prices).Run();
+      if (filled.value > best_.value) best_ = std::move(filled);
+      Search(highest, kFirstWork);
     }
   }
 
-  const LiveSetTree& tree_;
-  const std::vector<int64_t>& values_;
-  const int64_t budget_;
-  const int64_t max_bytes_;
+  void Search(int live_set, int64_t max_work) {
+    Bound& bound = bounds_[live_set];
+    if (!IsOpen(bound)) return;
+    Departures departures(sets_, live_set, bound.prices, static_cast<double>(bound.value) + 1, best_);
+    if (departures.Run(max_work, meter_)) bound.value = best_.value;
+  }
+
+  // Hard live sets wait until the easy ones are through.
+  void SearchOpen() {
+    std::vector<int> open;
+    for (int l = 0; l < sets_.num_live_sets(); ++l) {
+      if (!sets_.is_relaxed(l)) open.push_back(l);
+    }
+    std::stable_sort(open.begin(), open.end(), [&](int a, int b) { return bounds_[a].value > bounds_[b].value; });
+    for (int64_t max_work = 8 * kFirstWork; !open.empty() && !meter_.exhausted(); max_work *= 8) {
+      for (int l : open) {
+        if (!meter_.exhausted()) Search(l, max_work);
+      }
+      open.erase(std::remove_if(open.begin(), open.end(), [&](int l) { return !IsOpen(bounds_[l]); }), open.end());
+    }
+  }
+
+  void Select(int item, int choice, std::vector<bool>& mask) const {
+    const PricedLiveSets::Item& of = sets_.item(item);
+    for (int t = 0; t < of.num_tensors; ++t) {
+      if ((sets_.choices()[choice].tensors >> t) & 1) mask[of.tensors[t]] = true;
+    }
+  }
+
+  const PricedLiveSets sets_;
+  const size_t num_tensors_;
   WorkMeter& meter_;
-  const std::vector<PricedItem> items_;
-  int64_t total_value_ = 0;
-
-  int64_t best_value_ = 0;
-  std::vector<bool> best_mask_;
-  int64_t upper_bound_ = 0;
-  double price_ = 0;  // Of a byte: the one of upper_bound_.
-
-  std::vector<Ordered> order_;
-  std::vector<int> chosen_;
-  double slack_ = 0;
+  Best best_;
+  std::vector<Bound> bounds_;  // [num_live_sets]
+  std::vector<double> swept_;
 };
 
 }  // namespace

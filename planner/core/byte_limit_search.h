@@ -12,11 +12,14 @@ namespace greenplan {
 
 // The best selection under two limits, cost and saved bytes.
 //
-// Puts a price on saved bytes that makes the best selection without the second limit keep about max_saved_bytes: every
-// price gives an upper bound (Lagrangian duality). What the bound leaves open is searched by branch and bound, live set
-// by live set, over the departures from the best choice at the prices of cost and bytes; each costs what it loses
-// there. The result is proved if that ends within the meter's leave. `tree` must have been built with use_saved_bytes.
-// values: [num_tensors], see Ranking. REQUIRES: the root's live set keeps both limits.
+// Every live set is bounded by the linear relaxation of its own knapsack with two limits (priced_live_sets.h); the
+// prices that give one its bound bound all others too, so that few need prices of their own. At its prices a live set's
+// items, taken by value per priced cost, fill both limits: a selection that lacks two items at most. What bounds leave
+// open is searched by branch and bound, over the departures from the best choices at the prices; each costs what it
+// loses there. The result is proved if that ends within the meter's leave.
+//
+// `tree` must have been built with use_saved_bytes. values: [num_tensors], see Ranking. REQUIRES: the root's live set
+// keeps both limits.
 LiveSetResult SearchLiveSetsWithByteLimit(const LiveSetTree& tree, const std::vector<int64_t>& values,
                                           int64_t backward_budget, int64_t max_saved_bytes, WorkMeter& meter);
 

@@ -1,6 +1,9 @@
 #include "planner/core/core_search.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "planner/core/cost_grain.h"
 
 namespace greenplan {
 namespace {
@@ -36,17 +39,22 @@ bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t val
   return CanBeat(point.value, point.room - point.cost, ranking.entries()[point.break_rank], value);
 }
 
-int64_t CoreSearch::Improve(const BreakPoint& point, int64_t max_work, WorkMeter& meter, Incumbent& incumbent) {
+int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_work, WorkMeter& meter,
+                            Incumbent& incumbent) {
   point_ = point;
   incumbent_ = &incumbent;
   meter_ = &meter;
   ++stamp_;
+  grain_ = 1;
+  small_cost_ = small_left_ = small_right_ = 0;
+  settled_.clear();
   history_.clear();
   states_.assign(1, {point.cost, point.value, kNone});
   Offer(states_.front());
   const int num_entries = static_cast<int>(ranking_.entries().size());
   if (point.break_rank == num_entries) return incumbent.value;
 
+  if (is_hard) FindGrain();
   left_ = point.break_rank;
   right_ = point.break_rank - 1;
   Advance(left_, -1);
@@ -61,6 +69,9 @@ int64_t CoreSearch::Improve(const BreakPoint& point, int64_t max_work, WorkMeter
       return OpenBound();
     }
     const int rank = go_right ? right_ : left_;
+    if (const int64_t cost = ranking_.entries()[rank].cost; cost < small_cost_) {
+      (go_right ? small_right_ : small_left_) -= cost;
+    }
     if (const int bundle = ranking_.entries()[rank].bundle; bundle != kNone) {
       bundle_done_[bundle] = stamp_;
       // The other end may have stopped at another step of the same bundle.
@@ -74,6 +85,42 @@ int64_t CoreSearch::Improve(const BreakPoint& point, int64_t max_work, WorkMeter
     Extend(rank);
   }
   return incumbent.value;
+}
+
+// Decides first the few entries that keep the others from having a large common divisor, and the bundles; then room can
+// be cut to what multiples of that grain, and small entries, can fill.
+void CoreSearch::FindGrain() {
+  // Until they are settled nothing is known of what follows.
+  left_ = point_.break_rank - 1;
+  right_ = point_.break_rank;
+  std::vector<std::pair<int64_t, int>> costs;
+  const int num_entries = static_cast<int>(ranking_.entries().size());
+  for (int rank = left_; rank >= 0; --rank) SettleBundle(rank, costs);
+  for (int rank = right_; rank < num_entries; ++rank) SettleBundle(rank, costs);
+  meter_->Spend(num_entries + static_cast<int64_t>(costs.size()));
+  CostGrain found = FindCostGrain(costs);
+  for (int rank : found.odd) {
+    CollectAlternatives(rank);
+    Extend(rank);
+  }
+  settled_ = std::move(found.odd);
+  grain_ = found.grain;
+  small_cost_ = found.small_cost;
+  for (const auto& [cost, rank] : costs) {
+    if (cost < small_cost_) (rank < point_.break_rank ? small_left_ : small_right_) += cost;
+  }
+}
+
+// Settles the bundle at `rank`; adds a single tensor that can matter to `costs`.
+void CoreSearch::SettleBundle(int rank, std::vector<std::pair<int64_t, int>>& costs) {
+  const Entry& entry = ranking_.entries()[rank];
+  if (!ranking_.IsAvailable(entry, point_.node)) return;
+  if (entry.bundle == kNone) {
+    if (CollectAlternatives(rank)) costs.push_back({entry.cost, rank});
+  } else if (bundle_done_[entry.bundle] != stamp_) {
+    bundle_done_[entry.bundle] = stamp_;
+    if (CollectAlternatives(rank)) Extend(rank);
+  }
 }
 
 // Fills alternatives_ with what can be done at `rank` otherwise than the break point does; false if nothing that can
@@ -124,16 +171,27 @@ void CoreSearch::Advance(int& rank, int direction) {
     if ((rank - from) % kRanksBetweenSpends == 0 && !meter_->Spend(kRanksBetweenSpends / 2)) return;
     const Entry& entry = entries[rank];
     if (!ranking_.IsAvailable(entry, point_.node)) continue;
+    if (std::find(settled_.begin(), settled_.end(), rank) != settled_.end()) continue;
     if (entry.bundle != kNone && bundle_done_[entry.bundle] == stamp_) continue;
     if (CollectAlternatives(rank)) return;
     if (entry.bundle != kNone) bundle_done_[entry.bundle] = stamp_;
   }
 }
 
+// The most of `rest` that entries not yet considered can fill, or if it is negative, the least they can empty of it:
+// any multiple of the grain, less what small entries free, and what they add.
+int64_t CoreSearch::Fillable(int64_t rest) const {
+  if (grain_ == 1) return rest;
+  const int64_t with_freed = rest + small_left_;
+  const int64_t beyond = with_freed % grain_;
+  const int64_t multiple = with_freed - beyond - (beyond < 0 ? grain_ : 0);
+  return std::min(rest, multiple + small_right_);
+}
+
 // Whether some completion by ranks not yet considered can beat the incumbent.
 bool CoreSearch::IsPromising(int64_t cost, int64_t value) const {
   const std::vector<Entry>& entries = ranking_.entries();
-  const int64_t rest = point_.room - cost;
+  const int64_t rest = Fillable(point_.room - cost);
   if (rest >= 0) {
     return right_ < static_cast<int>(entries.size()) ? CanBeat(value, rest, entries[right_], incumbent_->value)
                                                      : value > incumbent_->value;
@@ -193,7 +251,7 @@ int64_t CoreSearch::OpenBound() const {
   const std::vector<Entry>& entries = ranking_.entries();
   int64_t bound = incumbent_->value;
   for (const State& state : states_) {
-    const int64_t rest = point_.room - state.cost;
+    const int64_t rest = Fillable(point_.room - state.cost);
     if (rest >= 0) {
       bound = std::max(bound, right_ < static_cast<int>(entries.size()) ? FillBound(state.value, rest, entries[right_])
                                                                         : state.value);

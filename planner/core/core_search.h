@@ -45,8 +45,9 @@ class CoreSearch {
   explicit CoreSearch(const Ranking& ranking) : ranking_(ranking), bundle_done_(ranking.bundles().size(), 0) {}
 
   // Improves `incumbent` in place. Returns a bound on the best selection within the live set: the incumbent's value if
-  // the search ended, which takes the meter's and `max_work`'s leave.
-  int64_t Improve(const BreakPoint& point, int64_t max_work, WorkMeter& meter, Incumbent& incumbent);
+  // the search ended, which takes the meter's and `max_work`'s leave. is_hard: looks for a common divisor of the costs
+  // first (cost_grain.h).
+  int64_t Improve(const BreakPoint& point, bool is_hard, int64_t max_work, WorkMeter& meter, Incumbent& incumbent);
 
  private:
   struct State {
@@ -65,6 +66,9 @@ class CoreSearch {
     int option;
   };
 
+  void FindGrain();
+  void SettleBundle(int rank, std::vector<std::pair<int64_t, int>>& costs);
+  int64_t Fillable(int64_t rest) const;
   bool CanMatter(const Alternative& alternative) const;
   bool CollectAlternatives(int rank);
   void Advance(int& rank, int direction);
@@ -82,8 +86,13 @@ class CoreSearch {
   BreakPoint point_;
   Incumbent* incumbent_ = nullptr;
   WorkMeter* meter_ = nullptr;
-  int left_ = 0;   // The next rank to reconsider among those taken, -1: none left.
-  int right_ = 0;  // Among those not taken, number of entries: none left.
+  int left_ = 0;              // The next rank to reconsider among those taken, -1: none left.
+  int right_ = 0;             // Among those not taken, number of entries: none left.
+  std::vector<int> settled_;  // Ranks that were considered first.
+  int64_t grain_ = 1;         // Divides the cost of every entry not yet considered, but for those below small_cost_,
+  int64_t small_cost_ = 0;    // which cost this much in all, taken and not taken:
+  int64_t small_left_ = 0;
+  int64_t small_right_ = 0;
   std::vector<State> states_;
   std::vector<State> base_, merged_;
   std::vector<Step> history_;

@@ -10,6 +10,10 @@ namespace {
 using Entry = Ranking::Entry;
 using Node = LiveSetTree::Node;
 
+// What a live set may take before the next one's turn: at first, and once it has proved hard, when it grows.
+constexpr int64_t kEasyWork = 1000;
+constexpr int64_t kHardWork = 32000;
+
 // A live set that may hold a better selection than the incumbent.
 struct Candidate {
   BreakPoint point;
@@ -182,14 +186,17 @@ LiveSetResult SearchLiveSets(const Ranking& ranking, int num_tensors, int64_t ba
 
   // Hard live sets wait until the easy ones are through.
   CoreSearch core(ranking);
-  for (int64_t max_work = 20000; !candidates.empty() && !meter.exhausted(); max_work *= 8) {
+  bool is_hard = false;
+  for (int64_t max_work = kEasyWork; !candidates.empty() && !meter.exhausted();) {
     drop_beaten();
     for (Candidate& candidate : candidates) {
       if (candidate.bound <= incumbent.value) continue;
       if (meter.exhausted()) break;
-      candidate.bound = std::min(candidate.bound, core.Improve(candidate.point, max_work, meter, incumbent));
+      candidate.bound = std::min(candidate.bound, core.Improve(candidate.point, is_hard, max_work, meter, incumbent));
     }
     drop_beaten();
+    max_work = is_hard ? 8 * max_work : kHardWork;
+    is_hard = true;
   }
   for (const Candidate& candidate : candidates) open_bound = std::max(open_bound, candidate.bound);
 

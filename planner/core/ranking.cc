@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
+
+#include "planner/core/radix_sort.h"
 
 namespace greenplan {
 namespace {
@@ -115,29 +116,26 @@ void Ranking::AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::
 
 void Ranking::Sort() {
   const int n = static_cast<int>(entries_.size());
-  std::vector<std::pair<double, int>> order(n);
+  std::vector<KeyedIndex> order(n);
   for (int i = 0; i < n; ++i) {
-    const Entry& entry = entries_[i];
-    // Free entries first.
-    order[i] = {entry.cost == 0 ? -std::numeric_limits<double>::infinity()
-                                : -(static_cast<double>(entry.value) / static_cast<double>(entry.cost)),
-                i};
+    // A free entry has ratio infinity and comes first.
+    order[i] = {FallingKey(static_cast<double>(entries_[i].value) / static_cast<double>(entries_[i].cost)), i};
   }
-  std::sort(order.begin(), order.end());
+  RadixSort(order);
   std::vector<Entry> sorted(n);
-  for (int i = 0; i < n; ++i) {
+  for (int i = 1; i < n; ++i) {
     // The double ratio is right up to its rounding: put right what it leaves out of order.
     int at = i;
-    const std::pair<double, int> moved = order[i];
-    for (; at > 0 && HasHigherRatio(entries_[moved.second], entries_[order[at - 1].second]); --at) {
+    const KeyedIndex moved = order[i];
+    for (; at > 0 && HasHigherRatio(entries_[moved.index], entries_[order[at - 1].index]); --at) {
       order[at] = order[at - 1];
     }
     order[at] = moved;
   }
   ranks_.resize(n);
   for (int rank = 0; rank < n; ++rank) {
-    sorted[rank] = entries_[order[rank].second];
-    ranks_[order[rank].second] = rank;
+    sorted[rank] = entries_[order[rank].index];
+    ranks_[order[rank].index] = rank;
   }
   entries_ = std::move(sorted);
 }
