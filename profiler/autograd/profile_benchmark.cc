@@ -1,17 +1,84 @@
-// How long Profile() takes to read a graph, beside one forward and backward pass. Arguments: the
-// number of residual layers; `nodes` is the size of the graph.
+// Prints what profiling a live model costs beside a training step of the same model:
+//
+//   ./dev bench profiler
 
-#include <set>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "ATen/Functions.h"
 #include "ATen/TensorOperators.h"
-#include "benchmark/benchmark.h"
+#include "nlohmann/json.hpp"
+#include "profiler/autograd/graph_walk.h"
 #include "profiler/autograd/profile.h"
-#include "torch/csrc/autograd/function.h"
+#include "profiler/autograd/profile_module.h"
+#include "profiler/autograd/testing/counting_allocator.h"
+#include "trainer_client/models/causal_lm.h"
 
 namespace greenplan::profiler {
 namespace {
 
+constexpr int kRepetitions = 9;
+
+template <typename Function>
+double Milliseconds(const Function& function) {
+  const auto start = std::chrono::steady_clock::now();
+  function();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+double Median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+template <typename Result>
+Result Must(absl::StatusOr<Result> result) {
+  if (result.ok()) return *std::move(result);
+  std::fprintf(stderr, "%s\n", result.status().ToString().c_str());
+  std::exit(1);
+}
+
+template <typename Function>
+int64_t PeakBytes(const Function& function) {
+  const int64_t before = testing::AllocatedBytes();
+  testing::ResetPeak();
+  function();
+  return testing::PeakAllocatedBytes() - before;
+}
+
+void BenchmarkModule() {
+  const nlohmann::json config = {
+      {"model_type", "llama"},    {"hidden_size", 512}, {"intermediate_size", 1376},     {"num_hidden_layers", 8},
+      {"num_attention_heads", 8}, {"vocab_size", 4096}, {"max_position_embeddings", 128}};
+  const std::shared_ptr<trainer::CausalLm> model = Must(trainer::CreateCausalLm(config, trainer::Attention::kSdpa));
+  const at::Tensor ids = at::randint(3, 4096, {2, 64}, at::kLong);
+  const auto loss = [&] { return trainer::CausalLmLoss(model->forward(ids), ids); };
+  const auto profile = [&] { Must(Profile(*model, loss, {.resident = {ids}})); };
+  int64_t parameter_bytes = 0;
+  for (const at::Tensor& parameter : model->parameters()) parameter_bytes += static_cast<int64_t>(parameter.nbytes());
+
+  const double megabytes = static_cast<double>(parameter_bytes) / 1e6;
+  const int64_t forward_bytes = PeakBytes([&] { loss(); });
+  const int64_t profile_bytes = PeakBytes(profile);
+  std::printf(
+      "| memory of profiling beyond a forward pass, LLaMA of %.0f MB | / the parameters' bytes | %.4f | < 1 |\n",
+      megabytes, static_cast<double>(profile_bytes - forward_bytes) / static_cast<double>(parameter_bytes));
+
+  std::vector<double> ratios;
+  for (int i = 0; i < kRepetitions; ++i) {
+    model->zero_grad();
+    const double step = Milliseconds([&] { loss().backward(); });
+    ratios.push_back(Milliseconds(profile) / step);
+  }
+  std::printf("| profiling it | / one forward and backward pass | %.2f | 1.3 |\n", Median(ratios));
+}
+
+// Residual layers of norm, linear, GELU, linear.
 struct Network {
   explicit Network(int64_t num_layers) : num_layers(num_layers) {
     for (int64_t layer = 0; layer < num_layers; ++layer) {
@@ -45,38 +112,27 @@ struct Network {
   NamedParameters parameters;
 };
 
-int64_t CountNodes(const at::Tensor& loss) {
-  std::set<torch::autograd::Node*> seen = {loss.grad_fn().get()};
-  std::vector<torch::autograd::Node*> stack = {loss.grad_fn().get()};
-  while (!stack.empty()) {
-    torch::autograd::Node* node = stack.back();
-    stack.pop_back();
-    for (const torch::autograd::Edge& edge : node->next_edges()) {
-      if (edge.is_valid() && seen.insert(edge.function.get()).second) stack.push_back(edge.function.get());
-    }
-  }
-  return static_cast<int64_t>(seen.size());
-}
-
-void BM_Profile(benchmark::State& state) {
-  const Network network(state.range(0));
+void BenchmarkWalk(int64_t num_layers) {
+  const Network network(num_layers);
   const at::Tensor loss = network.Loss();
-  for (auto _ : state) {
-    auto profile = Profile(loss, network.parameters);
-    if (!profile.ok()) state.SkipWithError(profile.status().ToString().c_str());
-    state.counters["ops"] = static_cast<double>(profile->ops.size());
+  std::vector<double> walks, profiles;
+  size_t nodes = 0;
+  for (int i = 0; i < 10 * kRepetitions; ++i) {
+    walks.push_back(Milliseconds([&] { nodes = Must(WalkGraph(*loss.grad_fn())).nodes.size(); }));
+    profiles.push_back(Milliseconds([&] { Must(Profile(loss, network.parameters)); }));
   }
-  state.counters["nodes"] = static_cast<double>(CountNodes(loss));
+  std::printf("| walking a graph of %zu nodes | ms | %.2f | 2 per 1,000 nodes |\n", nodes, Median(walks));
+  std::printf("| the whole profile of it | ms | %.2f | |\n", Median(profiles));
 }
-BENCHMARK(BM_Profile)->Arg(6)->Arg(60)->Arg(600)->Unit(benchmark::kMicrosecond);
 
-void BM_ForwardAndBackward(benchmark::State& state) {
-  const Network network(state.range(0));
-  for (auto _ : state) network.Loss().backward();
+void Run() {
+  testing::InstallCountingAllocator();
+  std::printf("| case | measure | median | aim |\n| --- | --- | --- | --- |\n");
+  BenchmarkModule();
+  BenchmarkWalk(60);
 }
-BENCHMARK(BM_ForwardAndBackward)->Arg(60)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace greenplan::profiler
 
-BENCHMARK_MAIN();
+int main() { greenplan::profiler::Run(); }

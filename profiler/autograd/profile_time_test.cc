@@ -1,7 +1,11 @@
 #include "profiler/autograd/profile_time.h"
 
+#include <algorithm>
+#include <memory>
 #include <random>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "ATen/Functions.h"
 #include "ATen/TensorOperators.h"
@@ -85,6 +89,173 @@ INSTANTIATE_TEST_SUITE_P(AllModels, ProfileTimeOfModel, ::testing::ValuesIn(test
                            std::erase_if(name, [](char c) { return !std::isalnum(c); });
                            return name;
                          });
+
+TEST(ProfileTimeTest, SplitsCheckpointsByFlops) {
+  const at::Tensor first = Parameter({7, 5}), second = Parameter({11, 7}), third = Parameter({2, 11});
+  const at::Tensor x = at::randn({3, 5});
+  const auto loss = [&] {
+    const at::Tensor h = Checkpoint(
+        [&](const std::vector<at::Tensor>& inputs) { return at::linear(at::linear(inputs[0], first).tanh(), second); },
+        {x}, {first, second});
+    return at::linear(h.tanh(), third).sum();
+  };
+  const NamedParameters parameters = {{"first", first}, {"second", second}, {"third", third}};
+  const auto flops = Profile(loss(), parameters);
+  ASSERT_TRUE(flops.ok()) << flops.status();
+  const auto time = ProfileTime(loss, parameters, {.now_nanoseconds = FlopsClock().now()});
+  ASSERT_TRUE(time.ok()) << time.status();
+  for (int bits = 1; bits < 8; ++bits) {
+    const std::vector<bool> mask = {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
+    EXPECT_EQ(EvaluateMask(*time, mask).backward_cost, EvaluateMask(*flops, mask).backward_cost) << bits;
+  }
+}
+
+TEST(ProfileTimeTest, ForwardCostIsTheMedianForwardPass) {
+  const at::Tensor weight = Parameter({7, 5});
+  const auto time = ProfileTime(
+      [&] {
+        return at::linear(at::ones({3, 5}), weight).sum();
+      },
+      {{"weight", weight}}, {.now_nanoseconds = FlopsClock().now()});
+  ASSERT_TRUE(time.ok()) << time.status();
+  EXPECT_EQ(time->forward_cost, 2 * 3 * 5 * 7);
+}
+
+TEST(ProfileTimeTest, FullBackwardCostsWhatTheUndisturbedOneTook) {
+  // A clock that moves on whenever it is read: an undisturbed backward takes 1000, one that is watched several times
+  // it.
+  const at::Tensor weight = Parameter({7, 5});
+  const auto time = ProfileTime(
+      [&] {
+        return at::linear(at::ones({3, 5}), weight).sum();
+      },
+      {{"weight", weight}}, {.now_nanoseconds = [now = int64_t{0}]() mutable { return now += 1000; }});
+  ASSERT_TRUE(time.ok()) << time.status();
+  EXPECT_NEAR(EvaluateMask(*time, {true}).backward_cost, 1000, 5);  // Costs are rounded one by one.
+}
+
+TEST(ProfileTimeTest, FrozenParametersAreNeverTrained) {
+  const at::Tensor first = Parameter({7, 5}), second = Parameter({2, 7});
+  const auto time = ProfileTime(
+      [&] {
+        return at::linear(at::linear(at::ones({3, 5}), first), second).sum();
+      },
+      {{"first", first}, {"second", second}}, {.frozen = {"first"}, .now_nanoseconds = FlopsClock().now()});
+  ASSERT_TRUE(time.ok()) << time.status();
+  EXPECT_EQ(time->tensors[0].op, kNone);
+  EXPECT_EQ(EvaluateMask(*time, FullMask(*time)).backward_cost, 2 * 3 * 7 * 2);
+}
+
+struct Net : torch::nn::Module {
+  Net() {
+    weight = register_parameter("weight", at::randn({5, 7}));
+    scale = register_parameter("scale", at::randn({5}));
+    shift = register_parameter("shift", at::randn({5}));
+    mean = register_buffer("mean", at::zeros({5}));
+    variance = register_buffer("variance", at::ones({5}));
+  }
+
+  at::Tensor loss() {
+    const at::Tensor h = at::dropout(at::linear(x, weight), 0.5, /*train=*/true);
+    return at::batch_norm(h, scale, shift, mean, variance, /*training=*/true, 0.1, 1e-5, false).pow(2).sum();
+  }
+
+  at::Tensor x = at::randn({3, 7});
+  at::Tensor weight, scale, shift, mean, variance;
+};
+
+TEST(ProfileTimeTest, LeavesTheModuleAndTheRandomStateAsTheyWere) {
+  Net net;
+  const at::Tensor weight_before = net.weight.detach().clone(), gradient = at::ones({5, 7});
+  net.scale.set_requires_grad(false);
+  net.weight.mutable_grad() = gradient;
+  at::manual_seed(7);
+  const at::Tensor expected_draw = at::rand({4});
+  at::manual_seed(7);
+  const auto time = ProfileTime(net, [&] { return net.loss(); }, {.repetitions = 2});
+  ASSERT_TRUE(time.ok()) << time.status();
+  EXPECT_EQ(time->tensors.size(), 3);
+  EXPECT_TRUE(at::equal(at::rand({4}), expected_draw));
+  EXPECT_FALSE(net.scale.requires_grad());
+  EXPECT_TRUE(net.weight.requires_grad());
+  EXPECT_TRUE(at::equal(net.weight, weight_before));
+  EXPECT_TRUE(net.weight.grad().is_same(gradient));
+  EXPECT_TRUE(at::equal(gradient, at::ones({5, 7})));
+  EXPECT_FALSE(net.shift.grad().defined());
+  EXPECT_TRUE(at::equal(net.mean, at::zeros({5})));
+  EXPECT_TRUE(at::equal(net.variance, at::ones({5})));
+}
+
+TEST(ProfileTimeTest, RunsEveryForwardPassFromTheSameRandomState) {
+  const at::Tensor weight = Parameter({3});
+  std::vector<double> draws;
+  const auto time = ProfileTime(
+      [&] {
+        const at::Tensor noise = at::rand({3});
+        draws.push_back(noise[0].item<double>());
+        return (weight * noise).sum();
+      },
+      {{"weight", weight}}, {.repetitions = 2});
+  ASSERT_TRUE(time.ok()) << time.status();
+  EXPECT_EQ(std::count(draws.begin(), draws.end(), draws[0]), static_cast<int64_t>(draws.size()));
+}
+
+TEST(ProfileTimeTest, RefusesWhatProfileRefuses) {
+  const at::Tensor weight = Parameter({3}), constant = at::randn({3});
+  ExpectStatus(ProfileTime([&] { return constant.sum(); }, {{"weight", weight}}).status(),
+               absl::StatusCode::kInvalidArgument, "loss does not require grad");
+  ExpectStatus(ProfileTime([&] { return (weight * Parameter({3})).sum(); }, {{"weight", weight}}).status(),
+               absl::StatusCode::kInvalidArgument, "is not among the parameters");
+  ExpectStatus(ProfileTime([&] { return weight.sum(); }, {{"weight", at::Tensor()}}).status(),
+               absl::StatusCode::kInvalidArgument, "parameter weight is not defined");
+  ExpectStatus(ProfileTime([&] { return weight.sum(); }, {{"weight", weight}}, {.frozen = {"bias"}}).status(),
+               absl::StatusCode::kInvalidArgument, "bias, which is not a parameter");
+  torch::nn::Module empty("empty");
+  ExpectStatus(ProfileTime(empty, [&] { return weight.sum(); }).status(), absl::StatusCode::kInvalidArgument,
+               "module empty has no floating-point parameters");
+}
+
+TEST(ProfileTimeTest, RefusesRepetitionsOutOfRange) {
+  const at::Tensor weight = Parameter({3});
+  for (const int repetitions : {0, -1, 1001}) {
+    ExpectStatus(ProfileTime([&] { return weight.sum(); }, {{"weight", weight}}, {.repetitions = repetitions}).status(),
+                 absl::StatusCode::kInvalidArgument, "options.repetitions is " + std::to_string(repetitions));
+  }
+}
+
+TEST(ProfileTimeTest, RefusesALossThatBuildsAnotherGraphEveryTime) {
+  const at::Tensor weight = Parameter({3});
+  int calls = 0;
+  const auto loss = [&] {
+    at::Tensor x = weight;
+    for (int i = 0; i <= calls; ++i) x = x.exp();
+    ++calls;
+    return x.sum();
+  };
+  ExpectStatus(ProfileTime(loss, {{"weight", weight}}).status(), absl::StatusCode::kInvalidArgument,
+               "it must run the same operators in every call");
+}
+
+TEST(ProfileTimeTest, RefusesAGraphOnSeveralDevices) {
+  const at::Tensor weight = Parameter({3});
+  ExpectStatus(ProfileTime([&] { return weight.to(at::kMeta).sum(); }, {{"weight", weight}}).status(),
+               absl::StatusCode::kUnimplemented, "time is measured on one device only");
+}
+
+TEST(ProfileTimeTest, ReportsAForwardPassThatThrowsAndPutsTheModuleBack) {
+  Net net;
+  net.weight.set_requires_grad(false);
+  net.scale.mutable_grad() = at::ones({5});
+  int calls = 0;
+  const auto loss = [&] {
+    if (++calls == 3) throw std::runtime_error("no batch");
+    return net.loss();
+  };
+  ExpectStatus(ProfileTime(net, loss).status(), absl::StatusCode::kInternal, "forward pass failed: no batch");
+  EXPECT_FALSE(net.weight.requires_grad());
+  EXPECT_TRUE(at::equal(net.scale.grad(), at::ones({5})));
+  EXPECT_TRUE(at::equal(net.mean, at::zeros({5})));
+}
 
 }  // namespace
 }  // namespace greenplan::profiler

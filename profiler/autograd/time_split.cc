@@ -10,10 +10,9 @@ namespace greenplan::profiler {
 namespace {
 
 // Where the gradient of a tensor is computed: up from its leaf, the first op that does more than pass that one gradient
-// on. `rank`: how many such tensors' edges stand before this one's on that op.
+// on; the leaf, if it is tied.
 struct Source {
   int op = kNone;
-  int rank = 0;
   bool tied = false;
 };
 
@@ -25,14 +24,16 @@ class MaskBuilder {
       for (const Edge& edge : profile.ops[op].inputs) only_consumer_[edge.op] = uses_[edge.op]++ == 0 ? op : kNone;
     }
     for (const Tensor& tensor : profile.tensors) sources_.push_back(SourceOf(tensor));
-    Rank();
   }
 
   std::vector<std::vector<bool>> Build() const {
     const std::vector<bool> first = Deepest();
     std::vector<bool> second = first;
+    std::vector<bool> has_one(profile_.ops.size(), false);
     for (size_t k = 0; k < second.size(); ++k) {
-      if (profile_.tensors[k].op != kNone && !sources_[k].tied && sources_[k].rank == 0) second[k] = true;
+      const Source& source = sources_[k];
+      if (source.op == kNone || source.tied || first[k] || has_one[source.op]) continue;
+      second[k] = has_one[source.op] = true;
     }
     std::vector<std::vector<bool>> masks = {first, std::move(second), FullMask(profile_)};
     masks.erase(std::unique(masks.begin(), masks.end()), masks.end());
@@ -42,18 +43,11 @@ class MaskBuilder {
  private:
   Source SourceOf(const Tensor& tensor) const {
     int op = tensor.op;
-    if (op == kNone || op == 0) return {};
+    if (op == kNone) return {};
     if (uses_[op] > 1) return {.op = op, .tied = true};
     do op = only_consumer_[op];
     while (op > 0 && uses_[op] == 1 && profile_.ops[op].inputs.size() == 1);
     return {.op = op};
-  }
-
-  void Rank() {
-    std::vector<int> seen(profile_.ops.size(), 0);
-    for (Source& source : sources_) {
-      if (source.op != kNone && !source.tied) source.rank = seen[source.op]++;
-    }
   }
 
   std::vector<bool> Deepest() const {
@@ -127,9 +121,9 @@ class OpSplit {
   bool started_ = false;
 };
 
-// Splits the times of one op over all masks. `live_ops` is [num_masks][num_ops].
-void SplitOp(int index, const std::vector<std::vector<bool>>& live_ops, const std::vector<TimedBackward>& runs,
-             ModelProfile& profile) {
+// Splits the times of one op over the masks from `first_mask` on. `live_ops` is [num_masks][num_ops].
+void SplitOp(int index, size_t first_mask, const std::vector<std::vector<bool>>& live_ops,
+             const std::vector<TimedBackward>& runs, ModelProfile& profile) {
   Op& op = profile.ops[index];
   const auto live_edges = [&](size_t mask) {
     std::vector<bool> live;
@@ -137,7 +131,7 @@ void SplitOp(int index, const std::vector<std::vector<bool>>& live_ops, const st
     return live;
   };
   OpSplit split(op);
-  for (size_t mask = 0; mask < live_ops.size();) {
+  for (size_t mask = first_mask; mask < live_ops.size();) {
     if (!live_ops[mask][index]) {
       ++mask;
       continue;
@@ -153,27 +147,36 @@ void SplitOp(int index, const std::vector<std::vector<bool>>& live_ops, const st
   }
 }
 
+// [num_ops]: whether other ops run within the op.
+std::vector<bool> Checkpoints(const std::vector<int>& belongs_to) {
+  std::vector<bool> is_checkpoint(belongs_to.size(), false);
+  for (const int checkpoint : belongs_to) {
+    if (checkpoint != kNone) is_checkpoint[checkpoint] = true;
+  }
+  return is_checkpoint;
+}
+
+int64_t TotalCost(const Op& op) {
+  int64_t cost = op.cost;
+  for (const Edge& edge : op.inputs) cost += edge.cost;
+  return cost;
+}
+
 // What runs within a checkpoint was timed as a whole, under the checkpoint's own op: by FLOPs.
 void SplitCheckpoints(const std::vector<int>& belongs_to, const std::vector<Op>& flops, ModelProfile& profile) {
-  std::vector<double> total(profile.ops.size(), 0);
+  const std::vector<bool> is_checkpoint = Checkpoints(belongs_to);
   const auto owner = [&](size_t op) { return belongs_to[op] == kNone ? static_cast<int>(op) : belongs_to[op]; };
+  std::vector<double> total_flops(flops.size(), 0);
+  std::vector<int64_t> times(flops.size(), 0);
   for (size_t op = 0; op < flops.size(); ++op) {
-    total[owner(op)] += static_cast<double>(flops[op].cost);
-    for (const Edge& edge : flops[op].inputs) total[owner(op)] += static_cast<double>(edge.cost);
-  }
-  std::vector<int64_t> times(profile.ops.size(), 0);
-  std::vector<bool> is_checkpoint(profile.ops.size(), false);
-  for (size_t op = 0; op < flops.size(); ++op) {
-    if (belongs_to[op] == kNone || is_checkpoint[belongs_to[op]]) continue;
-    is_checkpoint[belongs_to[op]] = true;
-    times[belongs_to[op]] = profile.ops[belongs_to[op]].cost;
-    for (const Edge& edge : profile.ops[belongs_to[op]].inputs) times[belongs_to[op]] += edge.cost;
+    total_flops[owner(op)] += static_cast<double>(TotalCost(flops[op]));
+    times[op] = TotalCost(profile.ops[op]);
   }
   for (size_t op = 0; op < flops.size(); ++op) {
     const int checkpoint = owner(op);
-    if (!is_checkpoint[checkpoint] || total[checkpoint] == 0) continue;
+    if (!is_checkpoint[checkpoint] || total_flops[checkpoint] == 0) continue;
     const auto share = [&](int64_t cost) {
-      return Share(times[checkpoint], static_cast<double>(cost), total[checkpoint]);
+      return Share(times[checkpoint], static_cast<double>(cost), total_flops[checkpoint]);
     };
     profile.ops[op].cost = share(flops[op].cost);
     for (size_t e = 0; e < flops[op].inputs.size(); ++e) {
@@ -191,7 +194,11 @@ void SplitTimes(const std::vector<std::vector<bool>>& masks, const std::vector<T
   const std::vector<Op> flops = profile.ops;
   std::vector<std::vector<bool>> live_ops;
   for (const std::vector<bool>& mask : masks) live_ops.push_back(LiveOps(profile, mask));
-  for (size_t op = 0; op < profile.ops.size(); ++op) SplitOp(static_cast<int>(op), live_ops, runs, profile);
+  const std::vector<bool> is_checkpoint = Checkpoints(belongs_to);
+  for (size_t op = 0; op < profile.ops.size(); ++op) {
+    // Within a checkpoint every mask runs something else; what runs under the last is what FLOPs tell apart.
+    SplitOp(static_cast<int>(op), is_checkpoint[op] ? masks.size() - 1 : 0, live_ops, runs, profile);
+  }
   SplitCheckpoints(belongs_to, flops, profile);
   std::vector<int64_t> starts;
   for (const TimedBackward& run : runs) starts.push_back(run.start_nanoseconds);

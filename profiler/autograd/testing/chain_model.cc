@@ -12,6 +12,10 @@ int64_t ChainBackwardCost(const ModelProfile& profile, const std::vector<bool>& 
     dw[k] = profile.tensors[k].weight_grad_cost;
     if (profile.tensors[k].op != kNone) tensor_on[profile.tensors[k].op] = static_cast<int>(k);
   }
+  std::vector<int> uses(profile.ops.size(), 0);
+  for (const Op& op : profile.ops) {
+    for (const Edge& edge : op.inputs) ++uses[edge.op];
+  }
   std::vector<int> charged(tensor_on);  // [num_ops]: the tensor whose dy an op is part of.
   for (size_t i = 0; i < profile.ops.size(); ++i) {
     const Op& op = profile.ops[i];
@@ -19,8 +23,8 @@ int64_t ChainBackwardCost(const ModelProfile& profile, const std::vector<bool>& 
     for (const Edge& edge : op.inputs) {
       if (charged[edge.op] == kNone) charged[edge.op] = charged[i];
       const int target = tensor_on[edge.op];
-      const bool is_use_of_tied = target != kNone && profile.ops[edge.op].inputs.empty();
-      if (is_use_of_tied && profile.tensors[target].weight_grad_cost == 0) {
+      const bool is_tied = target != kNone && uses[edge.op] > 1 && profile.ops[edge.op].inputs.empty();
+      if (is_tied) {
         dw[target] += edge.cost;
       } else {
         passed_on += edge.cost;

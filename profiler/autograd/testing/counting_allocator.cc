@@ -11,6 +11,13 @@ namespace greenplan::profiler::testing {
 namespace {
 
 std::atomic<int64_t> allocated_bytes{0};
+std::atomic<int64_t> peak_bytes{0};
+
+void Allocated(int64_t size) {
+  const int64_t now = allocated_bytes += size;
+  for (int64_t peak = peak_bytes; now > peak && !peak_bytes.compare_exchange_weak(peak, now);) {
+  }
+}
 
 // The size stands in front of the data.
 constexpr size_t kHeader = 64;
@@ -28,7 +35,7 @@ class CountingAllocator : public c10::Allocator {
   c10::DataPtr allocate(size_t size) override {
     char* block = static_cast<char*>(::operator new(kHeader + size, kAlignment));
     *reinterpret_cast<int64_t*>(block) = static_cast<int64_t>(size);
-    allocated_bytes += static_cast<int64_t>(size);
+    Allocated(static_cast<int64_t>(size));
     return {block + kHeader, block + kHeader, &Free, c10::Device(c10::kCPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &Free; }
@@ -43,5 +50,7 @@ void InstallCountingAllocator() {
 }
 
 int64_t AllocatedBytes() { return allocated_bytes; }
+int64_t PeakAllocatedBytes() { return peak_bytes; }
+void ResetPeak() { peak_bytes = allocated_bytes.load(); }
 
 }  // namespace greenplan::profiler::testing

@@ -11,6 +11,10 @@ void InstallCountingAllocator();
 // Bytes of CPU tensors that are alive and came from it.
 int64_t AllocatedBytes();
 
+// The most that AllocatedBytes() has been since the last call of ResetPeak().
+int64_t PeakAllocatedBytes();
+void ResetPeak();
+
 }  // namespace greenplan::profiler::testing
 
 #endif  // GREENPLAN_PROFILER_AUTOGRAD_TESTING_COUNTING_ALLOCATOR_H_
