@@ -31,8 +31,8 @@ struct TimeOptions {
 //   absl::StatusOr<ModelProfile> profile = ProfileTime([&] { return Loss(model, batch); }, parameters);
 //
 // - `loss` runs forward with every parameter that may ever be trained requiring grad; the same operators each time. It
-//   is called once to warm up and then up to 4 * repetitions times, every call but the first from the same random
-//   state, each followed by backward.
+//   is called once to warm up and then up to 4 * repetitions times, always from the same random state, and each call is
+//   followed by backward.
 // - Measured are: full backward; full backward node by node; and, node by node, up to two backward passes that train
 //   fewer tensors. A node's time lasts until the next one starts. From the differences follows what each gradient
 //   costs, where a node computes several for different tensors; what always appears together is told apart by FLOPs,
