@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 
+#include "planner/core/departures.h"
 #include "planner/core/priced_live_sets.h"
 
 namespace greenplan {
@@ -15,19 +15,11 @@ using Room = PricedLiveSets::Room;
 
 // What a live set may take before the next one's turn, at first.
 constexpr int64_t kFirstWork = 20000;
-// What one step of the branching takes.
-constexpr int64_t kStepWork = 4;
 // What finding a live set's prices takes, in units of work per item.
 constexpr int64_t kPricingWork = 600;
 
 // A bound of doubles, rounded up already, on whole values.
 int64_t Floor(double bound) { return static_cast<int64_t>(std::clamp(std::floor(bound), -0x1p62, 0x1p62)); }
-
-// The best selection known: an item and its choice, for those that select something.
-struct Best {
-  int64_t value = 0;
-  std::vector<std::pair<int, int>> chosen;
-};
 
 // A selection within one live set by falling value per priced cost.
 class Filling {
@@ -45,8 +37,8 @@ class Filling {
     });
   }
 
-  Best Run() {
-    Best best;
+  PricedSelection Run() {
+    PricedSelection best;
     for (const Candidate& candidate : order_) {
       const Choice& choice = sets_.choices()[candidate.choice];
       if (choice.cost > room_.cost || choice.bytes > room_.bytes) continue;
@@ -82,167 +74,6 @@ class Filling {
   const PricedLiveSets& sets_;
   Room room_;
   std::vector<Candidate> order_;
-};
-
-// Branch and bound within one live set at its prices.
-class Departures {
- public:
-  Departures(const PricedLiveSets& sets, int live_set, const LimitPrices& prices, double bound, Best& best)
-      : sets_(sets), prices_(prices), room_(sets.room(live_set)), bound_(bound), best_(best) {
-    std::vector<int> singles;
-    for (int item : sets.ItemsOf(live_set)) {
-      if (sets.ChoicesEnd(item) - sets.item(item).choices_begin == 2) {
-        singles.push_back(item);
-      } else {
-        AddBundle(item);
-      }
-    }
-    AddGroups(std::move(singles));
-    for (Decision& decision : decisions_) SetLosses(decision);
-    // What loses most by its second option comes first: its departures are cut at once.
-    std::stable_sort(decisions_.begin(), decisions_.end(),
-                     [](const Decision& a, const Decision& b) { return a.options[1].loss > b.options[1].loss; });
-    SumUpMost();
-  }
-
-  // Depth first. False if the work or the meter ran out before all was searched.
-  bool Run(int64_t max_work, WorkMeter& meter) {
-    if (!meter.Spend(static_cast<int64_t>(decisions_.size()))) return false;
-    path_.assign(1, {.bound = bound_, .room = room_});
-    while (!path_.empty()) {
-      max_work -= kStepWork;
-      if (!meter.Spend(kStepWork) || max_work < 0) return false;
-      const size_t depth = path_.size() - 1;
-      Place& at = path_.back();
-      if (depth == decisions_.size()) {
-        if (at.value > best_.value) TakePath();
-        path_.pop_back();
-        continue;
-      }
-      const std::vector<Option>& options = decisions_[depth].options;
-      if (at.next == options.size() || !CanBeat(at.bound - options[at.next].loss)) {
-        path_.pop_back();
-        continue;
-      }
-      const Option& option = options[at.next++];
-      const Place down{.bound = at.bound - option.loss,
-                       .room = {at.room.cost - option.used.cost, at.room.bytes - option.used.bytes},
-                       .value = at.value + option.value};
-      if (down.room.fits() && CanBeat(down.bound - WasteBeyond(depth + 1, down.room))) path_.push_back(down);
-    }
-    return true;
-  }
-
- private:
-  // One way to decide. `pick`: how many of a group are taken, those of highest value; the choice from a bundle.
-  struct Option {
-    double loss = 0;  // Of reduced value against the best option.
-    Room used = {};
-    int64_t value = 0;
-    int pick = 0;
-  };
-  // About one bundle, or about all items of the same cost and bytes: a better one of them is never left for a worse.
-  struct Decision {
-    std::vector<int> items;  // A group's by falling value.
-    bool is_bundle = false;
-    std::vector<Option> options = {};  // By rising loss.
-  };
-  // The options for the decisions before one, and which of its own is next.
-  struct Place {
-    double bound = 0;
-    Room room = {};
-    int64_t value = 0;
-    size_t next = 0;
-  };
-
-  void AddBundle(int item) {
-    Decision decision{.items = {item}, .is_bundle = true};
-    for (int c = sets_.item(item).choices_begin; c < sets_.ChoicesEnd(item); ++c) {
-      const Choice& choice = sets_.choices()[c];
-      decision.options.push_back({.used = {choice.cost, choice.bytes}, .value = choice.value, .pick = c});
-    }
-    decisions_.push_back(std::move(decision));
-  }
-
-  const Choice& OnlyChoice(int item) const { return sets_.choices()[sets_.item(item).choices_begin + 1]; }
-
-  void AddGroups(std::vector<int> singles) {
-    const auto kind = [&](int item) { return std::pair(OnlyChoice(item).cost, OnlyChoice(item).bytes); };
-    std::sort(singles.begin(), singles.end(), [&](int a, int b) {
-      if (kind(a) != kind(b)) return kind(a) < kind(b);
-      return OnlyChoice(a).value != OnlyChoice(b).value ? OnlyChoice(a).value > OnlyChoice(b).value : a < b;
-    });
-    for (size_t i = 0; i < singles.size(); ++i) {
-      if (i == 0 || kind(singles[i]) != kind(singles[i - 1])) decisions_.push_back({.items = {}, .options = {{}}});
-      Decision& group = decisions_.back();
-      Option more = group.options.back();
-      more.used.cost += OnlyChoice(singles[i]).cost;
-      more.used.bytes += OnlyChoice(singles[i]).bytes;
-      more.value += OnlyChoice(singles[i]).value;
-      ++more.pick;
-      group.items.push_back(singles[i]);
-      group.options.push_back(more);
-    }
-  }
-
-  void SetLosses(Decision& decision) const {
-    double most = 0;
-    for (Option& option : decision.options) {
-      const double reduced = static_cast<double>(option.value) - prices_.cost * static_cast<double>(option.used.cost) -
-                             prices_.bytes * static_cast<double>(option.used.bytes);
-      option.loss = -reduced;
-      most = std::max(most, reduced);
-    }
-    for (Option& option : decision.options) option.loss += most;
-    std::stable_sort(decision.options.begin(), decision.options.end(),
-                     [](const Option& a, const Option& b) { return a.loss < b.loss; });
-  }
-
-  // What the decisions from each depth on can take at most.
-  void SumUpMost() {
-    most_.assign(decisions_.size() + 1, {});
-    for (size_t depth = decisions_.size(); depth-- > 0;) {
-      Room most;
-      for (const Option& option : decisions_[depth].options) {
-        most.cost = std::max(most.cost, option.used.cost);
-        most.bytes = std::max(most.bytes, option.used.bytes);
-      }
-      most_[depth] = {most_[depth + 1].cost + most.cost, most_[depth + 1].bytes + most.bytes};
-    }
-  }
-
-  // What must stay unused loses its price.
-  double WasteBeyond(size_t depth, const Room& room) const {
-    return prices_.cost * static_cast<double>(std::max<int64_t>(0, room.cost - most_[depth].cost)) +
-           prices_.bytes * static_cast<double>(std::max<int64_t>(0, room.bytes - most_[depth].bytes));
-  }
-
-  bool CanBeat(double bound) const { return Floor(bound) > best_.value; }
-
-  void TakePath() {
-    best_.value = path_.back().value;
-    best_.chosen.clear();
-    for (size_t depth = 0; depth < decisions_.size(); ++depth) {
-      const Decision& decision = decisions_[depth];
-      const int pick = decision.options[path_[depth].next - 1].pick;
-      if (decision.is_bundle) {
-        best_.chosen.push_back({decision.items.front(), pick});
-        continue;
-      }
-      for (int i = 0; i < pick; ++i) {
-        best_.chosen.push_back({decision.items[i], sets_.item(decision.items[i]).choices_begin + 1});
-      }
-    }
-  }
-
-  const PricedLiveSets& sets_;
-  const LimitPrices prices_;
-  const Room room_;
-  const double bound_;
-  Best& best_;
-  std::vector<Decision> decisions_;
-  std::vector<Room> most_;  // [decisions + 1]
-  std::vector<Place> path_;
 };
 
 class ByteLimitSearch {
@@ -295,7 +126,7 @@ class ByteLimitSearch {
       bounds_[highest].is_least = true;
       meter_.Spend(sets_.num_live_sets() + kPricingWork * static_cast<int64_t>(sets_.ItemsOf(highest).size()));
       if (sets_.is_relaxed(highest)) continue;
-      Best filled = Filling(sets_, highest, prices).Run();
+      PricedSelection filled = Filling(sets_, highest, prices).Run();
       if (filled.value > best_.value) best_ = std::move(filled);
       Search(highest, kFirstWork);
     }
@@ -304,7 +135,7 @@ class ByteLimitSearch {
   void Search(int live_set, int64_t max_work) {
     Bound& bound = bounds_[live_set];
     if (!IsOpen(bound)) return;
-    Departures departures(sets_, live_set, bound.prices, static_cast<double>(bound.value) + 1, best_);
+    Departures departures(sets_, live_set, bound.prices, bound.value, best_);
     if (departures.Run(max_work, meter_)) bound.value = best_.value;
   }
 
@@ -333,7 +164,7 @@ class ByteLimitSearch {
   const PricedLiveSets sets_;
   const size_t num_tensors_;
   WorkMeter& meter_;
-  Best best_;
+  PricedSelection best_;
   std::vector<Bound> bounds_;  // [num_live_sets]
   std::vector<double> swept_;
 };

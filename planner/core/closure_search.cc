@@ -11,6 +11,7 @@ namespace greenplan {
 namespace {
 
 constexpr int kPriceSteps = 40;
+constexpr double kLevelStep = 16;
 
 // Maximum flow by Dinic's algorithm on the network source -> op -> its parents -> sink.
 class MinimumCut {
@@ -40,9 +41,12 @@ class MinimumCut {
     for (int arc : to_parents_) arcs_[arc].room = std::numeric_limits<int64_t>::max() / 2;
     int64_t flow = 0;
     while (SetLevels()) {
-      next_ = first_;
-      while (const int64_t pushed = Push()) flow += pushed;
       if (!meter.Spend(static_cast<int64_t>(arcs_.size()))) break;  // Less flow: a valid bound, if a weaker one.
+      next_ = first_;
+      while (const int64_t pushed = Push()) {
+        flow += pushed;
+        if (!meter.Spend(static_cast<int64_t>(path_.size()))) break;
+      }
     }
     closure.assign(graph_.size(), false);
     SetLevels();
@@ -136,11 +140,15 @@ class ClosureSearch {
     result_.upper_bound = total_;
     result_.trainable.assign(values_.size(), false);
     Try(std::vector<bool>(graph_.size(), true));
-    double low = 0, high = 1;
-    while (!Probe(high) && high < 0x1p62 && !meter_.exhausted()) high *= 16;
-    low = high / 16;
+    // Levels between which the budget starts to be kept.
+    double low = 1, high = 1;
+    if (Probe(1)) {
+      while (low > 0x1p-62 && !meter_.exhausted() && Probe(low /= kLevelStep)) high = low;
+    } else {
+      while (high < 0x1p62 && !meter_.exhausted() && !Probe(high *= kLevelStep)) low = high;
+    }
     for (int step = 0; step < kPriceSteps && result_.upper_bound > result_.value && !meter_.exhausted(); ++step) {
-      const double middle = low + (high - low) / 2;
+      const double middle = std::sqrt(low * high);
       (Probe(middle) ? high : low) = middle;
     }
     result_.upper_bound = std::max(result_.upper_bound, result_.value);

@@ -11,7 +11,7 @@
 namespace greenplan {
 
 // Where filling a live set's budget in ranking order stops: entries of rank < break_rank that the live set can select
-// are taken, at `cost` and `value` in all (with the live set's own value); the one at break_rank does not fit.
+// are taken, at `cost` and `value` in all; the one at break_rank does not fit.
 struct BreakPoint {
   int node = 0;
   int break_rank = 0;  // Number of entries if everything fits.

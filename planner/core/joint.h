@@ -5,31 +5,16 @@
 #include <optional>
 #include <vector>
 
+#include "planner/core/joint_problem.h"
 #include "planner/core/model_profile.h"
-#include "planner/core/plan.h"
-#include "planner/core/selection.h"
 
 namespace greenplan {
 
-// Which tensors to train and how often to skip each block, under one budget: maximise
-//
-//   sum over blocks of (1 - p_b) * V_b + V_outside - mu * sum of S_b * p_b^2
-//
-// where V_b is the importance of the tensors selected in block b, subject to expected cost <= backward_budget and
-// min_b <= p_b <= max_b.
+// Solves the joint problem (joint_problem.h).
 //
 // Given the mask, the rates are a problem of drop_rates.h; given the rates, the mask is one of selection.h with costs
 // and importance scaled by 1 - p_b. Both are solved in turn from several starts, selection alone and rates alone among
-// them, so the result is never worse than either. The bound is Lagrangian: at a price t of cost each live set's best
-// tensors and rates are independent, block by block; each live set takes its best price.
-struct JointProblem {
-  SelectionProblem selection;       // backward_budget bounds the expected cost.
-  std::vector<double> sensitivity;  // [num_blocks], finite, >= 0.
-  std::vector<double> min_rates;    // [num_blocks]
-  std::vector<double> max_rates;    // [num_blocks]
-  double mu = 0;                    // >= 0.
-};
-
+// them, so the result is never worse than either. joint_bound.h bounds what it may lack.
 struct JointResult {
   std::vector<bool> trainable;     // [num_tensors]
   std::vector<double> drop_rates;  // [num_blocks]

@@ -62,7 +62,6 @@ class Sweep {
     Place place = path_.back();
     BreakPoint& point = place.point;
     place.end = at.subtree_end;
-    point.value += ranking_.NodeValue(node) - (path_.size() > 1 ? ranking_.NodeValue(point.node) : 0);
     point.node = node;
     point.room = budget_ - at.cost;
     const std::vector<Entry>& entries = ranking_.entries();
@@ -141,7 +140,6 @@ LiveSetResult SearchLiveSets(const Ranking& ranking, int num_tensors, int64_t ba
   const std::vector<Node>& nodes = ranking.tree().nodes;
   Incumbent incumbent;
   incumbent.from.room = backward_budget - nodes[0].cost;
-  incumbent.value = ranking.NodeValue(0);  // Nothing selected.
   int64_t relaxed_bound = std::numeric_limits<int64_t>::min();
 
   // Break points are selections: the best of them tells which live sets are worth a bound.
@@ -167,12 +165,7 @@ LiveSetResult SearchLiveSets(const Ranking& ranking, int num_tensors, int64_t ba
     }
   }
   int64_t open_bound = relaxed_bound;
-  if (!swept) {
-    // No live set is worth more than all items.
-    int64_t all = 0;
-    for (const Entry& entry : ranking.entries()) all += entry.value;
-    open_bound = std::max(open_bound, all);
-  }
+  if (!swept) open_bound = std::max(open_bound, ranking.total_value());
 
   const auto drop_beaten = [&] {
     candidates.erase(std::remove_if(candidates.begin(), candidates.end(),
@@ -210,7 +203,7 @@ LiveSetResult SearchLiveSets(const Ranking& ranking, int num_tensors, int64_t ba
 int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget) {
   const StopFunction never;
   WorkMeter meter(std::numeric_limits<int64_t>::max(), never);
-  int64_t bound = ranking.NodeValue(0);
+  int64_t bound = 0;
   Sweep(ranking, backward_budget).Run(meter, [&](const BreakPoint& point) {
     bound = std::max(bound, LinearBound(ranking, point));
   });

@@ -12,7 +12,7 @@ namespace greenplan {
 
 // The best selection over all live sets of a tree, in the ranking's whole values.
 struct LiveSetResult {
-  int64_t value = 0;            // With the live set's own (saved bytes at their price).
+  int64_t value = 0;
   int64_t upper_bound = 0;      // >= value; equal if proved.
   std::vector<bool> trainable;  // [num_tensors]
 };

@@ -4,7 +4,8 @@
 #include <bit>
 #include <utility>
 
-#include "absl/base/macros.h"
+#include "planner/core/closed_sets.h"
+#include "planner/core/contraction.h"
 #include "planner/core/op_graph.h"
 
 namespace greenplan {
@@ -13,107 +14,57 @@ namespace {
 // A stretch of ops with at most this many closed subsets is enumerated as it stands; others are split and contracted
 // first, which leaves fewer.
 constexpr int kFewClosedSets = 64;
-// Bits of a word: larger stretches are always split.
-constexpr int kMaxStretch = 62;
+// What adding a node takes, in units of work.
+constexpr int64_t kNodeWork = 32;
 // Above this the reachability of all pairs is not computed.
 constexpr int kMaxPivotOps = 6000;
 
-// An op that is comparable with every other op, or the end of the graph, and the ops before it that are not.
-struct Stretch {
-  int begin = 0;
-  int end = 0;  // The comparable op, or num_ops.
-};
-
-// Splits the topological order at the ops that are comparable with all others: those that all earlier ops reach and
-// that reach all later ones, which is so iff every earlier op has a child up to it, every later one a parent from it
-// on.
-std::vector<Stretch> SplitAtComparableOps(const OpGraph& graph) {
-  const int n = graph.size();
-  std::vector<int> first_child(n, n);
-  std::vector<int> latest_parent_needed(n + 1, n);  // Minimum over later ops of their last parent.
-  for (int op = n; op-- > 0;) {
-    int last_parent = kNone;
-    for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) {
-      last_parent = std::max(last_parent, graph.parents[i]);
-      first_child[graph.parents[i]] = op;
-    }
-    latest_parent_needed[op] = std::min(latest_parent_needed[op + 1], last_parent);
-  }
-  std::vector<Stretch> stretches;
-  int begin = 0;
-  int latest_child = kNone;  // Maximum over earlier ops of their first child.
-  for (int op = 0; op < n; ++op) {
-    if (latest_child <= op && latest_parent_needed[op + 1] >= op) {
-      stretches.push_back({begin, op});
-      begin = op + 1;
-    }
-    latest_child = std::max(latest_child, first_child[op]);
-  }
-  if (begin < n) stretches.push_back({begin, n});
-  return stretches;
-}
-
-// The closed subsets of ops [begin, end) of a graph, whose other parents are live, one by one. An op that costs nothing
-// is in every subset that holds its parents.
-class ClosedSets {
+// A set of ops for each op, which holds it from the start.
+class OpSets {
  public:
-  ClosedSets(const OpGraph& graph, int begin, int end) : size_(end - begin), needs_(size_, 0) {
-    ABSL_ASSERT(size_ <= kMaxStretch);
-    for (int op = begin; op < end; ++op) {
-      for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) {
-        if (graph.parents[i] >= begin) needs_[op - begin] |= uint64_t{1} << (graph.parents[i] - begin);
-      }
-      if (graph.cost[op] == 0 && graph.saved_bytes[op] == 0) free_ |= uint64_t{1} << (op - begin);
-    }
+  explicit OpSets(int num_ops)
+      : num_ops_(num_ops), words_((num_ops + 63) / 64), bits_(static_cast<size_t>(num_ops) * words_, 0) {
+    for (int op = 0; op < num_ops; ++op) Row(op)[op / 64] |= uint64_t{1} << (op % 64);
   }
 
-  // Subsets other than the empty one, counted up to limit + 1.
-  int Count(int limit) const {
+  // Adds to `to`'s set that of `from`.
+  void Add(int to, int from) {
+    for (int w = 0; w < words_; ++w) Row(to)[w] |= Row(from)[w];
+    work_ += words_;
+  }
+
+  int Count(int op) const {
     int count = 0;
-    CountFrom(0, 0, limit, count);
+    for (int w = 0; w < words_; ++w) count += std::popcount(Row(op)[w]);
     return count;
   }
 
-  // Calls visit(added) for each way to extend `set` by one op at `from` or later and by the free ops that then join,
-  // with the op's position.
-  template <typename Visit>
-  void ForEachExtension(uint64_t set, int from, const Visit& visit) const {
-    for (int op = from; op < size_; ++op) {
-      const uint64_t bit = uint64_t{1} << op;
-      if ((set & bit) != 0 || (needs_[op] & ~set) != 0) continue;
-      visit(op, WithFreeOps(set | bit) & ~set);
-    }
-  }
-
- private:
-  uint64_t WithFreeOps(uint64_t set) const {
-    for (uint64_t rest = free_ & ~set; rest != 0; rest &= rest - 1) {
-      const int op = std::countr_zero(rest);
-      if ((needs_[op] & ~set) == 0) set |= uint64_t{1} << op;
-    }
+  std::vector<bool> Get(int op) const {
+    std::vector<bool> set(num_ops_);
+    for (int other = 0; other < num_ops_; ++other) set[other] = (Row(op)[other / 64] >> (other % 64)) & 1;
     return set;
   }
 
-  void CountFrom(uint64_t set, int from, int limit, int& count) const {
-    ForEachExtension(set, from, [&](int op, uint64_t added) {
-      if (count > limit) return;
-      ++count;
-      CountFrom(set | added, op + 1, limit, count);
-    });
-  }
+  int64_t work() const { return work_; }
 
-  int size_;
-  std::vector<uint64_t> needs_;  // [size_] The parents within the stretch.
-  uint64_t free_ = 0;
+ private:
+  uint64_t* Row(int op) { return bits_.data() + static_cast<size_t>(op) * words_; }
+  const uint64_t* Row(int op) const { return bits_.data() + static_cast<size_t>(op) * words_; }
+
+  int num_ops_;
+  int words_;
+  std::vector<uint64_t> bits_;
+  int64_t work_ = 0;
 };
 
 class Builder {
  public:
-  Builder(const LiveSetOptions& options, LiveSetTree& tree) : options_(options), tree_(tree) {}
+  Builder(const LiveSetOptions& options, WorkMeter& meter, LiveSetTree& tree)
+      : options_(options), meter_(meter), tree_(tree) {}
 
   // Adds the live sets that choose among `graph` on top of the newest node.
   void Expand(const OpGraph& raw) {
-    const OpGraph graph = Contract(raw, tree_.bundles);
+    const OpGraph graph = Contract(raw, tree_.bundles, meter_);
     const ItemsByOp hung(graph);
     AddItems(hung, kNone);
     if (graph.size() == 0) return;
@@ -143,6 +94,7 @@ class Builder {
       node.cost = tree_.nodes[parent].cost;
       node.saved_bytes = tree_.nodes[parent].saved_bytes;
     }
+    meter_.Spend(kNodeWork);
     node.items_begin = static_cast<int>(tree_.items.size());
     node.block_costs_begin = static_cast<int>(tree_.block_costs.size());
     tree_.nodes.push_back(node);
@@ -172,10 +124,15 @@ class Builder {
   };
 
   int Newest() const { return static_cast<int>(tree_.nodes.size()) - 1; }
-  bool IsFull() const { return Newest() + 1 >= options_.max_nodes; }
+  bool IsFull() const {
+    return Newest() + 1 >= options_.max_nodes || static_cast<int>(tree_.items.size()) >= options_.max_items ||
+           meter_.exhausted();
+  }
 
   void AddItems(const ItemsByOp& hung, int op) {
+    const size_t before = tree_.items.size();
     hung.ForEach(op, [&](const LiveSetTree::Item& item) { tree_.items.push_back(item); });
+    meter_.Spend(static_cast<int64_t>(tree_.items.size() - before));
   }
 
   // Adds `op` and what hangs on it to the newest node.
@@ -194,7 +151,7 @@ class Builder {
   void ExpandStretch(const OpGraph& graph, const ItemsByOp& hung, const Stretch& stretch, bool is_whole,
                      int parent = kNone) {
     if (is_whole) parent = Newest();
-    if (stretch.end - stretch.begin <= kMaxStretch) {
+    if (stretch.end - stretch.begin <= ClosedSets::kMaxOps) {
       const ClosedSets closed_sets(graph, stretch.begin, stretch.end);
       if (closed_sets.Count(kFewClosedSets) <= kFewClosedSets) {
         Enumerate(graph, hung, closed_sets, stretch.begin, parent, 0, 0);
@@ -229,6 +186,7 @@ class Builder {
     if (IsFull() || graph.size() > kMaxPivotOps) {
       const int node = AddNode(parent);
       tree_.nodes[node].relaxed = true;
+      tree_.is_complete = false;
       for (int op = 0; op < graph.size(); ++op) AddItems(hung, op);
       Close(node);
       return;
@@ -251,46 +209,39 @@ class Builder {
   }
 
   // The op that settles most others either way, with those above it and those below it, itself in both.
-  static void ChoosePivot(const OpGraph& graph, std::vector<bool>& above, std::vector<bool>& below) {
+  void ChoosePivot(const OpGraph& graph, std::vector<bool>& above, std::vector<bool>& below) const {
     const int n = graph.size();
-    const int words = (n + 63) / 64;
-    std::vector<uint64_t> ancestors(static_cast<size_t>(n) * words, 0);
-    std::vector<int> num_above(n, 0), num_below(n, 0);
-    const auto row = [&](int op) { return ancestors.data() + static_cast<size_t>(op) * words; };
+    OpSets ancestors(n), descendants(n);
     for (int op = 0; op < n; ++op) {
-      row(op)[op / 64] |= uint64_t{1} << (op % 64);
-      for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) {
-        for (int w = 0; w < words; ++w) row(op)[w] |= row(graph.parents[i])[w];
-      }
-      for (int w = 0; w < words; ++w) {
-        for (uint64_t rest = row(op)[w]; rest != 0; rest &= rest - 1) {
-          ++num_above[op];
-          ++num_below[w * 64 + std::countr_zero(rest)];
-        }
-      }
+      for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) ancestors.Add(op, graph.parents[i]);
     }
-    int pivot = 0;
-    for (int op = 1; op < n; ++op) {
-      if (std::min(num_above[op], num_below[op]) > std::min(num_above[pivot], num_below[pivot])) pivot = op;
+    for (int op = n; op-- > 0;) {
+      for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) descendants.Add(graph.parents[i], op);
     }
-    above.assign(n, false);
-    below.assign(n, false);
+    meter_.Spend(ancestors.work() + descendants.work());
+    int pivot = 0, most = 0;
     for (int op = 0; op < n; ++op) {
-      above[op] = (row(pivot)[op / 64] >> (op % 64)) & 1;
-      below[op] = (row(op)[pivot / 64] >> (pivot % 64)) & 1;
+      const int settled = std::min(ancestors.Count(op), descendants.Count(op));
+      if (settled > most) {
+        pivot = op;
+        most = settled;
+      }
     }
+    above = ancestors.Get(pivot);
+    below = descendants.Get(pivot);
   }
 
   const LiveSetOptions& options_;
+  WorkMeter& meter_;
   LiveSetTree& tree_;
 };
 
 }  // namespace
 
 LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
-                          const LiveSetOptions& options) {
+                          const LiveSetOptions& options, WorkMeter& meter) {
   LiveSetTree tree;
-  Builder builder(options, tree);
+  Builder builder(options, meter, tree);
   const int root = builder.AddNode(kNone);
   for (size_t j = 0; j < profile.ops.size(); ++j) {
     if (!live[j]) continue;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "planner/core/model_profile.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
@@ -56,6 +57,7 @@ struct LiveSetTree {
   std::vector<Item> items;
   std::vector<Bundle> bundles;
   std::vector<BlockCost> block_costs;
+  bool is_complete = true;  // No node is relaxed.
 
   int ItemsEnd(int node) const {
     return node + 1 < static_cast<int>(nodes.size()) ? nodes[node + 1].items_begin : static_cast<int>(items.size());
@@ -69,13 +71,15 @@ struct LiveSetTree {
 struct LiveSetOptions {
   bool use_saved_bytes = false;  // Whether ops that cost nothing but keep bytes matter.
   bool use_blocks = false;       // Contract within blocks alone and record what each block costs.
-  int max_nodes = 1 << 16;       // From here on nodes are relaxed.
+  int max_nodes = 1 << 15;       // From here on nodes are relaxed; real models have up to a few thousand.
+  int max_items = 1 << 17;       // As max_nodes.
 };
 
 // The tree for `profile`. `live` ([num_ops], closed) is live whatever is selected and is paid in nodes[0]. A tensor is
-// left out if it has no op or if excluded[k] ([num_tensors]). REQUIRES: `profile` is valid.
+// left out if it has no op or if excluded[k] ([num_tensors]). What is not looked into when the meter runs out ends in
+// relaxed nodes. REQUIRES: `profile` is valid.
 LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
-                          const LiveSetOptions& options);
+                          const LiveSetOptions& options, WorkMeter& meter);
 
 }  // namespace greenplan
 

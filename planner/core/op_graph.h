@@ -35,11 +35,6 @@ struct OpGraph {
 OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
                     const LiveSetOptions& options);
 
-// Contracts `graph` without changing what can be selected at which cost: parents that others imply are dropped, ops
-// that cost nothing join their only parent, ops that serve nothing go, and a last op that serves one item or a few
-// becomes part of their cost. New bundles are appended to `bundles`.
-OpGraph Contract(const OpGraph& graph, std::vector<LiveSetTree::Bundle>& bundles);
-
 // What is left of `graph` if the ops with keep[j] ([num_ops]) stay undecided and their other parents are live.
 OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep);
 

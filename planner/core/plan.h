@@ -88,6 +88,16 @@ struct Plan {
 // planning thread; must be cheap (about a microsecond).
 using StopFunction = std::function<bool()>;
 
+// What a planner is asked for.
+struct PlanRequest {
+  const Measurements* measurements = nullptr;  // Must outlive the call. Method full ignores it (may be null).
+  const PlanOptions* options = nullptr;        // Must outlive the call.
+  // The plan in force; kept unless the new value exceeds its value, under the new measurements, by more than
+  // options->churn_threshold times that value. Optional.
+  const Plan* previous = nullptr;
+  StopFunction should_stop = {};  // Optional.
+};
+
 }  // namespace greenplan
 
 #endif  // GREENPLAN_PLANNER_CORE_PLAN_H_

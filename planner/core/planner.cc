@@ -9,8 +9,8 @@
 #include "planner/core/cheapest_tensor.h"
 #include "planner/core/cost.h"
 #include "planner/core/drop_rates.h"
-#include "planner/core/exact_sum.h"
 #include "planner/core/joint.h"
+#include "planner/core/plan_problems.h"
 #include "planner/core/selection.h"
 
 namespace greenplan {
@@ -18,9 +18,7 @@ namespace greenplan {
 class Planner::Impl {
  public:
   explicit Impl(std::shared_ptr<const ModelProfile> profile)
-      : profile_(std::move(profile)),
-        full_backward_cost_(EvaluateMask(*profile_, FullMask(*profile_)).backward_cost),
-        selection_(*profile_) {}
+      : profile_(std::move(profile)), problems_(*profile_), selection_(*profile_) {}
 
   const ModelProfile& profile() const { return *profile_; }
 
@@ -47,10 +45,10 @@ class Planner::Impl {
     std::optional<SelectionProblem> problem;
     for (size_t i = 0; i < budgets.size(); ++i) {
       if (shares_work && !budgets[i].max_saved_bytes) {
-        absl::StatusOr<SelectionProblem> one = MakeSelectionProblem(request, budgets[i]);
+        absl::StatusOr<SelectionProblem> one = problems_.Selection(request, budgets[i]);
         if (!one.ok()) return one.status();
         if (one->backward_budget < 0) {
-          plans[i] = NothingFits(request, *one, budgets[i]);
+          plans[i] = NothingFits(request, *one);
           continue;
         }
         shared.push_back(i);
@@ -67,7 +65,7 @@ class Planner::Impl {
     std::vector<SelectionResult> results = selection_.SolveCurve(*problem, backward_budgets);
     for (size_t i = 0; i < shared.size(); ++i) {
       problem->backward_budget = backward_budgets[i];
-      plans[shared[i]] = FinishSelection(request, *problem, BudgetInCost(budgets[shared[i]]), std::move(results[i]));
+      plans[shared[i]] = FinishSelection(request, *problem, std::move(results[i]));
     }
     return plans;
   }
@@ -76,27 +74,6 @@ class Planner::Impl {
   // A point of a curve may take this share of a plan's work.
   static constexpr int kCurveWorkShare = 64;
 
-  int64_t full_cost() const { return profile_->forward_cost + full_backward_cost_; }
-
-  // Forward + backward.
-  int64_t BudgetInCost(const Budget& budget) const {
-    const auto share = [&](int64_t of) {
-      return static_cast<int64_t>(std::floor(budget.fraction * static_cast<double>(of)));
-    };
-    switch (budget.kind) {
-      case Budget::Kind::kFractionOfFull:
-        return share(full_cost());
-      case Budget::Kind::kFractionOfBackward:
-        return profile_->forward_cost + share(full_backward_cost_);
-      case Budget::Kind::kAbsolute:
-        return budget.absolute;
-      case Budget::Kind::kNone:
-      case Budget::Kind::kMeanDropRate:
-        break;
-    }
-    return 0;
-  }
-
   // A plan for `trainable` with everything that follows from it.
   Plan Describe(std::vector<bool> trainable, const PlanOptions& options, int64_t budget) const {
     Plan plan;
@@ -104,7 +81,7 @@ class Planner::Impl {
     plan.algorithm = options.algorithm;
     plan.seed = options.seed;
     plan.budget = budget;
-    plan.full_cost = full_cost();
+    plan.full_cost = problems_.full_cost();
     const MaskCost cost = EvaluateMask(*profile_, trainable);
     plan.predicted_backward_cost = cost.backward_cost;
     plan.predicted_cost = profile_->forward_cost + cost.backward_cost;
@@ -126,38 +103,23 @@ class Planner::Impl {
   }
 
   absl::StatusOr<Plan> SelectionPlan(const PlanRequest& request, const Budget& limits) const {
-    absl::StatusOr<SelectionProblem> problem = MakeSelectionProblem(request, limits);
+    absl::StatusOr<SelectionProblem> problem = problems_.Selection(request, limits);
     if (!problem.ok()) return problem.status();
-    if (problem->backward_budget < 0) return NothingFits(request, *problem, limits);
-    return FinishSelection(request, *problem, BudgetInCost(limits), selection_.Solve(*problem));
+    if (problem->backward_budget < 0) return NothingFits(request, *problem);
+    return FinishSelection(request, *problem, selection_.Solve(*problem));
   }
 
-  absl::StatusOr<SelectionProblem> MakeSelectionProblem(const PlanRequest& request, const Budget& limits) const {
-    const PlanOptions& options = *request.options;
-    const int64_t budget = BudgetInCost(limits);
-    SelectionProblem problem;
-    problem.importance = &request.measurements->importance;
-    problem.pins = Pins(options, *request.measurements);
-    problem.backward_budget = budget - profile_->forward_cost;
-    problem.max_saved_bytes = limits.max_saved_bytes;
-    problem.should_stop = request.should_stop;
-    if (options.algorithm == Algorithm::kDownscaled) {
-      if (limits.max_saved_bytes) return absl::UnimplementedError("algorithm downscaled with max_saved_bytes");
-      problem.resolution = options.resolution;
-    }
-    if (absl::Status status = CheckPins(problem, budget); !status.ok()) return status;
-    return problem;
-  }
+  // Forward + backward.
+  int64_t BudgetOf(const SelectionProblem& problem) const { return profile_->forward_cost + problem.backward_budget; }
 
-  Plan NothingFits(const PlanRequest& request, const SelectionProblem& problem, const Budget& limits) const {
+  Plan NothingFits(const PlanRequest& request, const SelectionProblem& problem) const {
     std::vector<bool> nothing(profile_->tensors.size(), false);
-    return Empty(Describe(std::move(nothing), *request.options, BudgetInCost(limits)), problem);
+    return Empty(Describe(std::move(nothing), *request.options, BudgetOf(problem)), problem);
   }
 
-  Plan FinishSelection(const PlanRequest& request, const SelectionProblem& problem, int64_t budget,
-                       SelectionResult result) const {
+  Plan FinishSelection(const PlanRequest& request, const SelectionProblem& problem, SelectionResult result) const {
     const PlanOptions& options = *request.options;
-    Plan plan = Describe(std::move(result.trainable), options, budget);
+    Plan plan = Describe(std::move(result.trainable), options, BudgetOf(problem));
     plan.value = SelectionValue(plan.trainable, *problem.importance);
     plan.upper_bound = result.proved ? plan.value : std::max(result.upper_bound, plan.value);
     plan.status = result.proved ? PlanStatus::kOptimal : PlanStatus::kFeasible;
@@ -176,16 +138,9 @@ class Planner::Impl {
     const PlanOptions& options = *request.options;
     std::vector<bool> trainable = FullMask(*profile_);
     for (int k : options.never) trainable[k] = false;
-    const int64_t backward_cost = EvaluateMask(*profile_, trainable).backward_cost;
-    DropRateProblem problem = DropProblem(*request.measurements, options, trainable);
-    if (limits.kind == Budget::Kind::kMeanDropRate) {
-      ExactSum skipped;
-      for (int64_t cost : problem.block_costs) skipped.AddProduct(limits.fraction, cost);
-      problem.required_skip = skipped.Ceiling();
-    } else {
-      problem.required_skip = backward_cost - (BudgetInCost(limits) - profile_->forward_cost);
-    }
-    Plan plan = Describe(std::move(trainable), options, profile_->forward_cost + backward_cost - problem.required_skip);
+    const DropRateProblem problem = problems_.DropRates(request, limits, trainable);
+    Plan plan = Describe(std::move(trainable), options, 0);
+    plan.budget = plan.predicted_cost - problem.required_skip;
     if (std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end()) {
       plan.drop_rates = problem.min_rates;
       plan.message = "no tensor may train: never names every tensor that the loss reaches";
@@ -209,29 +164,15 @@ class Planner::Impl {
 
   absl::StatusOr<Plan> JointPlan(const PlanRequest& request, const Budget& limits) const {
     const PlanOptions& options = *request.options;
-    if (options.algorithm == Algorithm::kDownscaled) {
-      return absl::UnimplementedError("algorithm downscaled with method joint");
-    }
-    const int64_t budget = BudgetInCost(limits);
-    JointProblem problem;
-    problem.selection.importance = &request.measurements->importance;
-    problem.selection.pins = Pins(options, *request.measurements);
-    problem.selection.backward_budget = budget - profile_->forward_cost;
-    problem.selection.max_saved_bytes = limits.max_saved_bytes;
-    problem.selection.should_stop = request.should_stop;
-    const DropRateProblem rates = DropProblem(*request.measurements, options, FullMask(*profile_));
-    problem.min_rates = rates.min_rates;
-    problem.max_rates = rates.max_rates;
-    problem.sensitivity = request.measurements->sensitivity;
-    problem.sensitivity.resize(profile_->blocks.size(), 0.0);
-    problem.mu = options.mu;
-    std::vector<bool> nothing(profile_->tensors.size(), false);
-    if (problem.selection.backward_budget < 0 && options.always.empty()) {
-      Plan plan = Empty(Describe(std::move(nothing), options, budget), problem.selection);
-      plan.drop_rates = problem.min_rates;
+    absl::StatusOr<JointProblem> problem = problems_.Joint(request, limits);
+    if (!problem.ok()) return problem.status();
+    if (problem->selection.backward_budget < 0 && options.always.empty()) {
+      Plan plan = NothingFits(request, problem->selection);
+      plan.drop_rates = problem->min_rates;
       return plan;
     }
-    std::optional<JointResult> found = SolveJoint(*profile_, problem);
+    const int64_t budget = BudgetOf(problem->selection);
+    std::optional<JointResult> found = SolveJoint(*profile_, *problem);
     if (!found) {
       return absl::InvalidArgumentError(absl::StrCat("always: the pinned tensors alone exceed the budget ", budget,
                                                      " or max_saved_bytes at max_drop_rate"));
@@ -240,7 +181,7 @@ class Planner::Impl {
     SetRates(std::move(found->drop_rates), plan);
     if (options.always.empty() &&
         std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end()) {
-      plan = Empty(std::move(plan), problem.selection);
+      plan = Empty(std::move(plan), problem->selection);
       plan.value = found->value;
       plan.upper_bound = found->upper_bound;
       return plan;
@@ -255,59 +196,10 @@ class Planner::Impl {
     return plan;
   }
 
-  // Without a requirement yet.
-  DropRateProblem DropProblem(const Measurements& measured, const PlanOptions& options,
-                              const std::vector<bool>& trainable) const {
-    const size_t num_blocks = profile_->blocks.size();
-    DropRateProblem problem;
-    problem.block_costs = BlockCosts(*profile_, trainable);
-    problem.min_rates.assign(num_blocks, options.min_drop_rate);
-    problem.max_rates.assign(num_blocks, options.max_drop_rate);
-    for (const DropRateBounds& bounds : options.drop_rate_bounds) {
-      problem.min_rates[bounds.block] = bounds.min_drop_rate;
-      problem.max_rates[bounds.block] = bounds.max_drop_rate;
-    }
-    const std::vector<double> nothing(num_blocks, 0.0);
-    const std::vector<double>& harm = measured.sensitivity.empty() ? nothing : measured.sensitivity;
-    const bool is_linear = options.drop_objective == DropObjective::kLinear;
-    problem.linear = is_linear ? harm : nothing;
-    problem.quadratic = is_linear ? nothing : harm;
-    return problem;
-  }
-
   void SetRates(std::vector<double> rates, Plan& plan) const {
     plan.drop_rates = std::move(rates);
     plan.predicted_backward_cost = ExpectedBackwardCost(*profile_, plan.trainable, plan.drop_rates);
     plan.predicted_cost = profile_->forward_cost + plan.predicted_backward_cost;
-  }
-
-  std::vector<Pin> Pins(const PlanOptions& options, const Measurements& measured) const {
-    std::vector<Pin> pins(profile_->tensors.size(), Pin::kFree);
-    for (size_t k = 0; k < pins.size(); ++k) {
-      if (profile_->tensors[k].op == kNone) pins[k] = Pin::kNever;
-    }
-    for (int k : measured.unmeasured) pins[k] = Pin::kNever;
-    for (int k : options.always) pins[k] = Pin::kAlways;
-    for (int k : options.never) pins[k] = Pin::kNever;
-    return pins;
-  }
-
-  absl::Status CheckPins(const SelectionProblem& problem, int64_t budget) const {
-    std::vector<bool> pinned(problem.pins.size());
-    for (size_t k = 0; k < pinned.size(); ++k) pinned[k] = problem.pins[k] == Pin::kAlways;
-    if (std::find(pinned.begin(), pinned.end(), true) == pinned.end()) return absl::OkStatus();
-    const MaskCost cost = EvaluateMask(*profile_, pinned);
-    if (cost.backward_cost > problem.backward_budget) {
-      return absl::InvalidArgumentError(absl::StrCat("always: the pinned tensors alone cost ",
-                                                     profile_->forward_cost + cost.backward_cost,
-                                                     " with the forward pass; the budget is ", budget));
-    }
-    if (problem.max_saved_bytes && cost.saved_bytes > *problem.max_saved_bytes) {
-      return absl::InvalidArgumentError(absl::StrCat("always: the pinned tensors alone keep ", cost.saved_bytes,
-                                                     " bytes for backward; max_saved_bytes is ",
-                                                     *problem.max_saved_bytes));
-    }
-    return absl::OkStatus();
   }
 
   // Why nothing is selected.
@@ -355,7 +247,7 @@ class Planner::Impl {
   }
 
   const std::shared_ptr<const ModelProfile> profile_;
-  const int64_t full_backward_cost_;
+  const PlanProblems problems_;
   const SelectionSolver selection_;
 };
 

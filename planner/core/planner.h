@@ -12,21 +12,13 @@ namespace greenplan {
 
 // Plans for one profile: which tensors to train, which blocks to drop how often, within a budget. Start reading here.
 //
-//   auto planner = Planner(profile);                       // Structure that every plan of the profile shares.
+//   auto planner = Planner(profile);
 //   PlanRequest request{.measurements = &measurements, .options = &options};
 //   absl::StatusOr<Plan> plan = planner.MakePlan(request);
 //
 // Thread-safety: const methods may be called from many threads at once.
 // The same request gives the same plan, bit for bit, unless `should_stop` ended the search (status kFeasible).
-struct PlanRequest {
-  const Measurements* measurements = nullptr;  // Must outlive the call. Method full ignores it (may be null).
-  const PlanOptions* options = nullptr;        // Must outlive the call.
-  // The plan in force; kept unless the new value exceeds its value, under the new measurements, by more than
-  // options->churn_threshold times that value. Optional.
-  const Plan* previous = nullptr;
-  StopFunction should_stop = {};  // Optional.
-};
-
+// The first plan of a method builds structure that later ones share.
 class Planner {
  public:
   // REQUIRES: `profile` is valid (ValidateModelProfile in planner/convert).

@@ -1,7 +1,6 @@
 #include "planner/core/ranking.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "planner/core/radix_sort.h"
@@ -11,13 +10,6 @@ namespace {
 
 using Entry = Ranking::Entry;
 using Option = Ranking::Option;
-
-// Beyond every value, and far from overflow.
-constexpr double kPriceLimit = 0x1p61;
-
-int64_t PriceOf(int64_t bytes, double byte_price) {
-  return static_cast<int64_t>(std::min(kPriceLimit, std::floor(byte_price * static_cast<double>(bytes))));
-}
 
 // Whether a's value per cost exceeds b's, exactly.
 bool HasHigherRatio(const Entry& a, const Entry& b) {
@@ -54,7 +46,8 @@ std::vector<int> HullOf(const std::vector<Option>& options) {
 
 }  // namespace
 
-Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, double byte_price) : tree_(tree) {
+Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values) : tree_(tree) {
+  for (int64_t value : values) total_value_ += std::max<int64_t>(0, value);
   entries_.reserve(tree.items.size());
   node_begin_.reserve(tree.nodes.size() + 1);
   for (int node = 0; node < static_cast<int>(tree.nodes.size()); ++node) {
@@ -62,23 +55,18 @@ Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, do
     for (int i = tree.nodes[node].items_begin; i < tree.ItemsEnd(node); ++i) {
       const LiveSetTree::Item& item = tree.items[i];
       if (item.bundle != kNone) {
-        AddBundle(node, tree.bundles[item.bundle], values, byte_price);
+        AddBundle(node, tree.bundles[item.bundle], values);
         continue;
       }
-      const int64_t value = values[item.tensor] - PriceOf(item.saved_bytes, byte_price);
-      if (values[item.tensor] <= 0 || value <= 0) continue;
-      entries_.push_back({.cost = item.cost, .value = value, .node = node, .tensor = item.tensor});
+      if (values[item.tensor] <= 0) continue;
+      entries_.push_back({.cost = item.cost, .value = values[item.tensor], .node = node, .tensor = item.tensor});
     }
   }
   node_begin_.push_back(static_cast<int>(entries_.size()));
-  if (byte_price != 0) {
-    for (const LiveSetTree::Node& node : tree.nodes) node_values_.push_back(-PriceOf(node.saved_bytes, byte_price));
-  }
   Sort();
 }
 
-void Ranking::AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::vector<int64_t>& values,
-                        double byte_price) {
+void Ranking::AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::vector<int64_t>& values) {
   uint32_t worthless = 0;
   for (size_t i = 0; i < bundle.tensors.size(); ++i) {
     if (values[bundle.tensors[i]] <= 0) worthless |= uint32_t{1} << i;
@@ -86,7 +74,7 @@ void Ranking::AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::
   std::vector<Option> options{{}};
   for (const LiveSetTree::Option& option : bundle.options) {
     if ((option.tensors & worthless) != 0) continue;
-    int64_t value = -PriceOf(option.saved_bytes, byte_price);
+    int64_t value = 0;
     for (size_t i = 0; i < bundle.tensors.size(); ++i) {
       if ((option.tensors >> i) & 1) value += values[bundle.tensors[i]];
     }

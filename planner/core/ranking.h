@@ -33,9 +33,9 @@ class Ranking {
     const std::vector<int>* tensors = nullptr;
   };
 
-  // values: [num_tensors], tensors of value <= 0 are never selected. byte_price: what a saved byte takes off an item's
-  // value, rounded down per item. REQUIRES: `tree` outlives the ranking.
-  Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, double byte_price = 0);
+  // values: [num_tensors], their positive ones add up to less than 2^62; tensors of value <= 0 are never selected.
+  // REQUIRES: `tree` outlives the ranking.
+  Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values);
 
   const LiveSetTree& tree() const { return tree_; }
   const std::vector<Entry>& entries() const { return entries_; }
@@ -45,15 +45,15 @@ class Ranking {
   const std::vector<int>& ranks() const { return ranks_; }
   int begin(int node) const { return node_begin_[node]; }
 
-  // What the node's saved bytes take off its value, as a number <= 0.
-  int64_t NodeValue(int node) const { return node_values_.empty() ? 0 : node_values_[node]; }
+  // Of all tensors: no selection is worth more.
+  int64_t total_value() const { return total_value_; }
 
   bool IsAvailable(const Entry& entry, int node) const {
     return entry.node <= node && node < tree_.nodes[entry.node].subtree_end;
   }
 
  private:
-  void AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::vector<int64_t>& values, double byte_price);
+  void AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::vector<int64_t>& values);
   void Sort();
 
   const LiveSetTree& tree_;
@@ -61,7 +61,7 @@ class Ranking {
   std::vector<Bundle> bundles_;
   std::vector<int> ranks_;
   std::vector<int> node_begin_;
-  std::vector<int64_t> node_values_;
+  int64_t total_value_ = 0;
 };
 
 }  // namespace greenplan

@@ -14,6 +14,9 @@
 namespace greenplan {
 namespace {
 
+// What building the live sets may take at most: a few tenths of a second.
+constexpr int64_t kStructureWork = 100'000'000;
+
 std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) {
   std::vector<bool> both(a.size());
   for (size_t k = 0; k < a.size(); ++k) both[k] = a[k] || b[k];
@@ -31,10 +34,7 @@ double SelectionValue(const std::vector<bool>& trainable, const std::vector<doub
 }
 
 SelectionSolver::SelectionSolver(const ModelProfile& profile)
-    : profile_(profile),
-      full_backward_cost_(EvaluateMask(profile, FullMask(profile)).backward_cost),
-      live_sets_(BuildLiveSets(profile, std::vector<bool>(profile.ops.size(), false),
-                               std::vector<bool>(profile.tensors.size(), false), {})) {}
+    : profile_(profile), full_backward_cost_(EvaluateMask(profile, FullMask(profile)).backward_cost) {}
 
 SelectionResult SelectionSolver::Solve(const SelectionProblem& problem) const {
   Prepared prepared;
@@ -66,14 +66,28 @@ void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepare
     prepared.pinned_cost += profile_.tensors[k].weight_grad_cost;
     prepared.pinned_saved_bytes += profile_.tensors[k].saved_bytes;
   }
-  // Without pins the live sets are those of the profile; with pins the pinned tensors' live ops are the tree's root.
-  prepared.live_sets = &live_sets_;
-  if (prepared.any_pinned) {
-    prepared.own_live_sets = BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded, {});
-    prepared.live_sets = &prepared.own_live_sets;
-  }
+  prepared.live_sets = LiveSets(prepared, problem.should_stop);
   prepared.scale = ValueScale::Of(prepared.importance);
-  prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units);
+  if (prepared.live_sets->is_complete) prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units);
+}
+
+std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const Prepared& prepared,
+                                                             const StopFunction& should_stop) const {
+  // Without pins the live sets are those of the profile; with pins the pinned tensors' live ops are the tree's root.
+  const bool is_shared = !prepared.any_pinned;
+  if (is_shared) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (live_sets_ != nullptr) return live_sets_;
+  }
+  const std::vector<bool> none(profile_.tensors.size(), false);
+  WorkMeter meter(kStructureWork, should_stop);
+  auto live_sets = std::make_shared<const LiveSetTree>(
+      BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), is_shared ? none : prepared.excluded, {}, meter));
+  if (is_shared && !meter.stopped()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    live_sets_ = live_sets;
+  }
+  return live_sets;
 }
 
 SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, const Prepared& prepared,
@@ -100,29 +114,30 @@ LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, const Pre
                                       int64_t free_budget) const {
   if (problem.resolution > 0) return SearchDownscaled(problem, prepared, free_budget);
   WorkMeter meter(problem.work_limit, problem.should_stop);
-  LiveSetResult found =
-      SearchLiveSets(*prepared.ranking, static_cast<int>(profile_.tensors.size()), free_budget, meter);
-  if (found.upper_bound > found.value) ImproveByClosures(prepared, free_budget, meter, found);
+  LiveSetResult found = SearchWithoutByteLimit(prepared, free_budget, meter);
   if (!problem.max_saved_bytes) return found;
   const std::vector<bool> mask = Union(found.trainable, prepared.pinned);
   if (EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes) return found;
   const LiveSetTree with_bytes =
-      BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded, {.use_saved_bytes = true});
+      BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded, {.use_saved_bytes = true}, meter);
   return SearchLiveSetsWithByteLimit(with_bytes, prepared.scale.units, free_budget,
                                      *problem.max_saved_bytes - prepared.pinned_saved_bytes, meter);
 }
 
-void SelectionSolver::ImproveByClosures(const Prepared& prepared, int64_t free_budget, WorkMeter& meter,
-                                        LiveSetResult& found) const {
-  const std::vector<LiveSetTree::Node>& nodes = prepared.live_sets->nodes;
-  const bool is_complete =
-      std::none_of(nodes.begin(), nodes.end(), [](const LiveSetTree::Node& node) { return node.relaxed; });
-  if (is_complete || meter.exhausted()) return;
-  LiveSetResult other = SearchClosures(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded,
-                                       prepared.scale.units, free_budget - nodes[0].cost, meter);
+LiveSetResult SelectionSolver::SearchWithoutByteLimit(const Prepared& prepared, int64_t free_budget,
+                                                      WorkMeter& meter) const {
+  const int num_tensors = static_cast<int>(profile_.tensors.size());
+  if (prepared.live_sets->is_complete) return SearchLiveSets(*prepared.ranking, num_tensors, free_budget, meter);
+  // Closures first: where not all live sets could be enumerated theirs is the better bound, and the sooner one.
+  LiveSetResult found = SearchClosures(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded,
+                                       prepared.scale.units, free_budget - prepared.live_sets->nodes[0].cost, meter);
+  if (found.upper_bound == found.value || meter.exhausted()) return found;
+  const Ranking ranking(*prepared.live_sets, prepared.scale.units);
+  LiveSetResult other = SearchLiveSets(ranking, num_tensors, free_budget, meter);
   const int64_t upper_bound = std::min(found.upper_bound, other.upper_bound);
   if (other.value > found.value) found = std::move(other);
   found.upper_bound = std::max(upper_bound, found.value);
+  return found;
 }
 
 LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, const Prepared& prepared,
@@ -133,7 +148,8 @@ LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem,
   found.trainable = SelectDownscaled(*prepared.live_sets, prepared.scale.units, free_budget, full_backward_cost_,
                                      problem.resolution, meter);
   for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? prepared.scale.units[k] : 0;
-  found.upper_bound = std::max(found.value, BoundLiveSets(*prepared.ranking, free_budget));
+  const Ranking ranking(*prepared.live_sets, prepared.scale.units);
+  found.upper_bound = std::max(found.value, BoundLiveSets(ranking, free_budget));
   return found;
 }
 

@@ -2,6 +2,8 @@
 #define GREENPLAN_PLANNER_CORE_SELECTION_H_
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -48,9 +50,10 @@ struct SelectionResult {
 // report it. Both are [num_tensors].
 double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance);
 
-// Thread-safe after construction.
+// Thread-safe: const methods may be called from many threads at once.
 class SelectionSolver {
  public:
+  // Cheap: the structure that all plans of a profile share is built by the first that is not stopped before.
   // REQUIRES: `profile` is valid and outlives the solver.
   explicit SelectionSolver(const ModelProfile& profile);
 
@@ -71,23 +74,24 @@ class SelectionSolver {
     int64_t pinned_cost = 0;         // Of the pinned tensors, without the ops that they keep live.
     int64_t pinned_saved_bytes = 0;
     bool any_pinned = false;
-    LiveSetTree own_live_sets;  // With pins.
-    const LiveSetTree* live_sets = nullptr;
+    std::shared_ptr<const LiveSetTree> live_sets;
     ValueScale scale;
-    std::optional<Ranking> ranking;
+    std::optional<Ranking> ranking;  // Of live sets that are complete.
   };
 
   void Prepare(const SelectionProblem& problem, Prepared& prepared) const;
+  // The live sets on top of those of the pinned tensors.
+  std::shared_ptr<const LiveSetTree> LiveSets(const Prepared& prepared, const StopFunction& should_stop) const;
   SelectionResult SolvePrepared(const SelectionProblem& problem, const Prepared& prepared,
                                 int64_t backward_budget) const;
   LiveSetResult Search(const SelectionProblem& problem, const Prepared& prepared, int64_t free_budget) const;
   LiveSetResult SearchDownscaled(const SelectionProblem& problem, const Prepared& prepared, int64_t free_budget) const;
-  // Where not all live sets could be enumerated: improves and bounds `found` by closures.
-  void ImproveByClosures(const Prepared& prepared, int64_t free_budget, WorkMeter& meter, LiveSetResult& found) const;
+  LiveSetResult SearchWithoutByteLimit(const Prepared& prepared, int64_t free_budget, WorkMeter& meter) const;
 
   const ModelProfile& profile_;
   const int64_t full_backward_cost_;
-  const LiveSetTree live_sets_;  // Without pins.
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const LiveSetTree> live_sets_;  // Without pins. Guarded by mutex_; null until built.
 };
 
 }  // namespace greenplan

@@ -185,6 +185,25 @@ TEST_P(SelectionOnRandomGraphs, AStoppedSearchBoundsTheOptimum) {
   }
 }
 
+// Thousands of live sets share their tensors, so that what hangs on all of them together says nothing.
+TEST(SelectionSolver, AStopAmongThousandsOfLiveSetsLeavesABoundOnTheOptimum) {
+  for (const GraphShape shape : {GraphShape::kTree, GraphShape::kDag}) {
+    TestRandom random(600);
+    const ModelProfile profile =
+        RandomProfile({.shape = shape, .size = 600, .max_cost = int64_t{1} << 38, .max_tensors = 1000}, random);
+    const std::vector<double> importance = RandomImportance(profile, ImportanceKind::kHeavyTailed, random);
+    SelectionProblem problem = RandomProblem(profile, importance, false, random);
+    const double value = ValueOf(SelectionSolver(profile).Solve(problem).trainable, importance);
+    for (const int questions : {1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000}) {
+      int asked = 0;
+      problem.should_stop = [&] { return ++asked >= questions; };
+      const SelectionResult stopped = SelectionSolver(profile).Solve(problem);
+      ExpectValid(profile, problem, stopped);
+      EXPECT_GE(stopped.upper_bound, value) << questions;
+    }
+  }
+}
+
 TEST(SelectionSolver, CostsUpToTheLimitDoNotOverflow) {
   ModelProfile profile;
   constexpr int kTensors = 8;

@@ -19,19 +19,23 @@ class WorkMeter {
     since_asked_ += units;
     if (since_asked_ >= kUnitsBetweenQuestions && should_stop_) {
       since_asked_ = 0;
-      if (should_stop_()) left_ = -1;
+      stopped_ = stopped_ || should_stop_();
+      if (stopped_) left_ = -1;
     }
     return left_ > 0;
   }
 
   bool exhausted() const { return left_ <= 0; }
   int64_t left() const { return left_; }
+  // Whether the stop function ended it: then it does not depend on the problem alone how far the search came.
+  bool stopped() const { return stopped_; }
 
  private:
   static constexpr int64_t kUnitsBetweenQuestions = 4000;
 
   int64_t left_;
   int64_t since_asked_ = 0;
+  bool stopped_ = false;
   const StopFunction& should_stop_;
 };
 

@@ -1,0 +1,142 @@
+#include "planner/core/plan_problems.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "planner/core/cost.h"
+#include "planner/core/exact_sum.h"
+
+namespace greenplan {
+namespace {
+
+struct RateBounds {
+  std::vector<double> min_rates, max_rates;  // [num_blocks]
+};
+
+RateBounds RateBoundsOf(const PlanOptions& options, size_t num_blocks) {
+  RateBounds bounds{.min_rates = std::vector<double>(num_blocks, options.min_drop_rate),
+                    .max_rates = std::vector<double>(num_blocks, options.max_drop_rate)};
+  for (const DropRateBounds& of_block : options.drop_rate_bounds) {
+    bounds.min_rates[of_block.block] = of_block.min_drop_rate;
+    bounds.max_rates[of_block.block] = of_block.max_drop_rate;
+  }
+  return bounds;
+}
+
+// What was not measured does no harm.
+std::vector<double> SensitivityOf(const Measurements& measurements, size_t num_blocks) {
+  return measurements.sensitivity.empty() ? std::vector<double>(num_blocks, 0.0) : measurements.sensitivity;
+}
+
+}  // namespace
+
+PlanProblems::PlanProblems(const ModelProfile& profile)
+    : profile_(profile), full_backward_cost_(EvaluateMask(profile, FullMask(profile)).backward_cost) {}
+
+int64_t PlanProblems::BudgetInCost(const Budget& budget) const {
+  const auto share = [&](int64_t of) {
+    return static_cast<int64_t>(std::floor(budget.fraction * static_cast<double>(of)));
+  };
+  switch (budget.kind) {
+    case Budget::Kind::kFractionOfFull:
+      return share(full_cost());
+    case Budget::Kind::kFractionOfBackward:
+      return profile_.forward_cost + share(full_backward_cost_);
+    case Budget::Kind::kAbsolute:
+      return budget.absolute;
+    case Budget::Kind::kNone:
+    case Budget::Kind::kMeanDropRate:
+      break;
+  }
+  return 0;
+}
+
+absl::StatusOr<SelectionProblem> PlanProblems::Selection(const PlanRequest& request, const Budget& budget) const {
+  SelectionProblem problem = WithoutChecks(request, budget);
+  if (request.options->algorithm == Algorithm::kDownscaled) {
+    if (budget.max_saved_bytes) return absl::UnimplementedError("algorithm downscaled with max_saved_bytes");
+    problem.resolution = request.options->resolution;
+  }
+  if (absl::Status status = CheckPins(problem); !status.ok()) return status;
+  return problem;
+}
+
+DropRateProblem PlanProblems::DropRates(const PlanRequest& request, const Budget& budget,
+                                        const std::vector<bool>& trainable) const {
+  const PlanOptions& options = *request.options;
+  const size_t num_blocks = profile_.blocks.size();
+  RateBounds bounds = RateBoundsOf(options, num_blocks);
+  DropRateProblem problem;
+  problem.block_costs = BlockCosts(profile_, trainable);
+  problem.min_rates = std::move(bounds.min_rates);
+  problem.max_rates = std::move(bounds.max_rates);
+  const bool is_linear = options.drop_objective == DropObjective::kLinear;
+  (is_linear ? problem.quadratic : problem.linear).assign(num_blocks, 0.0);
+  (is_linear ? problem.linear : problem.quadratic) = SensitivityOf(*request.measurements, num_blocks);
+  if (budget.kind == Budget::Kind::kMeanDropRate) {
+    ExactSum skipped;
+    for (int64_t cost : problem.block_costs) skipped.AddProduct(budget.fraction, cost);
+    problem.required_skip = skipped.Ceiling();
+  } else {
+    const int64_t backward_budget = BudgetInCost(budget) - profile_.forward_cost;
+    problem.required_skip = EvaluateMask(profile_, trainable).backward_cost - backward_budget;
+  }
+  return problem;
+}
+
+absl::StatusOr<JointProblem> PlanProblems::Joint(const PlanRequest& request, const Budget& budget) const {
+  if (request.options->algorithm == Algorithm::kDownscaled) {
+    return absl::UnimplementedError("algorithm downscaled with method joint");
+  }
+  const size_t num_blocks = profile_.blocks.size();
+  RateBounds bounds = RateBoundsOf(*request.options, num_blocks);
+  return JointProblem{.selection = WithoutChecks(request, budget),
+                      .sensitivity = SensitivityOf(*request.measurements, num_blocks),
+                      .min_rates = std::move(bounds.min_rates),
+                      .max_rates = std::move(bounds.max_rates),
+                      .mu = request.options->mu};
+}
+
+SelectionProblem PlanProblems::WithoutChecks(const PlanRequest& request, const Budget& budget) const {
+  SelectionProblem problem;
+  problem.importance = &request.measurements->importance;
+  problem.pins = Pins(request);
+  problem.backward_budget = BudgetInCost(budget) - profile_.forward_cost;
+  problem.max_saved_bytes = budget.max_saved_bytes;
+  problem.should_stop = request.should_stop;
+  return problem;
+}
+
+absl::Status PlanProblems::CheckPins(const SelectionProblem& problem) const {
+  std::vector<bool> pinned(problem.pins.size());
+  for (size_t k = 0; k < pinned.size(); ++k) pinned[k] = problem.pins[k] == Pin::kAlways;
+  if (std::find(pinned.begin(), pinned.end(), true) == pinned.end()) return absl::OkStatus();
+  const MaskCost cost = EvaluateMask(profile_, pinned);
+  if (cost.backward_cost > problem.backward_budget) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("always: the pinned tensors alone cost ", profile_.forward_cost + cost.backward_cost,
+                     " with the forward pass; the budget is ", profile_.forward_cost + problem.backward_budget));
+  }
+  if (problem.max_saved_bytes && cost.saved_bytes > *problem.max_saved_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat("always: the pinned tensors alone keep ", cost.saved_bytes,
+                                                   " bytes for backward; max_saved_bytes is ",
+                                                   *problem.max_saved_bytes));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<Pin> PlanProblems::Pins(const PlanRequest& request) const {
+  std::vector<Pin> pins(profile_.tensors.size(), Pin::kFree);
+  for (size_t k = 0; k < pins.size(); ++k) {
+    if (profile_.tensors[k].op == kNone) pins[k] = Pin::kNever;
+  }
+  for (int k : request.measurements->unmeasured) pins[k] = Pin::kNever;
+  for (int k : request.options->always) pins[k] = Pin::kAlways;
+  for (int k : request.options->never) pins[k] = Pin::kNever;
+  return pins;
+}
+
+}  // namespace greenplan

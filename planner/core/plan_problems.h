@@ -1,0 +1,48 @@
+#ifndef GREENPLAN_PLANNER_CORE_PLAN_PROBLEMS_H_
+#define GREENPLAN_PLANNER_CORE_PLAN_PROBLEMS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "planner/core/drop_rates.h"
+#include "planner/core/joint_problem.h"
+#include "planner/core/model_profile.h"
+#include "planner/core/plan.h"
+#include "planner/core/selection.h"
+
+namespace greenplan {
+
+// From what a request says to the problems that the solvers solve: budgets in cost, pins, bounds on rates.
+// Thread-safe after construction. Problems refer to the request's measurements.
+class PlanProblems {
+ public:
+  // `profile` must outlive this.
+  explicit PlanProblems(const ModelProfile& profile);
+
+  // Forward + backward of full fine-tuning.
+  int64_t full_cost() const { return profile_.forward_cost + full_backward_cost_; }
+  // Forward + backward allowed. 0 for a mean drop rate, which depends on what trains.
+  int64_t BudgetInCost(const Budget& budget) const;
+
+  // InvalidArgument if the pins alone exceed a limit. Unimplemented: algorithm downscaled with max_saved_bytes.
+  absl::StatusOr<SelectionProblem> Selection(const PlanRequest& request, const Budget& budget) const;
+
+  // For what `trainable` ([num_tensors]) costs.
+  DropRateProblem DropRates(const PlanRequest& request, const Budget& budget, const std::vector<bool>& trainable) const;
+
+  // Unimplemented: algorithm downscaled.
+  absl::StatusOr<JointProblem> Joint(const PlanRequest& request, const Budget& budget) const;
+
+ private:
+  SelectionProblem WithoutChecks(const PlanRequest& request, const Budget& budget) const;
+  absl::Status CheckPins(const SelectionProblem& problem) const;
+  std::vector<Pin> Pins(const PlanRequest& request) const;
+
+  const ModelProfile& profile_;
+  const int64_t full_backward_cost_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_PLAN_PROBLEMS_H_
