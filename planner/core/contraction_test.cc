@@ -132,6 +132,17 @@ TEST(Contraction, FoldsAChainOfOneTensorIntoItsCost) {
   EXPECT_EQ(left.items[0].op, kNone);
 }
 
+TEST(Contraction, LeavesAnOpThatServesManyTensors) {
+  ModelProfile profile;
+  profile.ops = {{.cost = 1}};
+  profile.tensors.assign(40, {.op = 0, .weight_grad_cost = 1});
+  Bundles bundles;
+  const OpGraph left = Contracted(GraphOf(profile, {}), bundles);
+  EXPECT_EQ(left.size(), 1);
+  EXPECT_EQ(left.items.size(), 40u);
+  EXPECT_TRUE(bundles.empty());
+}
+
 TEST(Contraction, LeavesNothingWhereNothingCanBeSelected) {
   TestRandom random(1);
   const ModelProfile profile = RandomProfile({.shape = GraphShape::kDecoder, .free_share = 0}, random);

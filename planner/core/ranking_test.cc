@@ -14,11 +14,11 @@ namespace {
 using Entry = Ranking::Entry;
 using Option = Ranking::Option;
 
-LiveSetTree TreeOf(const ModelProfile& profile) {
+LiveSetTree TreeOf(const ModelProfile& profile, const LiveSetOptions& options) {
   const StopFunction never;
   WorkMeter meter(100000000, never);
   return BuildLiveSets(profile, std::vector<bool>(profile.ops.size(), false),
-                       std::vector<bool>(profile.tensors.size(), false), {}, meter);
+                       std::vector<bool>(profile.tensors.size(), false), options, meter);
 }
 
 // A tree of one live set that can select one tensor at each cost.
@@ -127,7 +127,8 @@ TEST(Ranking, HoldsEveryItemOfATreeOnceAndTheHullOfEveryBundle) {
           RandomProfile({.shape = shape, .size = is_model ? 1 : 12, .max_cost = random.Chance(0.5) ? 6 : 1000}, random);
       std::vector<int64_t> values;
       for (size_t k = 0; k < profile.tensors.size(); ++k) values.push_back(random.Below(12) - 2);
-      const LiveSetTree tree = TreeOf(profile);
+      // Where bytes matter a bundle may hold what is free.
+      const LiveSetTree tree = TreeOf(profile, {.use_saved_bytes = random.Chance(0.5)});
       const Ranking ranking(tree, values);
       SCOPED_TRACE(absl::StrCat("seed ", seed, " shape ", static_cast<int>(shape)));
       ExpectOrdered(ranking);
