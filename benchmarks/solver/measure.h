@@ -1,0 +1,36 @@
+#ifndef GREENPLAN_BENCHMARKS_SOLVER_MEASURE_H_
+#define GREENPLAN_BENCHMARKS_SOLVER_MEASURE_H_
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+namespace greenplan {
+
+// Wall time of one call.
+template <typename Function>
+double Microseconds(const Function& function) {
+  const auto start = std::chrono::steady_clock::now();
+  function();
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+}
+
+// True once `milliseconds` have passed since the call.
+inline std::function<bool()> StopAfter(double milliseconds) {
+  const auto start = std::chrono::steady_clock::now();
+  return [start, milliseconds] {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count() > milliseconds;
+  };
+}
+
+// REQUIRES: values is not empty.
+inline double Quantile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  return values[std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())))];
+}
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_BENCHMARKS_SOLVER_MEASURE_H_

@@ -1,0 +1,65 @@
+// What the solver takes beyond its input, counted where it asks for it. Apart from the other benchmark, since counting
+// slows down what it counts.
+//
+//   ./dev bench solver
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "benchmarks/solver/problems.h"
+#include "planner/core/selection.h"
+
+namespace {
+
+// Heap in use, counted where it is asked for.
+size_t heap_bytes = 0;
+size_t heap_peak = 0;
+
+}  // namespace
+
+// Not inlined: the compiler would match free() with new and warn.
+[[gnu::noinline]] void* operator new(size_t size) {
+  void* memory = std::malloc(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  heap_bytes += malloc_usable_size(memory);
+  heap_peak = std::max(heap_peak, heap_bytes);
+  return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+  if (memory != nullptr) heap_bytes -= malloc_usable_size(memory);
+  std::free(memory);
+}
+void operator delete(void* memory, size_t) noexcept { operator delete(memory); }
+
+namespace greenplan {
+namespace {
+
+double MebibytesSince(size_t before) { return static_cast<double>(heap_peak - before) / (1 << 20); }
+
+void Run() {
+  const ModelProfile profile = MakeProfile(GraphShape::kChain, 100000, 5);
+  TestRandom random(6);
+  const std::vector<double> importance = RandomImportance(profile, ImportanceKind::kHeavyTailed, random);
+  const SelectionProblem problem = MakeProblem(profile, importance, 0.5);
+  const size_t before = heap_bytes;
+  heap_peak = heap_bytes;
+  const SelectionSolver solver(profile);
+  solver.Solve(problem);
+  const double first = MebibytesSince(before);
+  heap_peak = heap_bytes;
+  solver.Solve(problem);
+  std::printf(
+      "| heap beyond the input, 100,000 tensors | MiB at the peak | %.1f | %.1f | first plan with its structure; "
+      "later plans, structure included |\n",
+      first, MebibytesSince(before));
+}
+
+}  // namespace
+}  // namespace greenplan
+
+int main() { greenplan::Run(); }
