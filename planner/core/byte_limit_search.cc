@@ -16,7 +16,7 @@ using Room = PricedLiveSets::Room;
 // What a live set may take before the next one's turn, at first.
 constexpr int64_t kFirstWork = 20000;
 // What finding a live set's prices takes, in units of work per item.
-constexpr int64_t kPricingWork = 600;
+constexpr int64_t kPricingWork = 650;
 
 // A bound of doubles, rounded up already, on whole values.
 int64_t Floor(double bound) { return static_cast<int64_t>(std::clamp(std::floor(bound), -0x1p62, 0x1p62)); }

@@ -14,12 +14,6 @@ using Node = LiveSetTree::Node;
 constexpr int64_t kEasyWork = 1000;
 constexpr int64_t kHardWork = 32000;
 
-// A live set that may hold a better selection than the incumbent.
-struct Candidate {
-  BreakPoint point;
-  int64_t bound = 0;
-};
-
 // Walks the tree in preorder with the break point of the live set at hand. On the way down items come and room goes, so
 // the break rank only falls: one pass over the ranking per path, and on a chain one pass in all.
 class Sweep {
@@ -135,68 +129,117 @@ void FillGreedily(const Ranking& ranking, const BreakPoint& point, Incumbent& in
 
 }  // namespace
 
-LiveSetResult SearchLiveSets(const Ranking& ranking, int num_tensors, int64_t backward_budget, WorkMeter& meter) {
-  const std::vector<Node>& nodes = ranking.tree().nodes;
-  Incumbent incumbent;
-  incumbent.from.room = backward_budget - nodes[0].cost;
-  int64_t relaxed_bound = std::numeric_limits<int64_t>::min();
+LiveSetSearch::LiveSetSearch(const Ranking& ranking, int num_tensors)
+    : ranking_(ranking), num_tensors_(num_tensors), core_(ranking) {}
 
-  // Break points are selections: the best of them tells which live sets are worth a bound.
-  std::vector<BreakPoint> points;
-  BreakPoint best = incumbent.from;
-  int64_t best_value = incumbent.value;
-  Sweep sweep(ranking, backward_budget);
-  const bool swept = sweep.Run(meter, [&](const BreakPoint& point) {
-    points.push_back(point);
-    if (point.value <= best_value || nodes[point.node].relaxed) return;
-    best = point;
-    best_value = point.value;
+LiveSetResult LiveSetSearch::Run(int64_t backward_budget, WorkMeter& meter) {
+  incumbent_ = {};
+  incumbent_.from.room = backward_budget - ranking_.tree().nodes[0].cost;
+  if (is_swept_ && backward_budget <= budget_) {
+    NarrowPoints(backward_budget, meter);
+  } else {
+    SweepPoints(backward_budget, meter);
+  }
+  budget_ = backward_budget;
+  best_node_ = incumbent_.from.node;
+  CollectCandidates();
+  if (!candidates_.empty()) FillGreedily(ranking_, candidates_.front().point, incumbent_);
+  SearchCandidates(meter);
+  LiveSetResult result;
+  result.value = incumbent_.value;
+  result.upper_bound = std::max(OpenBound(), incumbent_.value);
+  result.trainable = MaskOf(ranking_, incumbent_, num_tensors_);
+  return result;
+}
+
+void LiveSetSearch::SweepPoints(int64_t backward_budget, WorkMeter& meter) {
+  points_.clear();
+  Sweep sweep(ranking_, backward_budget);
+  is_swept_ = sweep.Run(meter, [&](const BreakPoint& point) {
+    points_.push_back(point);
+    TakeUp(point);
   });
-  if (best_value > incumbent.value) incumbent = {best, best_value, {}};
-  std::vector<Candidate> candidates;
-  for (const BreakPoint& point : points) {
-    if (!CanBeatAtBreak(ranking, point, incumbent.value)) continue;
-    const int64_t bound = LinearBound(ranking, point);
-    if (nodes[point.node].relaxed) {
-      relaxed_bound = std::max(relaxed_bound, bound);
+}
+
+// A live set's linear bound is concave in the budget, so the one at a higher budget, followed down along the ratio at
+// its break point, still bounds it: only break points that then beat the incumbent move.
+void LiveSetSearch::NarrowPoints(int64_t backward_budget, WorkMeter& meter) {
+  const std::vector<Node>& nodes = ranking_.tree().nodes;
+  for (BreakPoint& point : points_) point.room = backward_budget - nodes[point.node].cost;
+  points_.erase(std::remove_if(points_.begin(), points_.end(), [](const BreakPoint& point) { return point.room < 0; }),
+                points_.end());
+  meter.Spend(static_cast<int64_t>(points_.size()));
+  const auto move_down = [&](BreakPoint& point) {
+    const int from = point.break_rank;
+    while (point.cost > point.room) {
+      const Entry& entry = ranking_.entries()[--point.break_rank];
+      if (!ranking_.IsAvailable(entry, point.node)) continue;
+      point.cost -= entry.cost;
+      point.value -= entry.value;
+    }
+    meter.Spend(from - point.break_rank);
+    TakeUp(point);
+  };
+  // The live set that was best is a good one to beat.
+  for (BreakPoint& point : points_) {
+    if (point.node == best_node_) move_down(point);
+  }
+  for (BreakPoint& point : points_) {
+    if (CanBeatAtBreak(ranking_, point, incumbent_.value)) move_down(point);
+  }
+}
+
+// Break points are selections: the best of them tells which live sets are worth a bound.
+void LiveSetSearch::TakeUp(const BreakPoint& point) {
+  if (point.value <= incumbent_.value || ranking_.tree().nodes[point.node].relaxed) return;
+  incumbent_.from = point;
+  incumbent_.value = point.value;
+}
+
+void LiveSetSearch::CollectCandidates() {
+  candidates_.clear();
+  relaxed_bound_ = std::numeric_limits<int64_t>::min();
+  for (const BreakPoint& point : points_) {
+    if (!CanBeatAtBreak(ranking_, point, incumbent_.value)) continue;
+    const int64_t bound = LinearBound(ranking_, point);
+    if (ranking_.tree().nodes[point.node].relaxed) {
+      relaxed_bound_ = std::max(relaxed_bound_, bound);
     } else {
-      candidates.push_back({point, bound});
+      candidates_.push_back({point, bound});
     }
   }
-  int64_t open_bound = relaxed_bound;
-  if (!swept) open_bound = std::max(open_bound, ranking.total_value());
-
-  const auto drop_beaten = [&] {
-    candidates.erase(std::remove_if(candidates.begin(), candidates.end(),
-                                    [&](const Candidate& c) { return c.bound <= incumbent.value; }),
-                     candidates.end());
-  };
-  drop_beaten();
-  std::stable_sort(candidates.begin(), candidates.end(),
+  DropBeaten();
+  std::stable_sort(candidates_.begin(), candidates_.end(),
                    [](const Candidate& a, const Candidate& b) { return a.bound > b.bound; });
-  if (!candidates.empty()) FillGreedily(ranking, candidates.front().point, incumbent);
+}
 
-  // Hard live sets wait until the easy ones are through.
-  CoreSearch core(ranking);
+void LiveSetSearch::DropBeaten() {
+  candidates_.erase(std::remove_if(candidates_.begin(), candidates_.end(),
+                                   [&](const Candidate& c) { return c.bound <= incumbent_.value; }),
+                    candidates_.end());
+}
+
+// Hard live sets wait until the easy ones are through.
+void LiveSetSearch::SearchCandidates(WorkMeter& meter) {
   bool is_hard = false;
-  for (int64_t max_work = kEasyWork; !candidates.empty() && !meter.exhausted();) {
-    drop_beaten();
-    for (Candidate& candidate : candidates) {
-      if (candidate.bound <= incumbent.value) continue;
+  for (int64_t max_work = kEasyWork; !candidates_.empty() && !meter.exhausted();) {
+    DropBeaten();
+    for (Candidate& candidate : candidates_) {
+      if (candidate.bound <= incumbent_.value) continue;
       if (meter.exhausted()) break;
-      candidate.bound = std::min(candidate.bound, core.Improve(candidate.point, is_hard, max_work, meter, incumbent));
+      candidate.bound = std::min(candidate.bound, core_.Improve(candidate.point, is_hard, max_work, meter, incumbent_));
     }
-    drop_beaten();
+    DropBeaten();
     max_work = is_hard ? 8 * max_work : kHardWork;
     is_hard = true;
   }
-  for (const Candidate& candidate : candidates) open_bound = std::max(open_bound, candidate.bound);
+}
 
-  LiveSetResult result;
-  result.value = incumbent.value;
-  result.upper_bound = std::max(open_bound, incumbent.value);
-  result.trainable = MaskOf(ranking, incumbent, num_tensors);
-  return result;
+int64_t LiveSetSearch::OpenBound() const {
+  int64_t bound = relaxed_bound_;
+  if (!is_swept_) bound = std::max(bound, ranking_.total_value());
+  for (const Candidate& candidate : candidates_) bound = std::max(bound, candidate.bound);
+  return bound;
 }
 
 int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget) {

@@ -24,7 +24,7 @@ LiveSetTree TreeOf(const ModelProfile& profile, int max_nodes = 1 << 16) {
 LiveSetResult Search(const Ranking& ranking, const ModelProfile& profile, int64_t budget, int64_t work = kNoLimit) {
   const StopFunction never;
   WorkMeter meter(work, never);
-  return SearchLiveSets(ranking, static_cast<int>(profile.tensors.size()), budget, meter);
+  return LiveSetSearch(ranking, static_cast<int>(profile.tensors.size())).Run(budget, meter);
 }
 
 struct Problem {
@@ -115,7 +115,7 @@ TEST_P(LiveSetSearchOnRandomGraphs, BoundsTheBestWhereverItIsStopped) {
   EXPECT_GT(num_unproved, 100);
 }
 
-TEST(SearchLiveSets, BoundsByRelaxedNodesAndSelectsNothingThere) {
+TEST(LiveSetSearch, BoundsByRelaxedNodesAndSelectsNothingThere) {
   int num_unproved = 0;
   for (int seed = 0; seed < 500 && !HasFailure(); ++seed) {
     TestRandom random(seed);
@@ -130,7 +130,31 @@ TEST(SearchLiveSets, BoundsByRelaxedNodesAndSelectsNothingThere) {
   EXPECT_GT(num_unproved, 20);
 }
 
-TEST(SearchLiveSets, StopsWhenAskedTo) {
+TEST(LiveSetSearch, ARunUnderALowerBudgetFindsWhatAFreshOneDoes) {
+  const StopFunction never;
+  for (int seed = 0; seed < 300; ++seed) {
+    TestRandom random(seed);
+    const GraphShape shape = kAllShapes[random.Below(std::size(kAllShapes))];
+    const int size = shape >= GraphShape::kDecoder ? 2 : 25;
+    const ModelProfile profile = RandomProfile({.shape = shape, .size = size, .max_cost = 1000}, random);
+    const LiveSetTree tree = TreeOf(profile);
+    std::vector<int64_t> values;
+    for (size_t k = 0; k < profile.tensors.size(); ++k) values.push_back(random.Below(1000) - 100);
+    const Ranking ranking(tree, values);
+    LiveSetSearch search(ranking, static_cast<int>(values.size()));
+    const int64_t full = EvaluateMask(profile, FullMask(profile)).backward_cost;
+    for (int64_t budget = full; budget > 0; budget = budget * (60 + random.Below(40)) / 100) {
+      WorkMeter meter(kNoLimit, never);
+      const LiveSetResult found = search.Run(budget, meter);
+      const LiveSetResult fresh = Search(ranking, profile, budget);
+      ASSERT_EQ(found.value, fresh.value) << "seed " << seed << " budget " << budget;
+      ASSERT_EQ(found.upper_bound, found.value) << "seed " << seed << " budget " << budget;
+      ASSERT_LE(EvaluateMask(profile, found.trainable).backward_cost, budget) << "seed " << seed;
+    }
+  }
+}
+
+TEST(LiveSetSearch, StopsWhenAskedTo) {
   TestRandom random(1);
   const ModelProfile profile = RandomProfile({.shape = GraphShape::kDecoder, .size = 40}, random);
   const std::vector<int64_t> values(profile.tensors.size(), 1);
@@ -138,12 +162,13 @@ TEST(SearchLiveSets, StopsWhenAskedTo) {
   const StopFunction at_once = [] { return true; };
   WorkMeter meter(kNoLimit, at_once);
   meter.Spend(5000);
-  const LiveSetResult result = SearchLiveSets(Ranking(tree, values), static_cast<int>(values.size()), 100, meter);
+  const Ranking ranking(tree, values);
+  const LiveSetResult result = LiveSetSearch(ranking, static_cast<int>(values.size())).Run(100, meter);
   EXPECT_TRUE(meter.exhausted());
   EXPECT_GT(result.upper_bound, result.value);
 }
 
-TEST(SearchLiveSets, SelectsNothingWhereNothingFitsAndAllWhereAllIsFree) {
+TEST(LiveSetSearch, SelectsNothingWhereNothingFitsAndAllWhereAllIsFree) {
   ModelProfile profile;
   profile.ops = {{.cost = 3, .inputs = {{1, 0}}}, {}};
   profile.tensors = {{.op = 0}, {.op = 1, .weight_grad_cost = 2}};

@@ -9,6 +9,8 @@ namespace {
 
 // Each halves the order of magnitude that is in question.
 constexpr int kPriceSteps = 24;
+// What is left of that: 2^(64 / 2^24) - 1, rounded up.
+constexpr double kPriceError = 3e-6;
 
 // The lowest number between `low` and `high` for which `is_enough` holds, up to a few millionths: it must hold from
 // some number on, and does for `high`.
@@ -157,8 +159,15 @@ LimitPrices PricedLiveSets::BestPrices(int live_set) const {
   const auto prices_at = [&](double byte_price) {
     return LimitPrices{BestCostPrice(items, room.cost, byte_price, of_cost), byte_price};
   };
+  // Where the cost's room ends within an item, a share of it is taken: the slope of the bound in the byte price is what
+  // the bytes' room exceeds those of that mixture by.
   const auto fits = [&](double byte_price) {
-    return BestTotals(items, prices_at(byte_price)).bytes <= static_cast<double>(room.bytes);
+    const LimitPrices prices = prices_at(byte_price);
+    const Totals above = BestTotals(items, prices);
+    const Totals below = BestTotals(items, {prices.cost * (1 - kPriceError), byte_price});
+    if (below.cost <= static_cast<double>(room.cost)) return above.bytes <= static_cast<double>(room.bytes);
+    const double share = (static_cast<double>(room.cost) - above.cost) / (below.cost - above.cost);
+    return above.bytes + share * (below.bytes - above.bytes) <= static_cast<double>(room.bytes);
   };
   return prices_at(fits(0) ? 0 : LeastPrice(of_bytes.low, of_bytes.high, fits));
 }

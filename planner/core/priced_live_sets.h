@@ -67,7 +67,7 @@ class PricedLiveSets {
   // others.
   void BoundAll(const LimitPrices& prices, std::vector<double>& bounds) const;
 
-  // The prices at which the bound of one live set is lowest, up to a few millionths. O(items) times 600.
+  // The prices at which the bound of one live set is lowest, up to a few millionths. O(items) times 650.
   LimitPrices BestPrices(int live_set) const;
 
  private:

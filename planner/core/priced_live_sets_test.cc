@@ -162,5 +162,26 @@ TEST(PricedLiveSets, PriceOutWhatDoesNotFit) {
   EXPECT_EQ(bounds[0], -kInfinity);
 }
 
+TEST(PricedLiveSets, NoPricesBoundALiveSetBetterThanItsBestPrices) {
+  for (int seed = 0; seed < 200 && !HasFailure(); ++seed) {
+    TestRandom random(seed);
+    const Problem problem = RandomProblem(random, 30);
+    const PricedLiveSets sets = SetsOf(problem);
+    std::vector<double> bounds;
+    std::vector<double> least(sets.num_live_sets(), kInfinity);
+    for (int i = 0; i < 1000; ++i) {
+      sets.BoundAll(RandomPrices(random), bounds);
+      for (int l = 0; l < sets.num_live_sets(); ++l) least[l] = std::min(least[l], bounds[l]);
+    }
+    for (int l = 0; l < sets.num_live_sets(); ++l) {
+      if (!sets.room(l).fits()) continue;
+      const LimitPrices prices = sets.BestPrices(l);
+      sets.BoundAll(prices, bounds);
+      EXPECT_LE(bounds[l], least[l] * (1 + 1e-5) + 1e-9)
+          << "seed " << seed << " live set " << l << " prices " << prices.cost << ", " << prices.bytes;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace greenplan

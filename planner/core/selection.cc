@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "planner/core/byte_limit_search.h"
@@ -46,9 +47,12 @@ std::vector<SelectionResult> SelectionSolver::SolveCurve(const SelectionProblem&
                                                          const std::vector<int64_t>& backward_budgets) const {
   Prepared prepared;
   Prepare(problem, prepared);
-  std::vector<SelectionResult> results;
-  results.reserve(backward_budgets.size());
-  for (int64_t budget : backward_budgets) results.push_back(SolvePrepared(problem, prepared, budget));
+  // From the highest budget down, so that each can start from the one before.
+  std::vector<int> order(backward_budgets.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return backward_budgets[a] > backward_budgets[b]; });
+  std::vector<SelectionResult> results(backward_budgets.size());
+  for (int i : order) results[i] = SolvePrepared(problem, prepared, backward_budgets[i]);
   return results;
 }
 
@@ -68,7 +72,9 @@ void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepare
   }
   prepared.live_sets = LiveSets(prepared, problem.should_stop);
   prepared.scale = ValueScale::Of(prepared.importance);
-  if (prepared.live_sets->is_complete) prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units);
+  if (!prepared.live_sets->is_complete) return;
+  prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units);
+  prepared.search.emplace(*prepared.ranking, num_tensors);
 }
 
 std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const Prepared& prepared,
@@ -90,7 +96,7 @@ std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const Prepared& pre
   return live_sets;
 }
 
-SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, const Prepared& prepared,
+SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, Prepared& prepared,
                                                int64_t backward_budget) const {
   const LiveSetResult found = Search(problem, prepared, backward_budget - prepared.pinned_cost);
   const std::vector<double>& importance = *problem.importance;
@@ -110,8 +116,7 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
   return result;
 }
 
-LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, const Prepared& prepared,
-                                      int64_t free_budget) const {
+LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const {
   if (problem.resolution > 0) return SearchDownscaled(problem, prepared, free_budget);
   WorkMeter meter(problem.work_limit, problem.should_stop);
   LiveSetResult found = SearchWithoutByteLimit(prepared, free_budget, meter);
@@ -124,16 +129,15 @@ LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, const Pre
                                      *problem.max_saved_bytes - prepared.pinned_saved_bytes, meter);
 }
 
-LiveSetResult SelectionSolver::SearchWithoutByteLimit(const Prepared& prepared, int64_t free_budget,
-                                                      WorkMeter& meter) const {
+LiveSetResult SelectionSolver::SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const {
   const int num_tensors = static_cast<int>(profile_.tensors.size());
-  if (prepared.live_sets->is_complete) return SearchLiveSets(*prepared.ranking, num_tensors, free_budget, meter);
+  if (prepared.live_sets->is_complete) return prepared.search->Run(free_budget, meter);
   // Closures first: where not all live sets could be enumerated theirs is the better bound, and the sooner one.
   LiveSetResult found = SearchClosures(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded,
                                        prepared.scale.units, free_budget - prepared.live_sets->nodes[0].cost, meter);
   if (found.upper_bound == found.value || meter.exhausted()) return found;
   const Ranking ranking(*prepared.live_sets, prepared.scale.units);
-  LiveSetResult other = SearchLiveSets(ranking, num_tensors, free_budget, meter);
+  LiveSetResult other = LiveSetSearch(ranking, num_tensors).Run(free_budget, meter);
   const int64_t upper_bound = std::min(found.upper_bound, other.upper_bound);
   if (other.value > found.value) found = std::move(other);
   found.upper_bound = std::max(upper_bound, found.value);

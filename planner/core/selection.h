@@ -76,17 +76,18 @@ class SelectionSolver {
     bool any_pinned = false;
     std::shared_ptr<const LiveSetTree> live_sets;
     ValueScale scale;
-    std::optional<Ranking> ranking;  // Of live sets that are complete.
+    // Of live sets that are complete.
+    std::optional<Ranking> ranking;
+    std::optional<LiveSetSearch> search;
   };
 
   void Prepare(const SelectionProblem& problem, Prepared& prepared) const;
   // The live sets on top of those of the pinned tensors.
   std::shared_ptr<const LiveSetTree> LiveSets(const Prepared& prepared, const StopFunction& should_stop) const;
-  SelectionResult SolvePrepared(const SelectionProblem& problem, const Prepared& prepared,
-                                int64_t backward_budget) const;
-  LiveSetResult Search(const SelectionProblem& problem, const Prepared& prepared, int64_t free_budget) const;
+  SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget) const;
+  LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const;
   LiveSetResult SearchDownscaled(const SelectionProblem& problem, const Prepared& prepared, int64_t free_budget) const;
-  LiveSetResult SearchWithoutByteLimit(const Prepared& prepared, int64_t free_budget, WorkMeter& meter) const;
+  LiveSetResult SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const;
 
   const ModelProfile& profile_;
   const int64_t full_backward_cost_;

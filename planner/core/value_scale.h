@@ -15,7 +15,8 @@ struct ValueScale {
   std::vector<int64_t> units;  // [num_tensors]; 0 for importance <= 0.
   int exponent = 0;
   int64_t divisor = 1;
-  int64_t rounded = 0;  // How many were rounded: a sum may be off by half as many raw units.
+  // How many were rounded: a sum may lack half as many raw units, or exceed by as many.
+  int64_t rounded = 0;
 
   static ValueScale Of(const std::vector<double>& importance);
 
