@@ -10,6 +10,7 @@ namespace greenplan {
 
 void AddPlanCommand(Program& program);     // The best plan within one budget.
 void AddWhatIfCommand(Program& program);   // What every budget of a list would buy.
+void AddExplainCommand(Program& program);  // Why each tensor is in a plan, or not.
 void AddCostCommand(Program& program);     // What a given mask costs.
 void AddProfileCommand(Program& program);  // A profile from a config.json, or from plain arrays.
 

@@ -6,6 +6,7 @@ int main(int argc, char** argv) {
                              "greenplan plan --profile model.json --importance importance.json --budget 0.5");
   greenplan::AddPlanCommand(program);
   greenplan::AddWhatIfCommand(program);
+  greenplan::AddExplainCommand(program);
   greenplan::AddCostCommand(program);
   greenplan::AddProfileCommand(program);
   return program.Run(argc, argv);

@@ -30,6 +30,7 @@ std::string Scaled(double value, double factor, const std::vector<absl::string_v
 
 std::string CsvCell(const ordered_json& value) {
   if (value.is_string()) return value.get<std::string>();
+  if (value.is_null()) return "";
   if (!value.is_structured()) return value.dump();
   std::vector<std::string> parts;
   for (const auto& [key, element] : value.items()) {

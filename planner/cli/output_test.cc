@@ -22,7 +22,7 @@ TEST(CsvTest, QuotesWhatNeedsIt) {
 TEST(CsvTest, KeysAreTheHeader) {
   const nlohmann::ordered_json row = {
       {"text", "x"}, {"number", 0.1}, {"list", {"a", "b"}}, {"object", {{"k", 0.5}, {"l", 1}}}, {"none", nullptr}};
-  EXPECT_EQ(CsvOf({row, row}), "text,number,list,object,none\nx,0.1,a;b,k=0.5;l=1,null\nx,0.1,a;b,k=0.5;l=1,null\n");
+  EXPECT_EQ(CsvOf({row, row}), "text,number,list,object,none\nx,0.1,a;b,k=0.5;l=1,\nx,0.1,a;b,k=0.5;l=1,\n");
 }
 
 TEST(HumanTest, ThreeDigitsAndAUnit) {

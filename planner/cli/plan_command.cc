@@ -7,7 +7,7 @@
 #include "planner/cli/inputs.h"
 #include "planner/cli/output.h"
 #include "planner/cli/plan_json.h"
-#include "planner/convert/convert.h"
+#include "planner/cli/requested_plan.h"
 #include "planner/flags/plan_flags.h"
 
 namespace greenplan {
@@ -75,34 +75,22 @@ std::string PlanTable(const v1::Plan& plan, const v1::ImportanceReport& report, 
 }
 
 absl::Status PlanCommand::Run() const {
-  auto options = flags.Options();
+  const auto options = RequestedOptions(flags);
   if (!options.ok()) return options.status();
-  // Without a budget, a plan is asked for all the same: the budget is what is missing.
-  if (options->method() == v1::METHOD_UNSPECIFIED) options->set_method(v1::METHOD_SELECTION);
-  if (auto status = ValidatePlanOptions(*options); !status.ok()) return PlanFlags::NameFlags(status);
   const auto planner = LoadProfile(profile);
   if (!planner.ok()) return planner.status();
   if (auto status = (*planner)->ValidateOptions(*options); !status.ok()) return PlanFlags::NameFlags(status);
 
-  RoundRequest request{.options = &*options};
   v1::ImportanceReport report;
   if (!importance.empty()) {
     auto loaded = LoadImportance(importance, **planner, *options);
     if (!loaded.ok()) return loaded.status();
     report = *std::move(loaded);
-    request.report = &report;
   } else if (options->method() != v1::METHOD_FULL) {
     return absl::InvalidArgumentError("--importance is missing; every method but full requires it");
   }
-  v1::Plan previous_plan;
-  if (!keep_plan.empty()) {
-    auto loaded = LoadPlan(keep_plan, **planner);
-    if (!loaded.ok()) return loaded.status();
-    previous_plan = *std::move(loaded);
-    request.previous_plan = &previous_plan;
-  }
-  const auto plan = (*planner)->MakePlan(request);
-  if (!plan.ok()) return PlanFlags::NameFlags(plan.status());
+  const auto plan = RequestedPlan(**planner, *options, importance.empty() ? nullptr : &report, keep_plan);
+  if (!plan.ok()) return plan.status();
 
   if (format == "table") {
     Print(PlanTable(*plan, report, (*planner)->profile()));

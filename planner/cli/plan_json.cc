@@ -107,6 +107,7 @@ absl::StatusOr<v1::Plan> PlanFromJson(const nlohmann::json& object, const ModelP
     plan.mutable_drop_rates()->Add(rates->begin(), rates->end());
   }
   if (object.contains("value") && object["value"].is_number()) plan.set_value(object["value"]);
+  if (object.contains("budget") && object["budget"].is_number_integer()) plan.set_budget(object["budget"]);
   if (object.contains("seed") && object["seed"].is_number_unsigned()) plan.set_seed(object["seed"]);
   if (object.contains("profile_digest") && object["profile_digest"].is_string()) {
     plan.set_profile_digest(object["profile_digest"]);

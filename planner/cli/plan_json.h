@@ -22,7 +22,8 @@ namespace greenplan {
 // REQUIRES: `plan` was made for `profile`.
 nlohmann::ordered_json PlanToJson(const v1::Plan& plan, const ModelProfile& profile);
 
-// What a new plan is compared with: method, mask, rates, value, seed and profile_digest. InvalidArgument.
+// What a plan is compared with or explained by: method, mask, rates, budget, value, seed and profile_digest.
+// InvalidArgument.
 absl::StatusOr<v1::Plan> PlanFromJson(const nlohmann::json& object, const ModelProfile& profile);
 
 // [num_tensors]. InvalidArgument if a name is no tensor's; the message says that `field` is it.

@@ -27,6 +27,7 @@ v1::Plan JointPlan() {
   plan.add_drop_rates(0.1);
   plan.add_drop_rates(0);
   plan.set_seed(18446744073709551615u);
+  plan.set_budget(7);
   plan.set_predicted_cost(9007199254740993);
   plan.set_value(0.1);
   plan.set_profile_digest("p");
@@ -44,7 +45,7 @@ TEST(PlanJsonTest, NamesTensorsAndBlocks) {
   EXPECT_EQ(json["predicted_cost"].dump(), "9007199254740993");
 }
 
-TEST(PlanJsonTest, ReadsBackWhatAPlanIsComparedBy) {
+TEST(PlanJsonTest, ReadsBackWhatAPlanIsComparedAndExplainedBy) {
   const auto plan = PlanFromJson(nlohmann::json::parse(PlanToJson(JointPlan(), Profile()).dump()), Profile());
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->method(), v1::METHOD_JOINT);
@@ -52,6 +53,7 @@ TEST(PlanJsonTest, ReadsBackWhatAPlanIsComparedBy) {
   ASSERT_EQ(plan->drop_rates_size(), 2);
   EXPECT_EQ(plan->drop_rates(0), 0.1);
   EXPECT_EQ(plan->seed(), JointPlan().seed());
+  EXPECT_EQ(plan->budget(), 7);
   EXPECT_EQ(plan->value(), 0.1);
   EXPECT_EQ(plan->profile_digest(), "p");
 }

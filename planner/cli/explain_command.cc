@@ -1,0 +1,214 @@
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+#include "planner/cli/budget_list.h"
+#include "planner/cli/commands.h"
+#include "planner/cli/inputs.h"
+#include "planner/cli/output.h"
+#include "planner/cli/plan_json.h"
+#include "planner/cli/requested_plan.h"
+#include "planner/convert/convert.h"
+#include "planner/core/cost.h"
+#include "planner/core/explanation.h"
+#include "planner/flags/plan_flags.h"
+
+namespace greenplan {
+namespace {
+
+struct ExplainCommand {
+  explicit ExplainCommand(CLI::App& command) : app(command), flags(command) {
+    app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).")->required();
+    app.add_option("--importance", importance, "What training each tensor is worth (an ImportanceReport).")->required();
+    app.add_option("--plan", plan_path,
+                   "The plan to explain, as plan --format json prints it; without it, the plan of the other flags.");
+    app.add_option("--keep-plan", keep_plan, "The plan in force; see --churn-threshold.");
+    app.add_option("--budgets", budgets,
+                   "Where to look for the budget at which a tensor enters: START:END:STEP, or a list of budgets. "
+                   "Default: 0.02:1:0.02 of full.")
+        ->delimiter(',');
+    AddFormatFlag(app, format);
+  }
+
+  absl::Status Run() const;
+
+  // Those of the plan that the flags ask for; under --plan, those of the curve alone.
+  absl::StatusOr<v1::PlanOptions> Options() const;
+  // --budgets, each checked; empty without it.
+  absl::StatusOr<std::vector<v1::Budget>> ListedBudgets(v1::PlanOptions curve_options) const;
+
+  CLI::App& app;
+  PlanFlags flags;
+  std::string profile;
+  std::string importance;
+  std::string plan_path;
+  std::string keep_plan;
+  std::vector<std::string> budgets;
+  std::string format = "table";
+};
+
+absl::StatusOr<v1::PlanOptions> ExplainCommand::Options() const {
+  if (plan_path.empty()) return RequestedOptions(flags);
+  for (const char* flag : {"--method", "--budget", "--mean-drop-rate", "--keep-plan"}) {
+    if (app.count(flag) == 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--plan is ", plan_path, " beside ", flag, "; allowed: one of them"));
+  }
+  // Options need a budget; this one is valid whatever --budget-of says, and the curve replaces it.
+  const auto budget = flags.ParseBudget("--budgets", "1");
+  if (!budget.ok()) return budget.status();
+  return flags.Options(*budget);
+}
+
+absl::StatusOr<std::vector<v1::Budget>> ExplainCommand::ListedBudgets(v1::PlanOptions curve_options) const {
+  std::vector<v1::Budget> parsed;
+  if (budgets.empty()) return parsed;
+  const auto texts = ExpandBudgets(budgets);
+  if (!texts.ok()) return texts.status();
+  for (const std::string& text : *texts) {
+    const auto budget = flags.ParseBudget("--budgets", text);
+    if (!budget.ok()) return budget.status();
+    *curve_options.mutable_budget() = *budget;
+    const absl::Status status = ValidatePlanOptions(curve_options);
+    if (!status.ok()) return NameBudgets(PlanFlags::NameFlags(status));
+    parsed.push_back(*budget);
+  }
+  return parsed;
+}
+
+int64_t FullCost(const ModelProfile& profile) {
+  return profile.forward_cost + EvaluateMask(profile, FullMask(profile)).backward_cost;
+}
+
+// 0.02:1:0.02 of full, from what the pinned tensors cost: below that the whole curve would be refused.
+std::vector<v1::Budget> DefaultBudgets(const ModelProfile& profile, const v1::PlanOptions& options) {
+  constexpr int kNumBudgets = 50;
+  const auto pinned = MaskFromNames("--always", {options.always().begin(), options.always().end()}, profile);
+  const int64_t least = profile.forward_cost + EvaluateMask(profile, *pinned).backward_cost;
+  const double full = static_cast<double>(FullCost(profile));
+  std::vector<v1::Budget> budgets;
+  for (int i = 1; i <= kNumBudgets; ++i) {
+    const double fraction = static_cast<double>(i) / kNumBudgets;
+    if (i < kNumBudgets && std::floor(fraction * full) < static_cast<double>(least)) continue;
+    v1::Budget budget;
+    budget.set_fraction_of_full(fraction);
+    if (options.budget().has_max_saved_bytes()) budget.set_max_saved_bytes(options.budget().max_saved_bytes());
+    budgets.push_back(budget);
+  }
+  return budgets;
+}
+
+// [num_tensors], from the curve of method selection.
+absl::StatusOr<std::vector<std::optional<int64_t>>> FindEntryBudgets(const RoundPlanner& planner,
+                                                                     const v1::PlanOptions& curve_options,
+                                                                     const v1::ImportanceReport& report,
+                                                                     const std::vector<v1::Budget>& budgets) {
+  const auto messages = planner.MakeCurve({.options = &curve_options, .report = &report}, budgets);
+  if (!messages.ok()) return NameBudgets(PlanFlags::NameFlags(messages.status()));
+  std::vector<Plan> curve;
+  for (const v1::Plan& message : *messages) {
+    auto plan = PlanFromProto(message, planner.profile());
+    if (!plan.ok()) return plan.status();
+    curve.push_back(*std::move(plan));
+  }
+  return EntryBudgets(curve, static_cast<int>(planner.profile().tensors.size()));
+}
+
+std::vector<nlohmann::ordered_json> Rows(const ModelProfile& profile, const std::vector<TensorMarginal>& marginals,
+                                         const std::vector<std::optional<int64_t>>& entry_budgets) {
+  std::vector<nlohmann::ordered_json> rows;
+  for (size_t k = 0; k < marginals.size(); ++k) {
+    nlohmann::ordered_json row = {{"tensor", profile.tensors[k].name},
+                                  {"trainable", marginals[k].trainable},
+                                  {"importance", marginals[k].importance},
+                                  {"marginal_cost", marginals[k].marginal_cost},
+                                  {"marginal_saved_bytes", marginals[k].marginal_saved_bytes},
+                                  {"entry_budget", nullptr}};
+    if (entry_budgets[k]) row["entry_budget"] = *entry_budgets[k];
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+// Which plan it is. What it costs follows from what trains: a file may lack it.
+std::string Headline(const v1::Plan& plan, const ModelProfile& profile) {
+  const std::vector<bool> mask = MaskOf(plan, profile);
+  const std::vector<double> rates(plan.drop_rates().begin(), plan.drop_rates().end());
+  const int64_t cost = profile.forward_cost + (rates.empty() ? EvaluateMask(profile, mask).backward_cost
+                                                             : ExpectedBackwardCost(profile, mask, rates));
+  std::string text =
+      absl::StrCat("plan: ", MethodName(plan.method()), ", budget ",
+                   plan.budget() == 0 ? "none" : HumanCost(plan.budget(), profile.cost_unit), ", predicted cost ",
+                   HumanCost(cost, profile.cost_unit), " (", Percent(cost, FullCost(profile)), " of full), value ",
+                   plan.value(), ", ", ShareOf(mask, profile).num_trainable, " of ", mask.size(), " tensors\n");
+  if (!plan.message().empty()) absl::StrAppend(&text, plan.message(), "\n");
+  const bool drops = std::any_of(rates.begin(), rates.end(), [](double rate) { return rate > 0; });
+  if (drops) absl::StrAppend(&text, "marginals are at full cost: the plan's drop rates do not count in them\n");
+  return text;
+}
+
+std::string ExplanationTable(const std::vector<nlohmann::ordered_json>& rows, const ModelProfile& profile) {
+  const int64_t full_cost = FullCost(profile);
+  TextTable table(
+      {"tensor", "trains", "importance", "marginal cost", "of full", "marginal saved", "entry budget", "of full"}, {1});
+  for (const nlohmann::ordered_json& row : rows) {
+    const int64_t cost = row["marginal_cost"];
+    const bool enters = !row["entry_budget"].is_null();
+    const int64_t entry_budget = enters ? row["entry_budget"].get<int64_t>() : 0;
+    table.AddRow({row["tensor"], row["trainable"] ? "*" : "", absl::StrCat(row["importance"].get<double>()),
+                  HumanCost(cost, profile.cost_unit), Percent(cost, full_cost), HumanBytes(row["marginal_saved_bytes"]),
+                  enters ? HumanCost(entry_budget, profile.cost_unit) : "-",
+                  enters ? Percent(entry_budget, full_cost) : "-"});
+  }
+  return table.ToString();
+}
+
+absl::Status ExplainCommand::Run() const {
+  const auto options = Options();
+  if (!options.ok()) return options.status();
+  v1::PlanOptions curve_options = *options;
+  curve_options.set_method(v1::METHOD_SELECTION);
+  auto curve_budgets = ListedBudgets(curve_options);
+  if (!curve_budgets.ok()) return curve_budgets.status();
+  const auto planner = LoadProfile(profile);
+  if (!planner.ok()) return planner.status();
+  const ModelProfile& model = (*planner)->profile();
+  if (auto status = (*planner)->ValidateOptions(*options); !status.ok()) return PlanFlags::NameFlags(status);
+  if (curve_budgets->empty()) curve_budgets = DefaultBudgets(model, *options);
+  *curve_options.mutable_budget() = curve_budgets->front();
+
+  const auto report = LoadImportance(importance, **planner, curve_options);
+  if (!report.ok()) return report.status();
+  const auto plan =
+      plan_path.empty() ? RequestedPlan(**planner, *options, &*report, keep_plan) : LoadPlan(plan_path, **planner);
+  if (!plan.ok()) return plan.status();
+  const auto entry_budgets = FindEntryBudgets(**planner, curve_options, *report, *curve_budgets);
+  if (!entry_budgets.ok()) return entry_budgets.status();
+
+  const auto marginals =
+      ExplainMask(model, MaskOf(*plan, model), {report->importance().begin(), report->importance().end()});
+  const auto rows = Rows(model, marginals, *entry_budgets);
+  if (format == "table") {
+    Print(absl::StrCat(Headline(*plan, model), "\n", ExplanationTable(rows, model)));
+  } else {
+    Print(format == "json" ? JsonLine(rows) : CsvOf(rows));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddExplainCommand(Program& program) {
+  program.AddCommand<ExplainCommand>(
+      "explain",
+      "Shows why each tensor is in a plan or not: its importance, what adding it would cost or leaving it out would "
+      "save, and the lowest budget of a curve at which method selection trains it. Marginals are at full cost: drop "
+      "rates do not count in them.",
+      "greenplan explain --profile opt-2.7b.json --importance opt-2.7b.importance.json --budget 0.5");
+}
+
+}  // namespace greenplan
