@@ -122,7 +122,7 @@ ordered_json SummaryOf(const ModelProfile& profile, const std::string& output) {
 
 std::string SummaryTable(const ordered_json& summary, CostUnit unit) {
   TextTable table({"model", summary["model"].get<std::string>()}, {1});
-  if (summary["output"] != "") table.AddRow({"written to", summary["output"]});
+  if (!summary["output"].get<std::string>().empty()) table.AddRow({"written to", summary["output"]});
   for (const char* key : {"tensors", "parameters", "ops", "blocks"}) table.AddRow({key, summary[key].dump()});
   table.AddRow({"forward", HumanCost(summary["forward_cost"], unit)});
   table.AddRow({"full backward", HumanCost(summary["full_backward_cost"], unit)});
