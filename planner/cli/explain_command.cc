@@ -205,9 +205,7 @@ absl::Status ExplainCommand::Run() const {
 void AddExplainCommand(Program& program) {
   program.AddCommand<ExplainCommand>(
       "explain",
-      "Shows why each tensor is in a plan or not: its importance, what adding it would cost or leaving it out would "
-      "save, and the lowest budget of a curve at which method selection trains it. Marginals are at full cost: drop "
-      "rates do not count in them.",
+      "Shows for each tensor what it would cost to add or save to leave out, and the budget at which it enters.",
       "greenplan explain --profile opt-2.7b.json --importance opt-2.7b.importance.json --budget 0.5");
 }
 
