@@ -40,7 +40,7 @@ CLI::App* AddVersion(CLI::App& app, const std::string& program, std::string& for
 
 }  // namespace
 
-Program::Program(std::string name, std::string description, std::string example)
+Program::Program(std::string name, std::string description, const std::string& example)
     : name_(std::move(name)), app_(std::move(description), name_) {
   app_.footer(Footer(example));
   app_.get_help_ptr()->configurable(false);
@@ -67,8 +67,9 @@ CLI::App& Program::AddCommandApp(const std::string& name, const std::string& des
 int Program::Run(int argc, const char* const* argv, const std::function<absl::Status()>& run) {
   try {
     bool help_printed = false;
-    if (const absl::Status status = Parse(argc, argv, help_printed); !status.ok() || help_printed)
+    if (const absl::Status status = Parse(argc, argv, help_printed); !status.ok() || help_printed) {
       return Finish(status);
+    }
     return Finish(Dispatch(run));
   } catch (const std::exception& error) {
     return Finish(absl::InternalError(error.what()));

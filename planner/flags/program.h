@@ -32,7 +32,7 @@ inline constexpr absl::string_view kVersion = "0.1.0";
 class Program {
  public:
   // `example` is a command line shown by --help.
-  Program(std::string name, std::string description, std::string example);
+  Program(std::string name, std::string description, const std::string& example);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 

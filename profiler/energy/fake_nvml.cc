@@ -22,11 +22,14 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void** device) {
   return kSuccess;
 }
 
+// NVML counts in this type.
+// NOLINTBEGIN(google-runtime-int)
 int nvmlDeviceGetTotalEnergyConsumption(void* device, unsigned long long* millijoules) {
   static unsigned long long used = 1000000;
   if (*static_cast<int*>(device) != 0) return kNotSupported;
   *millijoules = used += 1500;
   return kSuccess;
 }
+// NOLINTEND(google-runtime-int)
 
 }  // extern "C"

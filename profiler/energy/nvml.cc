@@ -74,7 +74,7 @@ class Nvml : public EnergyCounter {
 
  private:
   absl::StatusOr<uint64_t> Millijoules(const Device& device) const {
-    unsigned long long millijoules = 0;
+    unsigned long long millijoules = 0;  // NOLINT(google-runtime-int): NVML's type.
     const int error = nvml_.total_energy(device.handle, &millijoules);
     if (error == kSuccess) return millijoules;
     return absl::UnavailableError(

@@ -10,10 +10,10 @@ namespace {
 // Cross-attention is part of the module, and unused where there is no encoder.
 void AddCrossAttention(Graph& graph, const std::string& name, int64_t hidden) {
   const Linear::Options linear = {.adapted = false, .transposed = true};
-  Linear(graph, name + ".crossattention.c_attn", hidden, 2 * hidden, linear);
-  Linear(graph, name + ".crossattention.q_attn", hidden, hidden, linear);
-  Linear(graph, name + ".crossattention.c_proj", hidden, hidden, linear);
-  LayerNorm(graph, name + ".ln_cross_attn", hidden);
+  const Linear key_value(graph, name + ".crossattention.c_attn", hidden, 2 * hidden, linear);
+  const Linear query(graph, name + ".crossattention.q_attn", hidden, hidden, linear);
+  const Linear out(graph, name + ".crossattention.c_proj", hidden, hidden, linear);
+  const LayerNorm norm(graph, name + ".ln_cross_attn", hidden);
 }
 
 absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
