@@ -16,7 +16,7 @@ using Room = PricedLiveSets::Room;
 // What a live set may take before the next one's turn, at first.
 constexpr int64_t kFirstWork = 20000;
 // What finding a live set's prices takes, in units of work per item.
-constexpr int64_t kPricingWork = 650;
+constexpr int64_t kPricingWork = 700;
 
 // A bound of doubles, rounded up already, on whole values.
 int64_t Floor(double bound) { return static_cast<int64_t>(std::clamp(std::floor(bound), -0x1p62, 0x1p62)); }
@@ -110,7 +110,8 @@ class ByteLimitSearch {
   // Gives the live set of highest bound prices of its own, which lower its bound and others', until all that are open
   // have theirs.
   void FindPrices() {
-    while (!meter_.exhausted()) {
+    // Once even if no work is left: that gives a selection.
+    for (bool is_first = true; is_first || !meter_.exhausted(); is_first = false) {
       int highest = kNone;
       for (int l = 0; l < sets_.num_live_sets(); ++l) {
         if (bounds_[l].is_least || !IsOpen(bounds_[l])) continue;

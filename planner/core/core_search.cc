@@ -44,6 +44,8 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
   point_ = point;
   incumbent_ = &incumbent;
   meter_ = &meter;
+  work_left_ = max_work;
+  is_full_ = false;
   ++stamp_;
   grain_ = 1;
   small_cost_ = small_left_ = small_right_ = 0;
@@ -54,21 +56,19 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
   const int num_entries = static_cast<int>(ranking_.entries().size());
   if (point.break_rank == num_entries) return incumbent.value;
 
-  if (is_hard) FindGrain();
+  left_ = point.break_rank - 1;
+  right_ = point.break_rank;
+  if (is_hard && !FindGrain()) return OpenBound();
   left_ = point.break_rank;
   right_ = point.break_rank - 1;
   Advance(left_, -1);
   Advance(right_, +1);
   if (!meter.Spend(16)) return OpenBound();
-  int64_t work = 0;
   for (bool go_right = true; !states_.empty() && (left_ >= 0 || right_ < num_entries); go_right = !go_right) {
     if (go_right ? right_ == num_entries : left_ < 0) continue;
-    const int64_t units = 16 + static_cast<int64_t>(states_.size());
-    work += units;
-    if (!meter.Spend(units) || work > max_work || history_.size() > kMaxHistory || states_.size() > kMaxStates) {
-      return OpenBound();
-    }
     const int rank = go_right ? right_ : left_;
+    CollectAlternatives(rank);
+    if (!MayExtend()) return OpenBound();
     if (const int64_t cost = ranking_.entries()[rank].cost; cost < small_cost_) {
       (go_right ? small_right_ : small_left_) -= cost;
     }
@@ -87,21 +87,43 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
   return incumbent.value;
 }
 
-// Decides first the few entries that keep the others from having a large common divisor, and the bundles; then room can
-// be cut to what multiples of that grain, and small entries, can fill.
-void CoreSearch::FindGrain() {
-  // Until they are settled nothing is known of what follows.
-  left_ = point_.break_rank - 1;
-  right_ = point_.break_rank;
-  std::vector<std::pair<int64_t, int>> costs;
+// Whether the states may be extended by alternatives_: within the work given, and within what one search may keep.
+bool CoreSearch::MayExtend() {
+  const size_t most = states_.size() * std::max<size_t>(1, alternatives_.size());
+  work_left_ -= 16 + static_cast<int64_t>(most);
+  is_full_ = history_.size() + most > kMaxHistory || states_.size() > kMaxStates;
+  return meter_->Spend(16 + static_cast<int64_t>(most)) && work_left_ >= 0 && !is_full_;
+}
+
+// Looks for a grain, and if there is one decides the few entries that it does not divide, and the bundles; then room
+// can be cut to what multiples of the grain, and small entries, can fill. False if that may take no longer.
+bool CoreSearch::FindGrain() {
   const int num_entries = static_cast<int>(ranking_.entries().size());
-  for (int rank = left_; rank >= 0; --rank) SettleBundle(rank, costs);
-  for (int rank = right_; rank < num_entries; ++rank) SettleBundle(rank, costs);
-  meter_->Spend(num_entries + static_cast<int64_t>(costs.size()));
+  std::vector<std::pair<int64_t, int>> costs;  // Of single tensors that can matter, with their ranks.
+  std::vector<int> bundles;                    // The rank that stands for each.
+  const auto look_at = [&](int rank) {
+    const Entry& entry = ranking_.entries()[rank];
+    if (!ranking_.IsAvailable(entry, point_.node)) return;
+    if (entry.bundle == kNone) {
+      if (CollectAlternatives(rank)) costs.push_back({entry.cost, rank});
+    } else if (bundle_done_[entry.bundle] != stamp_) {
+      bundle_done_[entry.bundle] = stamp_;
+      bundles.push_back(rank);
+    }
+  };
+  // Outwards, so that a bundle's rank is where its last step taken stands, or else its first.
+  for (int rank = left_; rank >= 0; --rank) look_at(rank);
+  for (int rank = right_; rank < num_entries; ++rank) look_at(rank);
+  ++stamp_;  // No bundle is settled yet.
+  if (!meter_->Spend(num_entries + static_cast<int64_t>(costs.size()))) return false;
   CostGrain found = FindCostGrain(costs);
+  if (found.grain == 1) return true;
+  for (int rank : bundles) {
+    bundle_done_[ranking_.entries()[rank].bundle] = stamp_;
+    if (CollectAlternatives(rank) && !ExtendEarly(rank)) return false;
+  }
   for (int rank : found.odd) {
-    CollectAlternatives(rank);
-    Extend(rank);
+    if (CollectAlternatives(rank) && !ExtendEarly(rank)) return false;
   }
   settled_ = std::move(found.odd);
   grain_ = found.grain;
@@ -109,18 +131,14 @@ void CoreSearch::FindGrain() {
   for (const auto& [cost, rank] : costs) {
     if (cost < small_cost_) (rank < point_.break_rank ? small_left_ : small_right_) += cost;
   }
+  return true;
 }
 
-// Settles the bundle at `rank`; adds a single tensor that can matter to `costs`.
-void CoreSearch::SettleBundle(int rank, std::vector<std::pair<int64_t, int>>& costs) {
-  const Entry& entry = ranking_.entries()[rank];
-  if (!ranking_.IsAvailable(entry, point_.node)) return;
-  if (entry.bundle == kNone) {
-    if (CollectAlternatives(rank)) costs.push_back({entry.cost, rank});
-  } else if (bundle_done_[entry.bundle] != stamp_) {
-    bundle_done_[entry.bundle] = stamp_;
-    if (CollectAlternatives(rank)) Extend(rank);
-  }
+// Before left_ and right_ come to it, so that what follows is known no closer than at the break point.
+bool CoreSearch::ExtendEarly(int rank) {
+  if (!MayExtend()) return false;
+  Extend(rank);
+  return true;
 }
 
 // Fills alternatives_ with what can be done at `rank` otherwise than the break point does; false if nothing that can
@@ -251,6 +269,7 @@ int64_t CoreSearch::OpenBound() const {
   const std::vector<Entry>& entries = ranking_.entries();
   int64_t bound = incumbent_->value;
   for (const State& state : states_) {
+    if (!IsPromising(state.cost, state.value)) continue;
     const int64_t rest = Fillable(point_.room - state.cost);
     if (rest >= 0) {
       bound = std::max(bound, right_ < static_cast<int>(entries.size()) ? FillBound(state.value, rest, entries[right_])

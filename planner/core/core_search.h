@@ -49,6 +49,9 @@ class CoreSearch {
   // first (cost_grain.h).
   int64_t Improve(const BreakPoint& point, bool is_hard, int64_t max_work, WorkMeter& meter, Incumbent& incumbent);
 
+  // Whether the last search ended because it may keep no more states: with more work it would end there again.
+  bool is_full() const { return is_full_; }
+
  private:
   struct State {
     int64_t cost;
@@ -66,8 +69,9 @@ class CoreSearch {
     int option;
   };
 
-  void FindGrain();
-  void SettleBundle(int rank, std::vector<std::pair<int64_t, int>>& costs);
+  bool MayExtend();
+  bool FindGrain();
+  bool ExtendEarly(int rank);
   int64_t Fillable(int64_t rest) const;
   bool CanMatter(const Alternative& alternative) const;
   bool CollectAlternatives(int rank);
@@ -86,6 +90,8 @@ class CoreSearch {
   BreakPoint point_;
   Incumbent* incumbent_ = nullptr;
   WorkMeter* meter_ = nullptr;
+  int64_t work_left_ = 0;
+  bool is_full_ = false;
   int left_ = 0;              // The next rank to reconsider among those taken, -1: none left.
   int right_ = 0;             // Among those not taken, number of entries: none left.
   std::vector<int> settled_;  // Ranks that were considered first.

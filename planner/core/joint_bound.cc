@@ -10,7 +10,8 @@
 namespace greenplan {
 namespace {
 
-constexpr int kPrices = 96;
+// The prices tried for all live sets are 2^kPriceRoots + 1.
+constexpr int kPriceRoots = 7;
 // Live sets that get a search of their own for the best price, and its steps.
 constexpr int kRefinedLiveSets = 24;
 constexpr int kRefineSteps = 40;
@@ -32,6 +33,8 @@ JointBound::JointBound(const ModelProfile& profile, const JointProblem& problem)
   }
   WorkMeter meter(std::numeric_limits<int64_t>::max(), problem.selection.should_stop);
   tree_ = BuildLiveSets(profile, LiveOps(profile, pinned_), excluded, {.use_blocks = true}, meter);
+  const size_t most_additions = 2 * (tree_.items.size() + tree_.block_costs.size() + pins.size() + num_blocks_ + 8);
+  rounding_ = static_cast<double>(most_additions) * std::numeric_limits<double>::epsilon();
   bounds_.assign(tree_.nodes.size(), {std::numeric_limits<double>::infinity(), 0});
 }
 
@@ -41,9 +44,11 @@ double JointBound::Run() {
   SweepAt(0);
   const auto [low, high] = PriceRange();
   if (high > 0) {
-    for (int i = 0; i <= kPrices && !IsStopped(); ++i) {
-      SweepAt(low * std::pow(high / low, static_cast<double>(i) / kPrices));
-    }
+    // By square roots, which every machine rounds alike.
+    double step = high / low;
+    for (int i = 0; i < kPriceRoots; ++i) step = std::sqrt(step);
+    double price = low;
+    for (int i = 0; i <= 1 << kPriceRoots && !IsStopped(); ++i, price *= step) SweepAt(price);
     Refine();
   }
   double bound = -std::numeric_limits<double>::infinity();
@@ -154,7 +159,7 @@ void JointBound::Start(double price) {
 }
 
 // With what its sums may be off.
-double JointBound::Bound() const { return sum_ + 1e-13 * magnitude_; }
+double JointBound::Bound() const { return sum_ + rounding_ * magnitude_; }
 
 // Every live set's bound at one price.
 void JointBound::SweepAt(double price) {

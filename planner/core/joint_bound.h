@@ -56,6 +56,7 @@ class JointBound {
   const int num_blocks_;
   std::vector<bool> pinned_;
   LiveSetTree tree_;
+  double rounding_ = 0;            // What sums may be off, relative to the magnitude of all that was added up.
   std::vector<NodeBound> bounds_;  // [num_nodes]
 
   // Of the live set and price at hand: what each block gains, and the sum of what blocks are worth.

@@ -13,6 +13,7 @@ using Node = LiveSetTree::Node;
 // What a live set may take before the next one's turn: at first, and once it has proved hard, when it grows.
 constexpr int64_t kEasyWork = 1000;
 constexpr int64_t kHardWork = 32000;
+constexpr int64_t kMostWork = int64_t{1} << 50;
 
 // Walks the tree in preorder with the break point of the live set at hand. On the way down items come and room goes, so
 // the break rank only falls: one pass over the ranking per path, and on a chain one pass in all.
@@ -187,6 +188,14 @@ void LiveSetSearch::NarrowPoints(int64_t backward_budget, WorkMeter& meter) {
   for (BreakPoint& point : points_) {
     if (CanBeatAtBreak(ranking_, point, incumbent_.value)) move_down(point);
   }
+  // Of break points of the same value the first counts, as in a sweep.
+  for (BreakPoint& point : points_) {
+    if (nodes[point.node].relaxed || !CanBeatAtBreak(ranking_, point, incumbent_.value - 1)) continue;
+    move_down(point);
+    if (point.value != incumbent_.value) continue;
+    incumbent_.from = point;
+    break;
+  }
 }
 
 // Break points are selections: the best of them tells which live sets are worth a bound.
@@ -221,16 +230,18 @@ void LiveSetSearch::DropBeaten() {
 
 // Hard live sets wait until the easy ones are through.
 void LiveSetSearch::SearchCandidates(WorkMeter& meter) {
+  const auto is_open = [](const Candidate& candidate) { return !candidate.is_given_up; };
   bool is_hard = false;
-  for (int64_t max_work = kEasyWork; !candidates_.empty() && !meter.exhausted();) {
-    DropBeaten();
+  int64_t max_work = kEasyWork;
+  while (!meter.exhausted() && std::any_of(candidates_.begin(), candidates_.end(), is_open)) {
     for (Candidate& candidate : candidates_) {
-      if (candidate.bound <= incumbent_.value) continue;
+      if (candidate.bound <= incumbent_.value || candidate.is_given_up) continue;
       if (meter.exhausted()) break;
       candidate.bound = std::min(candidate.bound, core_.Improve(candidate.point, is_hard, max_work, meter, incumbent_));
+      candidate.is_given_up = is_hard && core_.is_full();
     }
     DropBeaten();
-    max_work = is_hard ? 8 * max_work : kHardWork;
+    max_work = is_hard ? std::min(8 * max_work, kMostWork) : kHardWork;
     is_hard = true;
   }
 }

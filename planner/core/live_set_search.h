@@ -33,6 +33,7 @@ class LiveSetSearch {
   struct Candidate {
     BreakPoint point;
     int64_t bound = 0;
+    bool is_given_up = false;  // Its search may keep no more.
   };
 
   void SweepPoints(int64_t backward_budget, WorkMeter& meter);

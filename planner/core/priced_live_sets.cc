@@ -8,8 +8,8 @@ namespace greenplan {
 namespace {
 
 // Each halves the order of magnitude that is in question.
-constexpr int kPriceSteps = 24;
-// What is left of that: 2^(64 / 2^24) - 1, rounded up.
+constexpr int kPriceSteps = 25;
+// What is left of that: 2^(128 / 2^25) - 1, rounded up.
 constexpr double kPriceError = 3e-6;
 
 // The lowest number between `low` and `high` for which `is_enough` holds, up to a few millionths: it must hold from
@@ -73,7 +73,7 @@ PricedLiveSets::PricedLiveSets(const LiveSetTree& tree, const std::vector<int64_
 void PricedLiveSets::PriceRange::Add(int64_t value, int64_t amount) {
   if (amount == 0) return;
   high = std::max(high, static_cast<double>(value) / static_cast<double>(amount));
-  low = high * 0x1p-64;
+  low = high * 0x1p-128;
 }
 
 std::vector<int> PricedLiveSets::ItemsOf(int live_set) const {

@@ -49,8 +49,6 @@ class PricedLiveSets {
   int num_live_sets() const { return static_cast<int>(rooms_.size()); }
   const Room& room(int live_set) const { return rooms_[live_set]; }
   bool is_relaxed(int live_set) const { return tree_.nodes[live_set].relaxed; }
-  // Whether it can select what its parent in the tree cannot.
-  bool adds_items(int live_set) const { return items_begin_[live_set] < items_begin_[live_set + 1]; }
 
   const std::vector<Choice>& choices() const { return choices_; }
   const Item& item(int index) const { return items_[index]; }
@@ -67,7 +65,7 @@ class PricedLiveSets {
   // others.
   void BoundAll(const LimitPrices& prices, std::vector<double>& bounds) const;
 
-  // The prices at which the bound of one live set is lowest, up to a few millionths. O(items) times 650.
+  // The prices at which the bound of one live set is lowest, up to a few millionths. O(items) times 700.
   LimitPrices BestPrices(int live_set) const;
 
  private:

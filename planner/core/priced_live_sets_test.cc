@@ -109,7 +109,6 @@ TEST(PricedLiveSets, OfferWhatTheTreeDoesAtItsBestChoice) {
     const LimitPrices prices = RandomPrices(random);
     for (int l = 0; l < sets.num_live_sets(); ++l) {
       const std::vector<int> items = sets.ItemsOf(l);
-      EXPECT_TRUE(!sets.adds_items(l) || !items.empty());
       for (int item : items) {
         const PricedLiveSets::Choice& none = sets.choices()[sets.item(item).choices_begin];
         EXPECT_EQ(none.value + none.cost + none.bytes + none.tensors, 0);
@@ -146,7 +145,6 @@ TEST(PricedLiveSets, HaveNoPriceWhereAllFitsAndNoItemWhereNothingIsWorthAnything
   all.BoundAll({}, bounds);
   EXPECT_NEAR(bounds[0], 15, 1e-12);
   const PricedLiveSets worthless(tree, {0, -8}, 3, 4);
-  EXPECT_FALSE(worthless.adds_items(0));
   EXPECT_TRUE(worthless.ItemsOf(0).empty());
   EXPECT_EQ(worthless.BestPrices(0).cost, 0);
 }

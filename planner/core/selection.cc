@@ -118,15 +118,26 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
 
 LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const {
   if (problem.resolution > 0) return SearchDownscaled(problem, prepared, free_budget);
-  WorkMeter meter(problem.work_limit, problem.should_stop);
+  const bool has_byte_limit = problem.max_saved_bytes.has_value();
+  // With a second limit, what keeps the first alone needs no proof: its bound holds, and it may keep both.
+  WorkMeter meter(has_byte_limit ? problem.work_limit / 4 : problem.work_limit, problem.should_stop);
   LiveSetResult found = SearchWithoutByteLimit(prepared, free_budget, meter);
-  if (!problem.max_saved_bytes) return found;
+  if (!has_byte_limit) return found;
   const std::vector<bool> mask = Union(found.trainable, prepared.pinned);
-  if (EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes) return found;
+  if (found.upper_bound == found.value && EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes) {
+    return found;
+  }
+  WorkMeter rest(problem.work_limit, problem.should_stop);
   const LiveSetTree with_bytes =
-      BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded, {.use_saved_bytes = true}, meter);
-  return SearchLiveSetsWithByteLimit(with_bytes, prepared.scale.units, free_budget,
-                                     *problem.max_saved_bytes - prepared.pinned_saved_bytes, meter);
+      BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded, {.use_saved_bytes = true}, rest);
+  LiveSetResult result = SearchLiveSetsWithByteLimit(with_bytes, prepared.scale.units, free_budget,
+                                                     *problem.max_saved_bytes - prepared.pinned_saved_bytes, rest);
+  const int64_t upper_bound = std::min(result.upper_bound, found.upper_bound);
+  if (found.value > result.value && EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes) {
+    result = std::move(found);
+  }
+  result.upper_bound = std::max(upper_bound, result.value);
+  return result;
 }
 
 LiveSetResult SelectionSolver::SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const {
@@ -144,7 +155,7 @@ LiveSetResult SelectionSolver::SearchWithoutByteLimit(Prepared& prepared, int64_
   return found;
 }
 
-LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, const Prepared& prepared,
+LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, Prepared& prepared,
                                                 int64_t free_budget) const {
   // The program's length is known beforehand: only a stop ends it.
   WorkMeter meter(std::numeric_limits<int64_t>::max(), problem.should_stop);
@@ -152,8 +163,8 @@ LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem,
   found.trainable = SelectDownscaled(*prepared.live_sets, prepared.scale.units, free_budget, full_backward_cost_,
                                      problem.resolution, meter);
   for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? prepared.scale.units[k] : 0;
-  const Ranking ranking(*prepared.live_sets, prepared.scale.units);
-  found.upper_bound = std::max(found.value, BoundLiveSets(ranking, free_budget));
+  if (!prepared.ranking) prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units);
+  found.upper_bound = std::max(found.value, BoundLiveSets(*prepared.ranking, free_budget));
   return found;
 }
 

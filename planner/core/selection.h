@@ -86,7 +86,7 @@ class SelectionSolver {
   std::shared_ptr<const LiveSetTree> LiveSets(const Prepared& prepared, const StopFunction& should_stop) const;
   SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget) const;
   LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const;
-  LiveSetResult SearchDownscaled(const SelectionProblem& problem, const Prepared& prepared, int64_t free_budget) const;
+  LiveSetResult SearchDownscaled(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const;
   LiveSetResult SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const;
 
   const ModelProfile& profile_;

@@ -204,6 +204,102 @@ TEST(SelectionSolver, AStopAmongThousandsOfLiveSetsLeavesABoundOnTheOptimum) {
   }
 }
 
+TEST_P(SelectionOnRandomGraphs, APointOfACurveIsThePlanOfItsBudgetThoughValuesTie) {
+  const bool is_model = GetParam() >= GraphShape::kDecoder;
+  for (int seed = 0; seed < 300; ++seed) {
+    TestRandom random(4000000 + seed);
+    const ModelProfile profile =
+        RandomProfile({.shape = GetParam(), .size = is_model ? 2 : 20, .max_cost = 20}, random);
+    const std::vector<double> importance = RandomImportance(profile, ImportanceKind::kWholeNumbers, random);
+    SelectionProblem problem = RandomProblem(profile, importance, false, random);
+    const int64_t full = EvaluateMask(profile, FullMask(profile)).backward_cost;
+    std::vector<int64_t> budgets;
+    for (int i = 0; i <= 10; ++i) budgets.push_back(full * i / 10);
+    const SelectionSolver solver(profile);
+    const std::vector<SelectionResult> curve = solver.SolveCurve(problem, budgets);
+    for (size_t i = 0; i < budgets.size(); ++i) {
+      problem.backward_budget = budgets[i];
+      ASSERT_EQ(curve[i].trainable, solver.Solve(problem).trainable) << "seed " << seed << " budget " << budgets[i];
+    }
+  }
+}
+
+// `count` tensors on the loss, whose importance is nearly proportional to their cost: hard to prove.
+ModelProfile HardKnapsack(int count, TestRandom& random, std::vector<double>& importance) {
+  ModelProfile profile;
+  profile.ops.resize(1);
+  for (int k = 0; k < count; ++k) {
+    Tensor tensor;
+    tensor.op = 0;
+    tensor.weight_grad_cost = (int64_t{1} << 38) + random.Cost(int64_t{1} << 38);
+    tensor.saved_bytes = 1000;
+    importance.push_back(static_cast<double>(tensor.weight_grad_cost + random.Cost(1 << 20)));
+    profile.tensors.push_back(std::move(tensor));
+  }
+  return profile;
+}
+
+TEST(SelectionSolver, ASecondLimitHasWorkLeftHoweverHardTheFirstIs) {
+  TestRandom random(60);
+  std::vector<double> importance;
+  const ModelProfile profile = HardKnapsack(60, random, importance);
+  SelectionProblem problem = RandomProblem(profile, importance, false, random);
+  problem.backward_budget = EvaluateMask(profile, FullMask(profile)).backward_cost / 2;
+  const SelectionResult unlimited = SelectionSolver(profile).Solve(problem);
+  ExpectValid(profile, problem, unlimited);
+  problem.max_saved_bytes = EvaluateMask(profile, unlimited.trainable).saved_bytes - 1;
+  const SelectionResult limited = SelectionSolver(profile).Solve(problem);
+  ExpectValid(profile, problem, limited);
+  EXPECT_GT(ValueOf(limited.trainable, importance), 0.9 * ValueOf(unlimited.trainable, importance));
+  EXPECT_LE(limited.upper_bound, unlimited.upper_bound * (1 + 1e-12));
+}
+
+// Bundles of six tensors have 64 options each: settling some of them takes more work than is given.
+TEST(SelectionSolver, ALimitOnWorkHoldsAmongBundlesToo) {
+  TestRandom random(12);
+  ModelProfile profile;
+  profile.ops.resize(1);
+  std::vector<double> importance;
+  for (int leaf = 1; leaf <= 12; ++leaf) {
+    profile.ops[0].inputs.push_back({leaf, 0});
+    profile.ops.push_back({});
+    profile.ops.back().cost = 1 + random.Cost(1000);
+    for (int i = 0; i < 6; ++i) {
+      Tensor tensor;
+      tensor.op = leaf;
+      tensor.weight_grad_cost = random.Cost(int64_t{1} << 38);
+      importance.push_back(static_cast<double>(tensor.weight_grad_cost + random.Cost(1 << 20)));
+      profile.tensors.push_back(std::move(tensor));
+    }
+  }
+  SelectionProblem problem = RandomProblem(profile, importance, false, random);
+  problem.backward_budget = EvaluateMask(profile, FullMask(profile)).backward_cost / 2;
+  problem.work_limit = 1000000;
+  ExpectValid(profile, problem, SelectionSolver(profile).Solve(problem));
+}
+
+TEST(SelectionSolver, ASecondLimitIsProvedThoughValuesPerByteSpanManyOrdersOfMagnitude) {
+  TestRandom random(4);
+  ModelProfile profile;
+  profile.ops.resize(1);
+  std::vector<double> importance;
+  for (int k = 0; k < 40; ++k) {
+    Tensor tensor;
+    tensor.op = 0;
+    tensor.weight_grad_cost = k == 0 ? 1 : (int64_t{1} << 44) + random.Cost(int64_t{1} << 44);
+    tensor.saved_bytes = k == 0 ? 1 : 100 + random.Below(100);
+    importance.push_back(k == 0 ? 0x1p55 : 0x1p30 * (1 + random.Unit()));
+    profile.tensors.push_back(std::move(tensor));
+  }
+  const MaskCost full = EvaluateMask(profile, FullMask(profile));
+  SelectionProblem problem = RandomProblem(profile, importance, false, random);
+  problem.backward_budget = full.backward_cost / 2;
+  problem.max_saved_bytes = full.saved_bytes / 2;
+  const SelectionResult result = SelectionSolver(profile).Solve(problem);
+  ExpectValid(profile, problem, result);
+  EXPECT_TRUE(result.proved);
+}
+
 TEST(SelectionSolver, CostsUpToTheLimitDoNotOverflow) {
   ModelProfile profile;
   constexpr int kTensors = 8;
