@@ -15,9 +15,8 @@ namespace greenplan {
 //
 // best[t] is the highest value of the items met on the way to a live set within t steps. A live set's own cost is
 // rounded up once. A step is full_backward_cost / resolution. O(nodes and items * resolution) time, O(depth *
-// resolution) memory. values: [num_tensors], tensors of value <= 0 are not selected. Returns the mask; the best so
-// far if the meter runs out. REQUIRES: 0 <=
-// the root's cost <= backward_budget.
+// resolution) memory. values: [num_tensors], tensors of value <= 0 are not selected. Returns the mask; the best so far
+// if the meter runs out. REQUIRES: 0 <= the root's cost <= backward_budget.
 std::vector<bool> SelectDownscaled(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t backward_budget,
                                    int64_t full_backward_cost, int resolution, WorkMeter& meter);
 
