@@ -14,8 +14,8 @@
 
 int main() {
   torch::manual_seed(0);
-  torch::nn::Sequential model(torch::nn::Linear(32, 64), torch::nn::ReLU(), torch::nn::Linear(64, 64), torch::nn::ReLU(),
-                              torch::nn::Linear(64, 1));
+  torch::nn::Sequential model(torch::nn::Linear(32, 64), torch::nn::ReLU(), torch::nn::Linear(64, 64),
+                              torch::nn::ReLU(), torch::nn::Linear(64, 1));
   const torch::Tensor x = torch::randn({128, 32});
   const torch::Tensor y = x.sum(1, /*keepdim=*/true).sin();
   const auto loss = [&](int) { return torch::mse_loss(model->forward(x), y); };
