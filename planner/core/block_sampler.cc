@@ -22,7 +22,7 @@ uint64_t Mix(uint64_t word) {
 
 }  // namespace
 
-BlockSampler::BlockSampler(std::vector<double> drop_rates, std::vector<int64_t> block_costs, uint64_t seed)
+BlockSampler::BlockSampler(const std::vector<double>& drop_rates, std::vector<int64_t> block_costs, uint64_t seed)
     : block_costs_(std::move(block_costs)), seed_(seed) {
   ABSL_ASSERT(drop_rates.size() == block_costs_.size());
   for (double rate : drop_rates) lengths_.push_back(static_cast<uint64_t>(std::ldexp(rate, kUnitBits)));

@@ -21,7 +21,7 @@ namespace greenplan {
 class BlockSampler {
  public:
   // REQUIRES: both are [num_blocks], rates in [0, 1].
-  BlockSampler(std::vector<double> drop_rates, std::vector<int64_t> block_costs, uint64_t seed);
+  BlockSampler(const std::vector<double>& drop_rates, std::vector<int64_t> block_costs, uint64_t seed);
 
   // [num_blocks]: whether block b is dropped in this step.
   std::vector<bool> Draw(uint64_t step) const;

@@ -54,14 +54,14 @@ OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, 
       }
     }
   };
-  for_each_edge([&](int source, int target, int64_t cost, bool is_first) {
+  for_each_edge([&](int /*source*/, int target, int64_t cost, bool is_first) {
     graph.cost[target] += cost;
     if (is_first) ++graph.parents_begin[target + 1];
   });
   for (int j = 0; j < graph.size(); ++j) graph.parents_begin[j + 1] += graph.parents_begin[j];
   graph.parents.resize(graph.parents_begin.back());
   std::vector<int> fill(graph.parents_begin.begin(), graph.parents_begin.end() - 1);
-  for_each_edge([&](int source, int target, int64_t cost, bool is_first) {
+  for_each_edge([&](int source, int target, int64_t /*cost*/, bool is_first) {
     if (is_first) graph.parents[fill[target]++] = source;
   });
   for (int k = 0; k < static_cast<int>(profile.tensors.size()); ++k) {
