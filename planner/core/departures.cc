@@ -92,8 +92,7 @@ void Departures::AddGroups(std::vector<int> singles) {
 void Departures::SetLosses(Decision& decision) const {
   double most = 0;
   for (Option& option : decision.options) {
-    const double reduced = static_cast<double>(option.value) - prices_.cost * static_cast<double>(option.used.cost) -
-                           prices_.bytes * static_cast<double>(option.used.bytes);
+    const double reduced = sets_.ReducedValue({option.used.cost, option.used.bytes, option.value}, prices_);
     option.loss = -reduced;
     most = std::max(most, reduced);
   }

@@ -124,18 +124,15 @@ LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared&
   LiveSetResult found = SearchWithoutByteLimit(prepared, free_budget, meter);
   if (!has_byte_limit) return found;
   const std::vector<bool> mask = Union(found.trainable, prepared.pinned);
-  if (found.upper_bound == found.value && EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes) {
-    return found;
-  }
+  const bool keeps_both = EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes;
+  if (keeps_both && found.upper_bound == found.value) return found;
   WorkMeter rest(problem.work_limit, problem.should_stop);
   const LiveSetTree with_bytes =
       BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded, {.use_saved_bytes = true}, rest);
   LiveSetResult result = SearchLiveSetsWithByteLimit(with_bytes, prepared.scale.units, free_budget,
                                                      *problem.max_saved_bytes - prepared.pinned_saved_bytes, rest);
   const int64_t upper_bound = std::min(result.upper_bound, found.upper_bound);
-  if (found.value > result.value && EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes) {
-    result = std::move(found);
-  }
+  if (keeps_both && found.value > result.value) result = std::move(found);
   result.upper_bound = std::max(upper_bound, result.value);
   return result;
 }
