@@ -45,11 +45,9 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
   incumbent_ = &incumbent;
   meter_ = &meter;
   work_left_ = max_work;
+  is_hard_ = is_hard;
   is_full_ = false;
   ++stamp_;
-  grain_ = 1;
-  small_cost_ = small_left_ = small_right_ = 0;
-  settled_.clear();
   history_.clear();
   states_.assign(1, {point.cost, point.value, kNone});
   Offer(states_.front());
@@ -58,7 +56,13 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
 
   left_ = point.break_rank - 1;
   right_ = point.break_rank;
-  if (is_hard && !FindGrain()) return OpenBound();
+  small_.clear();
+  if (is_hard) {
+    if (!grains_) FindGrains();
+    if (!grains_->levels.empty() && !SettleOdd()) return OpenBound();
+    SumUpSmall();
+    Complete();
+  }
   left_ = point.break_rank;
   right_ = point.break_rank - 1;
   Advance(left_, -1);
@@ -69,8 +73,9 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
     const int rank = go_right ? right_ : left_;
     CollectAlternatives(rank);
     if (!MayExtend()) return OpenBound();
-    if (const int64_t cost = ranking_.entries()[rank].cost; cost < small_cost_) {
-      (go_right ? small_right_ : small_left_) -= cost;
+    const int64_t cost = ranking_.entries()[rank].cost;
+    for (size_t i = 0; i < small_.size() && cost < grains_->levels[i].small_cost; ++i) {
+      (go_right ? small_[i].not_taken : small_[i].taken) -= cost;
     }
     if (const int bundle = ranking_.entries()[rank].bundle; bundle != kNone) {
       bundle_done_[bundle] = stamp_;
@@ -95,50 +100,86 @@ bool CoreSearch::MayExtend() {
   return meter_->Spend(16 + static_cast<int64_t>(most)) && work_left_ >= 0 && !is_full_;
 }
 
-// Looks for a grain, and if there is one decides the few entries that it does not divide, and the bundles; then room
-// can be cut to what multiples of the grain, and small entries, can fill. False if that may take no longer.
-bool CoreSearch::FindGrain() {
-  const int num_entries = static_cast<int>(ranking_.entries().size());
-  std::vector<std::pair<int64_t, int>> costs;  // Of single tensors that can matter, with their ranks.
-  std::vector<int> bundles;                    // The rank that stands for each.
-  const auto look_at = [&](int rank) {
-    const Entry& entry = ranking_.entries()[rank];
-    if (!ranking_.IsAvailable(entry, point_.node)) return;
-    if (entry.bundle == kNone) {
-      if (CollectAlternatives(rank)) costs.push_back({entry.cost, rank});
-    } else if (bundle_done_[entry.bundle] != stamp_) {
-      bundle_done_[entry.bundle] = stamp_;
-      bundles.push_back(rank);
-    }
-  };
-  // Outwards, so that a bundle's rank is where its last step taken stands, or else its first.
-  for (int rank = left_; rank >= 0; --rank) look_at(rank);
-  for (int rank = right_; rank < num_entries; ++rank) look_at(rank);
-  ++stamp_;  // No bundle is settled yet.
-  if (!meter_->Spend(num_entries + static_cast<int64_t>(costs.size()))) return false;
-  CostGrain found = FindCostGrain(costs);
-  if (found.grain == 1) return true;
-  for (int rank : bundles) {
-    bundle_done_[ranking_.entries()[rank].bundle] = stamp_;
-    if (CollectAlternatives(rank) && !ExtendEarly(rank)) return false;
+void CoreSearch::FindGrains() {
+  const std::vector<Entry>& entries = ranking_.entries();
+  std::vector<std::pair<int64_t, int>> costs;
+  for (int rank = 0; rank < static_cast<int>(entries.size()); ++rank) {
+    if (entries[rank].bundle == kNone) costs.push_back({entries[rank].cost, rank});
   }
-  for (int rank : found.odd) {
-    if (CollectAlternatives(rank) && !ExtendEarly(rank)) return false;
-  }
-  settled_ = std::move(found.odd);
-  grain_ = found.grain;
-  small_cost_ = found.small_cost;
-  for (const auto& [cost, rank] : costs) {
-    if (cost < small_cost_) (rank < point_.break_rank ? small_left_ : small_right_) += cost;
-  }
-  return true;
+  grains_ = FindCostGrains(costs);
 }
 
-// Before left_ and right_ come to it, so that what follows is known no closer than at the break point.
-bool CoreSearch::ExtendEarly(int rank) {
+bool CoreSearch::IsOdd(int rank) const {
+  return std::find(grains_->odd.begin(), grains_->odd.end(), rank) != grains_->odd.end();
+}
+
+// Decides the bundles and the few entries that no grain divides, before left_ and right_ come to them, so that what
+// follows is known no closer than at the break point. False if that may take no longer.
+bool CoreSearch::SettleOdd() {
+  const std::vector<Entry>& entries = ranking_.entries();
+  const int num_entries = static_cast<int>(entries.size());
+  if (!meter_->Spend(num_entries)) return false;
+  if (!ranking_.bundles().empty()) {
+    // Outwards, so that a bundle's rank is where its last step taken stands, or else its first.
+    for (int rank = left_; rank >= 0; --rank) {
+      if (entries[rank].bundle != kNone && !Settle(rank)) return false;
+    }
+    for (int rank = right_; rank < num_entries; ++rank) {
+      if (entries[rank].bundle != kNone && !Settle(rank)) return false;
+    }
+  }
+  return std::all_of(grains_->odd.begin(), grains_->odd.end(), [&](int rank) { return Settle(rank); });
+}
+
+bool CoreSearch::Settle(int rank) {
+  const Entry& entry = ranking_.entries()[rank];
+  if (!ranking_.IsAvailable(entry, point_.node)) return true;
+  if (entry.bundle != kNone && std::exchange(bundle_done_[entry.bundle], stamp_) == stamp_) return true;
+  if (!CollectAlternatives(rank)) return true;
   if (!MayExtend()) return false;
   Extend(rank);
   return true;
+}
+
+void CoreSearch::SumUpSmall() {
+  small_.assign(grains_->levels.size(), {});
+  for (size_t i = 0; i < small_.size(); ++i) {
+    for (int rank : grains_->levels[i].small) {
+      const Entry& entry = ranking_.entries()[rank];
+      if (!ranking_.IsAvailable(entry, point_.node)) continue;
+      (rank < point_.break_rank ? small_[i].taken : small_[i].not_taken) += entry.cost;
+    }
+  }
+}
+
+// Offers the most promising state with every open entry that can matter decided by falling cost: where ratios tell
+// nothing apart, what counts is to fill the room.
+void CoreSearch::Complete() {
+  if (states_.empty()) return;
+  const std::vector<Entry>& entries = ranking_.entries();
+  State state = *std::max_element(states_.begin(), states_.end(), [&](const State& a, const State& b) {
+    return BoundAtBreak(a) < BoundAtBreak(b);
+  });
+  std::vector<int> open;
+  for (int rank : grains_->by_falling_cost) {
+    if (!ranking_.IsAvailable(entries[rank], point_.node) || !CollectAlternatives(rank)) continue;
+    open.push_back(rank);
+    if (rank >= point_.break_rank) continue;
+    state.cost -= entries[rank].cost;
+    state.value -= entries[rank].value;
+  }
+  for (int rank : open) {
+    const Entry& entry = entries[rank];
+    const bool is_taken = entry.cost <= point_.room - state.cost;
+    if (is_taken) {
+      state.cost += entry.cost;
+      state.value += entry.value;
+    }
+    if (is_taken == (rank < point_.break_rank)) continue;
+    history_.push_back({state.history, rank, is_taken ? 1 : 0});
+    state.history = static_cast<int>(history_.size()) - 1;
+  }
+  Offer(state);
 }
 
 // Fills alternatives_ with what can be done at `rank` otherwise than the break point does; false if nothing that can
@@ -189,21 +230,21 @@ void CoreSearch::Advance(int& rank, int direction) {
     if ((rank - from) % kRanksBetweenSpends == 0 && !meter_->Spend(kRanksBetweenSpends / 2)) return;
     const Entry& entry = entries[rank];
     if (!ranking_.IsAvailable(entry, point_.node)) continue;
-    if (std::find(settled_.begin(), settled_.end(), rank) != settled_.end()) continue;
+    if (is_hard_ && IsOdd(rank)) continue;
     if (entry.bundle != kNone && bundle_done_[entry.bundle] == stamp_) continue;
     if (CollectAlternatives(rank)) return;
     if (entry.bundle != kNone) bundle_done_[entry.bundle] = stamp_;
   }
 }
 
-// The most of `rest` that entries not yet considered can fill, or if it is negative, the least they can empty of it:
-// any multiple of the grain, less what small entries free, and what they add.
+// The most of `rest` that entries not yet considered can fill, or if it is negative, the least they can empty of it.
 int64_t CoreSearch::Fillable(int64_t rest) const {
-  if (grain_ == 1) return rest;
-  const int64_t with_freed = rest + small_left_;
-  const int64_t beyond = with_freed % grain_;
-  const int64_t multiple = with_freed - beyond - (beyond < 0 ? grain_ : 0);
-  return std::min(rest, multiple + small_right_);
+  return small_.empty() ? rest : MostFillable(grains_->levels, small_, rest);
+}
+
+// What the state may lead to if everything has the ratio at the break point.
+int64_t CoreSearch::BoundAtBreak(const State& state) const {
+  return FillBound(state.value, Fillable(point_.room - state.cost), ranking_.entries()[point_.break_rank]);
 }
 
 // Whether some completion by ranks not yet considered can beat the incumbent.

@@ -2,9 +2,11 @@
 #define GREENPLAN_PLANNER_CORE_CORE_SEARCH_H_
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "planner/core/cost_grain.h"
 #include "planner/core/ranking.h"
 #include "planner/core/work_meter.h"
 
@@ -45,8 +47,8 @@ class CoreSearch {
   explicit CoreSearch(const Ranking& ranking) : ranking_(ranking), bundle_done_(ranking.bundles().size(), 0) {}
 
   // Improves `incumbent` in place. Returns a bound on the best selection within the live set: the incumbent's value if
-  // the search ended, which takes the meter's and `max_work`'s leave. is_hard: looks for a common divisor of the costs
-  // first (cost_grain.h).
+  // the search ended, which takes the meter's and `max_work`'s leave. is_hard: uses common divisors of the costs
+  // (cost_grain.h), which takes a while.
   int64_t Improve(const BreakPoint& point, bool is_hard, int64_t max_work, WorkMeter& meter, Incumbent& incumbent);
 
   // Whether the last search ended because it may keep no more states: with more work it would end there again.
@@ -70,9 +72,14 @@ class CoreSearch {
   };
 
   bool MayExtend();
-  bool FindGrain();
-  bool ExtendEarly(int rank);
+  void FindGrains();
+  bool IsOdd(int rank) const;
+  bool SettleOdd();
+  bool Settle(int rank);
+  void SumUpSmall();
+  void Complete();
   int64_t Fillable(int64_t rest) const;
+  int64_t BoundAtBreak(const State& state) const;
   bool CanMatter(const Alternative& alternative) const;
   bool CollectAlternatives(int rank);
   void Advance(int& rank, int direction);
@@ -85,6 +92,7 @@ class CoreSearch {
   const Ranking& ranking_;
   std::vector<int> bundle_done_;  // The search (stamp) that last settled a bundle.
   int stamp_ = 0;
+  std::optional<CostGrains> grains_;  // Of the costs of single tensors, by rank; once a live set proves hard.
 
   // Of the current search.
   BreakPoint point_;
@@ -94,11 +102,8 @@ class CoreSearch {
   bool is_full_ = false;
   int left_ = 0;              // The next rank to reconsider among those taken, -1: none left.
   int right_ = 0;             // Among those not taken, number of entries: none left.
-  std::vector<int> settled_;  // Ranks that were considered first.
-  int64_t grain_ = 1;         // Divides the cost of every entry not yet considered, but for those below small_cost_,
-  int64_t small_cost_ = 0;    // which cost this much in all, taken and not taken:
-  int64_t small_left_ = 0;
-  int64_t small_right_ = 0;
+  bool is_hard_ = false;
+  std::vector<SmallCosts> small_;  // [levels], once odd ones are settled: of the entries not yet considered.
   std::vector<State> states_;
   std::vector<State> base_, merged_;
   std::vector<Step> history_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -22,57 +23,115 @@ Entries Many(std::initializer_list<int64_t> costs, int count = 9) {
   return entries;
 }
 
-TEST(CostGrain, IsTheCommonDivisorWhereThereIsALargeOne) {
-  const CostGrain grain = FindCostGrain(Many({0, 600, 900}));
-  EXPECT_EQ(grain.grain, 300);
-  EXPECT_EQ(grain.small_cost, 600);
-  EXPECT_TRUE(grain.odd.empty());
+TEST(CostGrains, AreTheCommonDivisorWhereThereIsALargeOne) {
+  const CostGrains grains = FindCostGrains(Many({0, 600, 900}));
+  ASSERT_EQ(grains.levels.size(), 1u);
+  EXPECT_EQ(grains.levels[0].grain, 300);
+  EXPECT_EQ(grains.levels[0].small_cost, 600);
+  EXPECT_TRUE(grains.levels[0].small.empty());
+  EXPECT_TRUE(grains.odd.empty());
 }
 
-TEST(CostGrain, LeavesOutTheFewThatStandInItsWay) {
+TEST(CostGrains, LeaveOutTheFewThatStandInTheirWay) {
   Entries entries = Many({4000, 8000, 12000});
   entries[20].first = 8001;
-  const CostGrain grain = FindCostGrain(entries);
-  EXPECT_EQ(grain.grain, 4000);
-  EXPECT_EQ(grain.odd, std::vector<int>{20});
+  const CostGrains grains = FindCostGrains(entries);
+  ASSERT_EQ(grains.levels.size(), 1u);
+  EXPECT_EQ(grains.levels[0].grain, 4000);
+  EXPECT_EQ(grains.odd, std::vector<int>{20});
+  EXPECT_EQ(grains.by_falling_cost.size(), entries.size() - 1);
 }
 
-TEST(CostGrain, LeavesOutSmallEntriesThatComeToLessThanIt) {
-  const CostGrain grain = FindCostGrain(Many({1000, 3}, 50));
-  EXPECT_EQ(grain.grain, 1000);
-  EXPECT_EQ(grain.small_cost, 1000);
-  EXPECT_TRUE(grain.odd.empty());
+TEST(CostGrains, OfWhatIsSmallInOneComeNext) {
+  const CostGrains grains = FindCostGrains(Many({1, 40, 60, 9000}));
+  ASSERT_EQ(grains.levels.size(), 2u);
+  EXPECT_EQ(grains.levels[0].grain, 9000);
+  EXPECT_EQ(grains.levels[0].small.size(), 27u);
+  EXPECT_EQ(grains.levels[1].grain, 20);
+  EXPECT_EQ(grains.levels[1].small_cost, 40);
+  EXPECT_EQ(grains.levels[1].small.size(), 9u);
 }
 
-TEST(CostGrain, IsOneForNothingAndForTooManyCosts) {
-  EXPECT_EQ(FindCostGrain({}).grain, 1);
+TEST(CostGrains, AreNoneForNothingAndForTooManyCosts) {
+  EXPECT_TRUE(FindCostGrains({}).levels.empty());
   Entries entries;
   for (int i = 1; i <= 25; ++i) entries.push_back({i * 100, i});
-  EXPECT_EQ(FindCostGrain(entries).grain, 1);
+  EXPECT_TRUE(FindCostGrains(entries).levels.empty());
 }
 
-TEST(CostGrain, DividesAllThatIsNeitherOddNorSmall) {
-  for (int seed = 0; seed < 2000; ++seed) {
-    TestRandom random(seed);
-    const int64_t unit = random.Cost(1000);
-    Entries entries;
-    for (int i = 0; i < 40; ++i) {
-      const bool is_small = random.Chance(0.3);
-      entries.push_back({is_small ? 1 + random.Below(3) : unit * (1 + random.Below(6)) + random.Chance(0.03), i});
-    }
-    const CostGrain grain = FindCostGrain(entries);
-    ASSERT_GE(grain.grain, 1);
-    ASSERT_LE(grain.odd.size(), 8);
-    int64_t small_total = 0;
-    for (const auto& [cost, id] : entries) {
-      if (cost < grain.small_cost) {
-        small_total += cost;
-      } else if (std::find(grain.odd.begin(), grain.odd.end(), id) == grain.odd.end()) {
-        EXPECT_EQ(cost % grain.grain, 0) << "seed " << seed;
-      }
-    }
-    EXPECT_LT(small_total, grain.grain) << "seed " << seed;
+Entries DrawEntries(int count, TestRandom& random) {
+  const int64_t unit = random.Cost(1000);
+  Entries entries;
+  for (int i = 0; i < count; ++i) {
+    const bool is_small = random.Chance(0.3);
+    entries.push_back({is_small ? 2 + random.Below(3) : unit * (1 + random.Below(6)) + random.Chance(0.03), i});
   }
+  return entries;
+}
+
+bool Holds(const std::vector<int>& ids, int id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
+
+TEST(CostGrains, DivideAllThatIsNeitherOddNorSmall) {
+  for (int seed = 0; seed < 2000 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    TestRandom random(seed);
+    const Entries entries = DrawEntries(40, random);
+    const CostGrains grains = FindCostGrains(entries);
+    EXPECT_LE(grains.odd.size(), 8u);
+    for (size_t i = 0; i < grains.levels.size(); ++i) {
+      const CostGrains::Level& level = grains.levels[i];
+      EXPECT_GT(level.grain, 1);
+      if (i > 0) EXPECT_LT(level.grain, grains.levels[i - 1].grain);
+      int64_t small_total = 0;
+      for (const auto& [cost, id] : entries) {
+        if (cost == 0 || Holds(grains.odd, id)) continue;
+        EXPECT_EQ(Holds(level.small, id), cost < level.small_cost);
+        small_total += cost < level.small_cost ? cost : 0;
+        const bool is_of_level = cost >= level.small_cost && (i == 0 || cost < grains.levels[i - 1].small_cost);
+        if (is_of_level) EXPECT_EQ(cost % level.grain, 0);
+      }
+      EXPECT_LT(small_total, level.grain);
+    }
+    if (grains.by_falling_cost.empty()) continue;
+    const auto is_free = [](const auto& entry) { return entry.first == 0; };
+    const auto num_free = static_cast<size_t>(std::count_if(entries.begin(), entries.end(), is_free));
+    EXPECT_EQ(grains.by_falling_cost.size() + grains.odd.size() + num_free, entries.size());
+    for (size_t i = 1; i < grains.by_falling_cost.size(); ++i) {
+      EXPECT_GE(entries[grains.by_falling_cost[i - 1]].first, entries[grains.by_falling_cost[i]].first);
+    }
+  }
+}
+
+// Against all that adding and freeing can come to.
+TEST(MostFillable, LeavesNothingBetweenItAndTheRest) {
+  int num_cut = 0;
+  for (int seed = 0; seed < 3000 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    TestRandom random(seed);
+    const Entries entries = DrawEntries(9, random);
+    const CostGrains grains = FindCostGrains(entries);
+    std::vector<SmallCosts> small(grains.levels.size());
+    std::vector<int64_t> sums{0};
+    for (const auto& [cost, id] : entries) {
+      if (cost == 0 || Holds(grains.odd, id)) continue;
+      const bool is_taken = random.Chance(0.5);
+      for (size_t i = 0; i < small.size(); ++i) {
+        if (!Holds(grains.levels[i].small, id)) continue;
+        (is_taken ? small[i].taken : small[i].not_taken) += cost;
+      }
+      for (size_t s = sums.size(); s-- > 0;) sums.push_back(sums[s] + (is_taken ? -cost : cost));
+    }
+    std::sort(sums.begin(), sums.end());
+    for (int i = 0; i < 20; ++i) {
+      const int64_t rest = random.Cost(9000) - 4000;
+      const int64_t most = MostFillable(grains.levels, small, rest);
+      EXPECT_LE(most, rest);
+      num_cut += most < rest;
+      const auto above = std::upper_bound(sums.begin(), sums.end(), rest);
+      if (above != sums.begin()) EXPECT_GE(most, *std::prev(above)) << "rest " << rest;
+    }
+  }
+  EXPECT_GT(num_cut, 1000);
 }
 
 }  // namespace
