@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <optional>
 #include <utility>
 
 #include "planner/core/op_graph.h"
+#include "planner/core/radix_sort.h"
 
 namespace greenplan {
 namespace {
@@ -40,8 +43,7 @@ class MinimumCut {
     }
     for (int arc : to_parents_) arcs_[arc].room = std::numeric_limits<int64_t>::max() / 2;
     int64_t flow = 0;
-    while (SetLevels()) {
-      if (!meter.Spend(static_cast<int64_t>(arcs_.size()))) break;  // Less flow: a valid bound, if a weaker one.
+    while (SetLevels(meter)) {  // Less flow is a valid bound, if a weaker one.
       next_ = first_;
       while (const int64_t pushed = Push()) {
         flow += pushed;
@@ -49,7 +51,7 @@ class MinimumCut {
       }
     }
     closure.assign(graph_.size(), false);
-    SetLevels();
+    SetLevels(meter);
     for (int op = 0; op < graph_.size(); ++op) closure[op] = level_[op] != kNone;
     return total - flow;
   }
@@ -72,18 +74,20 @@ class MinimumCut {
     return static_cast<int>(arcs_.size()) - 2;
   }
 
-  bool SetLevels() {
+  // False if no path is left, or the meter ran out meanwhile.
+  bool SetLevels(WorkMeter& meter) {
     level_.assign(size_, kNone);
     queue_.assign(1, source());
     level_[source()] = 0;
-    for (size_t i = 0; i < queue_.size(); ++i) {
+    for (size_t i = 0; i < queue_.size() && !meter.stopped(); ++i) {
+      meter.Spend(4);
       for (int arc = first_[queue_[i]]; arc != kNone; arc = arcs_[arc].next) {
         if (arcs_[arc].room == 0 || level_[arcs_[arc].to] != kNone) continue;
         level_[arcs_[arc].to] = level_[queue_[i]] + 1;
         queue_.push_back(arcs_[arc].to);
       }
     }
-    return level_[sink()] != kNone;
+    return level_[sink()] != kNone && !meter.exhausted();
   }
 
   // Pushes along one path of the level graph; 0 if there is none left.
@@ -124,22 +128,21 @@ class MinimumCut {
 class ClosureSearch {
  public:
   ClosureSearch(OpGraph graph, const std::vector<int64_t>& values, int64_t budget, WorkMeter& meter)
-      : graph_(std::move(graph)), values_(values), budget_(budget), meter_(meter), cut_(graph_) {
+      : graph_(std::move(graph)), values_(values), budget_(budget), meter_(meter) {
     for (int i = 0; i < static_cast<int>(graph_.items.size()); ++i) {
       const LiveSetTree::Item& item = graph_.items[i].item;
       total_ += values_[item.tensor];
-      if (values_[item.tensor] > 0) order_.push_back(i);
+      if (values_[item.tensor] > 0) order_.push_back({FallingKey(RatioOf(item)), i});
     }
-    std::sort(order_.begin(), order_.end(), [&](int a, int b) {
-      const double left = RatioOf(a), right = RatioOf(b);
-      return left != right ? left > right : a < b;
-    });
+    RadixSort(order_);
   }
 
   LiveSetResult Run() {
     result_.upper_bound = total_;
     result_.trainable.assign(values_.size(), false);
     Try(std::vector<bool>(graph_.size(), true));
+    if (meter_.exhausted()) return std::move(result_);
+    cut_.emplace(graph_);
     // Levels between which the budget starts to be kept.
     double low = 1, high = 1;
     if (Probe(1)) {
@@ -156,9 +159,8 @@ class ClosureSearch {
   }
 
  private:
-  double RatioOf(int item) const {
-    const LiveSetTree::Item& of = graph_.items[item].item;
-    return static_cast<double>(values_[of.tensor]) / (static_cast<double>(of.cost) + 1e-9);
+  double RatioOf(const LiveSetTree::Item& item) const {
+    return static_cast<double>(values_[item.tensor]) / static_cast<double>(item.cost);
   }
 
   // The price is in value per 2^-scale of the budget, so that products stay below 2^62.
@@ -178,7 +180,7 @@ class ClosureSearch {
       if (values_[hung.item.tensor] > 0 && gain > 0) (hung.op == kNone ? always : gains[hung.op]) += gain;
     }
     std::vector<bool> closure;
-    const int64_t weight = cut_.MaximumClosure(gains, costs, meter_, closure);
+    const int64_t weight = cut_->MaximumClosure(gains, costs, meter_, closure);
     const double bound =
         static_cast<double>(always) + static_cast<double>(weight) + price * static_cast<double>(budget_);
     if (bound * (1 + 1e-14) + 2 < static_cast<double>(result_.upper_bound)) {
@@ -201,7 +203,8 @@ class ClosureSearch {
     int64_t room = budget_;
     int64_t value = 0;
     for (const bool anywhere : {false, true}) {
-      for (int i : order_) {
+      for (const auto& [key, i] : order_) {
+        if (meter_.stopped()) break;
         const OpGraph::HungItem& hung = graph_.items[i];
         if (taken[i] || (!anywhere && hung.op != kNone && !reach[hung.op])) continue;
         int64_t need = hung.item.cost;
@@ -238,8 +241,8 @@ class ClosureSearch {
   const std::vector<int64_t>& values_;
   const int64_t budget_;
   WorkMeter& meter_;
-  MinimumCut cut_;
-  std::vector<int> order_;
+  std::optional<MinimumCut> cut_;
+  std::vector<KeyedIndex> order_;  // Items of value > 0 by falling value per cost.
   int64_t total_ = 0;
   LiveSetResult result_;
 };
@@ -249,7 +252,12 @@ class ClosureSearch {
 LiveSetResult SearchClosures(const ModelProfile& profile, const std::vector<bool>& live,
                              const std::vector<bool>& excluded, const std::vector<int64_t>& values, int64_t budget,
                              WorkMeter& meter) {
-  return ClosureSearch(MakeOpGraph(profile, live, excluded, {}), values, budget, meter).Run();
+  OpGraph graph = MakeOpGraph(profile, live, excluded, {}, meter);
+  if (meter.stopped()) {
+    return {.upper_bound = std::accumulate(values.begin(), values.end(), int64_t{0}),
+            .trainable = std::vector<bool>(values.size(), false)};
+  }
+  return ClosureSearch(std::move(graph), values, budget, meter).Run();
 }
 
 }  // namespace greenplan

@@ -89,8 +89,10 @@ class Contraction {
 
   OpGraph Run() {
     JoinFreeOps();
+    if (meter_.stopped()) return {};
     HangItems();
     FoldLastOps();
+    if (meter_.stopped()) return {};
     return Compressed();
   }
 
@@ -104,7 +106,8 @@ class Contraction {
     kept_begin_.reserve(graph_.size() + 1);
     kept_begin_.push_back(0);
     std::vector<int> parents;
-    for (int op = 0; op < graph_.size(); ++op) {
+    for (int op = 0; op < graph_.size() && !meter_.stopped(); ++op) {
+      meter_.Spend(1);
       parents.clear();
       for (int i = graph_.parents_begin[op]; i < graph_.parents_begin[op + 1]; ++i) {
         const int parent = joined_[graph_.parents[i]];
@@ -147,7 +150,8 @@ class Contraction {
   void FoldLastOps() {
     std::vector<int> children(graph_.size(), 0);
     for (int parent : kept_parents_) ++children[parent];
-    for (int op = graph_.size(); op-- > 0;) {
+    for (int op = graph_.size(); op-- > 0 && !meter_.stopped();) {
+      meter_.Spend(1);
       if (joined_[op] != op) {
         gone_[op] = true;
         continue;
@@ -207,6 +211,7 @@ class Contraction {
 
   OpGraph Compressed() const {
     OpGraph result;
+    result.Reserve(graph_.size(), kept_parents_.size(), items_.size());
     std::vector<int> index(graph_.size(), kNone);
     result.parents_begin.push_back(0);
     for (int op = 0; op < graph_.size(); ++op) {

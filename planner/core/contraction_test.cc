@@ -64,8 +64,9 @@ class PriceLister {
 PriceList PricesOf(const OpGraph& graph, const Bundles& bundles) { return PriceLister(graph, bundles).Run(); }
 
 OpGraph GraphOf(const ModelProfile& profile, const LiveSetOptions& options) {
+  WorkMeter unlimited;
   return MakeOpGraph(profile, std::vector<bool>(profile.ops.size(), false),
-                     std::vector<bool>(profile.tensors.size(), false), options);
+                     std::vector<bool>(profile.tensors.size(), false), options, unlimited);
 }
 
 OpGraph RandomGraph(GraphShape shape, const LiveSetOptions& graph_options, TestRandom& random) {
@@ -146,8 +147,9 @@ TEST(Contraction, LeavesAnOpThatServesManyTensors) {
 TEST(Contraction, LeavesNothingWhereNothingCanBeSelected) {
   TestRandom random(1);
   const ModelProfile profile = RandomProfile({.shape = GraphShape::kDecoder, .free_share = 0}, random);
+  WorkMeter unlimited;
   const OpGraph graph = MakeOpGraph(profile, std::vector<bool>(profile.ops.size(), false),
-                                    std::vector<bool>(profile.tensors.size(), true), {});
+                                    std::vector<bool>(profile.tensors.size(), true), {}, unlimited);
   Bundles bundles;
   EXPECT_EQ(Contracted(graph, bundles).size(), 0);
   EXPECT_EQ(Contracted(Contracted(graph, bundles), bundles).size(), 0);

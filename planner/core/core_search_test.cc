@@ -29,8 +29,7 @@ Instance RandomGraph(TestRandom& random) {
   options.max_cost = random.Chance(0.5) ? 10 : 1000;
   const ModelProfile profile = RandomProfile(options, random);
   Instance instance;
-  const StopFunction never;
-  WorkMeter meter(kNoLimit, never);
+  WorkMeter meter;
   instance.tree = BuildLiveSets(profile, std::vector<bool>(profile.ops.size(), false),
                                 std::vector<bool>(profile.tensors.size(), false), {}, meter);
   for (const Tensor& tensor : profile.tensors) {
@@ -139,7 +138,8 @@ TEST_P(CoreSearchOf, FindsTheBestOfEachLiveSetWithAndWithoutAGrain) {
   for (int seed = 0; seed < 1500 && !HasFailure(); ++seed) {
     TestRandom random(seed);
     const Instance instance = GetParam()(random);
-    const Ranking ranking(instance.tree, instance.values);
+    WorkMeter unlimited;
+    const Ranking ranking(instance.tree, instance.values, unlimited);
     CoreSearch search(ranking);
     const int node = random.Below(static_cast<int>(instance.tree.nodes.size()));
     for (const bool is_hard : {false, true}) {
@@ -151,8 +151,7 @@ TEST_P(CoreSearchOf, FindsTheBestOfEachLiveSetWithAndWithoutAGrain) {
       for (const int64_t value : {best - 1, best, best + 1}) {
         EXPECT_EQ(CanBeatAtBreak(ranking, point, value), LinearBound(ranking, point) > value);
       }
-      const StopFunction never;
-      WorkMeter meter(kNoLimit, never);
+      WorkMeter meter;
       Incumbent incumbent;
       incumbent.value = random.Chance(0.5) ? 0 : std::max<int64_t>(0, best - 1);
       EXPECT_EQ(search.Improve(point, is_hard, kNoLimit, meter, incumbent), best);
@@ -167,7 +166,8 @@ TEST_P(CoreSearchOf, BoundsTheBestWhereverItIsStopped) {
   for (int seed = 0; seed < 1500 && !HasFailure(); ++seed) {
     TestRandom random(seed);
     const Instance instance = GetParam()(random);
-    const Ranking ranking(instance.tree, instance.values);
+    WorkMeter unlimited;
+    const Ranking ranking(instance.tree, instance.values, unlimited);
     CoreSearch search(ranking);
     const int node = static_cast<int>(instance.tree.nodes.size()) - 1;
     const int64_t room = random.Cost(random.Chance(0.5) ? 3000 : 20000);
@@ -194,11 +194,11 @@ TEST(CoreSearch, LeavesABetterIncumbentAsItIs) {
     TestRandom random(1);
     return WithGrain(random);
   }();
-  const Ranking ranking(instance.tree, instance.values);
+  WorkMeter unlimited;
+  const Ranking ranking(instance.tree, instance.values, unlimited);
   const BreakPoint point = BreakPointOf(ranking, 0, 5000);
   const int64_t better = BestWithin(instance, 0, 5000) + 1;
-  const StopFunction never;
-  WorkMeter meter(kNoLimit, never);
+  WorkMeter meter;
   Incumbent incumbent{.from = {.node = 7}, .value = better, .changes = {{3, 1}}};
   EXPECT_EQ(CoreSearch(ranking).Improve(point, true, kNoLimit, meter, incumbent), better);
   EXPECT_EQ(incumbent.from.node, 7);
@@ -210,9 +210,9 @@ TEST(CoreSearch, SelectsNothingWhereNothingFitsAndAllWhereAllDoes) {
   instance.tree.nodes.push_back({.subtree_end = 1});
   for (int k = 0; k < 3; ++k) instance.tree.items.push_back({.tensor = k, .cost = 10 + k});
   instance.values = {5, 1, 7};
-  const Ranking ranking(instance.tree, instance.values);
-  const StopFunction never;
-  WorkMeter meter(kNoLimit, never);
+  WorkMeter unlimited;
+  const Ranking ranking(instance.tree, instance.values, unlimited);
+  WorkMeter meter;
   for (const bool is_hard : {false, true}) {
     Incumbent incumbent;
     EXPECT_EQ(CoreSearch(ranking).Improve(BreakPointOf(ranking, 0, 9), is_hard, kNoLimit, meter, incumbent), 0);

@@ -98,8 +98,7 @@ TEST(Departures, FindTheBestOfTheLiveSetAtAnyPrices) {
     const int64_t best = BestOf(sets, sets.ItemsOf(0), sets.room(0));
     for (const LimitPrices& prices :
          {sets.BestPrices(0), LimitPrices{}, LimitPrices{2 * random.Unit(), random.Unit()}}) {
-      const StopFunction never;
-      WorkMeter meter(kNoLimit, never);
+      WorkMeter meter;
       PricedSelection selection;
       EXPECT_TRUE(Departures(sets, 0, prices, BoundAt(sets, prices), selection).Run(kNoLimit, meter));
       EXPECT_EQ(selection.value, best);
@@ -137,8 +136,7 @@ TEST(Departures, LeaveABetterSelectionAsItIs) {
   const Problem problem = RandomProblem(random);
   const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes);
   const LimitPrices prices = sets.BestPrices(0);
-  const StopFunction never;
-  WorkMeter meter(kNoLimit, never);
+  WorkMeter meter;
   PricedSelection better{BestOf(sets, sets.ItemsOf(0), sets.room(0)) + 1, {{7, 8}}};
   EXPECT_TRUE(Departures(sets, 0, prices, BoundAt(sets, prices), better).Run(kNoLimit, meter));
   EXPECT_EQ(better.chosen, (std::vector<std::pair<int, int>>{{7, 8}}));
@@ -148,8 +146,7 @@ TEST(Departures, SelectNothingWhereThereIsNothing) {
   Problem problem;
   problem.tree.nodes.push_back({.subtree_end = 1});
   const PricedLiveSets sets(problem.tree, {}, 0, 0);
-  const StopFunction never;
-  WorkMeter meter(kNoLimit, never);
+  WorkMeter meter;
   PricedSelection selection;
   EXPECT_TRUE(Departures(sets, 0, {1, 1}, 0, selection).Run(kNoLimit, meter));
   EXPECT_EQ(selection.value, 0);

@@ -23,8 +23,7 @@ struct Problem {
 };
 
 LiveSetTree TreeOf(const ModelProfile& profile) {
-  const StopFunction never;
-  WorkMeter meter(kNoLimit, never);
+  WorkMeter meter;
   return BuildLiveSets(profile, std::vector<bool>(profile.ops.size(), false),
                        std::vector<bool>(profile.tensors.size(), false), {}, meter);
 }

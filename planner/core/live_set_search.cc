@@ -254,8 +254,7 @@ int64_t LiveSetSearch::OpenBound() const {
 }
 
 int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget) {
-  const StopFunction never;
-  WorkMeter meter(std::numeric_limits<int64_t>::max(), never);
+  WorkMeter meter;
   int64_t bound = 0;
   Sweep(ranking, backward_budget).Run(meter, [&](const BreakPoint& point) {
     bound = std::max(bound, LinearBound(ranking, point));

@@ -15,8 +15,7 @@ namespace {
 constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
 LiveSetTree TreeOf(const ModelProfile& profile, int max_nodes = 1 << 16) {
-  const StopFunction never;
-  WorkMeter meter(kNoLimit, never);
+  WorkMeter meter;
   return BuildLiveSets(profile, std::vector<bool>(profile.ops.size(), false),
                        std::vector<bool>(profile.tensors.size(), false), {.max_nodes = max_nodes}, meter);
 }
@@ -86,7 +85,8 @@ TEST_P(LiveSetSearchOnRandomGraphs, ProvesTheBestOfAllSubsets) {
     const Problem problem = RandomProblem(GetParam(), random);
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     const LiveSetTree tree = TreeOf(problem.profile);
-    const Ranking ranking(tree, problem.values);
+    WorkMeter unlimited;
+    const Ranking ranking(tree, problem.values, unlimited);
     const LiveSetResult result = Search(ranking, problem.profile, problem.budget);
     ExpectValid(problem, result);
     EXPECT_EQ(result.value, BestOfAllSubsets(problem));
@@ -101,7 +101,8 @@ TEST_P(LiveSetSearchOnRandomGraphs, BoundsTheBestWhereverItIsStopped) {
     TestRandom random(seed);
     const Problem problem = RandomProblem(GetParam(), random);
     const LiveSetTree tree = TreeOf(problem.profile);
-    const Ranking ranking(tree, problem.values);
+    WorkMeter unlimited;
+    const Ranking ranking(tree, problem.values, unlimited);
     const int64_t best = BestOfAllSubsets(problem);
     for (const int64_t work : {0, 1, 30, 100, 300, 1000}) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, " work ", work));
@@ -122,7 +123,8 @@ TEST(LiveSetSearch, BoundsByRelaxedNodesAndSelectsNothingThere) {
     const Problem problem = RandomProblem(GraphShape::kEncoderDecoder, random);
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     const LiveSetTree tree = TreeOf(problem.profile, 1 + random.Below(5));
-    const LiveSetResult result = Search(Ranking(tree, problem.values), problem.profile, problem.budget);
+    WorkMeter unlimited;
+    const LiveSetResult result = Search(Ranking(tree, problem.values, unlimited), problem.profile, problem.budget);
     ExpectValid(problem, result);
     EXPECT_GE(result.upper_bound, BestOfAllSubsets(problem));
     num_unproved += result.upper_bound > result.value;
@@ -140,7 +142,8 @@ TEST(LiveSetSearch, ARunUnderALowerBudgetFindsWhatAFreshOneDoes) {
     const LiveSetTree tree = TreeOf(profile);
     std::vector<int64_t> values;
     for (size_t k = 0; k < profile.tensors.size(); ++k) values.push_back(random.Below(1000) - 100);
-    const Ranking ranking(tree, values);
+    WorkMeter unlimited;
+    const Ranking ranking(tree, values, unlimited);
     LiveSetSearch search(ranking, static_cast<int>(values.size()));
     const int64_t full = EvaluateMask(profile, FullMask(profile)).backward_cost;
     for (int64_t budget = full; budget > 0; budget = budget * (60 + random.Below(40)) / 100) {
@@ -162,7 +165,8 @@ TEST(LiveSetSearch, StopsWhenAskedTo) {
   const StopFunction at_once = [] { return true; };
   WorkMeter meter(kNoLimit, at_once);
   meter.Spend(5000);
-  const Ranking ranking(tree, values);
+  WorkMeter unlimited;
+  const Ranking ranking(tree, values, unlimited);
   const LiveSetResult result = LiveSetSearch(ranking, static_cast<int>(values.size())).Run(100, meter);
   EXPECT_TRUE(meter.exhausted());
   EXPECT_GT(result.upper_bound, result.value);
@@ -173,7 +177,8 @@ TEST(LiveSetSearch, SelectsNothingWhereNothingFitsAndAllWhereAllIsFree) {
   profile.ops = {{.cost = 3, .inputs = {{1, 0}}}, {}};
   profile.tensors = {{.op = 0}, {.op = 1, .weight_grad_cost = 2}};
   const LiveSetTree tree = TreeOf(profile);
-  const Ranking ranking(tree, {4, 5});
+  WorkMeter unlimited;
+  const Ranking ranking(tree, {4, 5}, unlimited);
   const LiveSetResult nothing = Search(ranking, profile, 2);
   EXPECT_EQ(nothing.trainable, std::vector<bool>(2, false));
   EXPECT_EQ(nothing.upper_bound, 0);
@@ -182,7 +187,7 @@ TEST(LiveSetSearch, SelectsNothingWhereNothingFitsAndAllWhereAllIsFree) {
 
   profile.ops[0].cost = profile.tensors[1].weight_grad_cost = 0;
   const LiveSetTree free = TreeOf(profile);
-  const LiveSetResult all = Search(Ranking(free, {4, 5}), profile, 0);
+  const LiveSetResult all = Search(Ranking(free, {4, 5}, unlimited), profile, 0);
   EXPECT_EQ(all.value, 9);
   EXPECT_EQ(all.upper_bound, 9);
 }

@@ -65,10 +65,13 @@ class Builder {
   // Adds the live sets that choose among `graph` on top of the newest node.
   void Expand(const OpGraph& raw) {
     const OpGraph graph = Contract(raw, tree_.bundles, meter_);
+    if (IsStoppedAfter(graph.size())) return;
     const ItemsByOp hung(graph);
     AddItems(hung, kNone);
     if (graph.size() == 0) return;
+    if (IsStoppedAfter(graph.size())) return;
     const std::vector<Stretch> stretches = SplitAtComparableOps(graph);
+    if (IsStoppedAfter(graph.size())) return;
     if (stretches.size() == 1 && stretches.front().end == graph.size()) {
       ExpandStretch(graph, hung, stretches.front(), true);
       return;
@@ -77,6 +80,7 @@ class Builder {
     int live = top;
     std::vector<int> path;
     for (const Stretch& stretch : stretches) {
+      if (meter_.stopped()) return;
       if (stretch.end > stretch.begin) ExpandStretch(graph, hung, stretch, false, live);
       if (stretch.end == graph.size()) break;
       live = AddNode(live);
@@ -84,6 +88,24 @@ class Builder {
       path.push_back(live);
     }
     for (int node : path) Close(node);
+  }
+
+  // Leaves the root alone, and below it a relaxed node that selects among all tensors.
+  void Abandon(const ModelProfile& profile, const std::vector<bool>& excluded) {
+    const size_t root_block_costs =
+        tree_.nodes.size() > 1 ? tree_.nodes[1].block_costs_begin : tree_.block_costs.size();
+    tree_.nodes.resize(1);
+    tree_.items.clear();
+    tree_.bundles.clear();
+    tree_.block_costs.resize(root_block_costs);
+    const int node = AddNode(0);
+    tree_.nodes[node].relaxed = true;
+    tree_.is_complete = false;
+    tree_.items.reserve(profile.tensors.size());
+    for (int k = 0; k < static_cast<int>(profile.tensors.size()); ++k) {
+      if (IsSelectable(profile, excluded, k)) tree_.items.push_back(ItemOf(profile, k, options_));
+    }
+    Close(node);
   }
 
   void Close(int node) { tree_.nodes[node].subtree_end = static_cast<int>(tree_.nodes.size()); }
@@ -124,6 +146,10 @@ class Builder {
   };
 
   int Newest() const { return static_cast<int>(tree_.nodes.size()) - 1; }
+  bool IsStoppedAfter(int64_t work) {
+    meter_.Spend(work);
+    return meter_.stopped();
+  }
   bool IsFull() const {
     return Newest() + 1 >= options_.max_nodes || static_cast<int>(tree_.items.size()) >= options_.max_items ||
            meter_.exhausted();
@@ -172,6 +198,7 @@ class Builder {
   void Enumerate(const OpGraph& graph, const ItemsByOp& hung, const ClosedSets& closed_sets, int begin, int parent,
                  uint64_t set, int from) {
     closed_sets.ForEachExtension(set, from, [&](int op, uint64_t added) {
+      if (meter_.stopped()) return;
       const int node = AddNode(parent);
       for (uint64_t rest = added; rest != 0; rest &= rest - 1) {
         MakeLive(graph, hung, begin + std::countr_zero(rest));
@@ -253,7 +280,9 @@ LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& 
     tree.nodes[root].saved_bytes += profile.ops[j].saved_bytes;
     if (options.use_blocks && cost > 0) tree.block_costs.push_back({profile.ops[j].block, cost});
   }
-  builder.Expand(MakeOpGraph(profile, live, excluded, options));
+  const OpGraph graph = MakeOpGraph(profile, live, excluded, options, meter);
+  if (!meter.stopped()) builder.Expand(graph);
+  if (meter.stopped()) builder.Abandon(profile, excluded);
   builder.Close(root);
   return tree;
 }

@@ -77,7 +77,7 @@ struct LiveSetOptions {
 
 // The tree for `profile`. `live` ([num_ops], closed) is live whatever is selected and is paid in nodes[0]. A tensor is
 // left out if it has no op or if excluded[k] ([num_tensors]). What is not looked into when the meter runs out ends in
-// relaxed nodes. REQUIRES: `profile` is valid.
+// relaxed nodes; all of it in one, if the meter is stopped. REQUIRES: `profile` is valid.
 LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
                           const LiveSetOptions& options, WorkMeter& meter);
 

@@ -6,6 +6,9 @@
 namespace greenplan {
 namespace {
 
+// What looking at an op and its edges takes, in units of work.
+constexpr int kOpWork = 4;
+
 // What each op that is left costs, by block.
 std::vector<std::vector<LiveSetTree::BlockCost>> BlockCostsOf(const ModelProfile& profile,
                                                               const std::vector<int>& index, int num_left) {
@@ -28,17 +31,46 @@ std::vector<std::vector<LiveSetTree::BlockCost>> BlockCostsOf(const ModelProfile
 
 }  // namespace
 
+void OpGraph::Reserve(size_t num_ops, size_t num_parents, size_t num_items) {
+  cost.reserve(num_ops);
+  saved_bytes.reserve(num_ops);
+  parents_begin.reserve(num_ops + 1);
+  parents.reserve(num_parents);
+  items.reserve(num_items);
+}
+
+bool IsSelectable(const ModelProfile& profile, const std::vector<bool>& excluded, int tensor) {
+  return profile.tensors[tensor].op != kNone && !excluded[tensor];
+}
+
+LiveSetTree::Item ItemOf(const ModelProfile& profile, int tensor, const LiveSetOptions& options) {
+  const Tensor& of = profile.tensors[tensor];
+  return {.tensor = tensor,
+          .bundle = kNone,
+          .cost = of.weight_grad_cost,
+          .saved_bytes = options.use_saved_bytes ? of.saved_bytes : 0,
+          .block = options.use_blocks ? profile.ops[of.op].block : kNone};
+}
+
 OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
-                    const LiveSetOptions& options) {
+                    const LiveSetOptions& options, WorkMeter& meter) {
   const int num_ops = static_cast<int>(profile.ops.size());
+  // Each of what follows up to the next question looks at all ops or edges once.
+  const auto is_stopped = [&] {
+    meter.Spend(kOpWork * num_ops);
+    return meter.stopped();
+  };
+  if (is_stopped()) return {};
   std::vector<int> index(num_ops, kNone);
   OpGraph graph;
+  graph.Reserve(num_ops, 0, profile.tensors.size());
   for (int j = 0; j < num_ops; ++j) {
     if (live[j]) continue;
     index[j] = graph.size();
     graph.cost.push_back(profile.ops[j].cost);
     graph.saved_bytes.push_back(options.use_saved_bytes ? profile.ops[j].saved_bytes : 0);
   }
+  if (is_stopped()) return {};
   if (options.use_blocks) graph.block_costs = BlockCostsOf(profile, index, graph.size());
   // Edges grouped by target; sources come in ascending order, parallel edges in a row.
   std::vector<int> last_source(graph.size(), kNone);
@@ -58,21 +90,18 @@ OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, 
     graph.cost[target] += cost;
     if (is_first) ++graph.parents_begin[target + 1];
   });
+  if (is_stopped()) return {};
   for (int j = 0; j < graph.size(); ++j) graph.parents_begin[j + 1] += graph.parents_begin[j];
   graph.parents.resize(graph.parents_begin.back());
   std::vector<int> fill(graph.parents_begin.begin(), graph.parents_begin.end() - 1);
   for_each_edge([&](int source, int target, int64_t /*cost*/, bool is_first) {
     if (is_first) graph.parents[fill[target]++] = source;
   });
+  if (is_stopped()) return {};
   for (int k = 0; k < static_cast<int>(profile.tensors.size()); ++k) {
-    const Tensor& tensor = profile.tensors[k];
-    if (tensor.op == kNone || excluded[k]) continue;
-    graph.items.push_back({{.tensor = k,
-                            .bundle = kNone,
-                            .cost = tensor.weight_grad_cost,
-                            .saved_bytes = options.use_saved_bytes ? tensor.saved_bytes : 0,
-                            .block = options.use_blocks ? profile.ops[tensor.op].block : kNone},
-                           index[tensor.op]});
+    if (IsSelectable(profile, excluded, k)) {
+      graph.items.push_back({ItemOf(profile, k, options), index[profile.tensors[k].op]});
+    }
   }
   return graph;
 }

@@ -1,11 +1,13 @@
 #ifndef GREENPLAN_PLANNER_CORE_OP_GRAPH_H_
 #define GREENPLAN_PLANNER_CORE_OP_GRAPH_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "planner/core/live_sets.h"
 #include "planner/core/model_profile.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
@@ -29,11 +31,19 @@ struct OpGraph {
   std::vector<HungItem> items;
 
   int size() const { return static_cast<int>(cost.size()); }
+  void Reserve(size_t num_ops, size_t num_parents, size_t num_items);
 };
 
-// The graph of the ops that are not `live` and of the tensors that are not `excluded`.
+// Whether the tensor has an op and is not excluded[k] ([num_tensors]).
+bool IsSelectable(const ModelProfile& profile, const std::vector<bool>& excluded, int tensor);
+
+// The item of a tensor alone. REQUIRES: it has an op.
+LiveSetTree::Item ItemOf(const ModelProfile& profile, int tensor, const LiveSetOptions& options);
+
+// The graph of the ops that are not `live` and of the tensors that are not `excluded`. Of no use if the meter is
+// stopped meanwhile; that it runs out changes nothing.
 OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
-                    const LiveSetOptions& options);
+                    const LiveSetOptions& options, WorkMeter& meter);
 
 // What is left of `graph` if the ops with keep[j] ([num_ops]) stay undecided and their other parents are live.
 OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep);

@@ -90,7 +90,8 @@ TEST_P(OpGraphOfRandomProfiles, SaysWhatEverySetOfTensorsAdds) {
       excluded.push_back(pinned[k] || random.Chance(0.1));
     }
     SCOPED_TRACE(absl::StrCat("seed ", seed));
-    const OpGraph graph = MakeOpGraph(profile, LiveOps(profile, pinned), excluded, kEverything);
+    WorkMeter unlimited;
+    const OpGraph graph = MakeOpGraph(profile, LiveOps(profile, pinned), excluded, kEverything, unlimited);
     ExpectWellFormed(graph);
     size_t num_free = 0;
     for (const bool is_out : excluded) num_free += !is_out;
@@ -110,7 +111,8 @@ TEST_P(OpGraphOfRandomProfiles, IsInducedByWhatIsLeftUndecided) {
     const std::vector<bool> dead(profile.ops.size(), false);
     std::vector<bool> undecided = LiveOps(profile, pinned);
     undecided.flip();
-    const OpGraph whole = MakeOpGraph(profile, dead, std::vector<bool>(pinned.size(), false), kEverything);
+    WorkMeter unlimited;
+    const OpGraph whole = MakeOpGraph(profile, dead, std::vector<bool>(pinned.size(), false), kEverything, unlimited);
     const OpGraph left = Induced(whole, undecided);
     ExpectWellFormed(left);
     for (const OpGraph::HungItem& hung : left.items) EXPECT_TRUE(undecided[profile.tensors[hung.item.tensor].op]);
@@ -122,7 +124,8 @@ TEST(OpGraph, AddsUpParallelEdges) {
   ModelProfile profile;
   profile.ops = {{.inputs = {{1, 3}, {1, 4}}}, {.cost = 5}};
   profile.tensors = {{.op = 1}};
-  const OpGraph graph = MakeOpGraph(profile, {false, false}, {false}, {});
+  WorkMeter unlimited;
+  const OpGraph graph = MakeOpGraph(profile, {false, false}, {false}, {}, unlimited);
   EXPECT_EQ(graph.cost, (std::vector<int64_t>{0, 12}));
   EXPECT_EQ(graph.parents, std::vector<int>{0});
 }
@@ -131,12 +134,13 @@ TEST(OpGraph, HoldsNeitherLiveOpsNorTensorsWithoutAnOp) {
   ModelProfile profile;
   profile.ops = {{.inputs = {{1, 3}}}, {.cost = 5}};
   profile.tensors = {{.op = kNone}, {.op = 1}};
-  const OpGraph live = MakeOpGraph(profile, {true, true}, {false, false}, {});
+  WorkMeter unlimited;
+  const OpGraph live = MakeOpGraph(profile, {true, true}, {false, false}, {}, unlimited);
   EXPECT_EQ(live.size(), 0);
   ASSERT_EQ(live.items.size(), 1u);
   EXPECT_EQ(live.items[0].item.tensor, 1);
   EXPECT_EQ(live.items[0].op, kNone);
-  const OpGraph dead = MakeOpGraph(profile, {false, false}, {false, true}, {});
+  const OpGraph dead = MakeOpGraph(profile, {false, false}, {false, true}, {}, unlimited);
   EXPECT_EQ(dead.size(), 2);
   EXPECT_TRUE(dead.items.empty());
   EXPECT_TRUE(dead.block_costs.empty());

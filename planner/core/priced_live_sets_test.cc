@@ -16,8 +16,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 LiveSetTree TreeOf(const ModelProfile& profile) {
-  const StopFunction never;
-  WorkMeter meter(std::numeric_limits<int64_t>::max(), never);
+  WorkMeter meter;
   return BuildLiveSets(profile, std::vector<bool>(profile.ops.size(), false),
                        std::vector<bool>(profile.tensors.size(), false), {.use_saved_bytes = true}, meter);
 }

@@ -46,15 +46,17 @@ std::vector<int> HullOf(const std::vector<Option>& options) {
 
 }  // namespace
 
-Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values) : tree_(tree) {
+Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, WorkMeter& meter) : tree_(tree) {
   for (int64_t value : values) total_value_ += std::max<int64_t>(0, value);
   entries_.reserve(tree.items.size());
   node_begin_.reserve(tree.nodes.size() + 1);
-  for (int node = 0; node < static_cast<int>(tree.nodes.size()); ++node) {
+  for (int node = 0; node < static_cast<int>(tree.nodes.size()) && !meter.stopped(); ++node) {
     node_begin_.push_back(static_cast<int>(entries_.size()));
+    meter.Spend(tree.ItemsEnd(node) - tree.nodes[node].items_begin);
     for (int i = tree.nodes[node].items_begin; i < tree.ItemsEnd(node); ++i) {
       const LiveSetTree::Item& item = tree.items[i];
       if (item.bundle != kNone) {
+        meter.Spend(static_cast<int64_t>(tree.bundles[item.bundle].options.size()));
         AddBundle(node, tree.bundles[item.bundle], values);
         continue;
       }
@@ -63,7 +65,7 @@ Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values) : 
     }
   }
   node_begin_.push_back(static_cast<int>(entries_.size()));
-  Sort();
+  Sort(meter);
 }
 
 void Ranking::AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::vector<int64_t>& values) {
@@ -102,14 +104,18 @@ void Ranking::AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::
   if (options.size() > 1) bundles_.push_back({std::move(options), &bundle.tensors});
 }
 
-void Ranking::Sort() {
+void Ranking::Sort(WorkMeter& meter) {
   const int n = static_cast<int>(entries_.size());
+  meter.Spend(n);
+  if (meter.stopped()) return;
   std::vector<KeyedIndex> order(n);
   for (int i = 0; i < n; ++i) {
     // A free entry has ratio infinity and comes first.
     order[i] = {FallingKey(static_cast<double>(entries_[i].value) / static_cast<double>(entries_[i].cost)), i};
   }
   RadixSort(order);
+  meter.Spend(4 * int64_t{n});
+  if (meter.stopped()) return;
   std::vector<Entry> sorted(n);
   for (int i = 1; i < n; ++i) {
     // The double ratio is right up to its rounding: put right what it leaves out of order.
@@ -126,6 +132,7 @@ void Ranking::Sort() {
     ranks_[order[rank].index] = rank;
   }
   entries_ = std::move(sorted);
+  meter.Spend(4 * int64_t{n});
 }
 
 }  // namespace greenplan

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "planner/core/live_sets.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
@@ -34,8 +35,9 @@ class Ranking {
   };
 
   // values: [num_tensors], their positive ones add up to less than 2^62; tensors of value <= 0 are never selected.
-  // REQUIRES: `tree` outlives the ranking.
-  Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values);
+  // Of no use if the meter is stopped meanwhile; that it runs out changes nothing. REQUIRES: `tree` outlives the
+  // ranking.
+  Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, WorkMeter& meter);
 
   const LiveSetTree& tree() const { return tree_; }
   const std::vector<Entry>& entries() const { return entries_; }
@@ -54,7 +56,7 @@ class Ranking {
 
  private:
   void AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::vector<int64_t>& values);
-  void Sort();
+  void Sort(WorkMeter& meter);
 
   const LiveSetTree& tree_;
   std::vector<Entry> entries_;

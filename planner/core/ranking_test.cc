@@ -58,7 +58,8 @@ TEST(Ranking, OrdersExactlyWhereDoubleRatiosTie) {
   std::vector<int64_t> costs;
   for (int k = 0; k < 400; ++k) costs.push_back((int64_t{1} << 60) + random.Below(100));
   const LiveSetTree tree = FlatTree(costs);
-  const Ranking ranking(tree, std::vector<int64_t>(costs.size(), int64_t{1} << 52));
+  WorkMeter unlimited;
+  const Ranking ranking(tree, std::vector<int64_t>(costs.size(), int64_t{1} << 52), unlimited);
   ExpectOrdered(ranking);
   const Entry& first = ranking.entries().front();
   const Entry& last = ranking.entries().back();
@@ -129,7 +130,8 @@ TEST(Ranking, HoldsEveryItemOfATreeOnceAndTheHullOfEveryBundle) {
       for (size_t k = 0; k < profile.tensors.size(); ++k) values.push_back(random.Below(12) - 2);
       // Where bytes matter a bundle may hold what is free.
       const LiveSetTree tree = TreeOf(profile, {.use_saved_bytes = random.Chance(0.5)});
-      const Ranking ranking(tree, values);
+      WorkMeter unlimited;
+      const Ranking ranking(tree, values, unlimited);
       SCOPED_TRACE(absl::StrCat("seed ", seed, " shape ", static_cast<int>(shape)));
       ExpectOrdered(ranking);
       int64_t total = 0;
@@ -159,7 +161,8 @@ TEST(Ranking, HoldsEveryItemOfATreeOnceAndTheHullOfEveryBundle) {
 TEST(Ranking, AnEntryIsAvailableInTheSubtreeOfItsNode) {
   LiveSetTree tree;
   for (const int end : {4, 3, 3, 4}) tree.nodes.push_back({.subtree_end = end});
-  const Ranking ranking(tree, {});
+  WorkMeter unlimited;
+  const Ranking ranking(tree, {}, unlimited);
   for (int node = 0; node < 4; ++node) {
     EXPECT_EQ(ranking.IsAvailable({.node = 1}, node), node == 1 || node == 2) << node;
     EXPECT_TRUE(ranking.IsAvailable({.node = 0}, node));
@@ -168,7 +171,8 @@ TEST(Ranking, AnEntryIsAvailableInTheSubtreeOfItsNode) {
 
 TEST(Ranking, PutsWhatIsFreeFirst) {
   const LiveSetTree tree = FlatTree({1, 0, 1, 0});
-  const Ranking ranking(tree, {int64_t{1} << 60, 1, 2, 1});
+  WorkMeter unlimited;
+  const Ranking ranking(tree, {int64_t{1} << 60, 1, 2, 1}, unlimited);
   ASSERT_EQ(ranking.entries().size(), 4u);
   EXPECT_EQ(ranking.entries()[0].cost, 0);
   EXPECT_EQ(ranking.entries()[1].cost, 0);
@@ -179,7 +183,8 @@ TEST(Ranking, IsEmptyWhereNothingIsWorthAnything) {
   LiveSetTree tree = FlatTree({3, 0});
   tree.bundles.push_back({.tensors = {0, 1}, .options = {{1, 0, 1}, {0, 0, 2}, {1, 0, 3}}});
   tree.items.push_back({.bundle = 0});
-  const Ranking ranking(tree, {0, -5});
+  WorkMeter unlimited;
+  const Ranking ranking(tree, {0, -5}, unlimited);
   EXPECT_EQ(ranking.total_value(), 0);
   EXPECT_TRUE(ranking.entries().empty());
   EXPECT_TRUE(ranking.bundles().empty());

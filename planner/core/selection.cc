@@ -10,18 +10,34 @@
 #include "planner/core/closure_search.h"
 #include "planner/core/cost.h"
 #include "planner/core/downscaled.h"
+#include "planner/core/shallow_selection.h"
 #include "planner/core/work_meter.h"
 
 namespace greenplan {
 namespace {
 
-// What building the live sets may take at most: a few tenths of a second.
-constexpr int64_t kStructureWork = 100'000'000;
+// What building the live sets may take at most: a tenth of a second or two.
+constexpr int64_t kStructureWork = 20'000'000;
 
 std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) {
   std::vector<bool> both(a.size());
   for (size_t k = 0; k < a.size(); ++k) both[k] = a[k] || b[k];
   return both;
+}
+
+// Tensors that are not worth selecting.
+std::vector<bool> Worthless(const std::vector<double>& importance) {
+  std::vector<bool> worthless(importance.size());
+  for (size_t k = 0; k < importance.size(); ++k) worthless[k] = importance[k] <= 0;
+  return worthless;
+}
+
+// The better selection, with the lower bound.
+LiveSetResult BestOf(LiveSetResult a, LiveSetResult b) {
+  const int64_t upper_bound = std::min(a.upper_bound, b.upper_bound);
+  LiveSetResult best = b.value > a.value ? std::move(b) : std::move(a);
+  best.upper_bound = std::max(upper_bound, best.value);
+  return best;
 }
 
 }  // namespace
@@ -60,35 +76,36 @@ void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepare
   const int num_tensors = static_cast<int>(profile_.tensors.size());
   prepared.importance = *problem.importance;
   prepared.pinned.resize(num_tensors, false);
-  prepared.excluded.resize(num_tensors, false);
   for (int k = 0; k < num_tensors; ++k) {
     if (problem.pins[k] != Pin::kFree) prepared.importance[k] = 0;
-    prepared.excluded[k] = prepared.importance[k] <= 0;
     if (problem.pins[k] != Pin::kAlways) continue;
     prepared.pinned[k] = true;
     prepared.any_pinned = true;
     prepared.pinned_cost += profile_.tensors[k].weight_grad_cost;
     prepared.pinned_saved_bytes += profile_.tensors[k].saved_bytes;
   }
-  prepared.live_sets = LiveSets(prepared, problem.should_stop);
+  WorkMeter meter(kStructureWork, problem.should_stop);
+  prepared.live_sets = LiveSets(prepared, meter);
   prepared.scale = ValueScale::Of(prepared.importance);
-  if (!prepared.live_sets->is_complete) return;
-  prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units);
-  prepared.search.emplace(*prepared.ranking, num_tensors);
+  if (prepared.live_sets->is_complete) {
+    prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units, meter);
+    prepared.search.emplace(*prepared.ranking, num_tensors);
+  }
+  prepared.is_stopped = meter.stopped();
 }
 
-std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const Prepared& prepared,
-                                                             const StopFunction& should_stop) const {
+std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const Prepared& prepared, WorkMeter& meter) const {
   // Without pins the live sets are those of the profile; with pins the pinned tensors' live ops are the tree's root.
   const bool is_shared = !prepared.any_pinned;
   if (is_shared) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (live_sets_ != nullptr) return live_sets_;
   }
-  const std::vector<bool> none(profile_.tensors.size(), false);
-  WorkMeter meter(kStructureWork, should_stop);
-  auto live_sets = std::make_shared<const LiveSetTree>(
-      BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), is_shared ? none : prepared.excluded, {}, meter));
+  // What importance tells is no part of what is shared.
+  const std::vector<bool> excluded =
+      is_shared ? std::vector<bool>(profile_.tensors.size(), false) : Worthless(prepared.importance);
+  auto live_sets =
+      std::make_shared<const LiveSetTree>(BuildLiveSets(profile_, LiveWithPinned(prepared), excluded, {}, meter));
   if (is_shared && !meter.stopped()) {
     const std::lock_guard<std::mutex> lock(mutex_);
     live_sets_ = live_sets;
@@ -96,9 +113,15 @@ std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const Prepared& pre
   return live_sets;
 }
 
+std::vector<bool> SelectionSolver::LiveWithPinned(const Prepared& prepared) const {
+  return prepared.any_pinned ? LiveOps(profile_, prepared.pinned) : std::vector<bool>(profile_.ops.size(), false);
+}
+
 SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, Prepared& prepared,
                                                int64_t backward_budget) const {
-  const LiveSetResult found = Search(problem, prepared, backward_budget - prepared.pinned_cost);
+  const int64_t free_budget = backward_budget - prepared.pinned_cost;
+  const LiveSetResult found = prepared.is_stopped ? SelectWithoutSearch(problem, prepared, free_budget)
+                                                  : Search(problem, prepared, free_budget);
   const std::vector<double>& importance = *problem.importance;
   SelectionResult result;
   result.trainable = prepared.any_pinned ? Union(found.trainable, prepared.pinned) : found.trainable;
@@ -116,6 +139,21 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
   return result;
 }
 
+LiveSetResult SelectionSolver::SelectWithoutSearch(const SelectionProblem& problem, const Prepared& prepared,
+                                                   int64_t free_budget) const {
+  LiveSetResult found = SelectShallow(profile_, LiveWithPinned(prepared), prepared.scale.units,
+                                      free_budget - prepared.live_sets->nodes[0].cost);
+  if (KeepsByteLimit(problem, prepared, found)) return found;
+  return {.value = 0, .upper_bound = found.upper_bound, .trainable = std::vector<bool>(found.trainable.size(), false)};
+}
+
+bool SelectionSolver::KeepsByteLimit(const SelectionProblem& problem, const Prepared& prepared,
+                                     const LiveSetResult& found) const {
+  if (!problem.max_saved_bytes) return true;
+  const std::vector<bool> mask = Union(found.trainable, prepared.pinned);
+  return EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes;
+}
+
 LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const {
   if (problem.resolution > 0) return SearchDownscaled(problem, prepared, free_budget);
   const bool has_byte_limit = problem.max_saved_bytes.has_value();
@@ -123,33 +161,30 @@ LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared&
   WorkMeter meter(has_byte_limit ? problem.work_limit / 4 : problem.work_limit, problem.should_stop);
   LiveSetResult found = SearchWithoutByteLimit(prepared, free_budget, meter);
   if (!has_byte_limit) return found;
-  const std::vector<bool> mask = Union(found.trainable, prepared.pinned);
-  const bool keeps_both = EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes;
+  const bool keeps_both = KeepsByteLimit(problem, prepared, found);
   if (keeps_both && found.upper_bound == found.value) return found;
   WorkMeter rest(problem.work_limit, problem.should_stop);
-  const LiveSetTree with_bytes =
-      BuildLiveSets(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded, {.use_saved_bytes = true}, rest);
+  const LiveSetTree with_bytes = BuildLiveSets(profile_, LiveWithPinned(prepared), Worthless(prepared.importance),
+                                               {.use_saved_bytes = true}, rest);
   LiveSetResult result = SearchLiveSetsWithByteLimit(with_bytes, prepared.scale.units, free_budget,
                                                      *problem.max_saved_bytes - prepared.pinned_saved_bytes, rest);
-  const int64_t upper_bound = std::min(result.upper_bound, found.upper_bound);
-  if (keeps_both && found.value > result.value) result = std::move(found);
-  result.upper_bound = std::max(upper_bound, result.value);
-  return result;
+  if (!keeps_both) found = {.value = 0, .upper_bound = found.upper_bound, .trainable = {}};
+  return BestOf(std::move(result), std::move(found));
 }
 
 LiveSetResult SelectionSolver::SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const {
   const int num_tensors = static_cast<int>(profile_.tensors.size());
   if (prepared.live_sets->is_complete) return prepared.search->Run(free_budget, meter);
   // Closures first: where not all live sets could be enumerated theirs is the better bound, and the sooner one.
-  LiveSetResult found = SearchClosures(profile_, LiveOps(profile_, prepared.pinned), prepared.excluded,
-                                       prepared.scale.units, free_budget - prepared.live_sets->nodes[0].cost, meter);
+  const std::vector<bool> live = LiveWithPinned(prepared);
+  const int64_t budget = free_budget - prepared.live_sets->nodes[0].cost;
+  LiveSetResult found =
+      BestOf(SelectShallow(profile_, live, prepared.scale.units, budget),
+             SearchClosures(profile_, live, Worthless(prepared.importance), prepared.scale.units, budget, meter));
   if (found.upper_bound == found.value || meter.exhausted()) return found;
-  const Ranking ranking(*prepared.live_sets, prepared.scale.units);
-  LiveSetResult other = LiveSetSearch(ranking, num_tensors).Run(free_budget, meter);
-  const int64_t upper_bound = std::min(found.upper_bound, other.upper_bound);
-  if (other.value > found.value) found = std::move(other);
-  found.upper_bound = std::max(upper_bound, found.value);
-  return found;
+  const Ranking ranking(*prepared.live_sets, prepared.scale.units, meter);
+  if (meter.stopped()) return found;
+  return BestOf(std::move(found), LiveSetSearch(ranking, num_tensors).Run(free_budget, meter));
 }
 
 LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, Prepared& prepared,
@@ -160,7 +195,11 @@ LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem,
   found.trainable = SelectDownscaled(*prepared.live_sets, prepared.scale.units, free_budget, full_backward_cost_,
                                      problem.resolution, meter);
   for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? prepared.scale.units[k] : 0;
-  if (!prepared.ranking) prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units);
+  if (!prepared.ranking) prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units, meter);
+  if (meter.stopped()) {
+    found.upper_bound = std::accumulate(prepared.scale.units.begin(), prepared.scale.units.end(), int64_t{0});
+    return found;
+  }
   found.upper_bound = std::max(found.value, BoundLiveSets(*prepared.ranking, free_budget));
   return found;
 }

@@ -69,11 +69,11 @@ class SelectionSolver {
   // What plans of one profile, importance and pins share.
   struct Prepared {
     std::vector<bool> pinned;        // [num_tensors]
-    std::vector<bool> excluded;      // [num_tensors]
     std::vector<double> importance;  // [num_tensors], 0 unless free.
     int64_t pinned_cost = 0;         // Of the pinned tensors, without the ops that they keep live.
     int64_t pinned_saved_bytes = 0;
     bool any_pinned = false;
+    bool is_stopped = false;  // Before all below was there.
     std::shared_ptr<const LiveSetTree> live_sets;
     ValueScale scale;
     // Of live sets that are complete.
@@ -83,8 +83,13 @@ class SelectionSolver {
 
   void Prepare(const SelectionProblem& problem, Prepared& prepared) const;
   // The live sets on top of those of the pinned tensors.
-  std::shared_ptr<const LiveSetTree> LiveSets(const Prepared& prepared, const StopFunction& should_stop) const;
+  std::shared_ptr<const LiveSetTree> LiveSets(const Prepared& prepared, WorkMeter& meter) const;
   SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget) const;
+  // [num_ops] What the pinned tensors keep live.
+  std::vector<bool> LiveWithPinned(const Prepared& prepared) const;
+  LiveSetResult SelectWithoutSearch(const SelectionProblem& problem, const Prepared& prepared,
+                                    int64_t free_budget) const;
+  bool KeepsByteLimit(const SelectionProblem& problem, const Prepared& prepared, const LiveSetResult& found) const;
   LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const;
   LiveSetResult SearchDownscaled(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const;
   LiveSetResult SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const;

@@ -204,6 +204,25 @@ TEST(SelectionSolver, AStopAmongThousandsOfLiveSetsLeavesABoundOnTheOptimum) {
   }
 }
 
+TEST(SelectionSolver, AStopBeforeAnythingWasSearchedLeavesASelection) {
+  TestRandom random(3);
+  const ModelProfile profile = RandomProfile({.shape = GraphShape::kDag, .size = 20000}, random);
+  const std::vector<double> importance = RandomImportance(profile, ImportanceKind::kHeavyTailed, random);
+  SelectionProblem problem;
+  problem.importance = &importance;
+  for (const Tensor& tensor : profile.tensors) problem.pins.push_back(tensor.op == kNone ? Pin::kNever : Pin::kFree);
+  problem.backward_budget = EvaluateMask(profile, FullMask(profile)).backward_cost / 3;
+  int questions = 0;
+  problem.should_stop = [&] { return ++questions > 0; };
+  const SelectionResult result = SelectionSolver(profile).Solve(problem);
+  EXPECT_EQ(questions, 1);
+  EXPECT_FALSE(result.proved);
+  const double value = SelectionValue(result.trainable, importance);
+  EXPECT_GT(value, 0);
+  EXPECT_GE(result.upper_bound, value);
+  EXPECT_LE(EvaluateMask(profile, result.trainable).backward_cost, problem.backward_budget);
+}
+
 TEST_P(SelectionOnRandomGraphs, APointOfACurveIsThePlanOfItsBudgetThoughValuesTie) {
   const bool is_model = GetParam() >= GraphShape::kDecoder;
   for (int seed = 0; seed < 300; ++seed) {

@@ -2,6 +2,7 @@
 #define GREENPLAN_PLANNER_CORE_WORK_METER_H_
 
 #include <cstdint>
+#include <limits>
 
 #include "planner/core/plan.h"
 
@@ -11,6 +12,9 @@ namespace greenplan {
 // nanoseconds.
 class WorkMeter {
  public:
+  // Without limits.
+  WorkMeter() : WorkMeter(std::numeric_limits<int64_t>::max(), kNever) {}
+  // `should_stop` must outlive the meter.
   WorkMeter(int64_t limit, const StopFunction& should_stop) : left_(limit), should_stop_(should_stop) {}
 
   // False once the work is used up or a stop was asked for.
@@ -31,6 +35,7 @@ class WorkMeter {
   bool stopped() const { return stopped_; }
 
  private:
+  static inline const StopFunction kNever;
   static constexpr int64_t kUnitsBetweenQuestions = 4000;
 
   int64_t left_;

@@ -41,6 +41,9 @@ struct TimeOptions {
 // - forward_cost: the median of forward passes in which every parameter requires grad.
 // - Ops are more than in FLOPs, as few of them cost nothing: up to the number of nodes that join or part gradients.
 //
+// On the CPU a process should KeepFreedMemory() (freed_memory.h), here and where it trains. Otherwise steps differ by
+// page faults that no op causes, and some masks of some models are predicted more than 10% off.
+//
 // A step must not be much shorter than a millisecond: the overhead of backward that depends on the mask is not
 // modelled. On another device than the CPU the clock is read after synchronizing, which adds the launches of kernels to
 // their times; that path has not been run on such a device.

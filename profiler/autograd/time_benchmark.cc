@@ -4,6 +4,7 @@
 //   OMP_NUM_THREADS=1 ./dev bench profiler
 //
 // One thread is what two shared cores time with little noise; without it, all cores are used.
+// The process keeps the memory that it frees, as greenplan-finetune does (freed_memory.h).
 // Every measured backward of a mask comes right behind one full backward; the mask's time is the median over rounds of
 // its share of that one, so that a machine that gets slower or faster meanwhile does not count as an error.
 
@@ -21,6 +22,7 @@
 #include "nlohmann/json.hpp"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
+#include "profiler/autograd/freed_memory.h"
 #include "profiler/autograd/profile.h"
 #include "profiler/autograd/profile_time.h"
 #include "profiler/autograd/testing/chain_model.h"
@@ -181,6 +183,7 @@ absl::Status Judge(const Model& model) {
 }
 
 int Run() {
+  if (!KeepFreedMemory()) std::fprintf(stderr, "this C library hands freed memory back; page faults add noise\n");
   std::printf(
       "Errors in percent, median / p90 over %d masks. Noise: of single full backward passes about their median.\n\n"
       "| model | full backward | noise | time: ours | time: ours, not adjusted for drift | time: by FLOPs alone | "

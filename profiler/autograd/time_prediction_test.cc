@@ -12,6 +12,7 @@
 #include "ATen/TensorOperators.h"
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
+#include "profiler/autograd/freed_memory.h"
 #include "profiler/autograd/profile_time.h"
 
 namespace greenplan::profiler {
@@ -62,6 +63,7 @@ struct Mlp {
 };
 
 TEST(TimePredictionTest, PredictsBackwardOfMasksWithinFivePercentOnAQuietMachine) {
+  KeepFreedMemory();
   const Mlp mlp;
   const auto profile = ProfileTime([&] { return mlp.Loss(); }, mlp.parameters, {.repetitions = 9});
   ASSERT_TRUE(profile.ok()) << profile.status();

@@ -10,6 +10,7 @@
 #include "profiler/autograd/executed_flops.h"
 #include "trainer_client/finetune/batches.h"
 #include "trainer_client/finetune/peak_memory.h"
+#include "trainer_client/finetune/predicted_seconds.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -31,6 +32,7 @@ struct EpochTrainer::Sums {
   double forward_seconds = 0;
   double backward_seconds = 0;
   double optimizer_seconds = 0;
+  double predicted_backward_seconds = 0;
   double loss = 0;
   profiler::EnergyTotal energy;
 };
@@ -58,6 +60,9 @@ void EpochTrainer::Continue(const Round& round) {
   trainable_ = round.trainable;
   predicted_backward_flops_ = round.predicted_backward_cost;
   full_backward_flops_ = round.full_backward_cost;
+  if (setup_.time_profile.has_value()) {
+    predicted_backward_seconds_ = PredictedBackwardSeconds(*setup_.time_profile, round.trainable);
+  }
 }
 
 absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch) {
@@ -84,6 +89,7 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch) {
   report.forward_seconds = sums.forward_seconds / steps;
   report.backward_seconds = sums.backward_seconds / steps;
   report.optimizer_seconds = sums.optimizer_seconds / steps;
+  if (setup_.time_profile.has_value()) report.predicted_backward_seconds = sums.predicted_backward_seconds / steps;
   report.joules_per_step = sums.energy.joules / steps;
   report.energy_is_estimate = sums.energy.is_estimate;
   report.train_loss = sums.loss / steps;
@@ -147,6 +153,7 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   sums.forward_seconds += Seconds(begin, forward_end);
   sums.backward_seconds += Seconds(forward_end, backward_end);
   sums.optimizer_seconds += Seconds(backward_end, end);
+  sums.predicted_backward_seconds += predicted_backward_seconds_;
   sums.loss += loss_value;
   sums.energy.Add(energy);
   setup_.progress.energy.Add(energy);

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "planner/core/model_profile.h"
 #include "profiler/energy/energy_meter.h"
 #include "trainer_client/data/dataset.h"
 #include "trainer_client/finetune/report.h"
@@ -24,7 +26,8 @@ struct TrainingSetup {
   AdamW& optimizer;
   PlannerSession& session;
   profiler::EnergyMeter& energy_meter;
-  TrainingProgress& progress;  // Where the run stands; every step adds to it.
+  TrainingProgress& progress;                       // Where the run stands; every step adds to it.
+  const std::optional<ModelProfile>& time_profile;  // In nanoseconds. Absent: times are not predicted.
   const Dataset& data;
   const std::vector<int64_t>& rows;  // Of `data`.
   int64_t batch_size = 0;
@@ -72,8 +75,9 @@ class EpochTrainer {
   const TrainingObserver observer_;
   const int64_t steps_per_epoch_;
   std::vector<std::string> tensor_names_;
-  std::vector<std::string> trainable_;  // Under the plan in force, as the two below.
+  std::vector<std::string> trainable_;  // Under the plan in force, as the three below.
   int64_t predicted_backward_flops_ = 0;
+  double predicted_backward_seconds_ = 0;  // 0 without a time profile.
   int64_t full_backward_flops_ = 0;
 };
 

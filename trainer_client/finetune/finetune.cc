@@ -64,19 +64,20 @@ absl::StatusOr<std::shared_ptr<PlannerConnection>> ConnectToPlanner(const Finetu
   return connection;
 }
 
-absl::Status CheckReportPath(const std::string& path) {
+absl::Status CheckFilePath(const char* flag, const std::string& path) {
   if (path.empty()) return absl::OkStatus();
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   std::error_code ignored;
   if (!std::filesystem::is_directory(path, ignored) && access(folder.c_str(), W_OK | X_OK) == 0)
     return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("--report is ", path, "; allowed: a file in a folder that exists and can be written"));
+      absl::StrCat(flag, " is ", path, "; allowed: a file in a folder that exists and can be written"));
 }
 
 absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& io) {
   if (absl::Status status = CheckInputs(options); !status.ok()) return status;
-  if (absl::Status status = CheckReportPath(options.report); !status.ok()) return status;
+  if (absl::Status status = CheckFilePath("--report", options.report); !status.ok()) return status;
+  if (absl::Status status = CheckFilePath("--time-profile", options.time_profile); !status.ok()) return status;
   std::unique_ptr<OutputFolder> output;
   if (!options.output.empty()) {
     absl::StatusOr<std::unique_ptr<OutputFolder>> folder = OutputFolder::Prepare(options.output, options.resume);

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "planner/convert/convert.h"
 #include "planner/convert/files.h"
+#include "profiler/autograd/profile_time.h"
 #include "trainer_client/finetune/epoch_table.h"
 #include "trainer_client/finetune/evaluate.h"
 #include "trainer_client/finetune/peak_memory.h"
@@ -116,6 +118,7 @@ TrainingSetup FinetuneRun::Setup() {
           .session = *session_,
           .energy_meter = *energy_meter_,
           .progress = state_.progress,
+          .time_profile = time_profile_,
           .data = inputs_.train,
           .rows = inputs_.train_rows,
           .batch_size = options_.batch_size,
@@ -155,11 +158,34 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<PlannerConnection> conne
   if (!meter.ok()) return meter.status();
   energy_meter_ = *std::move(meter);
   trainer_.emplace(Setup(), Observer());
-  if (!state_.plan.has_value()) return session_->CreateJob(trainer_->FirstLoss());
+  if (absl::Status status = session_->CreateJob(trainer_->FirstLoss()); !status.ok()) return status;
+  if (!options_.time_profile.empty()) {
+    if (absl::Status status = MeasureTime(); !status.ok()) return status;
+  }
+  if (!state_.plan.has_value()) return absl::OkStatus();
   absl::StatusOr<Round> round = session_->Continue(trainer_->FirstLoss(), *state_.plan, state_.next_round);
   if (!round.ok()) return round.status();
   trainer_->Continue(*round);
   return absl::OkStatus();
+}
+
+absl::Status FinetuneRun::MeasureTime() {
+  const int64_t max_steps = 1 + 4 * profiler::TimeOptions().repetitions;
+  if (!options_.quiet) {
+    io_.err << "greenplan-finetune: measuring how long backward takes, in up to " << max_steps << " steps" << std::endl;
+  }
+  int64_t step = 0;
+  const auto loss = [&, first_loss = trainer_->FirstLoss()] {
+    at::Tensor result = first_loss(0);
+    progress_bar_.Update("time profile", ++step, max_steps, result.item<double>());
+    return result;
+  };
+  absl::StatusOr<ModelProfile> profile = profiler::ProfileTime(model(), loss);
+  progress_bar_.Clear();
+  if (!profile.ok()) return profile.status();
+  profile->model = model().model_type();
+  time_profile_ = *std::move(profile);
+  return WriteMessageFile(options_.time_profile, ModelProfileToProto(*time_profile_));
 }
 
 absl::Status FinetuneRun::RestoreRandomState() const {

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "planner/client/connection.h"
+#include "planner/core/model_profile.h"
 #include "profiler/energy/energy_meter.h"
 #include "trainer_client/finetune/epoch_trainer.h"
 #include "trainer_client/finetune/finetune.h"
@@ -36,6 +37,7 @@ class FinetuneRun {
 
   absl::Status LoadState();
   absl::Status StartTraining(std::shared_ptr<PlannerConnection> connection);
+  absl::Status MeasureTime();
   TrainingSetup Setup();
   TrainingObserver Observer();
   absl::Status RestoreRandomState() const;
@@ -57,6 +59,7 @@ class FinetuneRun {
   RunState state_;
   std::unique_ptr<PlannerSession> session_;
   std::unique_ptr<profiler::EnergyMeter> energy_meter_;
+  std::optional<ModelProfile> time_profile_;
   std::optional<EpochTrainer> trainer_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   double seconds_before_ = 0;  // Of the run that this one goes on with.

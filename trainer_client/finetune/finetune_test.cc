@@ -14,7 +14,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "planner/convert/convert.h"
+#include "planner/convert/files.h"
 #include "trainer_client/checkpoint/checkpoint.h"
+#include "trainer_client/finetune/predicted_seconds.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -202,6 +205,40 @@ TEST_F(FinetuneTest, SaysSoWhenTheMachineStopsCountingEnergy) {
   EXPECT_THAT(err.str(), HasSubstr("energy_uj cannot be read; energy is an estimate from here on"));
 }
 
+TEST_F(FinetuneTest, PredictsBackwardTimeByTheProfileItWritesAndTrainsTheSame) {
+  UseModel(kOpt);  // Has dropout.
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json without = Report();
+  EXPECT_TRUE(without["epochs"][1]["predicted_backward_seconds"].is_null());
+
+  options.time_profile = root / "times.json.gz";
+  ASSERT_EQ(Run(), absl::OkStatus());
+  EXPECT_THAT(err.str(), HasSubstr("measuring how long backward takes, in up to 21 steps"));
+  const json report = Report();
+  EXPECT_EQ(report["steps"], without["steps"]);
+  const auto message = ReadMessageFile<v1::ModelProfile>(options.time_profile);
+  ASSERT_TRUE(message.ok()) << message.status();
+  const auto profile = ModelProfileFromProto(*message);
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  EXPECT_EQ(profile->cost_unit, CostUnit::kNanoseconds);
+  EXPECT_TRUE(report["epochs"][0]["predicted_backward_seconds"].is_null());
+  for (int epoch : {1, 2}) {
+    const json& row = report["epochs"][epoch];
+    EXPECT_GT(row["predicted_backward_seconds"], 0);
+    EXPECT_NEAR(row["predicted_backward_seconds"], PredictedBackwardSeconds(*profile, row["trainable"]), 1e-9);
+  }
+}
+
+TEST_F(FinetuneTest, PredictsBackwardTimeAfterAResumeToo) {
+  options.output = root / "out";
+  ASSERT_EQ(Run(nullptr, [](const EpochReport& epoch) { return epoch.epoch < 1; }), absl::OkStatus());
+  options.resume = true;
+  options.time_profile = root / "times.pb";
+  ASSERT_EQ(Run(), absl::OkStatus());
+  EXPECT_TRUE(Report()["epochs"][1]["predicted_backward_seconds"].is_null());
+  EXPECT_GT(Report()["epochs"][2]["predicted_backward_seconds"], 0);
+}
+
 TEST_F(FinetuneTest, MovesNoTensorThatWasNotPlanned) {
   options.epochs = 0;
   options.output = root / "base";
@@ -363,6 +400,7 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
       {"nothing to resume", [&](auto& o) { o.config = "", o.resume = true; }, {"no run to resume"}},
       {"no run", [&](auto& o) { o.output = root / "full", o.resume = true; }, {"no run to resume"}},
       {"report", [&](auto& o) { o.report = root / "none" / "r.json"; }, {"--report is"}},
+      {"time profile", [&](auto& o) { o.time_profile = root / "none" / "t.json"; }, {"--time-profile is"}},
       {"planner", [&](auto& o) { o.planner = "nowhere"; }, {"--planner is nowhere", "HOST:PORT"}},
       {"pin", [&](auto& o) { o.plan.add_never("no.such.tensor"); }, {"--never", "no.such.tensor"}},
   };

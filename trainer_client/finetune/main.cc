@@ -9,12 +9,14 @@
 
 #include "absl/status/status.h"
 #include "planner/flags/program.h"
+#include "profiler/autograd/freed_memory.h"
 #include "trainer_client/finetune/finetune.h"
 #include "trainer_client/finetune/openmp.h"
 #include "trainer_client/finetune/options.h"
 
 int main(int argc, char** argv) {
   greenplan::trainer::WaitPassivelyInOpenMp(argv);
+  greenplan::profiler::KeepFreedMemory();
   greenplan::Program program("greenplan-finetune", "Fine-tunes a language model under a planned FLOPs budget.",
                              "greenplan-finetune --base llama --train train.txt --valid valid.txt --budget 0.5 "
                              "--budget-of backward --output tuned --report report.json");

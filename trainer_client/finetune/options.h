@@ -43,6 +43,7 @@ struct FinetuneOptions {
   std::string output;             // Empty: the weights are not kept.
   bool resume = false;
   std::string report;                             // Empty: none.
+  std::string time_profile;                       // Empty: times are not predicted.
   double power_watts = profiler::kDefaultWatts;   // What estimates of energy assume.
   std::optional<double> grid_grams_per_kwh = {};  // CO2 equivalent. Absent: emissions are not told.
   bool quiet = false;

@@ -57,7 +57,7 @@ TEST(FinetuneOptionsTest, TakesEveryFlag) {
                            "--job",           "j",      "--output",       "o",    "--report",         "r",
                            "--importance",    "fisher", "--weight-decay", "0.1",  "--warmup-steps",   "3",
                            "--probe-batches", "2",      "--power-watts",  "200",  "--grid-intensity", "33.5",
-                           "--resume"});
+                           "--time-profile",  "t.json", "--resume"});
   ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
   const FinetuneOptions& options = *outcome.options;
   EXPECT_EQ(options.config, "c.json");
@@ -70,6 +70,7 @@ TEST(FinetuneOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(options.warmup_steps, 3);
   EXPECT_EQ(options.power_watts, 200);
   EXPECT_EQ(options.grid_grams_per_kwh, 33.5);
+  EXPECT_EQ(options.time_profile, "t.json");
   EXPECT_TRUE(options.resume);
 }
 
@@ -108,6 +109,8 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--grid-intensity", "-1"}, "--grid-intensity is -1"},
       {{"--grid-intensity", "nan"}, "--grid-intensity is nan"},
       {{"--grid-intensity", "green"}, "--grid-intensity is green"},
+      {{"--time-profile", "times.txt"}, "--time-profile is times.txt"},
+      {{"--time-profile", "t.json.gz", "--epochs", "0"}, "--time-profile is t.json.gz"},
       {{"--importance", "luck"}, "--importance is luck"},
       {{"--model-config", "c.json"}, "--config is c.json"},
   };

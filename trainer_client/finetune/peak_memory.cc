@@ -3,6 +3,8 @@
 #include <fstream>
 #include <string>
 
+#include "profiler/autograd/freed_memory.h"
+
 namespace greenplan::trainer {
 
 int64_t PeakMemoryBytes() {
@@ -15,6 +17,7 @@ int64_t PeakMemoryBytes() {
 }
 
 bool ResetPeakMemory() {
+  profiler::ReturnFreedMemory();
   std::ofstream clear_refs("/proc/self/clear_refs");
   clear_refs << "5" << std::flush;  // proc(5): resets VmHWM.
   return clear_refs.good();

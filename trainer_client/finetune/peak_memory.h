@@ -9,7 +9,8 @@ namespace greenplan::trainer {
 // the system does not tell.
 int64_t PeakMemoryBytes();
 
-// False where the system does not allow it: the peak is then that since the process began.
+// First hands back what is free, which would count. False where the system does not allow it: the peak is then that
+// since the process began.
 bool ResetPeakMemory();
 
 }  // namespace greenplan::trainer

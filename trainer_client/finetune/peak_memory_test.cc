@@ -2,9 +2,11 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "gtest/gtest.h"
+#include "profiler/autograd/freed_memory.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -28,6 +30,16 @@ TEST(PeakMemoryTest, RemembersMemoryThatWasFreed) {
 
 TEST(PeakMemoryTest, ForgetsItOnReset) {
   TouchAndFree();
+  const int64_t peak = PeakMemoryBytes();
+  if (!ResetPeakMemory()) GTEST_SKIP() << "this system does not reset the peak";
+  EXPECT_LE(PeakMemoryBytes(), peak - kBytes / 2);
+}
+
+TEST(PeakMemoryTest, ForgetsWhatTheAllocatorKeptAfterItWasFreed) {
+  profiler::KeepFreedMemory();
+  auto* const block = static_cast<volatile char*>(std::malloc(kBytes));
+  for (int64_t i = 0; i < kBytes; i += 4096) block[i] = 1;
+  std::free(const_cast<char*>(block));
   const int64_t peak = PeakMemoryBytes();
   if (!ResetPeakMemory()) GTEST_SKIP() << "this system does not reset the peak";
   EXPECT_LE(PeakMemoryBytes(), peak - kBytes / 2);

@@ -47,7 +47,8 @@ struct EpochReport {
   double forward_seconds = 0;
   double backward_seconds = 0;
   double optimizer_seconds = 0;
-  double probe_seconds = 0;  // These two: sums.
+  std::optional<double> predicted_backward_seconds = {};  // Mean per step. Absent without --time-profile.
+  double probe_seconds = 0;                               // These two: sums.
   double plan_seconds = 0;
   double joules_per_step = 0;  // Mean.
   bool energy_is_estimate = false;

@@ -19,6 +19,7 @@ EpochReport SomeEpoch() {
           .forward_seconds = 0.125,
           .backward_seconds = 0.25,
           .optimizer_seconds = 0.0625,
+          .predicted_backward_seconds = 0.375,
           .probe_seconds = 1,
           .plan_seconds = 2,
           .joules_per_step = 12.5,
@@ -35,10 +36,11 @@ TEST(ReportTest, HasEveryKeyOfTheContractEvenWhenEmpty) {
   for (const char* key : {"model", "parameters", "options", "planner", "seed", "epochs", "steps", "totals"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
-  for (const char* key : {"epoch", "trainable", "drop_rates", "predicted_backward_flops", "executed_backward_flops",
-                          "full_backward_flops", "step_seconds", "forward_seconds", "backward_seconds",
-                          "optimizer_seconds", "probe_seconds", "plan_seconds", "joules_per_step", "energy_is_estimate",
-                          "peak_memory_bytes", "train_loss", "validation_loss", "rounds"}) {
+  for (const char* key :
+       {"epoch", "trainable", "drop_rates", "predicted_backward_flops", "executed_backward_flops",
+        "full_backward_flops", "step_seconds", "forward_seconds", "backward_seconds", "optimizer_seconds",
+        "predicted_backward_seconds", "probe_seconds", "plan_seconds", "joules_per_step", "energy_is_estimate",
+        "peak_memory_bytes", "train_loss", "validation_loss", "rounds"}) {
     EXPECT_TRUE(json["epochs"][0].contains(key)) << key;
   }
   for (const char* key : {"seconds", "executed_flops", "probe_seconds", "plan_seconds", "joules", "energy_is_estimate",
