@@ -62,6 +62,7 @@ void PrintLimitRows() {
   PrintSavedBytes("an encoder-decoder", GraphShape::kEncoderDecoder, 12);
   PrintStops(1000, 10);
   PrintStops(5000, 10);
+  PrintStops(100000, 10);
 }
 
 }  // namespace greenplan

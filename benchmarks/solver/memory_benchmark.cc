@@ -52,7 +52,7 @@ void Run() {
   solver.Solve(problem);
   const double first = MebibytesSince(before);
   heap_peak = heap_bytes;
-  solver.Solve(problem);
+  WarmUp(solver, profile);
   std::printf(
       "| heap beyond the input, 100,000 tensors | MiB at the peak | %.1f | %.1f | first plan with its structure; "
       "later plans, structure included |\n",

@@ -22,6 +22,12 @@ SelectionProblem MakeProblem(const ModelProfile& profile, const std::vector<doub
   return problem;
 }
 
+void WarmUp(const SelectionSolver& solver, const ModelProfile& profile) {
+  TestRandom random(1);
+  const std::vector<double> importance = RandomImportance(profile, ImportanceKind::kDecaying, random);
+  solver.Solve(MakeProblem(profile, importance, 0.5));
+}
+
 double SortTime(const ModelProfile& profile, const std::vector<double>& importance) {
   std::vector<std::pair<double, int>> order(importance.size());
   for (size_t k = 0; k < order.size(); ++k) {

@@ -16,6 +16,9 @@ ModelProfile MakeProfile(GraphShape shape, int size, uint64_t seed);
 // Selection without pins under a fraction of the full backward pass. `importance` must outlive the problem.
 SelectionProblem MakeProblem(const ModelProfile& profile, const std::vector<double>& importance, double fraction);
 
+// Makes a plan of other importance, so that the next finds the structure built and nothing else.
+void WarmUp(const SelectionSolver& solver, const ModelProfile& profile);
+
 // The baseline: microseconds of std::sort of the tensors' (importance per cost, index).
 double SortTime(const ModelProfile& profile, const std::vector<double>& importance);
 

@@ -13,13 +13,6 @@
 namespace greenplan {
 namespace {
 
-// Lets the solver build its structure.
-void WarmUp(const SelectionSolver& solver, const ModelProfile& profile) {
-  TestRandom random(1);
-  const std::vector<double> importance = RandomImportance(profile, ImportanceKind::kDecaying, random);
-  solver.Solve(MakeProblem(profile, importance, 0.5));
-}
-
 // Plans of random profiles of one shape and size. The structure is built by a first plan, of other importance.
 void PrintPlans(const char* label, const std::vector<std::pair<GraphShape, int>>& models, int repetitions) {
   std::vector<double> plans, ratios, new_budgets, new_importances;

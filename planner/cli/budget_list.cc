@@ -1,6 +1,7 @@
 #include "planner/cli/budget_list.h"
 
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -8,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "planner/convert/convert.h"
 
 namespace greenplan {
 namespace {
@@ -48,6 +50,30 @@ absl::StatusOr<std::vector<std::string>> ExpandBudgets(const std::vector<std::st
   if (expanded.empty()) return Invalid("empty", "START:END:STEP, or a list of budgets");
   if (expanded.size() > kMaxBudgets) return Invalid(budgets.front(), "at most 100,000 budgets");
   return expanded;
+}
+
+absl::StatusOr<v1::PlanOptions> OptionsOfList(const PlanFlags& flags) {
+  // 1 is valid whatever --budget-of says.
+  const auto budget = flags.ParseBudget("--budgets", "1");
+  if (!budget.ok()) return budget.status();
+  return flags.Options(*budget);
+}
+
+absl::StatusOr<std::vector<v1::Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
+                                                     v1::PlanOptions options) {
+  std::vector<v1::Budget> parsed;
+  if (budgets.empty()) return parsed;
+  const auto texts = ExpandBudgets(budgets);
+  if (!texts.ok()) return texts.status();
+  for (const std::string& text : *texts) {
+    auto budget = flags.ParseBudget("--budgets", text);
+    if (!budget.ok()) return budget.status();
+    *options.mutable_budget() = *budget;
+    const absl::Status status = ValidatePlanOptions(options);
+    if (!status.ok()) return NameBudgets(PlanFlags::NameFlags(status));
+    parsed.push_back(*std::move(budget));
+  }
+  return parsed;
 }
 
 absl::Status NameBudgets(const absl::Status& status) {

@@ -6,6 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "greenplan/v1/plan.pb.h"
+#include "planner/flags/plan_flags.h"
 
 namespace greenplan {
 
@@ -13,6 +15,13 @@ namespace greenplan {
 // decimal, so that 0.3 is the 0.3 that --budget takes). InvalidArgument: no range, a step of 0 or below, no budget at
 // all, or more than 100,000.
 absl::StatusOr<std::vector<std::string>> ExpandBudgets(const std::vector<std::string>& budgets);
+
+// The options that the flags give every budget of a list, with the whole of full as a budget to be replaced.
+absl::StatusOr<v1::PlanOptions> OptionsOfList(const PlanFlags& flags);
+
+// The budgets that --budgets lists, each checked beside `options`; none for an empty list.
+absl::StatusOr<std::vector<v1::Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
+                                                     v1::PlanOptions options);
 
 // An error about --budget, naming --budgets.
 absl::Status NameBudgets(const absl::Status& status);

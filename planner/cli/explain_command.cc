@@ -38,8 +38,6 @@ struct ExplainCommand {
 
   // Those of the plan that the flags ask for; under --plan, those of the curve alone.
   absl::StatusOr<v1::PlanOptions> Options() const;
-  // --budgets, each checked; empty without it.
-  absl::StatusOr<std::vector<v1::Budget>> ListedBudgets(v1::PlanOptions curve_options) const;
 
   CLI::App& app;
   PlanFlags flags;
@@ -58,26 +56,7 @@ absl::StatusOr<v1::PlanOptions> ExplainCommand::Options() const {
     return absl::InvalidArgumentError(
         absl::StrCat("--plan is ", plan_path, " beside ", flag, "; allowed: one of them"));
   }
-  // Options need a budget; this one is valid whatever --budget-of says, and the curve replaces it.
-  const auto budget = flags.ParseBudget("--budgets", "1");
-  if (!budget.ok()) return budget.status();
-  return flags.Options(*budget);
-}
-
-absl::StatusOr<std::vector<v1::Budget>> ExplainCommand::ListedBudgets(v1::PlanOptions curve_options) const {
-  std::vector<v1::Budget> parsed;
-  if (budgets.empty()) return parsed;
-  const auto texts = ExpandBudgets(budgets);
-  if (!texts.ok()) return texts.status();
-  for (const std::string& text : *texts) {
-    const auto budget = flags.ParseBudget("--budgets", text);
-    if (!budget.ok()) return budget.status();
-    *curve_options.mutable_budget() = *budget;
-    const absl::Status status = ValidatePlanOptions(curve_options);
-    if (!status.ok()) return NameBudgets(PlanFlags::NameFlags(status));
-    parsed.push_back(*budget);
-  }
-  return parsed;
+  return OptionsOfList(flags);
 }
 
 int64_t FullCost(const ModelProfile& profile) {
@@ -172,7 +151,7 @@ absl::Status ExplainCommand::Run() const {
   if (!options.ok()) return options.status();
   v1::PlanOptions curve_options = *options;
   curve_options.set_method(v1::METHOD_SELECTION);
-  auto curve_budgets = ListedBudgets(curve_options);
+  auto curve_budgets = ParseBudgets(budgets, flags, curve_options);
   if (!curve_budgets.ok()) return curve_budgets.status();
   const auto planner = LoadProfile(profile);
   if (!planner.ok()) return planner.status();

@@ -73,28 +73,21 @@ std::string CurveTable(const std::vector<nlohmann::ordered_json>& rows, const Mo
 }
 
 absl::Status WhatIfCommand::Run() const {
-  const auto texts = ExpandBudgets(budgets);
-  if (!texts.ok()) return texts.status();
-  std::vector<v1::Budget> parsed;
-  v1::PlanOptions options;
-  for (const std::string& text : *texts) {
-    auto budget = flags.ParseBudget("--budgets", text);
-    if (!budget.ok()) return budget.status();
-    auto with_budget = flags.Options(*budget);
-    if (!with_budget.ok()) return NameBudgets(with_budget.status());
-    options = *std::move(with_budget);
-    parsed.push_back(*std::move(budget));
-  }
+  auto options = OptionsOfList(flags);
+  if (!options.ok()) return options.status();
+  const auto parsed = ParseBudgets(budgets, flags, *options);
+  if (!parsed.ok()) return parsed.status();
+  *options->mutable_budget() = parsed->back();
   const auto planner = LoadProfile(profile);
   if (!planner.ok()) return planner.status();
-  if (auto status = (*planner)->ValidateOptions(options); !status.ok()) return PlanFlags::NameFlags(status);
-  const auto report = LoadImportance(importance, **planner, options);
+  if (auto status = (*planner)->ValidateOptions(*options); !status.ok()) return PlanFlags::NameFlags(status);
+  const auto report = LoadImportance(importance, **planner, *options);
   if (!report.ok()) return report.status();
-  const auto plans = (*planner)->MakeCurve({.options = &options, .report = &*report}, parsed);
+  const auto plans = (*planner)->MakeCurve({.options = &*options, .report = &*report}, *parsed);
   if (!plans.ok()) return NameBudgets(PlanFlags::NameFlags(plans.status()));
 
   std::vector<nlohmann::ordered_json> rows;
-  for (size_t i = 0; i < parsed.size(); ++i) rows.push_back(RowOf(parsed[i], (*plans)[i], (*planner)->profile()));
+  for (size_t i = 0; i < parsed->size(); ++i) rows.push_back(RowOf((*parsed)[i], (*plans)[i], (*planner)->profile()));
   if (format == "table") {
     Print(CurveTable(rows, (*planner)->profile()));
   } else if (format == "html") {

@@ -157,9 +157,8 @@ void CoreSearch::SumUpSmall() {
 void CoreSearch::Complete() {
   if (states_.empty()) return;
   const std::vector<Entry>& entries = ranking_.entries();
-  State state = *std::max_element(states_.begin(), states_.end(), [&](const State& a, const State& b) {
-    return BoundAtBreak(a) < BoundAtBreak(b);
-  });
+  State state = *std::max_element(states_.begin(), states_.end(),
+                                  [&](const State& a, const State& b) { return BoundAtBreak(a) < BoundAtBreak(b); });
   std::vector<int> open;
   for (int rank : grains_->by_falling_cost) {
     if (!ranking_.IsAvailable(entries[rank], point_.node) || !CollectAlternatives(rank)) continue;
@@ -194,18 +193,8 @@ bool CoreSearch::CollectAlternatives(int rank) {
     if (CanMatter(flip)) alternatives_.push_back(flip);
     return !alternatives_.empty();
   }
-  // The option that the break point takes: where the bundle's last step before break_rank leads to.
-  int current = 0;
-  if (rank < point_.break_rank) {
-    current = entry.option;  // Ranks are visited outwards, so this is the last step taken.
-  } else {
-    for (int r = point_.break_rank; r-- > 0;) {
-      if (ranking_.entries()[r].bundle == entry.bundle) {
-        current = ranking_.entries()[r].option;
-        break;
-      }
-    }
-  }
+  // What the break point takes: ranks are visited outwards, so this is the bundle's last step taken, or its first not.
+  const int current = rank < point_.break_rank ? entry.option : entry.from;
   const std::vector<Ranking::Option>& options = ranking_.bundles()[entry.bundle].options;
   for (int i = 0; i < static_cast<int>(options.size()); ++i) {
     if (i == current) continue;

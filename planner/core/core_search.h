@@ -100,8 +100,8 @@ class CoreSearch {
   WorkMeter* meter_ = nullptr;
   int64_t work_left_ = 0;
   bool is_full_ = false;
-  int left_ = 0;              // The next rank to reconsider among those taken, -1: none left.
-  int right_ = 0;             // Among those not taken, number of entries: none left.
+  int left_ = 0;   // The next rank to reconsider among those taken, -1: none left.
+  int right_ = 0;  // Among those not taken, number of entries: none left.
   bool is_hard_ = false;
   std::vector<SmallCosts> small_;  // [levels], once odd ones are settled: of the entries not yet considered.
   std::vector<State> states_;

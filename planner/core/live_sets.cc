@@ -265,6 +265,17 @@ class Builder {
 
 }  // namespace
 
+std::optional<int64_t> WorthOf(const LiveSetTree::Bundle& bundle, const LiveSetTree::Option& option,
+                               const std::vector<int64_t>& values) {
+  int64_t total = 0;
+  for (uint32_t rest = option.tensors; rest != 0; rest &= rest - 1) {
+    const int64_t value = values[bundle.tensors[std::countr_zero(rest)]];
+    if (value <= 0) return std::nullopt;
+    total += value;
+  }
+  return total;
+}
+
 LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
                           const LiveSetOptions& options, WorkMeter& meter) {
   LiveSetTree tree;

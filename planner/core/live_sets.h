@@ -2,6 +2,7 @@
 #define GREENPLAN_PLANNER_CORE_LIVE_SETS_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "planner/core/model_profile.h"
@@ -67,6 +68,10 @@ struct LiveSetTree {
                                                      : static_cast<int>(block_costs.size());
   }
 };
+
+// What the option's tensors are worth together; none if one of them is worth nothing. values: [num_tensors].
+std::optional<int64_t> WorthOf(const LiveSetTree::Bundle& bundle, const LiveSetTree::Option& option,
+                               const std::vector<int64_t>& values);
 
 struct LiveSetOptions {
   bool use_saved_bytes = false;  // Whether ops that cost nothing but keep bytes matter.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 namespace greenplan {
 namespace {
@@ -49,14 +50,8 @@ PricedLiveSets::PricedLiveSets(const LiveSetTree& tree, const std::vector<int64_
         item.tensors = bundle.tensors.data();
         item.num_tensors = static_cast<int>(bundle.tensors.size());
         for (const LiveSetTree::Option& option : bundle.options) {
-          Choice choice{option.cost, option.saved_bytes, 0, option.tensors};
-          bool is_worth_it = true;
-          for (int t = 0; t < item.num_tensors; ++t) {
-            if (((option.tensors >> t) & 1) == 0) continue;
-            choice.value += values[bundle.tensors[t]];
-            is_worth_it &= values[bundle.tensors[t]] > 0;
-          }
-          if (is_worth_it) choices_.push_back(choice);
+          const std::optional<int64_t> value = WorthOf(bundle, option, values);
+          if (value) choices_.push_back({option.cost, option.saved_bytes, *value, option.tensors});
         }
       }
       if (static_cast<int>(choices_.size()) == item.choices_begin + 1) {

@@ -1,6 +1,7 @@
 #include "planner/core/ranking.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "planner/core/radix_sort.h"
@@ -69,18 +70,10 @@ Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, Wo
 }
 
 void Ranking::AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::vector<int64_t>& values) {
-  uint32_t worthless = 0;
-  for (size_t i = 0; i < bundle.tensors.size(); ++i) {
-    if (values[bundle.tensors[i]] <= 0) worthless |= uint32_t{1} << i;
-  }
   std::vector<Option> options{{}};
   for (const LiveSetTree::Option& option : bundle.options) {
-    if ((option.tensors & worthless) != 0) continue;
-    int64_t value = 0;
-    for (size_t i = 0; i < bundle.tensors.size(); ++i) {
-      if ((option.tensors >> i) & 1) value += values[bundle.tensors[i]];
-    }
-    options.push_back({option.cost, value, option.tensors});
+    const std::optional<int64_t> value = WorthOf(bundle, option, values);
+    if (value) options.push_back({option.cost, *value, option.tensors});
   }
   KeepUndominated(options);
   // Nothing may be worth taking, and something may be free.
@@ -98,7 +91,8 @@ void Ranking::AddBundle(int node, const LiveSetTree::Bundle& bundle, const std::
                         .node = node,
                         .tensor = kNone,
                         .bundle = static_cast<int>(bundles_.size()),
-                        .option = hull[i] + shift});
+                        .option = hull[i] + shift,
+                        .from = hull[i - 1] + shift});
   }
   if (shift == 1) options.insert(options.begin(), Option{});
   if (options.size() > 1) bundles_.push_back({std::move(options), &bundle.tensors});

@@ -21,7 +21,8 @@ class Ranking {
     int node = 0;       // Of the tree: selectable in the node's subtree.
     int tensor = kNone;
     int bundle = kNone;  // Index into bundles() if it is not a single tensor.
-    int option = 0;      // Index into the bundle's options that the step leads to.
+    int option = 0;      // Index into the bundle's options that the step leads to,
+    int from = 0;        // and of the one it comes from.
   };
   // The options of a bundle worth taking: rising in cost and value, options[0] being to select none.
   struct Option {

@@ -74,10 +74,10 @@ std::vector<SelectionResult> SelectionSolver::SolveCurve(const SelectionProblem&
 
 void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepared) const {
   const int num_tensors = static_cast<int>(profile_.tensors.size());
-  prepared.importance = *problem.importance;
+  std::vector<double> importance = *problem.importance;
   prepared.pinned.resize(num_tensors, false);
   for (int k = 0; k < num_tensors; ++k) {
-    if (problem.pins[k] != Pin::kFree) prepared.importance[k] = 0;
+    if (problem.pins[k] != Pin::kFree) importance[k] = 0;
     if (problem.pins[k] != Pin::kAlways) continue;
     prepared.pinned[k] = true;
     prepared.any_pinned = true;
@@ -85,16 +85,32 @@ void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepare
     prepared.pinned_saved_bytes += profile_.tensors[k].saved_bytes;
   }
   WorkMeter meter(kStructureWork, problem.should_stop);
-  prepared.live_sets = LiveSets(prepared, meter);
-  prepared.scale = ValueScale::Of(prepared.importance);
-  if (prepared.live_sets->is_complete) {
-    prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units, meter);
-    prepared.search.emplace(*prepared.ranking, num_tensors);
-  }
+  prepared.ranked = Rank(std::move(importance), prepared, meter);
   prepared.is_stopped = meter.stopped();
+  if (prepared.ranked->ranking) prepared.search.emplace(*prepared.ranked->ranking, num_tensors);
 }
 
-std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const Prepared& prepared, WorkMeter& meter) const {
+std::shared_ptr<const SelectionSolver::Ranked> SelectionSolver::Rank(std::vector<double> importance,
+                                                                     const Prepared& prepared, WorkMeter& meter) const {
+  if (!prepared.any_pinned) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (last_ranked_ != nullptr && last_ranked_->importance == importance) return last_ranked_;
+    last_ranked_.reset();
+  }
+  auto ranked = std::make_shared<Ranked>();
+  ranked->live_sets = LiveSets(importance, prepared, meter);
+  ranked->scale = ValueScale::Of(importance);
+  ranked->importance = std::move(importance);
+  if (ranked->live_sets->is_complete) ranked->ranking.emplace(*ranked->live_sets, ranked->scale.units, meter);
+  if (!prepared.any_pinned && !meter.stopped()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    last_ranked_ = ranked;
+  }
+  return ranked;
+}
+
+std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const std::vector<double>& importance,
+                                                             const Prepared& prepared, WorkMeter& meter) const {
   // Without pins the live sets are those of the profile; with pins the pinned tensors' live ops are the tree's root.
   const bool is_shared = !prepared.any_pinned;
   if (is_shared) {
@@ -103,7 +119,7 @@ std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const Prepared& pre
   }
   // What importance tells is no part of what is shared.
   const std::vector<bool> excluded =
-      is_shared ? std::vector<bool>(profile_.tensors.size(), false) : Worthless(prepared.importance);
+      is_shared ? std::vector<bool>(profile_.tensors.size(), false) : Worthless(importance);
   auto live_sets =
       std::make_shared<const LiveSetTree>(BuildLiveSets(profile_, LiveWithPinned(prepared), excluded, {}, meter));
   if (is_shared && !meter.stopped()) {
@@ -130,7 +146,7 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
   result.proved = found.upper_bound == found.value;
   if (result.proved) return result;
 
-  const double free_bound = prepared.scale.UpperBound(found.upper_bound);
+  const double free_bound = prepared.ranked->scale.UpperBound(found.upper_bound);
   double magnitude = std::abs(free_bound);
   for (size_t k = 0; k < importance.size(); ++k) magnitude += prepared.pinned[k] ? std::abs(importance[k]) : 0;
   // What adding up doubles one by one may be off.
@@ -141,8 +157,8 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
 
 LiveSetResult SelectionSolver::SelectWithoutSearch(const SelectionProblem& problem, const Prepared& prepared,
                                                    int64_t free_budget) const {
-  LiveSetResult found = SelectShallow(profile_, LiveWithPinned(prepared), prepared.scale.units,
-                                      free_budget - prepared.live_sets->nodes[0].cost);
+  LiveSetResult found = SelectShallow(profile_, LiveWithPinned(prepared), prepared.ranked->scale.units,
+                                      free_budget - prepared.ranked->live_sets->nodes[0].cost);
   if (KeepsByteLimit(problem, prepared, found)) return found;
   return {.value = 0, .upper_bound = found.upper_bound, .trainable = std::vector<bool>(found.trainable.size(), false)};
 }
@@ -164,43 +180,43 @@ LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared&
   const bool keeps_both = KeepsByteLimit(problem, prepared, found);
   if (keeps_both && found.upper_bound == found.value) return found;
   WorkMeter rest(problem.work_limit, problem.should_stop);
-  const LiveSetTree with_bytes = BuildLiveSets(profile_, LiveWithPinned(prepared), Worthless(prepared.importance),
-                                               {.use_saved_bytes = true}, rest);
-  LiveSetResult result = SearchLiveSetsWithByteLimit(with_bytes, prepared.scale.units, free_budget,
+  const LiveSetTree with_bytes = BuildLiveSets(profile_, LiveWithPinned(prepared),
+                                               Worthless(prepared.ranked->importance), {.use_saved_bytes = true}, rest);
+  LiveSetResult result = SearchLiveSetsWithByteLimit(with_bytes, prepared.ranked->scale.units, free_budget,
                                                      *problem.max_saved_bytes - prepared.pinned_saved_bytes, rest);
   if (!keeps_both) found = {.value = 0, .upper_bound = found.upper_bound, .trainable = {}};
   return BestOf(std::move(result), std::move(found));
 }
 
 LiveSetResult SelectionSolver::SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const {
-  const int num_tensors = static_cast<int>(profile_.tensors.size());
-  if (prepared.live_sets->is_complete) return prepared.search->Run(free_budget, meter);
+  if (prepared.search) return prepared.search->Run(free_budget, meter);
   // Closures first: where not all live sets could be enumerated theirs is the better bound, and the sooner one.
+  const LiveSetTree& live_sets = *prepared.ranked->live_sets;
+  const std::vector<int64_t>& units = prepared.ranked->scale.units;
   const std::vector<bool> live = LiveWithPinned(prepared);
-  const int64_t budget = free_budget - prepared.live_sets->nodes[0].cost;
+  const int64_t budget = free_budget - live_sets.nodes[0].cost;
   LiveSetResult found =
-      BestOf(SelectShallow(profile_, live, prepared.scale.units, budget),
-             SearchClosures(profile_, live, Worthless(prepared.importance), prepared.scale.units, budget, meter));
+      BestOf(SelectShallow(profile_, live, units, budget),
+             SearchClosures(profile_, live, Worthless(prepared.ranked->importance), units, budget, meter));
   if (found.upper_bound == found.value || meter.exhausted()) return found;
-  const Ranking ranking(*prepared.live_sets, prepared.scale.units, meter);
+  const Ranking ranking(live_sets, units, meter);
   if (meter.stopped()) return found;
-  return BestOf(std::move(found), LiveSetSearch(ranking, num_tensors).Run(free_budget, meter));
+  return BestOf(std::move(found), LiveSetSearch(ranking, static_cast<int>(units.size())).Run(free_budget, meter));
 }
 
 LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, Prepared& prepared,
                                                 int64_t free_budget) const {
   // The program's length is known beforehand: only a stop ends it.
   WorkMeter meter(std::numeric_limits<int64_t>::max(), problem.should_stop);
+  const std::vector<int64_t>& units = prepared.ranked->scale.units;
   LiveSetResult found;
-  found.trainable = SelectDownscaled(*prepared.live_sets, prepared.scale.units, free_budget, full_backward_cost_,
-                                     problem.resolution, meter);
-  for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? prepared.scale.units[k] : 0;
-  if (!prepared.ranking) prepared.ranking.emplace(*prepared.live_sets, prepared.scale.units, meter);
-  if (meter.stopped()) {
-    found.upper_bound = std::accumulate(prepared.scale.units.begin(), prepared.scale.units.end(), int64_t{0});
-    return found;
-  }
-  found.upper_bound = std::max(found.value, BoundLiveSets(*prepared.ranking, free_budget));
+  found.trainable =
+      SelectDownscaled(*prepared.ranked->live_sets, units, free_budget, full_backward_cost_, problem.resolution, meter);
+  for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? units[k] : 0;
+  const Ranking ranking(*prepared.ranked->live_sets, units, meter);
+  found.upper_bound =
+      meter.stopped() ? std::accumulate(units.begin(), units.end(), int64_t{0}) : BoundLiveSets(ranking, free_budget);
+  found.upper_bound = std::max(found.value, found.upper_bound);
   return found;
 }
 

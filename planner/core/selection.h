@@ -66,24 +66,30 @@ class SelectionSolver {
                                           const std::vector<int64_t>& backward_budgets) const;
 
  private:
-  // What plans of one profile, importance and pins share.
-  struct Prepared {
-    std::vector<bool> pinned;        // [num_tensors]
+  // What plans of one importance share.
+  struct Ranked {
     std::vector<double> importance;  // [num_tensors], 0 unless free.
-    int64_t pinned_cost = 0;         // Of the pinned tensors, without the ops that they keep live.
+    std::shared_ptr<const LiveSetTree> live_sets;
+    ValueScale scale;
+    std::optional<Ranking> ranking;  // Of live sets that are complete.
+  };
+  // What plans of one importance and pins share.
+  struct Prepared {
+    std::vector<bool> pinned;  // [num_tensors]
+    int64_t pinned_cost = 0;   // Of the pinned tensors, without the ops that they keep live.
     int64_t pinned_saved_bytes = 0;
     bool any_pinned = false;
     bool is_stopped = false;  // Before all below was there.
-    std::shared_ptr<const LiveSetTree> live_sets;
-    ValueScale scale;
-    // Of live sets that are complete.
-    std::optional<Ranking> ranking;
-    std::optional<LiveSetSearch> search;
+    std::shared_ptr<const Ranked> ranked;
+    std::optional<LiveSetSearch> search;  // Of live sets that are complete.
   };
 
   void Prepare(const SelectionProblem& problem, Prepared& prepared) const;
+  // As the last plan left it, if its importance was the same.
+  std::shared_ptr<const Ranked> Rank(std::vector<double> importance, const Prepared& prepared, WorkMeter& meter) const;
   // The live sets on top of those of the pinned tensors.
-  std::shared_ptr<const LiveSetTree> LiveSets(const Prepared& prepared, WorkMeter& meter) const;
+  std::shared_ptr<const LiveSetTree> LiveSets(const std::vector<double>& importance, const Prepared& prepared,
+                                              WorkMeter& meter) const;
   SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget) const;
   // [num_ops] What the pinned tensors keep live.
   std::vector<bool> LiveWithPinned(const Prepared& prepared) const;
@@ -97,7 +103,9 @@ class SelectionSolver {
   const ModelProfile& profile_;
   const int64_t full_backward_cost_;
   mutable std::mutex mutex_;
-  mutable std::shared_ptr<const LiveSetTree> live_sets_;  // Without pins. Guarded by mutex_; null until built.
+  // Without pins. Guarded by mutex_; null until built.
+  mutable std::shared_ptr<const LiveSetTree> live_sets_;
+  mutable std::shared_ptr<const Ranked> last_ranked_;
 };
 
 }  // namespace greenplan

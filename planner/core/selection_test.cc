@@ -204,6 +204,30 @@ TEST(SelectionSolver, AStopAmongThousandsOfLiveSetsLeavesABoundOnTheOptimum) {
   }
 }
 
+TEST_P(SelectionOnRandomGraphs, DoesNotDependOnThePlansBefore) {
+  for (int seed = 0; seed < 60 && !HasFailure(); ++seed) {
+    TestRandom random(seed);
+    const ModelProfile profile = RandomProfile({.shape = GetParam(), .size = 3 + random.Below(4)}, random);
+    const std::vector<double> importances[] = {RandomImportance(profile, ImportanceKind::kHeavyTailed, random),
+                                               RandomImportance(profile, ImportanceKind::kWholeNumbers, random)};
+    const int64_t full = EvaluateMask(profile, FullMask(profile)).backward_cost;
+    const SelectionSolver solver(profile);
+    for (int turn = 0; turn < 12; ++turn) {
+      SCOPED_TRACE(absl::StrCat("seed ", seed, " turn ", turn));
+      SelectionProblem problem;
+      problem.importance = &importances[random.Below(2)];
+      for (const Tensor& tensor : profile.tensors) {
+        problem.pins.push_back(tensor.op == kNone || random.Chance(turn < 6 ? 0 : 0.1) ? Pin::kNever : Pin::kFree);
+      }
+      problem.backward_budget = random.Cost(full + 1);
+      const SelectionResult result = solver.Solve(problem);
+      const SelectionResult fresh = SelectionSolver(profile).Solve(problem);
+      EXPECT_EQ(result.trainable, fresh.trainable);
+      EXPECT_EQ(result.upper_bound, fresh.upper_bound);
+    }
+  }
+}
+
 TEST(SelectionSolver, AStopBeforeAnythingWasSearchedLeavesASelection) {
   TestRandom random(3);
   const ModelProfile profile = RandomProfile({.shape = GraphShape::kDag, .size = 20000}, random);
