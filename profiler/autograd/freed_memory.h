@@ -5,7 +5,7 @@ namespace greenplan::profiler {
 
 // Which memory the C library's allocator hands back to the system, for the whole process. What it hands back must be
 // mapped anew, page by page, when a tensor takes its place. By default glibc decides by what happens to lie at the end
-// of its heap: two equal training steps then differ by thousands of page faults of about 1.3 us each.
+// of its heap: two equal training steps then differ by thousands of page faults of 1 to 2 us each.
 
 // From now on memory that is freed is kept for what is allocated next, as LibTorch does on GPUs. Equal steps then take
 // equal times, which ProfileTime() predicts best, and shorter ones. The price is a process that stays as large as it
