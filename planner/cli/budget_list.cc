@@ -78,8 +78,9 @@ absl::StatusOr<std::vector<v1::Budget>> ParseBudgets(const std::vector<std::stri
 
 absl::Status NameBudgets(const absl::Status& status) {
   absl::string_view message = status.message();
-  if (status.ok() || !absl::ConsumePrefix(&message, "--budget ")) return status;
-  return absl::Status(status.code(), absl::StrCat("--budgets ", message));
+  if (status.ok() || !absl::ConsumePrefix(&message, "--budget")) return status;
+  if (!absl::StartsWith(message, " ") && !absl::StartsWith(message, ":")) return status;
+  return absl::Status(status.code(), absl::StrCat("--budgets", message));
 }
 
 }  // namespace greenplan

@@ -3,8 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "CLI/App.hpp"
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "planner/flags/plan_flags.h"
 
 namespace greenplan {
 namespace {
@@ -32,6 +35,33 @@ TEST(ExpandBudgetsTest, RefusesWhatIsNoRange) {
               "--budgets is " + text + "; allowed: START:END:STEP with START <= END and STEP > 0");
   }
   EXPECT_EQ(ExpandBudgets({"0:1:1e-6"}).status().message(), "--budgets is 0:1:1e-6; allowed: at most 100,000 budgets");
+}
+
+TEST(NameBudgetsTest, NamesTheListInPlaceOfTheFlag) {
+  for (const std::string rest : {" is 2; allowed: a number in (0, 1]", ": too low"}) {
+    EXPECT_EQ(NameBudgets(absl::InvalidArgumentError("--budget" + rest)).message(), "--budgets" + rest);
+  }
+  EXPECT_EQ(NameBudgets(absl::InvalidArgumentError("--budget-of is x")).message(), "--budget-of is x");
+  EXPECT_EQ(NameBudgets(absl::OkStatus()), absl::OkStatus());
+}
+
+TEST(ParseBudgetsTest, ChecksEachBudgetBesideTheOptions) {
+  CLI::App app;
+  PlanFlags flags(app, {.has_budget = false});
+  app.parse("--max-saved-bytes 7 --method joint");
+  const auto options = OptionsOfList(flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->method(), v1::METHOD_JOINT);
+  const auto budgets = ParseBudgets({"0.2:0.4:0.1"}, flags, *options);
+  ASSERT_TRUE(budgets.ok()) << budgets.status();
+  ASSERT_EQ(budgets->size(), 3);
+  EXPECT_EQ((*budgets)[2].fraction_of_full(), 0.4);
+  EXPECT_EQ((*budgets)[2].max_saved_bytes(), 7);
+  EXPECT_TRUE(ParseBudgets({}, flags, *options)->empty());
+  for (const std::string bad : {"2", "0", "x"}) {
+    EXPECT_THAT(std::string(ParseBudgets({"0.5", bad}, flags, *options).status().message()),
+                testing::StartsWith("--budgets is " + bad));
+  }
 }
 
 }  // namespace

@@ -15,8 +15,6 @@ using Room = PricedLiveSets::Room;
 
 // What a live set may take before the next one's turn, at first.
 constexpr int64_t kFirstWork = 20000;
-// What finding a live set's prices takes, in units of work per item.
-constexpr int64_t kPricingWork = 700;
 
 // A bound of doubles, rounded up already, on whole values.
 int64_t Floor(double bound) { return static_cast<int64_t>(std::clamp(std::floor(bound), -0x1p62, 0x1p62)); }
@@ -118,14 +116,15 @@ class ByteLimitSearch {
         if (highest == kNone || bounds_[l].value > bounds_[highest].value) highest = l;
       }
       if (highest == kNone) return;
-      const LimitPrices prices = sets_.BestPrices(highest);
+      const LimitPrices prices = sets_.BestPrices(highest, meter_);
+      if (meter_.stopped()) return;
       sets_.BoundAll(prices, swept_);
       for (int l = 0; l < sets_.num_live_sets(); ++l) {
         const int64_t bound = Floor(swept_[l]);
         if (bound < bounds_[l].value) bounds_[l] = {bound, prices, bounds_[l].is_least};
       }
       bounds_[highest].is_least = true;
-      meter_.Spend(sets_.num_live_sets() + kPricingWork * static_cast<int64_t>(sets_.ItemsOf(highest).size()));
+      meter_.Spend(sets_.num_live_sets());
       if (sets_.is_relaxed(highest)) continue;
       PricedSelection filled = Filling(sets_, highest, prices).Run();
       if (filled.value > best_.value) best_ = std::move(filled);

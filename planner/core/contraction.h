@@ -11,9 +11,8 @@ namespace greenplan {
 
 // Contracts `graph` without changing what can be selected at which cost: parents that others imply are dropped, ops
 // that cost nothing join their only parent, ops that serve nothing go, and a last op that serves one item or a few
-// becomes part of their cost. New bundles are appended to `bundles`. Once the meter has run out less is contracted;
-// if it is stopped what is returned is of no use. O(ops + edges) on graphs whose parents are near; else up
-// to the product.
+// becomes part of their cost. New bundles are appended to `bundles`. Once the meter has run out less is contracted; if
+// it is stopped what is returned is of no use. O(ops + edges) on graphs whose parents are near; else up to the product.
 OpGraph Contract(const OpGraph& graph, std::vector<LiveSetTree::Bundle>& bundles, WorkMeter& meter);
 
 }  // namespace greenplan

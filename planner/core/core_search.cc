@@ -45,7 +45,6 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
   incumbent_ = &incumbent;
   meter_ = &meter;
   work_left_ = max_work;
-  is_hard_ = is_hard;
   is_full_ = false;
   ++stamp_;
   history_.clear();
@@ -56,13 +55,9 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
 
   left_ = point.break_rank - 1;
   right_ = point.break_rank;
+  grains_ = {};
   small_.clear();
-  if (is_hard) {
-    if (!grains_) FindGrains();
-    if (!grains_->levels.empty() && !SettleOdd()) return OpenBound();
-    SumUpSmall();
-    Complete();
-  }
+  if (is_hard && !UseGrains()) return OpenBound();
   left_ = point.break_rank;
   right_ = point.break_rank - 1;
   Advance(left_, -1);
@@ -74,7 +69,7 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
     CollectAlternatives(rank);
     if (!MayExtend()) return OpenBound();
     const int64_t cost = ranking_.entries()[rank].cost;
-    for (size_t i = 0; i < small_.size() && cost < grains_->levels[i].small_cost; ++i) {
+    for (size_t i = 0; i < small_.size() && cost < grains_.levels[i].small_cost; ++i) {
       (go_right ? small_[i].not_taken : small_[i].taken) -= cost;
     }
     if (const int bundle = ranking_.entries()[rank].bundle; bundle != kNone) {
@@ -100,17 +95,29 @@ bool CoreSearch::MayExtend() {
   return meter_->Spend(16 + static_cast<int64_t>(most)) && work_left_ >= 0 && !is_full_;
 }
 
+// Finds what divides the costs and prepares to bound by it. False if that may take no longer.
+bool CoreSearch::UseGrains() {
+  if (!meter_->Spend(2 * static_cast<int64_t>(ranking_.entries().size()))) return false;
+  FindGrains();
+  if (!grains_.levels.empty() && !SettleOdd()) return false;
+  SumUpSmall();
+  Complete();
+  return true;
+}
+
+// Of the entries that the live set can select and that can matter: the incumbent only rises, so that no other will.
 void CoreSearch::FindGrains() {
   const std::vector<Entry>& entries = ranking_.entries();
   std::vector<std::pair<int64_t, int>> costs;
   for (int rank = 0; rank < static_cast<int>(entries.size()); ++rank) {
-    if (entries[rank].bundle == kNone) costs.push_back({entries[rank].cost, rank});
+    if (entries[rank].bundle != kNone || !ranking_.IsAvailable(entries[rank], point_.node)) continue;
+    if (CollectAlternatives(rank)) costs.push_back({entries[rank].cost, rank});
   }
   grains_ = FindCostGrains(costs);
 }
 
 bool CoreSearch::IsOdd(int rank) const {
-  return std::find(grains_->odd.begin(), grains_->odd.end(), rank) != grains_->odd.end();
+  return std::find(grains_.odd.begin(), grains_.odd.end(), rank) != grains_.odd.end();
 }
 
 // Decides the bundles and the few entries that no grain divides, before left_ and right_ come to them, so that what
@@ -118,7 +125,6 @@ bool CoreSearch::IsOdd(int rank) const {
 bool CoreSearch::SettleOdd() {
   const std::vector<Entry>& entries = ranking_.entries();
   const int num_entries = static_cast<int>(entries.size());
-  if (!meter_->Spend(num_entries)) return false;
   if (!ranking_.bundles().empty()) {
     // Outwards, so that a bundle's rank is where its last step taken stands, or else its first.
     for (int rank = left_; rank >= 0; --rank) {
@@ -128,7 +134,7 @@ bool CoreSearch::SettleOdd() {
       if (entries[rank].bundle != kNone && !Settle(rank)) return false;
     }
   }
-  return std::all_of(grains_->odd.begin(), grains_->odd.end(), [&](int rank) { return Settle(rank); });
+  return std::all_of(grains_.odd.begin(), grains_.odd.end(), [&](int rank) { return Settle(rank); });
 }
 
 bool CoreSearch::Settle(int rank) {
@@ -142,12 +148,10 @@ bool CoreSearch::Settle(int rank) {
 }
 
 void CoreSearch::SumUpSmall() {
-  small_.assign(grains_->levels.size(), {});
+  small_.assign(grains_.levels.size(), {});
   for (size_t i = 0; i < small_.size(); ++i) {
-    for (int rank : grains_->levels[i].small) {
-      const Entry& entry = ranking_.entries()[rank];
-      if (!ranking_.IsAvailable(entry, point_.node)) continue;
-      (rank < point_.break_rank ? small_[i].taken : small_[i].not_taken) += entry.cost;
+    for (int rank : grains_.levels[i].small) {
+      (rank < point_.break_rank ? small_[i].taken : small_[i].not_taken) += ranking_.entries()[rank].cost;
     }
   }
 }
@@ -157,11 +161,17 @@ void CoreSearch::SumUpSmall() {
 void CoreSearch::Complete() {
   if (states_.empty()) return;
   const std::vector<Entry>& entries = ranking_.entries();
+  // By what each may lead to if everything has the ratio at the break point.
+  const Entry& at_break = entries[point_.break_rank];
+  const auto potential = [&](const State& state) {
+    return static_cast<__int128>(state.value) * at_break.cost +
+           static_cast<__int128>(Fillable(point_.room - state.cost)) * at_break.value;
+  };
   State state = *std::max_element(states_.begin(), states_.end(),
-                                  [&](const State& a, const State& b) { return BoundAtBreak(a) < BoundAtBreak(b); });
+                                  [&](const State& a, const State& b) { return potential(a) < potential(b); });
   std::vector<int> open;
-  for (int rank : grains_->by_falling_cost) {
-    if (!ranking_.IsAvailable(entries[rank], point_.node) || !CollectAlternatives(rank)) continue;
+  for (int rank : grains_.by_falling_cost) {
+    if (!CollectAlternatives(rank)) continue;
     open.push_back(rank);
     if (rank >= point_.break_rank) continue;
     state.cost -= entries[rank].cost;
@@ -219,7 +229,7 @@ void CoreSearch::Advance(int& rank, int direction) {
     if ((rank - from) % kRanksBetweenSpends == 0 && !meter_->Spend(kRanksBetweenSpends / 2)) return;
     const Entry& entry = entries[rank];
     if (!ranking_.IsAvailable(entry, point_.node)) continue;
-    if (is_hard_ && IsOdd(rank)) continue;
+    if (IsOdd(rank)) continue;
     if (entry.bundle != kNone && bundle_done_[entry.bundle] == stamp_) continue;
     if (CollectAlternatives(rank)) return;
     if (entry.bundle != kNone) bundle_done_[entry.bundle] = stamp_;
@@ -228,12 +238,7 @@ void CoreSearch::Advance(int& rank, int direction) {
 
 // The most of `rest` that entries not yet considered can fill, or if it is negative, the least they can empty of it.
 int64_t CoreSearch::Fillable(int64_t rest) const {
-  return small_.empty() ? rest : MostFillable(grains_->levels, small_, rest);
-}
-
-// What the state may lead to if everything has the ratio at the break point.
-int64_t CoreSearch::BoundAtBreak(const State& state) const {
-  return FillBound(state.value, Fillable(point_.room - state.cost), ranking_.entries()[point_.break_rank]);
+  return small_.empty() ? rest : MostFillable(grains_.levels, small_, rest);
 }
 
 // Whether some completion by ranks not yet considered can beat the incumbent.

@@ -2,7 +2,6 @@
 #define GREENPLAN_PLANNER_CORE_CORE_SEARCH_H_
 
 #include <cstdint>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -72,6 +71,7 @@ class CoreSearch {
   };
 
   bool MayExtend();
+  bool UseGrains();
   void FindGrains();
   bool IsOdd(int rank) const;
   bool SettleOdd();
@@ -79,7 +79,6 @@ class CoreSearch {
   void SumUpSmall();
   void Complete();
   int64_t Fillable(int64_t rest) const;
-  int64_t BoundAtBreak(const State& state) const;
   bool CanMatter(const Alternative& alternative) const;
   bool CollectAlternatives(int rank);
   void Advance(int& rank, int direction);
@@ -92,7 +91,6 @@ class CoreSearch {
   const Ranking& ranking_;
   std::vector<int> bundle_done_;  // The search (stamp) that last settled a bundle.
   int stamp_ = 0;
-  std::optional<CostGrains> grains_;  // Of the costs of single tensors, by rank; once a live set proves hard.
 
   // Of the current search.
   BreakPoint point_;
@@ -100,9 +98,9 @@ class CoreSearch {
   WorkMeter* meter_ = nullptr;
   int64_t work_left_ = 0;
   bool is_full_ = false;
-  int left_ = 0;   // The next rank to reconsider among those taken, -1: none left.
-  int right_ = 0;  // Among those not taken, number of entries: none left.
-  bool is_hard_ = false;
+  int left_ = 0;                   // The next rank to reconsider among those taken, -1: none left.
+  int right_ = 0;                  // Among those not taken, number of entries: none left.
+  CostGrains grains_;              // If it is hard: of the single tensors that can matter, by rank.
   std::vector<SmallCosts> small_;  // [levels], once odd ones are settled: of the entries not yet considered.
   std::vector<State> states_;
   std::vector<State> base_, merged_;

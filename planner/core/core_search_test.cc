@@ -223,6 +223,55 @@ TEST(CoreSearch, SelectsNothingWhereNothingFitsAndAllWhereAllDoes) {
   }
 }
 
+// Of 3,000 entries of 20 costs; those of other costs are taken in any case.
+TEST(CoreSearch, FindsAGrainThoughEntriesThatCannotMatterHaveNone) {
+  for (const int num_others : {0, 60}) {
+    TestRandom random(1);
+    Instance instance;
+    instance.tree.nodes.push_back({.subtree_end = 1});
+    const auto add = [&](int64_t cost, int64_t value) {
+      instance.tree.items.push_back({.tensor = static_cast<int>(instance.values.size()), .cost = cost});
+      instance.values.push_back(value);
+      return cost;
+    };
+    int64_t total = 0;
+    for (int i = 0; i < 3000; ++i) {
+      const int64_t cost = (3 + random.Below(20)) << 20;
+      total += add(cost, 1000 * cost + random.Below(1000));
+    }
+    for (int i = 0; i < num_others; ++i) total += add(1000 + 37 * i, int64_t{1} << 40);
+    WorkMeter unlimited;
+    const Ranking ranking(instance.tree, instance.values, unlimited);
+    Incumbent incumbent;
+    const StopFunction never;
+    WorkMeter meter(2'000'000, never);
+    const BreakPoint point = BreakPointOf(ranking, 0, total / 2 + (1 << 18));
+    EXPECT_EQ(CoreSearch(ranking).Improve(point, /*is_hard=*/true, kNoLimit, meter, incumbent), incumbent.value);
+    EXPECT_FALSE(meter.exhausted()) << num_others;
+  }
+}
+
+TEST(CoreSearch, GrainsAndSteepRatiosDoNotOverflow) {
+  for (int seed = 0; seed < 300 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    TestRandom random(seed);
+    Instance instance;
+    instance.tree.nodes.push_back({.subtree_end = 1});
+    const int64_t grain = int64_t{1} << 56;
+    for (int k = 0; k < 12; ++k) {
+      const int64_t cost = random.Chance(0.3) ? 1 + random.Below(3) : grain * (1 + random.Below(3));
+      instance.tree.items.push_back({.tensor = k, .cost = cost});
+      instance.values.push_back(int64_t{1} << (40 + random.Below(18)));
+    }
+    WorkMeter unlimited;
+    const Ranking ranking(instance.tree, instance.values, unlimited);
+    const int64_t room = random.Chance(0.5) ? random.Below(12) : grain * random.Below(9) + random.Below(12);
+    Incumbent incumbent;
+    const int64_t best = BestWithin(instance, 0, room);
+    EXPECT_EQ(CoreSearch(ranking).Improve(BreakPointOf(ranking, 0, room), true, kNoLimit, unlimited, incumbent), best);
+  }
+}
+
 TEST(FillBound, RoundsDownAlsoBelowZeroAndDoesNotOverflow) {
   const Entry entry{.cost = 3, .value = 2};
   EXPECT_EQ(FillBound(10, 4, entry), 12);

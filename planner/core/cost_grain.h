@@ -23,7 +23,8 @@ struct CostGrains {
   std::vector<int> by_falling_cost;  // Ids of all others, but for those of cost 0.
 };
 
-// entries: (cost >= 0, id). Nothing at all if there are more than 24 different costs. O(24 n).
+// entries: (cost >= 0, id). If there are more than 24 different costs, no levels and no order either. O(n) beside the
+// common divisors of up to 24 costs.
 CostGrains FindCostGrains(const std::vector<std::pair<int64_t, int>>& entries);
 
 // What the small entries of a level cost together: those now taken, which can be freed, and those that can be added.

@@ -90,6 +90,7 @@ int64_t BoundAt(const PricedLiveSets& sets, const LimitPrices& prices) {
 }
 
 TEST(Departures, FindTheBestOfTheLiveSetAtAnyPrices) {
+  WorkMeter unlimited;
   for (int seed = 0; seed < 3000 && !HasFailure(); ++seed) {
     TestRandom random(seed);
     const Problem problem = RandomProblem(random);
@@ -97,7 +98,7 @@ TEST(Departures, FindTheBestOfTheLiveSetAtAnyPrices) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     const int64_t best = BestOf(sets, sets.ItemsOf(0), sets.room(0));
     for (const LimitPrices& prices :
-         {sets.BestPrices(0), LimitPrices{}, LimitPrices{2 * random.Unit(), random.Unit()}}) {
+         {sets.BestPrices(0, unlimited), LimitPrices{}, LimitPrices{2 * random.Unit(), random.Unit()}}) {
       WorkMeter meter;
       PricedSelection selection;
       EXPECT_TRUE(Departures(sets, 0, prices, BoundAt(sets, prices), selection).Run(kNoLimit, meter));
@@ -108,12 +109,13 @@ TEST(Departures, FindTheBestOfTheLiveSetAtAnyPrices) {
 }
 
 TEST(Departures, SayThatTheyWereStoppedAndKeepWhatTheyFound) {
+  WorkMeter unlimited;
   int num_stopped = 0;
   for (int seed = 0; seed < 1000 && !HasFailure(); ++seed) {
     TestRandom random(seed);
     const Problem problem = RandomProblem(random);
     const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes);
-    const LimitPrices prices = sets.BestPrices(0);
+    const LimitPrices prices = sets.BestPrices(0, unlimited);
     const int64_t best = BestOf(sets, sets.ItemsOf(0), sets.room(0));
     for (const int64_t work : {0, 20, 60, 200}) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, " work ", work));
@@ -132,10 +134,11 @@ TEST(Departures, SayThatTheyWereStoppedAndKeepWhatTheyFound) {
 }
 
 TEST(Departures, LeaveABetterSelectionAsItIs) {
+  WorkMeter unlimited;
   TestRandom random(3);
   const Problem problem = RandomProblem(random);
   const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes);
-  const LimitPrices prices = sets.BestPrices(0);
+  const LimitPrices prices = sets.BestPrices(0, unlimited);
   WorkMeter meter;
   PricedSelection better{BestOf(sets, sets.ItemsOf(0), sets.room(0)) + 1, {{7, 8}}};
   EXPECT_TRUE(Departures(sets, 0, prices, BoundAt(sets, prices), better).Run(kNoLimit, meter));

@@ -170,6 +170,41 @@ TEST(LiveSets, AreBoundedByRelaxedNodesWhereNodesOrWorkRunOut) {
   EXPECT_GT(num_relaxed, 20);
 }
 
+TEST(LiveSets, EndInOneRelaxedNodeBelowTheSameRootIfStopped) {
+  TestRandom random(2);
+  Request request{RandomProfile({.shape = GraphShape::kDecoder, .size = 300, .with_blocks = true}, random), {}, {}, {}};
+  request.options.use_blocks = true;
+  size_t num_free = 0;
+  for (size_t k = 0; k < request.profile.tensors.size(); ++k) {
+    const bool has_op = request.profile.tensors[k].op != kNone;
+    request.pinned.push_back(has_op && random.Chance(0.001));
+    request.excluded.push_back(request.pinned[k] || random.Chance(0.1));
+    num_free += has_op && !request.excluded[k];
+  }
+  const LiveSetTree whole = TreeOf(request);
+  int questions = 0;
+  for (const int stop_at : {1, 2, 4, 8}) {
+    SCOPED_TRACE(stop_at);
+    questions = 0;
+    const StopFunction should_stop = [&] { return ++questions >= stop_at; };
+    WorkMeter meter(100000000, should_stop);
+    const LiveSetTree tree = BuildLiveSets(request.profile, LiveOps(request.profile, request.pinned), request.excluded,
+                                           request.options, meter);
+    ASSERT_TRUE(meter.stopped());
+    EXPECT_EQ(questions, stop_at);
+    EXPECT_FALSE(tree.is_complete);
+    ASSERT_EQ(tree.nodes.size(), 2u);
+    EXPECT_EQ(tree.nodes[0].cost, whole.nodes[0].cost);
+    EXPECT_EQ(tree.BlockCostsEnd(0), whole.BlockCostsEnd(0));
+    EXPECT_EQ(tree.BlockCostsEnd(1), tree.BlockCostsEnd(0));
+    EXPECT_EQ(tree.nodes[0].subtree_end, 2);
+    EXPECT_TRUE(tree.nodes[1].relaxed);
+    EXPECT_EQ(tree.nodes[1].cost, tree.nodes[0].cost);
+    EXPECT_EQ(tree.items.size(), num_free);
+    EXPECT_EQ(tree.nodes[1].items_begin, 0);
+  }
+}
+
 TEST(LiveSets, AreAboutOnePerOpInADecoder) {
   TestRandom random(1);
   const ModelProfile profile = RandomProfile({.shape = GraphShape::kDecoder, .size = 40, .free_share = 0}, random);

@@ -121,8 +121,11 @@ void PricedLiveSets::BoundAll(const LimitPrices& prices, std::vector<double>& bo
   }
 }
 
-PricedLiveSets::Totals PricedLiveSets::BestTotals(const std::vector<int>& items, const LimitPrices& prices) const {
+PricedLiveSets::Totals PricedLiveSets::BestTotals(const std::vector<int>& items, const LimitPrices& prices,
+                                                  WorkMeter& meter) const {
   Totals totals;
+  meter.Spend(static_cast<int64_t>(items.size()));
+  if (meter.stopped()) return totals;
   for (int i : items) {
     const Choice& best = choices_[BestChoice(i, prices)];
     totals.cost += static_cast<double>(best.cost);
@@ -133,14 +136,14 @@ PricedLiveSets::Totals PricedLiveSets::BestTotals(const std::vector<int>& items,
 
 // The bound is convex in each price, and falls with it while the best choices exceed what it prices.
 double PricedLiveSets::BestCostPrice(const std::vector<int>& items, int64_t room, double byte_price,
-                                     const PriceRange& range) const {
+                                     const PriceRange& range, WorkMeter& meter) const {
   const auto fits = [&](double price) {
-    return BestTotals(items, {price, byte_price}).cost <= static_cast<double>(room);
+    return BestTotals(items, {price, byte_price}, meter).cost <= static_cast<double>(room);
   };
   return fits(0) ? 0 : LeastPrice(range.low, range.high, fits);
 }
 
-LimitPrices PricedLiveSets::BestPrices(int live_set) const {
+LimitPrices PricedLiveSets::BestPrices(int live_set, WorkMeter& meter) const {
   const std::vector<int> items = ItemsOf(live_set);
   const Room& room = rooms_[live_set];
   // No choice is worth its cost, or its bytes, at a higher price.
@@ -152,14 +155,14 @@ LimitPrices PricedLiveSets::BestPrices(int live_set) const {
     }
   }
   const auto prices_at = [&](double byte_price) {
-    return LimitPrices{BestCostPrice(items, room.cost, byte_price, of_cost), byte_price};
+    return LimitPrices{BestCostPrice(items, room.cost, byte_price, of_cost, meter), byte_price};
   };
   // Where the cost's room ends within an item, a share of it is taken: the slope of the bound in the byte price is what
   // the bytes' room exceeds those of that mixture by.
   const auto fits = [&](double byte_price) {
     const LimitPrices prices = prices_at(byte_price);
-    const Totals above = BestTotals(items, prices);
-    const Totals below = BestTotals(items, {prices.cost * (1 - kPriceError), byte_price});
+    const Totals above = BestTotals(items, prices, meter);
+    const Totals below = BestTotals(items, {prices.cost * (1 - kPriceError), byte_price}, meter);
     if (below.cost <= static_cast<double>(room.cost)) return above.bytes <= static_cast<double>(room.bytes);
     const double share = (static_cast<double>(room.cost) - above.cost) / (below.cost - above.cost);
     return above.bytes + share * (below.bytes - above.bytes) <= static_cast<double>(room.bytes);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "planner/core/live_sets.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
@@ -65,8 +66,9 @@ class PricedLiveSets {
   // others.
   void BoundAll(const LimitPrices& prices, std::vector<double>& bounds) const;
 
-  // The prices at which the bound of one live set is lowest, up to a few millionths. O(items) times 700.
-  LimitPrices BestPrices(int live_set) const;
+  // The prices at which the bound of one live set is lowest, up to a few millionths; others if the meter is stopped
+  // meanwhile. O(items) times 700.
+  LimitPrices BestPrices(int live_set, WorkMeter& meter) const;
 
  private:
   // From far below to just above where prices matter.
@@ -80,8 +82,9 @@ class PricedLiveSets {
     double cost = 0;
     double bytes = 0;
   };
-  Totals BestTotals(const std::vector<int>& items, const LimitPrices& prices) const;
-  double BestCostPrice(const std::vector<int>& items, int64_t room, double byte_price, const PriceRange& range) const;
+  Totals BestTotals(const std::vector<int>& items, const LimitPrices& prices, WorkMeter& meter) const;
+  double BestCostPrice(const std::vector<int>& items, int64_t room, double byte_price, const PriceRange& range,
+                       WorkMeter& meter) const;
 
   const LiveSetTree& tree_;
   std::vector<Item> items_;  // In tree order, and one more that ends the last.

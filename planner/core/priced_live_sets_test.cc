@@ -136,23 +136,25 @@ LiveSetTree FlatTree(const std::vector<LiveSetTree::Item>& items) {
 }
 
 TEST(PricedLiveSets, HaveNoPriceWhereAllFitsAndNoItemWhereNothingIsWorthAnything) {
+  WorkMeter unlimited;
   const LiveSetTree tree = FlatTree({{.tensor = 0, .cost = 3, .saved_bytes = 4}, {.tensor = 1}});
   const PricedLiveSets all(tree, {7, 8}, 3, 4);
-  EXPECT_EQ(all.BestPrices(0).cost, 0);
-  EXPECT_EQ(all.BestPrices(0).bytes, 0);
+  EXPECT_EQ(all.BestPrices(0, unlimited).cost, 0);
+  EXPECT_EQ(all.BestPrices(0, unlimited).bytes, 0);
   std::vector<double> bounds;
   all.BoundAll({}, bounds);
   EXPECT_NEAR(bounds[0], 15, 1e-12);
   const PricedLiveSets worthless(tree, {0, -8}, 3, 4);
   EXPECT_TRUE(worthless.ItemsOf(0).empty());
-  EXPECT_EQ(worthless.BestPrices(0).cost, 0);
+  EXPECT_EQ(worthless.BestPrices(0, unlimited).cost, 0);
 }
 
 TEST(PricedLiveSets, PriceOutWhatDoesNotFit) {
+  WorkMeter unlimited;
   const LiveSetTree tree = FlatTree({{.tensor = 0, .cost = 3, .saved_bytes = 4}, {.tensor = 1}});
   std::vector<double> bounds;
   const PricedLiveSets no_cost(tree, {7, 8}, 0, 4);
-  no_cost.BoundAll(no_cost.BestPrices(0), bounds);
+  no_cost.BoundAll(no_cost.BestPrices(0, unlimited), bounds);
   EXPECT_NEAR(bounds[0], 8, 1e-4);
   const PricedLiveSets nothing(tree, {7, 8}, 0, -1);
   nothing.BoundAll({1, 1}, bounds);
@@ -160,6 +162,7 @@ TEST(PricedLiveSets, PriceOutWhatDoesNotFit) {
 }
 
 TEST(PricedLiveSets, NoPricesBoundALiveSetBetterThanItsBestPrices) {
+  WorkMeter unlimited;
   for (int seed = 0; seed < 200 && !HasFailure(); ++seed) {
     TestRandom random(seed);
     const Problem problem = RandomProblem(random, 30);
@@ -172,7 +175,7 @@ TEST(PricedLiveSets, NoPricesBoundALiveSetBetterThanItsBestPrices) {
     }
     for (int l = 0; l < sets.num_live_sets(); ++l) {
       if (!sets.room(l).fits()) continue;
-      const LimitPrices prices = sets.BestPrices(l);
+      const LimitPrices prices = sets.BestPrices(l, unlimited);
       sets.BoundAll(prices, bounds);
       EXPECT_LE(bounds[l], least[l] * (1 + 1e-5) + 1e-9)
           << "seed " << seed << " live set " << l << " prices " << prices.cost << ", " << prices.bytes;

@@ -32,6 +32,11 @@ std::vector<bool> Worthless(const std::vector<double>& importance) {
   return worthless;
 }
 
+LiveSetResult NothingFound(const std::vector<int64_t>& units) {
+  return {.upper_bound = std::accumulate(units.begin(), units.end(), int64_t{0}),
+          .trainable = std::vector<bool>(units.size(), false)};
+}
+
 // The better selection, with the lower bound.
 LiveSetResult BestOf(LiveSetResult a, LiveSetResult b) {
   const int64_t upper_bound = std::min(a.upper_bound, b.upper_bound);
@@ -136,8 +141,12 @@ std::vector<bool> SelectionSolver::LiveWithPinned(const Prepared& prepared) cons
 SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, Prepared& prepared,
                                                int64_t backward_budget) const {
   const int64_t free_budget = backward_budget - prepared.pinned_cost;
-  const LiveSetResult found = prepared.is_stopped ? SelectWithoutSearch(problem, prepared, free_budget)
-                                                  : Search(problem, prepared, free_budget);
+  bool is_stopped = prepared.is_stopped;
+  LiveSetResult found = NothingFound(prepared.ranked->scale.units);
+  if (!is_stopped) found = Search(problem, prepared, free_budget, is_stopped);
+  if (is_stopped && found.upper_bound > found.value) {
+    found = BestOf(std::move(found), SelectShallow(prepared, free_budget, problem.max_saved_bytes));
+  }
   const std::vector<double>& importance = *problem.importance;
   SelectionResult result;
   result.trainable = prepared.any_pinned ? Union(found.trainable, prepared.pinned) : found.trainable;
@@ -155,37 +164,51 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
   return result;
 }
 
-LiveSetResult SelectionSolver::SelectWithoutSearch(const SelectionProblem& problem, const Prepared& prepared,
-                                                   int64_t free_budget) const {
-  LiveSetResult found = SelectShallow(profile_, LiveWithPinned(prepared), prepared.ranked->scale.units,
-                                      free_budget - prepared.ranked->live_sets->nodes[0].cost);
-  if (KeepsByteLimit(problem, prepared, found)) return found;
-  return {.value = 0, .upper_bound = found.upper_bound, .trainable = std::vector<bool>(found.trainable.size(), false)};
+LiveSetResult SelectionSolver::SelectShallow(Prepared& prepared, int64_t free_budget,
+                                             std::optional<int64_t> max_saved_bytes) const {
+  if (!prepared.shallow) {
+    prepared.shallow.emplace(profile_, LiveWithPinned(prepared), prepared.ranked->scale.units);
+  }
+  int64_t bytes = std::numeric_limits<int64_t>::max();
+  if (max_saved_bytes) bytes = *max_saved_bytes - EvaluateMask(profile_, prepared.pinned).saved_bytes;
+  return prepared.shallow->Select(free_budget - prepared.ranked->live_sets->nodes[0].cost, bytes);
 }
 
-bool SelectionSolver::KeepsByteLimit(const SelectionProblem& problem, const Prepared& prepared,
-                                     const LiveSetResult& found) const {
-  if (!problem.max_saved_bytes) return true;
-  const std::vector<bool> mask = Union(found.trainable, prepared.pinned);
-  return EvaluateMask(profile_, mask).saved_bytes <= *problem.max_saved_bytes;
-}
-
-LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const {
-  if (problem.resolution > 0) return SearchDownscaled(problem, prepared, free_budget);
-  const bool has_byte_limit = problem.max_saved_bytes.has_value();
+LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
+                                      bool& is_stopped) const {
+  LiveSetResult found;
+  if (problem.resolution > 0) {
+    // The program's length is known beforehand: only a stop ends it.
+    WorkMeter meter(std::numeric_limits<int64_t>::max(), problem.should_stop);
+    found = SearchDownscaled(problem, prepared, free_budget, meter);
+    is_stopped = meter.stopped();
+    return found;
+  }
   // With a second limit, what keeps the first alone needs no proof: its bound holds, and it may keep both.
+  const bool has_byte_limit = problem.max_saved_bytes.has_value();
   WorkMeter meter(has_byte_limit ? problem.work_limit / 4 : problem.work_limit, problem.should_stop);
-  LiveSetResult found = SearchWithoutByteLimit(prepared, free_budget, meter);
+  found = SearchWithoutByteLimit(prepared, free_budget, meter);
+  is_stopped = meter.stopped();
   if (!has_byte_limit) return found;
-  const bool keeps_both = KeepsByteLimit(problem, prepared, found);
-  if (keeps_both && found.upper_bound == found.value) return found;
+  const MaskCost cost = EvaluateMask(profile_, Union(found.trainable, prepared.pinned));
+  if (cost.saved_bytes > *problem.max_saved_bytes) {
+    found = {.upper_bound = found.upper_bound, .trainable = std::vector<bool>(found.trainable.size(), false)};
+  }
+  if (is_stopped || found.upper_bound == found.value) return found;
   WorkMeter rest(problem.work_limit, problem.should_stop);
-  const LiveSetTree with_bytes = BuildLiveSets(profile_, LiveWithPinned(prepared),
-                                               Worthless(prepared.ranked->importance), {.use_saved_bytes = true}, rest);
-  LiveSetResult result = SearchLiveSetsWithByteLimit(with_bytes, prepared.ranked->scale.units, free_budget,
-                                                     *problem.max_saved_bytes - prepared.pinned_saved_bytes, rest);
-  if (!keeps_both) found = {.value = 0, .upper_bound = found.upper_bound, .trainable = {}};
-  return BestOf(std::move(result), std::move(found));
+  found = BestOf(SearchWithByteLimit(problem, prepared, free_budget, rest), std::move(found));
+  is_stopped = rest.stopped();
+  return found;
+}
+
+LiveSetResult SelectionSolver::SearchWithByteLimit(const SelectionProblem& problem, const Prepared& prepared,
+                                                   int64_t free_budget, WorkMeter& meter) const {
+  const Ranked& ranked = *prepared.ranked;
+  const LiveSetTree with_bytes =
+      BuildLiveSets(profile_, LiveWithPinned(prepared), Worthless(ranked.importance), {.use_saved_bytes = true}, meter);
+  if (meter.stopped()) return NothingFound(ranked.scale.units);
+  return SearchLiveSetsWithByteLimit(with_bytes, ranked.scale.units, free_budget,
+                                     *problem.max_saved_bytes - prepared.pinned_saved_bytes, meter);
 }
 
 LiveSetResult SelectionSolver::SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const {
@@ -196,7 +219,7 @@ LiveSetResult SelectionSolver::SearchWithoutByteLimit(Prepared& prepared, int64_
   const std::vector<bool> live = LiveWithPinned(prepared);
   const int64_t budget = free_budget - live_sets.nodes[0].cost;
   LiveSetResult found =
-      BestOf(SelectShallow(profile_, live, units, budget),
+      BestOf(SelectShallow(prepared, free_budget, std::nullopt),
              SearchClosures(profile_, live, Worthless(prepared.ranked->importance), units, budget, meter));
   if (found.upper_bound == found.value || meter.exhausted()) return found;
   const Ranking ranking(live_sets, units, meter);
@@ -205,17 +228,17 @@ LiveSetResult SelectionSolver::SearchWithoutByteLimit(Prepared& prepared, int64_
 }
 
 LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem, Prepared& prepared,
-                                                int64_t free_budget) const {
-  // The program's length is known beforehand: only a stop ends it.
-  WorkMeter meter(std::numeric_limits<int64_t>::max(), problem.should_stop);
+                                                int64_t free_budget, WorkMeter& meter) const {
+  const LiveSetTree& live_sets = *prepared.ranked->live_sets;
   const std::vector<int64_t>& units = prepared.ranked->scale.units;
-  LiveSetResult found;
-  found.trainable =
-      SelectDownscaled(*prepared.ranked->live_sets, units, free_budget, full_backward_cost_, problem.resolution, meter);
+  LiveSetResult found = NothingFound(units);
+  found.trainable = SelectDownscaled(live_sets, units, free_budget, full_backward_cost_, problem.resolution, meter);
   for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? units[k] : 0;
-  const Ranking ranking(*prepared.ranked->live_sets, units, meter);
-  found.upper_bound =
-      meter.stopped() ? std::accumulate(units.begin(), units.end(), int64_t{0}) : BoundLiveSets(ranking, free_budget);
+  if (prepared.ranked->ranking) {
+    found.upper_bound = BoundLiveSets(*prepared.ranked->ranking, free_budget);
+  } else if (const Ranking ranking(live_sets, units, meter); !meter.stopped()) {
+    found.upper_bound = BoundLiveSets(ranking, free_budget);
+  }
   found.upper_bound = std::max(found.value, found.upper_bound);
   return found;
 }

@@ -12,6 +12,7 @@
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
 #include "planner/core/ranking.h"
+#include "planner/core/shallow_selection.h"
 #include "planner/core/value_scale.h"
 #include "planner/core/work_meter.h"
 
@@ -53,7 +54,8 @@ double SelectionValue(const std::vector<bool>& trainable, const std::vector<doub
 // Thread-safe: const methods may be called from many threads at once.
 class SelectionSolver {
  public:
-  // Cheap: the structure that all plans of a profile share is built by the first that is not stopped before.
+  // Cheap: the structure that all plans of a profile share is built by the first that is not stopped before. What plans
+  // of one importance share is kept too, for the last importance.
   // REQUIRES: `profile` is valid and outlives the solver.
   explicit SelectionSolver(const ModelProfile& profile);
 
@@ -81,7 +83,8 @@ class SelectionSolver {
     bool any_pinned = false;
     bool is_stopped = false;  // Before all below was there.
     std::shared_ptr<const Ranked> ranked;
-    std::optional<LiveSetSearch> search;  // Of live sets that are complete.
+    std::optional<LiveSetSearch> search;      // Of live sets that are complete.
+    std::optional<ShallowSelection> shallow;  // Once it is asked for.
   };
 
   void Prepare(const SelectionProblem& problem, Prepared& prepared) const;
@@ -93,12 +96,16 @@ class SelectionSolver {
   SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget) const;
   // [num_ops] What the pinned tensors keep live.
   std::vector<bool> LiveWithPinned(const Prepared& prepared) const;
-  LiveSetResult SelectWithoutSearch(const SelectionProblem& problem, const Prepared& prepared,
-                                    int64_t free_budget) const;
-  bool KeepsByteLimit(const SelectionProblem& problem, const Prepared& prepared, const LiveSetResult& found) const;
-  LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const;
-  LiveSetResult SearchDownscaled(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget) const;
+  // What can be had at once. Without max_saved_bytes: under the budget alone.
+  LiveSetResult SelectShallow(Prepared& prepared, int64_t free_budget, std::optional<int64_t> max_saved_bytes) const;
+  // is_stopped: whether the stop function ended it.
+  LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
+                       bool& is_stopped) const;
+  LiveSetResult SearchDownscaled(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
+                                 WorkMeter& meter) const;
   LiveSetResult SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const;
+  LiveSetResult SearchWithByteLimit(const SelectionProblem& problem, const Prepared& prepared, int64_t free_budget,
+                                    WorkMeter& meter) const;
 
   const ModelProfile& profile_;
   const int64_t full_backward_cost_;

@@ -212,15 +212,27 @@ TEST_P(SelectionOnRandomGraphs, DoesNotDependOnThePlansBefore) {
                                                RandomImportance(profile, ImportanceKind::kWholeNumbers, random)};
     const int64_t full = EvaluateMask(profile, FullMask(profile)).backward_cost;
     const SelectionSolver solver(profile);
-    for (int turn = 0; turn < 12; ++turn) {
+    for (int turn = 0; turn < 16; ++turn) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, " turn ", turn));
       SelectionProblem problem;
       problem.importance = &importances[random.Below(2)];
-      for (const Tensor& tensor : profile.tensors) {
-        problem.pins.push_back(tensor.op == kNone || random.Chance(turn < 6 ? 0 : 0.1) ? Pin::kNever : Pin::kFree);
+      std::vector<bool> pinned(profile.tensors.size());
+      const double pinned_share = random.Chance(0.5) ? 0 : 0.1;
+      for (size_t k = 0; k < pinned.size(); ++k) {
+        const bool is_never = profile.tensors[k].op == kNone || random.Chance(pinned_share);
+        pinned[k] = !is_never && random.Chance(pinned_share);
+        problem.pins.push_back(is_never ? Pin::kNever : pinned[k] ? Pin::kAlways : Pin::kFree);
       }
-      problem.backward_budget = random.Cost(full + 1);
-      const SelectionResult result = solver.Solve(problem);
+      const int64_t least = EvaluateMask(profile, pinned).backward_cost;
+      problem.backward_budget = least + random.Cost(full - least + 1);
+      if (random.Chance(0.2)) {
+        problem.should_stop = [] { return true; };
+        solver.Solve(problem);
+        problem.should_stop = nullptr;
+      }
+      const SelectionResult result = random.Chance(0.3)
+                                         ? solver.SolveCurve(problem, {full, problem.backward_budget}).back()
+                                         : solver.Solve(problem);
       const SelectionResult fresh = SelectionSolver(profile).Solve(problem);
       EXPECT_EQ(result.trainable, fresh.trainable);
       EXPECT_EQ(result.upper_bound, fresh.upper_bound);
@@ -228,23 +240,39 @@ TEST_P(SelectionOnRandomGraphs, DoesNotDependOnThePlansBefore) {
   }
 }
 
+// Whatever was planned before, and under a second limit too.
 TEST(SelectionSolver, AStopBeforeAnythingWasSearchedLeavesASelection) {
-  TestRandom random(3);
-  const ModelProfile profile = RandomProfile({.shape = GraphShape::kDag, .size = 20000}, random);
-  const std::vector<double> importance = RandomImportance(profile, ImportanceKind::kHeavyTailed, random);
-  SelectionProblem problem;
-  problem.importance = &importance;
-  for (const Tensor& tensor : profile.tensors) problem.pins.push_back(tensor.op == kNone ? Pin::kNever : Pin::kFree);
-  problem.backward_budget = EvaluateMask(profile, FullMask(profile)).backward_cost / 3;
-  int questions = 0;
-  problem.should_stop = [&] { return ++questions > 0; };
-  const SelectionResult result = SelectionSolver(profile).Solve(problem);
-  EXPECT_EQ(questions, 1);
-  EXPECT_FALSE(result.proved);
-  const double value = SelectionValue(result.trainable, importance);
-  EXPECT_GT(value, 0);
-  EXPECT_GE(result.upper_bound, value);
-  EXPECT_LE(EvaluateMask(profile, result.trainable).backward_cost, problem.backward_budget);
+  for (const GraphShape shape : {GraphShape::kDag, GraphShape::kDecoder}) {
+    TestRandom random(3);
+    const ModelProfile profile =
+        RandomProfile({.shape = shape, .size = shape == GraphShape::kDag ? 20000 : 400}, random);
+    const std::vector<double> importance = RandomImportance(profile, ImportanceKind::kHeavyTailed, random);
+    const MaskCost full = EvaluateMask(profile, FullMask(profile));
+    SelectionProblem problem;
+    problem.importance = &importance;
+    for (const Tensor& tensor : profile.tensors) problem.pins.push_back(tensor.op == kNone ? Pin::kNever : Pin::kFree);
+    problem.backward_budget = full.backward_cost / 3;
+    const SelectionSolver solver(profile);
+    double fresh_value = 0;
+    for (const bool is_warm : {false, true}) {
+      if (is_warm && shape == GraphShape::kDecoder) solver.Solve(problem);
+      for (const bool has_byte_limit : {false, true}) {
+        SCOPED_TRACE(absl::StrCat("warm ", is_warm, " byte limit ", has_byte_limit));
+        SelectionProblem stopped = problem;
+        if (has_byte_limit) stopped.max_saved_bytes = full.saved_bytes / 3;
+        stopped.should_stop = [] { return true; };
+        const SelectionResult result = solver.Solve(stopped);
+        const double value = SelectionValue(result.trainable, importance);
+        EXPECT_GT(value, 0);
+        EXPECT_GE(result.upper_bound, value);
+        const MaskCost cost = EvaluateMask(profile, result.trainable);
+        EXPECT_LE(cost.backward_cost, problem.backward_budget);
+        EXPECT_LE(cost.saved_bytes, stopped.max_saved_bytes.value_or(cost.saved_bytes));
+        if (!has_byte_limit) EXPECT_GE(value, fresh_value);
+        if (!has_byte_limit) fresh_value = value;
+      }
+    }
+  }
 }
 
 TEST_P(SelectionOnRandomGraphs, APointOfACurveIsThePlanOfItsBudgetThoughValuesTie) {

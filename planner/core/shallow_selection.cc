@@ -1,12 +1,13 @@
 #include "planner/core/shallow_selection.h"
 
-#include <algorithm>
+#include <cstddef>
 #include <numeric>
+#include <utility>
 
 namespace greenplan {
 namespace {
 
-// [num_ops] What making an op live costs once all before it are: its own cost and that of the edges into it.
+// [num_ops] An op's own cost and that of the edges into it.
 std::vector<int64_t> CostsInOrder(const ModelProfile& profile) {
   std::vector<int64_t> costs(profile.ops.size());
   for (size_t op = 0; op < costs.size(); ++op) {
@@ -20,8 +21,9 @@ std::vector<int64_t> CostsInOrder(const ModelProfile& profile) {
 std::vector<int> WorthyByOp(const ModelProfile& profile, const std::vector<int64_t>& values) {
   std::vector<int> begin(profile.ops.size() + 1, 0);
   const auto is_worthy = [&](size_t k) { return profile.tensors[k].op != kNone && values[k] > 0; };
-  for (size_t k = 0; k < values.size(); ++k) begin[is_worthy(k) ? profile.tensors[k].op + 1 : 0] += 1;
-  begin[0] = 0;
+  for (size_t k = 0; k < values.size(); ++k) {
+    if (is_worthy(k)) ++begin[profile.tensors[k].op + 1];
+  }
   std::partial_sum(begin.begin(), begin.end(), begin.begin());
   std::vector<int> tensors(begin.back());
   for (size_t k = 0; k < values.size(); ++k) {
@@ -32,24 +34,36 @@ std::vector<int> WorthyByOp(const ModelProfile& profile, const std::vector<int64
 
 }  // namespace
 
-LiveSetResult SelectShallow(const ModelProfile& profile, const std::vector<bool>& live,
-                            const std::vector<int64_t>& values, int64_t budget) {
+ShallowSelection::ShallowSelection(const ModelProfile& profile, std::vector<bool> live,
+                                   const std::vector<int64_t>& values)
+    : profile_(profile),
+      values_(values),
+      live_(std::move(live)),
+      costs_(CostsInOrder(profile)),
+      tensors_(WorthyByOp(profile, values)) {}
+
+LiveSetResult ShallowSelection::Select(int64_t budget, int64_t max_saved_bytes) const {
   LiveSetResult result;
-  result.trainable.assign(values.size(), false);
-  for (int64_t value : values) result.upper_bound += std::max<int64_t>(0, value);
-  const std::vector<int64_t> costs = CostsInOrder(profile);
-  int reach = 0;  // All ops before it are live.
-  int64_t to_reach = 0;
-  for (int tensor : WorthyByOp(profile, values)) {
-    const int op = profile.tensors[tensor].op;
-    for (; reach <= op; ++reach) to_reach += live[reach] ? 0 : costs[reach];
-    const int64_t cost = to_reach + profile.tensors[tensor].weight_grad_cost;
-    if (to_reach > budget) break;
-    if (cost > budget) continue;
+  result.trainable.assign(values_.size(), false);
+  int reach = 0;  // The ops before it are live, or add to what must be paid for the next that is not.
+  int64_t unpaid_cost = 0, unpaid_bytes = 0;
+  for (const int k : tensors_) {
+    const Tensor& tensor = profile_.tensors[k];
+    result.upper_bound += values_[k];
+    for (; reach <= tensor.op; ++reach) {
+      if (live_[reach]) continue;
+      unpaid_cost += costs_[reach];
+      unpaid_bytes += profile_.ops[reach].saved_bytes;
+    }
+    const bool is_paid = live_[tensor.op];
+    const int64_t cost = tensor.weight_grad_cost + (is_paid ? 0 : unpaid_cost);
+    const int64_t bytes = tensor.saved_bytes + (is_paid ? 0 : unpaid_bytes);
+    if (cost > budget || bytes > max_saved_bytes) continue;
     budget -= cost;
-    to_reach = 0;
-    result.trainable[tensor] = true;
-    result.value += values[tensor];
+    max_saved_bytes -= bytes;
+    if (!is_paid) unpaid_cost = unpaid_bytes = 0;
+    result.value += values_[k];
+    result.trainable[k] = true;
   }
   return result;
 }

@@ -13,7 +13,7 @@ namespace greenplan {
 class WorkMeter {
  public:
   // Without limits.
-  WorkMeter() : WorkMeter(std::numeric_limits<int64_t>::max(), kNever) {}
+  WorkMeter() : WorkMeter(std::numeric_limits<int64_t>::max(), kNoStop) {}
   // `should_stop` must outlive the meter.
   WorkMeter(int64_t limit, const StopFunction& should_stop) : left_(limit), should_stop_(should_stop) {}
 
@@ -35,7 +35,7 @@ class WorkMeter {
   bool stopped() const { return stopped_; }
 
  private:
-  static inline const StopFunction kNever;
+  static inline const StopFunction kNoStop;
   static constexpr int64_t kUnitsBetweenQuestions = 4000;
 
   int64_t left_;
