@@ -144,7 +144,8 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
   bool is_stopped = prepared.is_stopped;
   LiveSetResult found = NothingFound(prepared.ranked->scale.units);
   if (!is_stopped) found = Search(problem, prepared, free_budget, is_stopped);
-  if (is_stopped && found.upper_bound > found.value) {
+  // A search that came close needs no more.
+  if (is_stopped && found.upper_bound - found.value > found.upper_bound / 16) {
     found = BestOf(std::move(found), SelectShallow(prepared, free_budget, problem.max_saved_bytes));
   }
   const std::vector<double>& importance = *problem.importance;
