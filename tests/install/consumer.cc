@@ -8,11 +8,14 @@
 #include "greenplan/v1/plan.pb.h"
 #include "planner/client/connection.h"
 #include "profiler/autograd/executed_flops.h"
+#include "profiler/autograd/freed_memory.h"
+#include "profiler/autograd/profile_time.h"
 #include "torch/torch.h"
 #include "trainer_client/optimizer/adamw.h"
 #include "trainer_client/session/planner_session.h"
 
 int main() {
+  greenplan::profiler::KeepFreedMemory();
   torch::manual_seed(0);
   torch::nn::Sequential model(torch::nn::Linear(32, 64), torch::nn::ReLU(), torch::nn::Linear(64, 64),
                               torch::nn::ReLU(), torch::nn::Linear(64, 1));
@@ -43,6 +46,11 @@ int main() {
   optimizer.Step();
   std::cout << "executed " << counter.backward_flops() << ", predicted " << round->predicted_backward_cost << " of "
             << round->full_backward_cost << "\n";
+  const auto time = greenplan::profiler::ProfileTime([&] { return loss(0); }, parameters);
+  if (!time.ok()) {
+    std::cerr << time.status() << "\n";
+    return 1;
+  }
   const bool right = counter.backward_flops() == round->predicted_backward_cost &&
                      2 * counter.backward_flops() <= round->full_backward_cost && !round->trainable.empty();
   return right ? 0 : 1;
