@@ -7,7 +7,7 @@ namespace greenplan {
 namespace {
 
 // What looking at an op and its edges takes, in units of work.
-constexpr int kOpWork = 4;
+constexpr int64_t kOpWork = 4;
 
 // What each op that is left costs, by block.
 std::vector<std::vector<LiveSetTree::BlockCost>> BlockCostsOf(const ModelProfile& profile,
