@@ -64,6 +64,17 @@ TEST_F(GreenplanTest, PlanPrintsTheBestPlan) {
   EXPECT_EQ(plan["digest"].get<std::string>().size(), 64);
 }
 
+TEST_F(GreenplanTest, PlanTellsTheWeightGradientOfATiedTensorToo) {
+  Write("tied.json", R"({"model": "tied", "cost_unit": "COST_UNIT_FLOPS", "forward_cost": 100,
+    "ops": [{"name": "loss", "inputs": [{"op": 1, "cost": 5}, {"op": 2, "cost": 21}]},
+            {"name": "head", "inputs": [{"op": 2, "cost": 21}]}, {"name": "tied"}],
+    "tensors": [{"name": "t", "op": 2}, {"name": "h", "op": 1, "weight_grad_cost": 17}]})");
+  Write("two.json", R"({"importance": [1, 1]})");
+  const std::string out = Run("plan --profile tied.json --importance two.json --budget 1").out;
+  EXPECT_THAT(out, HasSubstr("42 FLOPs"));
+  EXPECT_THAT(out, HasSubstr("17 FLOPs"));
+}
+
 TEST_F(GreenplanTest, AnEmptyPlanIsAResultWithEveryKey) {
   const json plan = RunJson("plan --profile p.json --importance i.json --budget 0.5");
   EXPECT_EQ(plan["status"], "EMPTY");

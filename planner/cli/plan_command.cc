@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -53,9 +54,26 @@ std::string SummaryTable(const v1::Plan& plan, const ModelProfile& profile) {
   return table.ToString();
 }
 
+// [num_tensors] Of each tensor's weight gradient. One with an op of its own, such as a tied one, has it on the edges
+// into that op, which costs nothing itself.
+std::vector<int64_t> WeightGradientCosts(const ModelProfile& profile) {
+  std::vector<int64_t> edges_into(profile.ops.size(), 0);
+  for (const Op& op : profile.ops) {
+    for (const Edge& edge : op.inputs) edges_into[edge.op] += edge.cost;
+  }
+  const auto is_own = [&](int op) { return profile.ops[op].cost == 0 && profile.ops[op].inputs.empty(); };
+  std::vector<int64_t> costs;
+  for (const Tensor& tensor : profile.tensors) {
+    const bool is_on_edges = tensor.op != kNone && tensor.weight_grad_cost == 0 && is_own(tensor.op);
+    costs.push_back(is_on_edges ? edges_into[tensor.op] : tensor.weight_grad_cost);
+  }
+  return costs;
+}
+
 std::string PlanTable(const v1::Plan& plan, const v1::ImportanceReport& report, const ModelProfile& profile) {
   std::string text = SummaryTable(plan, profile);
   const std::vector<bool> mask = MaskOf(plan, profile);
+  const std::vector<int64_t> costs = WeightGradientCosts(profile);
   TextTable tensors({"trainable tensor", "parameters", "importance", "weight gradient"});
   for (size_t k = 0; k < mask.size(); ++k) {
     if (!mask[k]) continue;
@@ -63,7 +81,7 @@ std::string PlanTable(const v1::Plan& plan, const v1::ImportanceReport& report, 
     const bool is_measured = k < static_cast<size_t>(report.importance_size());
     tensors.AddRow({tensor.name, absl::StrFormat("%.0f", NumParameters(tensor)),
                     is_measured ? absl::StrCat(report.importance(static_cast<int>(k))) : "-",
-                    HumanCost(tensor.weight_grad_cost, profile.cost_unit)});
+                    HumanCost(costs[k], profile.cost_unit)});
   }
   absl::StrAppend(&text, "\n", tensors.ToString());
   if (plan.drop_rates_size() == 0) return text;
