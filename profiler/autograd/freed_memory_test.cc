@@ -37,6 +37,9 @@ TEST(FreedMemoryTest, TheUsersOwnChoiceStands) {
 }
 
 TEST(FreedMemoryTest, IsMappedOnceUnlessItIsReturned) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers have an allocator of their own";
+#endif
   const int64_t pages = kBytes / getpagesize();
   if (!KeepFreedMemory()) GTEST_SKIP() << "this C library does not keep freed memory when asked to";
   PageFaultsOfABlock();
