@@ -20,6 +20,7 @@ constexpr double kLevelStep = 16;
 class MinimumCut {
  public:
   explicit MinimumCut(const OpGraph& graph) : graph_(graph), size_(graph.size() + 2), first_(size_, kNone) {
+    arcs_.reserve(2 * (2 * static_cast<size_t>(graph.size()) + graph.parents.size()));
     for (int op = 0; op < graph.size(); ++op) {
       from_source_.push_back(AddArc(source(), op));
       to_sink_.push_back(AddArc(op, sink()));

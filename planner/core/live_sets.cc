@@ -291,8 +291,10 @@ LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& 
     tree.nodes[root].saved_bytes += profile.ops[j].saved_bytes;
     if (options.use_blocks && cost > 0) tree.block_costs.push_back({profile.ops[j].block, cost});
   }
-  const OpGraph graph = MakeOpGraph(profile, live, excluded, options, meter);
-  if (!meter.stopped()) builder.Expand(graph);
+  {
+    const OpGraph graph = MakeOpGraph(profile, live, excluded, options, meter);
+    if (!meter.stopped()) builder.Expand(graph);
+  }
   if (meter.stopped()) builder.Abandon(profile, excluded);
   builder.Close(root);
   return tree;
