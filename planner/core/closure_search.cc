@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -254,10 +253,7 @@ LiveSetResult SearchClosures(const ModelProfile& profile, const std::vector<bool
                              const std::vector<bool>& excluded, const std::vector<int64_t>& values, int64_t budget,
                              WorkMeter& meter) {
   OpGraph graph = MakeOpGraph(profile, live, excluded, {}, meter);
-  if (meter.stopped()) {
-    return {.upper_bound = std::accumulate(values.begin(), values.end(), int64_t{0}),
-            .trainable = std::vector<bool>(values.size(), false)};
-  }
+  if (meter.stopped()) return NothingFound(values);
   return ClosureSearch(std::move(graph), values, budget, meter).Run();
 }
 

@@ -53,8 +53,6 @@ int64_t CoreSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_w
   const int num_entries = static_cast<int>(ranking_.entries().size());
   if (point.break_rank == num_entries) return incumbent.value;
 
-  left_ = point.break_rank - 1;
-  right_ = point.break_rank;
   grains_ = {};
   small_.clear();
   if (is_hard && !UseGrains()) return OpenBound();
@@ -97,6 +95,8 @@ bool CoreSearch::MayExtend() {
 
 // Finds what divides the costs and prepares to bound by it. False if that may take no longer.
 bool CoreSearch::UseGrains() {
+  left_ = point_.break_rank - 1;
+  right_ = point_.break_rank;
   if (!meter_->Spend(2 * static_cast<int64_t>(ranking_.entries().size()))) return false;
   FindGrains();
   if (!grains_.levels.empty() && !SettleOdd()) return false;

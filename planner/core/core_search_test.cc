@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "planner/core/random_profiles.h"
+#include "planner/core/tree_enumeration.h"
 
 namespace greenplan {
 namespace {
@@ -65,26 +66,8 @@ Instance WithGrain(TestRandom& random) {
   return instance;
 }
 
-// The best value over all ways to select from the items of `node` from `item` on, within `room`.
-int64_t BestWithin(const Instance& instance, int node, int64_t room, int item = 0) {
-  const LiveSetTree& tree = instance.tree;
-  if (item == static_cast<int>(tree.items.size())) return 0;
-  int owner = 0;
-  while (tree.ItemsEnd(owner) <= item) ++owner;
-  int64_t best = BestWithin(instance, node, room, item + 1);
-  if (owner > node || node >= tree.nodes[owner].subtree_end) return best;
-  const LiveSetTree::Item& at = tree.items[item];
-  LiveSetTree::Bundle bundle{{at.tensor}, {{at.cost, 0, 1}}};
-  if (at.bundle != kNone) bundle = tree.bundles[at.bundle];
-  for (const LiveSetTree::Option& option : bundle.options) {
-    int64_t value = 0;
-    for (size_t t = 0; t < bundle.tensors.size(); ++t) {
-      value += ((option.tensors >> t) & 1) != 0 ? instance.values[bundle.tensors[t]] : 0;
-    }
-    if (option.cost > room) continue;
-    best = std::max(best, value + BestWithin(instance, node, room - option.cost, item + 1));
-  }
-  return best;
+int64_t BestWithin(const Instance& instance, int node, int64_t room) {
+  return BestOfLiveSet(instance.tree, instance.values, node, room, kNoLimit);
 }
 
 BreakPoint BreakPointOf(const Ranking& ranking, int node, int64_t room) {

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
 #include "planner/core/random_profiles.h"
+#include "planner/core/tree_enumeration.h"
 
 namespace greenplan {
 namespace {
@@ -68,27 +69,15 @@ int64_t StepsOf(const Problem& problem, int64_t cost, int resolution) {
   return problem.full == 0 ? cost * resolution : (cost * resolution + problem.full - 1) / problem.full;
 }
 
-// The best value over all ways to select from the tree's items from `item` on that `node` offers, each in whole steps.
-int64_t BestInSteps(const Problem& problem, int resolution, int node, int64_t room, int item = 0) {
-  const LiveSetTree& tree = problem.tree;
-  if (room < 0) return std::numeric_limits<int64_t>::min() / 2;
-  if (item == static_cast<int>(tree.items.size())) return 0;
-  int owner = 0;
-  while (tree.ItemsEnd(owner) <= item) ++owner;
-  int64_t best = BestInSteps(problem, resolution, node, room, item + 1);
-  if (owner > node || node >= tree.nodes[owner].subtree_end) return best;
-  const LiveSetTree::Item& at = tree.items[item];
-  LiveSetTree::Bundle bundle{{at.tensor}, {{at.cost, 0, 1}}};
-  if (at.bundle != kNone) bundle = tree.bundles[at.bundle];
-  for (const LiveSetTree::Option& option : bundle.options) {
-    int64_t value = 0;
-    for (size_t t = 0; t < bundle.tensors.size(); ++t) {
-      value += ((option.tensors >> t) & 1) != 0 ? problem.values[bundle.tensors[t]] : 0;
-    }
-    const int64_t left = room - StepsOf(problem, option.cost, resolution);
-    best = std::max(best, value + BestInSteps(problem, resolution, node, left, item + 1));
+// The tree with each cost in whole steps.
+LiveSetTree InSteps(const Problem& problem, int resolution) {
+  LiveSetTree tree = problem.tree;
+  for (LiveSetTree::Node& node : tree.nodes) node.cost = StepsOf(problem, node.cost, resolution);
+  for (LiveSetTree::Item& item : tree.items) item.cost = StepsOf(problem, item.cost, resolution);
+  for (LiveSetTree::Bundle& bundle : tree.bundles) {
+    for (LiveSetTree::Option& option : bundle.options) option.cost = StepsOf(problem, option.cost, resolution);
   }
-  return best;
+  return tree;
 }
 
 class DownscaledOnRandomGraphs : public testing::TestWithParam<GraphShape> {};
@@ -103,10 +92,10 @@ TEST_P(DownscaledOnRandomGraphs, FindsTheBestThatStaysWithinTheBudgetWithCostsRo
       const std::vector<bool> mask = Select(problem, resolution);
       EXPECT_LE(EvaluateMask(problem.profile, mask).backward_cost, problem.budget);
       const int64_t capacity = problem.budget * resolution / std::max<int64_t>(problem.full, 1);
+      const LiveSetTree tree = InSteps(problem, resolution);
       int64_t best = 0;
-      for (int node = 0; node < static_cast<int>(problem.tree.nodes.size()); ++node) {
-        const int64_t room = capacity - StepsOf(problem, problem.tree.nodes[node].cost, resolution);
-        best = std::max(best, BestInSteps(problem, resolution, node, room));
+      for (int node = 0; node < static_cast<int>(tree.nodes.size()); ++node) {
+        best = std::max(best, BestOfLiveSet(tree, problem.values, node, capacity - tree.nodes[node].cost, kNoLimit));
       }
       EXPECT_EQ(ValueOf(problem, mask), best);
       for (size_t k = 0; k < mask.size(); ++k) EXPECT_TRUE(!mask[k] || problem.values[k] > 0) << k;

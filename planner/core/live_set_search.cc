@@ -130,6 +130,13 @@ void FillGreedily(const Ranking& ranking, const BreakPoint& point, Incumbent& in
 
 }  // namespace
 
+LiveSetResult NothingFound(const std::vector<int64_t>& values) {
+  LiveSetResult result;
+  for (int64_t value : values) result.upper_bound += std::max<int64_t>(0, value);
+  result.trainable.assign(values.size(), false);
+  return result;
+}
+
 LiveSetSearch::LiveSetSearch(const Ranking& ranking, int num_tensors)
     : ranking_(ranking), num_tensors_(num_tensors), core_(ranking) {}
 

@@ -17,6 +17,9 @@ struct LiveSetResult {
   std::vector<bool> trainable;  // [num_tensors]
 };
 
+// Selects nothing; the bound is what all tensors are worth. values: [num_tensors].
+LiveSetResult NothingFound(const std::vector<int64_t>& values);
+
 // Sweeps the tree once for the linear bound of every live set, then searches those whose bound exceeds the best
 // selection known, best bound first. A run under a lower budget than the last starts from the last one's bounds.
 // Not thread-safe.

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
 #include "planner/core/random_profiles.h"
+#include "planner/core/tree_enumeration.h"
 
 namespace greenplan {
 namespace {
@@ -40,32 +41,10 @@ Problem RandomProblem(TestRandom& random, int max_tensors) {
   return problem;
 }
 
-// The best value over all ways to select from the tree's items from `item` on that `node` offers, within both rooms.
-int64_t BestWithin(const Problem& problem, int node, int64_t cost_room, int64_t byte_room, int item = 0) {
-  const LiveSetTree& tree = problem.tree;
-  if (cost_room < 0 || byte_room < 0) return std::numeric_limits<int64_t>::min() / 2;
-  if (item == static_cast<int>(tree.items.size())) return 0;
-  int owner = 0;
-  while (tree.ItemsEnd(owner) <= item) ++owner;
-  int64_t best = BestWithin(problem, node, cost_room, byte_room, item + 1);
-  if (owner > node || node >= tree.nodes[owner].subtree_end) return best;
-  const LiveSetTree::Item& at = tree.items[item];
-  LiveSetTree::Bundle bundle{{at.tensor}, {{at.cost, at.saved_bytes, 1}}};
-  if (at.bundle != kNone) bundle = tree.bundles[at.bundle];
-  for (const LiveSetTree::Option& option : bundle.options) {
-    int64_t value = 0;
-    for (size_t t = 0; t < bundle.tensors.size(); ++t) {
-      value += ((option.tensors >> t) & 1) != 0 ? problem.values[bundle.tensors[t]] : 0;
-    }
-    best = std::max(
-        best, value + BestWithin(problem, node, cost_room - option.cost, byte_room - option.saved_bytes, item + 1));
-  }
-  return best;
-}
-
 int64_t BestWithin(const Problem& problem, int node) {
   const LiveSetTree::Node& at = problem.tree.nodes[node];
-  return BestWithin(problem, node, problem.budget - at.cost, problem.max_bytes - at.saved_bytes);
+  return BestOfLiveSet(problem.tree, problem.values, node, problem.budget - at.cost,
+                       problem.max_bytes - at.saved_bytes);
 }
 
 PricedLiveSets SetsOf(const Problem& problem) {

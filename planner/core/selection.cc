@@ -32,11 +32,6 @@ std::vector<bool> Worthless(const std::vector<double>& importance) {
   return worthless;
 }
 
-LiveSetResult NothingFound(const std::vector<int64_t>& units) {
-  return {.upper_bound = std::accumulate(units.begin(), units.end(), int64_t{0}),
-          .trainable = std::vector<bool>(units.size(), false)};
-}
-
 // The better selection, with the lower bound.
 LiveSetResult BestOf(LiveSetResult a, LiveSetResult b) {
   const int64_t upper_bound = std::min(a.upper_bound, b.upper_bound);
@@ -89,6 +84,8 @@ void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepare
     prepared.pinned_cost += profile_.tensors[k].weight_grad_cost;
     prepared.pinned_saved_bytes += profile_.tensors[k].saved_bytes;
   }
+  prepared.live.resize(profile_.ops.size(), false);
+  if (prepared.any_pinned) prepared.live = LiveOps(profile_, prepared.pinned);
   WorkMeter meter(kStructureWork, problem.should_stop);
   prepared.ranked = Rank(std::move(importance), prepared, meter);
   prepared.is_stopped = meter.stopped();
@@ -107,7 +104,9 @@ std::shared_ptr<const SelectionSolver::Ranked> SelectionSolver::Rank(std::vector
   ranked->scale = ValueScale::Of(importance);
   ranked->importance = std::move(importance);
   if (ranked->live_sets->is_complete) ranked->ranking.emplace(*ranked->live_sets, ranked->scale.units, meter);
-  if (!prepared.any_pinned && !meter.stopped()) {
+  if (meter.stopped()) {
+    ranked->ranking.reset();  // Of no use.
+  } else if (!prepared.any_pinned) {
     const std::lock_guard<std::mutex> lock(mutex_);
     last_ranked_ = ranked;
   }
@@ -126,16 +125,12 @@ std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const std::vector<d
   const std::vector<bool> excluded =
       is_shared ? std::vector<bool>(profile_.tensors.size(), false) : Worthless(importance);
   auto live_sets =
-      std::make_shared<const LiveSetTree>(BuildLiveSets(profile_, LiveWithPinned(prepared), excluded, {}, meter));
+      std::make_shared<const LiveSetTree>(BuildLiveSets(profile_, prepared.live, excluded, {}, meter));
   if (is_shared && !meter.stopped()) {
     const std::lock_guard<std::mutex> lock(mutex_);
     live_sets_ = live_sets;
   }
   return live_sets;
-}
-
-std::vector<bool> SelectionSolver::LiveWithPinned(const Prepared& prepared) const {
-  return prepared.any_pinned ? LiveOps(profile_, prepared.pinned) : std::vector<bool>(profile_.ops.size(), false);
 }
 
 SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, Prepared& prepared,
@@ -168,11 +163,12 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
 LiveSetResult SelectionSolver::SelectShallow(Prepared& prepared, int64_t free_budget,
                                              std::optional<int64_t> max_saved_bytes) const {
   if (!prepared.shallow) {
-    prepared.shallow.emplace(profile_, LiveWithPinned(prepared), prepared.ranked->scale.units);
+    prepared.shallow.emplace(profile_, prepared.live, prepared.ranked->scale.units);
   }
+  const LiveSetTree::Node& root = prepared.ranked->live_sets->nodes[0];
   int64_t bytes = std::numeric_limits<int64_t>::max();
-  if (max_saved_bytes) bytes = *max_saved_bytes - EvaluateMask(profile_, prepared.pinned).saved_bytes;
-  return prepared.shallow->Select(free_budget - prepared.ranked->live_sets->nodes[0].cost, bytes);
+  if (max_saved_bytes) bytes = *max_saved_bytes - prepared.pinned_saved_bytes - root.saved_bytes;
+  return prepared.shallow->Select(free_budget - root.cost, bytes);
 }
 
 LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
@@ -206,7 +202,7 @@ LiveSetResult SelectionSolver::SearchWithByteLimit(const SelectionProblem& probl
                                                    int64_t free_budget, WorkMeter& meter) const {
   const Ranked& ranked = *prepared.ranked;
   const LiveSetTree with_bytes =
-      BuildLiveSets(profile_, LiveWithPinned(prepared), Worthless(ranked.importance), {.use_saved_bytes = true}, meter);
+      BuildLiveSets(profile_, prepared.live, Worthless(ranked.importance), {.use_saved_bytes = true}, meter);
   if (meter.stopped()) return NothingFound(ranked.scale.units);
   return SearchLiveSetsWithByteLimit(with_bytes, ranked.scale.units, free_budget,
                                      *problem.max_saved_bytes - prepared.pinned_saved_bytes, meter);
@@ -217,11 +213,10 @@ LiveSetResult SelectionSolver::SearchWithoutByteLimit(Prepared& prepared, int64_
   // Closures first: where not all live sets could be enumerated theirs is the better bound, and the sooner one.
   const LiveSetTree& live_sets = *prepared.ranked->live_sets;
   const std::vector<int64_t>& units = prepared.ranked->scale.units;
-  const std::vector<bool> live = LiveWithPinned(prepared);
   const int64_t budget = free_budget - live_sets.nodes[0].cost;
   LiveSetResult found =
       BestOf(SelectShallow(prepared, free_budget, std::nullopt),
-             SearchClosures(profile_, live, Worthless(prepared.ranked->importance), units, budget, meter));
+             SearchClosures(profile_, prepared.live, Worthless(prepared.ranked->importance), units, budget, meter));
   if (found.upper_bound == found.value || meter.exhausted()) return found;
   const Ranking ranking(live_sets, units, meter);
   if (meter.stopped()) return found;

@@ -78,6 +78,7 @@ class SelectionSolver {
   // What plans of one importance and pins share.
   struct Prepared {
     std::vector<bool> pinned;  // [num_tensors]
+    std::vector<bool> live;    // [num_ops] What the pinned tensors keep live.
     int64_t pinned_cost = 0;   // Of the pinned tensors, without the ops that they keep live.
     int64_t pinned_saved_bytes = 0;
     bool any_pinned = false;
@@ -94,8 +95,6 @@ class SelectionSolver {
   std::shared_ptr<const LiveSetTree> LiveSets(const std::vector<double>& importance, const Prepared& prepared,
                                               WorkMeter& meter) const;
   SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget) const;
-  // [num_ops] What the pinned tensors keep live.
-  std::vector<bool> LiveWithPinned(const Prepared& prepared) const;
   // What can be had at once. Without max_saved_bytes: under the budget alone.
   LiveSetResult SelectShallow(Prepared& prepared, int64_t free_budget, std::optional<int64_t> max_saved_bytes) const;
   // is_stopped: whether the stop function ended it.

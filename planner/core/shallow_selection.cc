@@ -43,13 +43,11 @@ ShallowSelection::ShallowSelection(const ModelProfile& profile, std::vector<bool
       tensors_(WorthyByOp(profile, values)) {}
 
 LiveSetResult ShallowSelection::Select(int64_t budget, int64_t max_saved_bytes) const {
-  LiveSetResult result;
-  result.trainable.assign(values_.size(), false);
+  LiveSetResult result = NothingFound(values_);
   int reach = 0;  // The ops before it are live, or add to what must be paid for the next that is not.
   int64_t unpaid_cost = 0, unpaid_bytes = 0;
   for (const int k : tensors_) {
     const Tensor& tensor = profile_.tensors[k];
-    result.upper_bound += values_[k];
     for (; reach <= tensor.op; ++reach) {
       if (live_[reach]) continue;
       unpaid_cost += costs_[reach];
