@@ -8,6 +8,7 @@
 #include "benchmarks/solver/rows.h"
 #include "planner/core/drop_rates.h"
 #include "planner/core/random_profiles.h"
+#include "tests/statistics/quantile.h"
 
 namespace greenplan {
 

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cstdio>
 #include <vector>
 
@@ -7,6 +6,7 @@
 #include "benchmarks/solver/rows.h"
 #include "planner/core/cost.h"
 #include "planner/core/selection.h"
+#include "tests/statistics/quantile.h"
 
 namespace greenplan {
 namespace {

@@ -1,11 +1,8 @@
 #ifndef GREENPLAN_BENCHMARKS_SOLVER_MEASURE_H_
 #define GREENPLAN_BENCHMARKS_SOLVER_MEASURE_H_
 
-#include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <functional>
-#include <vector>
 
 namespace greenplan {
 
@@ -23,12 +20,6 @@ inline std::function<bool()> StopAfter(double milliseconds) {
   return [start, milliseconds] {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count() > milliseconds;
   };
-}
-
-// REQUIRES: values is not empty.
-inline double Quantile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())))];
 }
 
 }  // namespace greenplan

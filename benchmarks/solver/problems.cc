@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "benchmarks/solver/measure.h"
 #include "planner/core/cost.h"

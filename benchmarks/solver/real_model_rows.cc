@@ -12,6 +12,7 @@
 #include "planner/core/cost.h"
 #include "planner/core/selection.h"
 #include "tests/real_models/real_models.h"
+#include "tests/statistics/quantile.h"
 
 namespace greenplan {
 namespace {

@@ -9,6 +9,7 @@
 #include "benchmarks/solver/problems.h"
 #include "benchmarks/solver/rows.h"
 #include "planner/core/selection.h"
+#include "tests/statistics/quantile.h"
 
 namespace greenplan {
 namespace {

@@ -124,8 +124,7 @@ std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const std::vector<d
   // What importance tells is no part of what is shared.
   const std::vector<bool> excluded =
       is_shared ? std::vector<bool>(profile_.tensors.size(), false) : Worthless(importance);
-  auto live_sets =
-      std::make_shared<const LiveSetTree>(BuildLiveSets(profile_, prepared.live, excluded, {}, meter));
+  auto live_sets = std::make_shared<const LiveSetTree>(BuildLiveSets(profile_, prepared.live, excluded, {}, meter));
   if (is_shared && !meter.stopped()) {
     const std::lock_guard<std::mutex> lock(mutex_);
     live_sets_ = live_sets;

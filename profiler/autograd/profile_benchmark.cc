@@ -2,7 +2,6 @@
 //
 //   ./dev bench profiler
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +16,7 @@
 #include "profiler/autograd/profile.h"
 #include "profiler/autograd/profile_module.h"
 #include "profiler/autograd/testing/counting_allocator.h"
+#include "tests/statistics/quantile.h"
 #include "trainer_client/models/causal_lm.h"
 
 namespace greenplan::profiler {
@@ -29,11 +29,6 @@ double Milliseconds(const Function& function) {
   const auto start = std::chrono::steady_clock::now();
   function();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
 }
 
 template <typename Result>
@@ -75,7 +70,7 @@ void BenchmarkModule() {
     const double step = Milliseconds([&] { loss().backward(); });
     ratios.push_back(Milliseconds(profile) / step);
   }
-  std::printf("| profiling it | / one forward and backward pass | %.2f | 1.3 |\n", Median(ratios));
+  std::printf("| profiling it | / one forward and backward pass | %.2f | 1.3 |\n", Quantile(ratios, 0.5));
 }
 
 // Residual layers of norm, linear, GELU, linear.
@@ -121,8 +116,8 @@ void BenchmarkWalk(int64_t num_layers) {
     walks.push_back(Milliseconds([&] { nodes = Must(WalkGraph(*loss.grad_fn())).nodes.size(); }));
     profiles.push_back(Milliseconds([&] { Must(Profile(loss, network.parameters)); }));
   }
-  std::printf("| walking a graph of %zu nodes | ms | %.2f | 2 per 1,000 nodes |\n", nodes, Median(walks));
-  std::printf("| the whole profile of it | ms | %.2f | |\n", Median(profiles));
+  std::printf("| walking a graph of %zu nodes | ms | %.2f | 2 per 1,000 nodes |\n", nodes, Quantile(walks, 0.5));
+  std::printf("| the whole profile of it | ms | %.2f | |\n", Quantile(profiles, 0.5));
 }
 
 void Run() {

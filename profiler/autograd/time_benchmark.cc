@@ -27,6 +27,7 @@
 #include "profiler/autograd/profile_time.h"
 #include "profiler/autograd/testing/chain_model.h"
 #include "profiler/autograd/testing/models.h"
+#include "tests/statistics/quantile.h"
 #include "trainer_client/models/causal_lm.h"
 
 namespace greenplan::profiler {
@@ -36,11 +37,6 @@ using testing::Model;
 
 constexpr int kMasks = 20;
 constexpr int kRounds = 7;
-
-double Quantile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())))];
-}
 
 Model CausalLmModel(const std::string& name, const nlohmann::json& config, int64_t batch, int64_t length) {
   auto model = trainer::CreateCausalLm(config, trainer::Attention::kSdpa);

@@ -1,7 +1,6 @@
 // Holds predicted times against the clock, where the machine is quiet enough to tell; else it says how noisy it was and
 // judges nothing. The benchmark beside it (time_benchmark.cc) does the same for real-shaped models.
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <iostream>
@@ -14,17 +13,13 @@
 #include "planner/core/cost.h"
 #include "profiler/autograd/freed_memory.h"
 #include "profiler/autograd/profile_time.h"
+#include "tests/statistics/quantile.h"
 
 namespace greenplan::profiler {
 namespace {
 
 constexpr int kRounds = 7;
 constexpr double kMaxNoise = 0.03;
-
-double Quantile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())))];
-}
 
 struct Mlp {
   static constexpr int64_t kBatch = 256, kWidth = 384;

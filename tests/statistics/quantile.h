@@ -1,0 +1,19 @@
+#ifndef GREENPLAN_TESTS_STATISTICS_QUANTILE_H_
+#define GREENPLAN_TESTS_STATISTICS_QUANTILE_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+namespace greenplan {
+
+// For benchmarks and tests that measure: the value that `share` of `values` lie below; 0.5 gives the median, 1 the
+// largest. REQUIRES: values is not empty, share in [0, 1].
+inline double Quantile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  return values[std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())))];
+}
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_TESTS_STATISTICS_QUANTILE_H_
