@@ -6,8 +6,8 @@
 #include "benchmarks/solver/measure.h"
 #include "benchmarks/solver/published.h"
 #include "benchmarks/solver/rows.h"
-#include "planner/core/drop_rates.h"
-#include "planner/core/random_profiles.h"
+#include "planner/core/drop/drop_rates.h"
+#include "planner/core/testing/random_profiles.h"
 #include "tests/statistics/quantile.h"
 
 namespace greenplan {

@@ -5,7 +5,7 @@
 #include "benchmarks/solver/problems.h"
 #include "benchmarks/solver/rows.h"
 #include "planner/core/cost.h"
-#include "planner/core/selection.h"
+#include "planner/core/selection/selection.h"
 #include "tests/statistics/quantile.h"
 
 namespace greenplan {

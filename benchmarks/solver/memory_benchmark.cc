@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "benchmarks/solver/problems.h"
-#include "planner/core/selection.h"
+#include "planner/core/selection/selection.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "planner/core/model_profile.h"
-#include "planner/core/random_profiles.h"
-#include "planner/core/selection.h"
+#include "planner/core/selection/selection.h"
+#include "planner/core/testing/random_profiles.h"
 
 namespace greenplan {
 

@@ -10,7 +10,7 @@
 #include "benchmarks/solver/published.h"
 #include "benchmarks/solver/rows.h"
 #include "planner/core/cost.h"
-#include "planner/core/selection.h"
+#include "planner/core/selection/selection.h"
 #include "tests/real_models/real_models.h"
 #include "tests/statistics/quantile.h"
 

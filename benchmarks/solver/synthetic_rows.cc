@@ -8,7 +8,7 @@
 #include "benchmarks/solver/measure.h"
 #include "benchmarks/solver/problems.h"
 #include "benchmarks/solver/rows.h"
-#include "planner/core/selection.h"
+#include "planner/core/selection/selection.h"
 #include "tests/statistics/quantile.h"
 
 namespace greenplan {

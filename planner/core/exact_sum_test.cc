@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "planner/core/random_profiles.h"
+#include "planner/core/testing/random_profiles.h"
 
 namespace greenplan {
 namespace {

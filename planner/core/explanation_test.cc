@@ -4,7 +4,7 @@
 
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
-#include "planner/core/random_profiles.h"
+#include "planner/core/testing/random_profiles.h"
 
 namespace greenplan {
 namespace {

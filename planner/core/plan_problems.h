@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "planner/core/drop_rates.h"
-#include "planner/core/joint_problem.h"
+#include "planner/core/drop/drop_rates.h"
+#include "planner/core/joint/joint_problem.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
-#include "planner/core/selection.h"
+#include "planner/core/selection/selection.h"
 
 namespace greenplan {
 

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "planner/core/cheapest_tensor.h"
 #include "planner/core/cost.h"
-#include "planner/core/drop_rates.h"
-#include "planner/core/joint.h"
+#include "planner/core/drop/drop_rates.h"
+#include "planner/core/joint/joint.h"
 #include "planner/core/plan_problems.h"
-#include "planner/core/selection.h"
+#include "planner/core/selection/cheapest_tensor.h"
+#include "planner/core/selection/selection.h"
 
 namespace greenplan {
 

@@ -1,0 +1,227 @@
+#include "planner/core/drop/drop_rates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <tuple>
+#include <utility>
+
+#include "absl/base/macros.h"
+#include "absl/strings/str_cat.h"
+#include "planner/core/exact_sum.h"
+
+namespace greenplan {
+namespace {
+
+// Exactly what `rates` skip.
+ExactSum SkippedBy(const DropRateProblem& problem, const std::vector<double>& rates) {
+  ExactSum sum;
+  for (size_t b = 0; b < rates.size(); ++b) sum.AddProduct(rates[b], problem.block_costs[b]);
+  return sum;
+}
+
+bool Meets(const DropRateProblem& problem, const std::vector<double>& rates) {
+  return problem.required_skip <= 0 || SkippedBy(problem, rates).Floor() >= problem.required_skip;
+}
+
+absl::Status CheckReachable(const DropRateProblem& problem) {
+  if (Meets(problem, problem.max_rates)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("budget: the drop rates would have to skip ", problem.required_skip,
+                                                 " of the blocks' cost; at max_drop_rate they skip ",
+                                                 SkippedBy(problem, problem.max_rates).Floor()));
+}
+
+// A block's rate as the multiplier t rises: at min up to t = low, at max from t = high on, linear in between.
+struct Ramp {
+  int block;
+  double low;
+  double high;
+  double min;
+  double max;
+
+  double At(double t) const {
+    if (t <= low) return min;
+    if (t >= high) return max;
+    return std::clamp(min + (max - min) * ((t - low) / (high - low)), min, max);
+  }
+};
+
+// Sets the rates of the ramps' blocks for the least t at which all rates together meet the requirement, but for
+// rounding; t = least_t if they do there. REQUIRES: they meet it with every ramp at its end.
+void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, double least_t,
+                std::vector<double>& rates) {
+  // `with_jumps`: those at t itself are behind.
+  const auto set_all = [&](double t, bool with_jumps) {
+    for (const Ramp& ramp : ramps) {
+      rates[ramp.block] = with_jumps && ramp.low == ramp.high && ramp.low == t ? ramp.max : ramp.At(t);
+    }
+  };
+  set_all(least_t, false);
+  if (Meets(problem, rates)) return;
+  std::vector<double> turns{least_t};
+  for (const Ramp& ramp : ramps) {
+    if (ramp.low > least_t) turns.push_back(ramp.low);
+    if (ramp.high > least_t) turns.push_back(ramp.high);
+  }
+  std::sort(turns.begin(), turns.end());
+  turns.erase(std::unique(turns.begin(), turns.end()), turns.end());
+  // Between two turns all rates are linear in t; whether a turn is far enough is decided exactly.
+  const auto enough = std::partition_point(turns.begin(), turns.end() - 1, [&](double t) {
+    set_all(t, true);
+    return !Meets(problem, rates);
+  });
+  set_all(*enough, false);
+  if (!Meets(problem, rates)) {
+    // The jumps at *enough go as far as needed, together.
+    std::vector<Ramp> jumps;
+    for (const Ramp& ramp : ramps) {
+      if (ramp.low == ramp.high && ramp.low == *enough && ramp.max > ramp.min) {
+        jumps.push_back({ramp.block, ramp.min, ramp.max, ramp.min, ramp.max});
+      }
+    }
+    if (!jumps.empty()) ClimbRamps(problem, jumps, 0, rates);
+    return;
+  }
+  if (enough == turns.begin()) return;
+  const double from = *(enough - 1);
+  double slope = 0;
+  for (const Ramp& ramp : ramps) {
+    if (ramp.low > from || ramp.high < *enough || ramp.low == ramp.high) continue;
+    slope += (ramp.max - ramp.min) / (ramp.high - ramp.low) * static_cast<double>(problem.block_costs[ramp.block]);
+  }
+  set_all(from, true);
+  const double missing = SkippedBy(problem, rates).DistanceTo(problem.required_skip);
+  const double t = slope > 0 ? std::clamp(from + missing / slope, from, *enough) : *enough;
+  set_all(t, true);
+}
+
+// Raises rates by what rounding left missing, blocks of highest cost first, those between their bounds before others.
+void TopUp(const DropRateProblem& problem, std::vector<double>& rates) {
+  if (Meets(problem, rates)) return;
+  std::vector<int> order;
+  for (int b = 0; b < static_cast<int>(rates.size()); ++b) {
+    if (problem.block_costs[b] > 0 && rates[b] < problem.max_rates[b]) order.push_back(b);
+  }
+  const auto key = [&](int b) { return std::make_tuple(rates[b] <= problem.min_rates[b], -problem.block_costs[b], b); };
+  std::vector<std::tuple<bool, int64_t, int>> keys;
+  for (int b : order) keys.push_back(key(b));
+  std::sort(keys.begin(), keys.end());
+  for (const auto& [at_minimum, cost, b] : keys) {
+    while (rates[b] < problem.max_rates[b]) {
+      const double missing = SkippedBy(problem, rates).DistanceTo(problem.required_skip);
+      const double raised = rates[b] + std::max(missing, 0.0) / static_cast<double>(problem.block_costs[b]);
+      rates[b] = std::min(problem.max_rates[b], std::nextafter(raised, 2.0));
+      if (Meets(problem, rates)) return;
+    }
+  }
+  ABSL_ASSERT(Meets(problem, rates));
+}
+
+// The least harm of block b at multiplier t, less t times what it then skips.
+double PricedHarm(const DropRateProblem& problem, int b, double t, double& magnitude) {
+  const double gain = t * static_cast<double>(problem.block_costs[b]);
+  const double slope = problem.linear[b] - gain;
+  const double quadratic = problem.quadratic[b];
+  double p = slope < 0 ? problem.max_rates[b] : problem.min_rates[b];
+  if (quadratic > 0) p = std::clamp(-slope / (2 * quadratic), problem.min_rates[b], problem.max_rates[b]);
+  magnitude += std::abs(problem.linear[b] * p) + quadratic * p * p + gain * p;
+  return slope * p + quadratic * p * p;
+}
+
+// Whatever the rates, harm >= t * required_skip + sum over blocks of their priced harm.
+double DualBound(const DropRateProblem& problem, double t) {
+  double bound = t * static_cast<double>(problem.required_skip);
+  double magnitude = std::abs(bound);
+  const int n = static_cast<int>(problem.block_costs.size());
+  for (int b = 0; b < n; ++b) bound += PricedHarm(problem, b, t, magnitude);
+  // p is within rounding of the minimiser, and each sum within rounding.
+  return bound - 4 * (n + 4) * std::numeric_limits<double>::epsilon() * magnitude;
+}
+
+// The multiplier that the rates suggest: the marginal harm per cost of a block between its bounds, or the highest of
+// those at their maximum.
+double BestDualBound(const DropRateProblem& problem, const std::vector<double>& rates) {
+  double best = DualBound(problem, 0);
+  double highest_at_max = 0;
+  double lowest_at_min = std::numeric_limits<double>::infinity();
+  for (size_t b = 0; b < rates.size(); ++b) {
+    if (problem.block_costs[b] == 0 || problem.min_rates[b] == problem.max_rates[b]) continue;
+    const double marginal = std::max(
+        0.0, (problem.linear[b] + 2 * problem.quadratic[b] * rates[b]) / static_cast<double>(problem.block_costs[b]));
+    if (rates[b] == problem.max_rates[b]) {
+      highest_at_max = std::max(highest_at_max, marginal);
+    } else if (rates[b] == problem.min_rates[b]) {
+      lowest_at_min = std::min(lowest_at_min, marginal);
+    } else {
+      best = std::max(best, DualBound(problem, marginal));
+    }
+  }
+  best = std::max(best, DualBound(problem, highest_at_max));
+  if (std::isfinite(lowest_at_min)) best = std::max(best, DualBound(problem, lowest_at_min));
+  return best;
+}
+
+DropRates Result(const DropRateProblem& problem, std::vector<double> rates) {
+  DropRates result;
+  result.harm = HarmOf(problem, rates);
+  result.rates = std::move(rates);
+  return result;
+}
+
+}  // namespace
+
+double HarmOf(const DropRateProblem& problem, const std::vector<double>& rates) {
+  double sum = 0;
+  for (size_t b = 0; b < rates.size(); ++b) {
+    sum += problem.linear[b] * rates[b] + problem.quadratic[b] * rates[b] * rates[b];
+  }
+  return sum;
+}
+
+absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem) {
+  if (absl::Status status = CheckReachable(problem); !status.ok()) return status;
+  std::vector<double> rates = problem.min_rates;
+  std::vector<Ramp> ramps;
+  for (int b = 0; b < static_cast<int>(rates.size()); ++b) {
+    if (problem.block_costs[b] == 0 && problem.linear[b] >= 0) continue;
+    // Of a block without cost only the rate that does the least harm matters: its ramp ends at t = 0.
+    const double cost = std::max(1.0, static_cast<double>(problem.block_costs[b]));
+    const double low = (problem.linear[b] + 2 * problem.quadratic[b] * problem.min_rates[b]) / cost;
+    const double high = (problem.linear[b] + 2 * problem.quadratic[b] * problem.max_rates[b]) / cost;
+    if (problem.block_costs[b] > 0) {
+      ramps.push_back({b, low, high, problem.min_rates[b], problem.max_rates[b]});
+    } else if (low < 0) {
+      const Ramp ramp{b, low, high, problem.min_rates[b], problem.max_rates[b]};
+      rates[b] = low == high ? ramp.max : ramp.At(0);
+    }
+  }
+  ClimbRamps(problem, ramps, 0, rates);
+  TopUp(problem, rates);
+  DropRates result = Result(problem, std::move(rates));
+  result.lower_bound = std::min(result.harm, BestDualBound(problem, result.rates));
+  return result;
+}
+
+absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem) {
+  if (absl::Status status = CheckReachable(problem); !status.ok()) return status;
+  const auto clamped = [&](double rate) {
+    std::vector<double> rates(problem.block_costs.size());
+    for (size_t b = 0; b < rates.size(); ++b) {
+      rates[b] = std::clamp(rate, problem.min_rates[b], problem.max_rates[b]);
+    }
+    return rates;
+  };
+  // The least double that meets the requirement, by bisection over the doubles of [0, 1].
+  double low = 0, high = 1;
+  if (Meets(problem, clamped(0))) high = 0;
+  while (std::nextafter(low, 2.0) < high) {
+    const double middle = low + (high - low) / 2;
+    if (middle <= low || middle >= high) break;
+    (Meets(problem, clamped(middle)) ? high : low) = middle;
+  }
+  DropRates result = Result(problem, clamped(high));
+  result.lower_bound = result.harm;
+  return result;
+}
+
+}  // namespace greenplan

@@ -1,0 +1,48 @@
+#ifndef GREENPLAN_PLANNER_CORE_DROP_DROP_RATES_H_
+#define GREENPLAN_PLANNER_CORE_DROP_DROP_RATES_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace greenplan {
+
+// How often to skip each block in backward: minimise the harm
+//
+//   sum over blocks of linear_b * p_b + quadratic_b * p_b^2   subject to   sum of p_b * cost_b >= required_skip
+//
+// and min_b <= p_b <= max_b, exactly, not in steps. With a multiplier t >= 0 of the requirement the optimum is
+// p_b = clamp((t * cost_b - linear_b) / (2 quadratic_b)), a jump from min_b to max_b at t = linear_b / cost_b if
+// quadratic_b = 0; t is found among the at most 2 * num_blocks points where some rate starts or stops to rise. Blocks
+// that jump at the same t, such as those that harm nothing, share one rate as far as their bounds let them, and no more
+// is skipped than needed. Pure functions, thread-safe, O(num_blocks log num_blocks).
+
+struct DropRateProblem {
+  std::vector<int64_t> block_costs;  // [num_blocks], >= 0, sum <= 2^62.
+  std::vector<double> linear;        // [num_blocks], finite.
+  std::vector<double> quadratic;     // [num_blocks], finite, >= 0.
+  std::vector<double> min_rates;     // [num_blocks], in [0, 1].
+  std::vector<double> max_rates;     // [num_blocks], in [min_rates[b], 1].
+  int64_t required_skip = 0;         // Met exactly by the rates' doubles.
+};
+
+struct DropRates {
+  std::vector<double> rates;  // [num_blocks]
+  double harm = 0;
+  double lower_bound = 0;  // Proved: no rates do less harm; below `harm` by rounding alone.
+};
+
+// The optimum. InvalidArgument if max_rates do not meet the requirement.
+absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem);
+
+// One rate for all blocks, clamped to each block's bounds: the smallest that meets the requirement. Its lower_bound is
+// its own harm.
+absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem);
+
+// The harm of `rates`, added up in block order.
+double HarmOf(const DropRateProblem& problem, const std::vector<double>& rates);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_DROP_DROP_RATES_H_

@@ -1,0 +1,130 @@
+#include "planner/core/graph/op_graph.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace greenplan {
+namespace {
+
+// What looking at an op and its edges takes, in units of work.
+constexpr int64_t kOpWork = 4;
+
+// What each op that is left costs, by block.
+std::vector<std::vector<LiveSetTree::BlockCost>> BlockCostsOf(const ModelProfile& profile,
+                                                              const std::vector<int>& index, int num_left) {
+  std::vector<std::vector<LiveSetTree::BlockCost>> costs(num_left);
+  const auto add = [&](int op, int block, int64_t cost) {
+    if (cost == 0 || index[op] == kNone) return;
+    for (LiveSetTree::BlockCost& part : costs[index[op]]) {
+      if (part.block != block) continue;
+      part.cost += cost;
+      return;
+    }
+    costs[index[op]].push_back({block, cost});
+  };
+  for (int j = 0; j < static_cast<int>(profile.ops.size()); ++j) {
+    add(j, profile.ops[j].block, profile.ops[j].cost);
+    for (const Edge& edge : profile.ops[j].inputs) add(edge.op, profile.ops[j].block, edge.cost);
+  }
+  return costs;
+}
+
+}  // namespace
+
+void OpGraph::Reserve(size_t num_ops, size_t num_parents, size_t num_items) {
+  cost.reserve(num_ops);
+  saved_bytes.reserve(num_ops);
+  parents_begin.reserve(num_ops + 1);
+  parents.reserve(num_parents);
+  items.reserve(num_items);
+}
+
+bool IsSelectable(const ModelProfile& profile, const std::vector<bool>& excluded, int tensor) {
+  return profile.tensors[tensor].op != kNone && !excluded[tensor];
+}
+
+Item ItemOf(const ModelProfile& profile, int tensor, const LiveSetOptions& options) {
+  const Tensor& of = profile.tensors[tensor];
+  return {.tensor = tensor,
+          .bundle = kNone,
+          .cost = of.weight_grad_cost,
+          .saved_bytes = options.use_saved_bytes ? of.saved_bytes : 0,
+          .block = options.use_blocks ? profile.ops[of.op].block : kNone};
+}
+
+OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
+                    const LiveSetOptions& options, WorkMeter& meter) {
+  const int num_ops = static_cast<int>(profile.ops.size());
+  // Each of what follows up to the next question looks at all ops or edges once.
+  const auto is_stopped = [&] {
+    meter.Spend(kOpWork * num_ops);
+    return meter.stopped();
+  };
+  if (is_stopped()) return {};
+  std::vector<int> index(num_ops, kNone);
+  OpGraph graph;
+  graph.Reserve(num_ops, 0, profile.tensors.size());
+  for (int j = 0; j < num_ops; ++j) {
+    if (live[j]) continue;
+    index[j] = graph.size();
+    graph.cost.push_back(profile.ops[j].cost);
+    graph.saved_bytes.push_back(options.use_saved_bytes ? profile.ops[j].saved_bytes : 0);
+  }
+  if (is_stopped()) return {};
+  if (options.use_blocks) graph.block_costs = BlockCostsOf(profile, index, graph.size());
+  // Edges grouped by target; sources come in ascending order, parallel edges in a row.
+  std::vector<int> last_source(graph.size(), kNone);
+  graph.parents_begin.assign(graph.size() + 1, 0);
+  const auto for_each_edge = [&](const auto& visit) {
+    std::fill(last_source.begin(), last_source.end(), kNone);
+    for (int j = 0; j < num_ops; ++j) {
+      for (const Edge& edge : profile.ops[j].inputs) {
+        const int target = index[edge.op];
+        if (target == kNone) continue;
+        const bool is_first = index[j] != kNone && std::exchange(last_source[target], j) != j;
+        visit(index[j], target, edge.cost, is_first);
+      }
+    }
+  };
+  for_each_edge([&](int /*source*/, int target, int64_t cost, bool is_first) {
+    graph.cost[target] += cost;
+    if (is_first) ++graph.parents_begin[target + 1];
+  });
+  if (is_stopped()) return {};
+  for (int j = 0; j < graph.size(); ++j) graph.parents_begin[j + 1] += graph.parents_begin[j];
+  graph.parents.resize(graph.parents_begin.back());
+  std::vector<int> fill(graph.parents_begin.begin(), graph.parents_begin.end() - 1);
+  for_each_edge([&](int source, int target, int64_t /*cost*/, bool is_first) {
+    if (is_first) graph.parents[fill[target]++] = source;
+  });
+  if (is_stopped()) return {};
+  for (int k = 0; k < static_cast<int>(profile.tensors.size()); ++k) {
+    if (IsSelectable(profile, excluded, k)) {
+      graph.items.push_back({ItemOf(profile, k, options), index[profile.tensors[k].op]});
+    }
+  }
+  return graph;
+}
+
+OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep) {
+  OpGraph result;
+  std::vector<int> index(graph.size(), kNone);
+  result.parents_begin.push_back(0);
+  for (int op = 0; op < graph.size(); ++op) {
+    if (!keep[op]) continue;
+    index[op] = result.size();
+    result.cost.push_back(graph.cost[op]);
+    if (!graph.block_costs.empty()) result.block_costs.push_back(graph.block_costs[op]);
+    result.saved_bytes.push_back(graph.saved_bytes[op]);
+    for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) {
+      if (keep[graph.parents[i]]) result.parents.push_back(index[graph.parents[i]]);
+    }
+    result.parents_begin.push_back(static_cast<int>(result.parents.size()));
+  }
+  for (const OpGraph::HungItem& hung : graph.items) {
+    if (hung.op != kNone && keep[hung.op]) result.items.push_back({hung.item, index[hung.op]});
+  }
+  return result;
+}
+
+}  // namespace greenplan

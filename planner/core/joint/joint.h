@@ -1,0 +1,34 @@
+#ifndef GREENPLAN_PLANNER_CORE_JOINT_JOINT_H_
+#define GREENPLAN_PLANNER_CORE_JOINT_JOINT_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "planner/core/joint/joint_problem.h"
+#include "planner/core/model_profile.h"
+
+namespace greenplan {
+
+// Solves the joint problem (joint_problem.h).
+//
+// Given the mask, the rates are a problem of drop_rates.h; given the rates, the mask is one of selection.h with costs
+// and importance scaled by 1 - p_b. Both are solved in turn from several starts, selection alone and rates alone among
+// them, so the result is never worse than either. joint_bound.h bounds what it may lack.
+struct JointResult {
+  std::vector<bool> trainable;     // [num_tensors]
+  std::vector<double> drop_rates;  // [num_blocks]
+  double value = 0;
+  double upper_bound = 0;
+};
+
+// Empty if even the pinned tensors at the highest rates exceed the budget.
+std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem);
+
+// The objective.
+double JointValue(const ModelProfile& profile, const JointProblem& problem, const std::vector<bool>& trainable,
+                  const std::vector<double>& drop_rates);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_JOINT_JOINT_H_

@@ -1,0 +1,243 @@
+#include "planner/core/joint/joint_bound.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "planner/core/cost.h"
+#include "planner/core/graph/live_sets.h"
+#include "planner/core/work_meter.h"
+
+namespace greenplan {
+namespace {
+
+// The prices tried for all live sets are 2^kPriceRoots + 1.
+constexpr int kPriceRoots = 7;
+// Live sets that get a search of their own for the best price, and its steps.
+constexpr int kRefinedLiveSets = 24;
+constexpr int kRefineSteps = 40;
+
+}  // namespace
+
+JointBound::JointBound(const ModelProfile& profile, const JointProblem& problem)
+    : profile_(profile),
+      problem_(problem),
+      importance_(*problem.selection.importance),
+      num_blocks_(static_cast<int>(profile.blocks.size())),
+      gains_(num_blocks_, 0.0) {
+  const std::vector<Pin>& pins = problem.selection.pins;
+  pinned_.resize(pins.size());
+  std::vector<bool> excluded(pins.size());
+  for (size_t k = 0; k < pins.size(); ++k) {
+    pinned_[k] = pins[k] == Pin::kAlways;
+    excluded[k] = pins[k] != Pin::kFree || importance_[k] <= 0;
+  }
+  WorkMeter meter(std::numeric_limits<int64_t>::max(), problem.selection.should_stop);
+  tree_ = BuildLiveSets(profile, LiveOps(profile, pinned_), excluded, {.use_blocks = true}, meter);
+  const size_t most_additions = 2 * (tree_.items.size() + tree_.block_costs.size() + pins.size() + num_blocks_ + 8);
+  rounding_ = static_cast<double>(most_additions) * std::numeric_limits<double>::epsilon();
+  bounds_.assign(tree_.nodes.size(), {std::numeric_limits<double>::infinity(), 0});
+}
+
+bool JointBound::IsStopped() const { return problem_.selection.should_stop && problem_.selection.should_stop(); }
+
+double JointBound::Run() {
+  SweepAt(0);
+  const auto [low, high] = PriceRange();
+  if (high > 0) {
+    // By square roots, which every machine rounds alike.
+    double step = high / low;
+    for (int i = 0; i < kPriceRoots; ++i) step = std::sqrt(step);
+    double price = low;
+    for (int i = 0; i <= 1 << kPriceRoots && !IsStopped(); ++i, price *= step) SweepAt(price);
+    Refine();
+  }
+  double bound = -std::numeric_limits<double>::infinity();
+  for (const NodeBound& node : bounds_) bound = std::max(bound, node.bound);
+  return bound;
+}
+
+std::vector<std::vector<bool>> JointBound::BestMasks(int count) const {
+  std::vector<int> order(bounds_.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return bounds_[a].bound > bounds_[b].bound; });
+  std::vector<std::vector<bool>> masks;
+  for (int node : order) {
+    if (static_cast<int>(masks.size()) == count) break;
+    masks.push_back(MaskOf(node, bounds_[node].price));
+  }
+  return masks;
+}
+
+// The prices between which choices change: the least and the highest value per cost.
+std::pair<double, double> JointBound::PriceRange() const {
+  double low = std::numeric_limits<double>::infinity(), high = 0, total = 0;
+  const auto look_at = [&](double value, int64_t cost) {
+    total += value;
+    if (cost <= 0 || value <= 0) return;
+    low = std::min(low, value / static_cast<double>(cost));
+    high = std::max(high, value / static_cast<double>(cost));
+  };
+  for (const Item& item : tree_.items) {
+    if (item.bundle == kNone) {
+      look_at(importance_[item.tensor], item.cost);
+      continue;
+    }
+    const Bundle& bundle = tree_.bundles[item.bundle];
+    for (const Bundle::Option& option : bundle.options) look_at(ValueOf(bundle, option), option.cost);
+  }
+  const auto budget = static_cast<double>(problem_.selection.backward_budget);
+  return {std::min(low, total / std::max(1.0, budget)) / 64, high};
+}
+
+double JointBound::ValueOf(const Bundle& bundle, const Bundle::Option& option) const {
+  double value = 0;
+  for (size_t i = 0; i < bundle.tensors.size(); ++i) {
+    if ((option.tensors >> i) & 1) value += importance_[bundle.tensors[i]];
+  }
+  return value;
+}
+
+// What an item gains at a price, and by which option.
+JointBound::Gain JointBound::BestOf(const Item& item, double price) const {
+  Gain best;
+  if (item.bundle == kNone) {
+    const double gain = importance_[item.tensor] - price * static_cast<double>(item.cost);
+    return gain > 0 ? Gain{gain, 0} : best;
+  }
+  const Bundle& bundle = tree_.bundles[item.bundle];
+  for (int i = 0; i < static_cast<int>(bundle.options.size()); ++i) {
+    const double gain = ValueOf(bundle, bundle.options[i]) - price * static_cast<double>(bundle.options[i].cost);
+    if (gain > best.value) best = {gain, i};
+  }
+  return best;
+}
+
+// max over p of (1 - p) * gain - mu * S_b * p^2.
+double JointBound::BlockGain(int block, double gain) const {
+  const double harm = problem_.mu * problem_.sensitivity[block];
+  double p = gain >= 0 ? problem_.min_rates[block] : problem_.max_rates[block];
+  if (harm > 0) p = std::clamp(-gain / (2 * harm), problem_.min_rates[block], problem_.max_rates[block]);
+  return (1 - p) * gain - harm * p * p;
+}
+
+// Adds `gain` to its block's, or to what lies outside all.
+void JointBound::Add(int block, double gain) {
+  magnitude_ += std::abs(gain);
+  if (block == kNone) {
+    sum_ += gain;
+    return;
+  }
+  sum_ -= BlockGain(block, gains_[block]);
+  gains_[block] += gain;
+  sum_ += BlockGain(block, gains_[block]);
+}
+
+void JointBound::Enter(int node, double price) {
+  for (int i = tree_.nodes[node].block_costs_begin; i < tree_.BlockCostsEnd(node); ++i) {
+    Add(tree_.block_costs[i].block, -price * static_cast<double>(tree_.block_costs[i].cost));
+  }
+  for (int i = tree_.nodes[node].items_begin; i < tree_.ItemsEnd(node); ++i) {
+    const double gain = BestOf(tree_.items[i], price).value;
+    if (gain > 0) Add(tree_.items[i].block, gain);
+  }
+}
+
+void JointBound::Start(double price) {
+  sum_ = price * static_cast<double>(problem_.selection.backward_budget);
+  magnitude_ = std::abs(sum_);
+  std::fill(gains_.begin(), gains_.end(), 0.0);
+  for (int b = 0; b < num_blocks_; ++b) {
+    sum_ += BlockGain(b, 0);
+    magnitude_ += std::abs(BlockGain(b, 0));
+  }
+  for (size_t k = 0; k < pinned_.size(); ++k) {
+    if (!pinned_[k]) continue;
+    const Tensor& tensor = profile_.tensors[k];
+    Add(BlockOf(profile_, tensor), importance_[k] - price * static_cast<double>(tensor.weight_grad_cost));
+    magnitude_ += std::abs(importance_[k]);
+  }
+}
+
+// With what its sums may be off.
+double JointBound::Bound() const { return sum_ + rounding_ * magnitude_; }
+
+// Every live set's bound at one price.
+void JointBound::SweepAt(double price) {
+  struct Place {
+    int end;
+    double sum, magnitude;
+    std::vector<std::pair<int, double>> gains;  // To be put back.
+  };
+  Start(price);
+  std::vector<Place> path;
+  for (int node = 0; node < static_cast<int>(tree_.nodes.size()); ++node) {
+    while (!path.empty() && path.back().end <= node) {
+      for (const auto& [block, gain] : path.back().gains) gains_[block] = gain;
+      sum_ = path.back().sum;
+      magnitude_ = path.back().magnitude;
+      path.pop_back();
+    }
+    Place place{tree_.nodes[node].subtree_end, sum_, magnitude_, {}};
+    const auto keep = [&](int block) {
+      if (block != kNone) place.gains.push_back({block, gains_[block]});
+    };
+    for (int i = tree_.nodes[node].block_costs_begin; i < tree_.BlockCostsEnd(node); ++i) {
+      keep(tree_.block_costs[i].block);
+    }
+    for (int i = tree_.nodes[node].items_begin; i < tree_.ItemsEnd(node); ++i) keep(tree_.items[i].block);
+    Enter(node, price);
+    if (Bound() < bounds_[node].bound) bounds_[node] = {Bound(), price};
+    path.push_back(std::move(place));
+  }
+}
+
+double JointBound::BoundAt(int node, double price) {
+  Start(price);
+  for (int at = 0; at <= node; ++at) {
+    if (tree_.nodes[at].subtree_end > node) Enter(at, price);
+  }
+  return Bound();
+}
+
+// Searches the best price of the live sets that set the bound, which is convex in the price (golden section).
+void JointBound::Refine() {
+  for (int turn = 0; turn < kRefinedLiveSets && !IsStopped(); ++turn) {
+    const auto worst = std::max_element(bounds_.begin(), bounds_.end(),
+                                        [](const NodeBound& a, const NodeBound& b) { return a.bound < b.bound; });
+    const int node = static_cast<int>(worst - bounds_.begin());
+    double low = worst->price / 2, high = worst->price * 2;
+    const double before = worst->bound;
+    for (int step = 0; step < kRefineSteps; ++step) {
+      const double a = low + (high - low) * 0.382, b = low + (high - low) * 0.618;
+      const double at_a = BoundAt(node, a), at_b = BoundAt(node, b);
+      if (at_a < worst->bound) *worst = {at_a, a};
+      if (at_b < worst->bound) *worst = {at_b, b};
+      (at_a < at_b ? high : low) = at_a < at_b ? b : a;
+    }
+    if (worst->bound >= before - 1e-12 * std::abs(before)) return;
+  }
+}
+
+std::vector<bool> JointBound::MaskOf(int node, double price) const {
+  std::vector<bool> mask = pinned_;
+  for (int at = 0; at <= node; ++at) {
+    if (tree_.nodes[at].subtree_end <= node) continue;
+    for (int i = tree_.nodes[at].items_begin; i < tree_.ItemsEnd(at); ++i) {
+      const Item& item = tree_.items[i];
+      const int option = BestOf(item, price).option;
+      if (option == kNone) continue;
+      if (item.bundle == kNone) {
+        mask[item.tensor] = true;
+        continue;
+      }
+      const Bundle& bundle = tree_.bundles[item.bundle];
+      for (size_t t = 0; t < bundle.tensors.size(); ++t) {
+        if ((bundle.options[option].tensors >> t) & 1) mask[bundle.tensors[t]] = true;
+      }
+    }
+  }
+  return mask;
+}
+
+}  // namespace greenplan

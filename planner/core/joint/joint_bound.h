@@ -1,0 +1,70 @@
+#ifndef GREENPLAN_PLANNER_CORE_JOINT_JOINT_BOUND_H_
+#define GREENPLAN_PLANNER_CORE_JOINT_JOINT_BOUND_H_
+
+#include <utility>
+#include <vector>
+
+#include "planner/core/graph/live_set_tree.h"
+#include "planner/core/joint/joint_problem.h"
+#include "planner/core/model_profile.h"
+
+namespace greenplan {
+
+// A bound on the joint problem, and masks that come near it.
+//
+// Lagrangian: at a price t of cost each live set's best tensors and rates are independent, block by block. A tensor is
+// worth taking iff its importance exceeds t times its cost, whatever the rate; a block whose tensors and ops then gain
+// X is worth max over p of (1 - p) X - mu S_b p^2. Every price bounds every live set; each keeps its least.
+class JointBound {
+ public:
+  // Both must outlive the bound.
+  JointBound(const ModelProfile& profile, const JointProblem& problem);
+
+  // No mask and rates are worth more. Prices are tried until problem.selection.should_stop says so.
+  double Run();
+
+  // After Run(): the masks of the live sets of highest bound, each at its price.
+  std::vector<std::vector<bool>> BestMasks(int count) const;
+
+ private:
+  struct NodeBound {
+    double bound;
+    double price;  // Of cost: the one that gives the bound.
+  };
+  struct Gain {
+    double value = 0;
+    int option = kNone;  // Of the item; 0 for a single tensor.
+  };
+
+  bool IsStopped() const;
+  std::pair<double, double> PriceRange() const;
+  double ValueOf(const Bundle& bundle, const Bundle::Option& option) const;
+  Gain BestOf(const Item& item, double price) const;
+  double BlockGain(int block, double gain) const;
+  void Add(int block, double gain);
+  void Enter(int node, double price);
+  void Start(double price);
+  double Bound() const;
+  void SweepAt(double price);
+  double BoundAt(int node, double price);
+  void Refine();
+  std::vector<bool> MaskOf(int node, double price) const;
+
+  const ModelProfile& profile_;
+  const JointProblem& problem_;
+  const std::vector<double>& importance_;
+  const int num_blocks_;
+  std::vector<bool> pinned_;
+  LiveSetTree tree_;
+  double rounding_ = 0;            // What sums may be off, relative to the magnitude of all that was added up.
+  std::vector<NodeBound> bounds_;  // [num_nodes]
+
+  // Of the live set and price at hand: what each block gains, and the sum of what blocks are worth.
+  std::vector<double> gains_;  // [num_blocks]
+  double sum_ = 0;
+  double magnitude_ = 0;  // Of all that was added up.
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_JOINT_JOINT_BOUND_H_

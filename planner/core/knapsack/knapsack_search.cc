@@ -1,0 +1,319 @@
+#include "planner/core/knapsack/knapsack_search.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "planner/core/knapsack/cost_grain.h"
+
+namespace greenplan {
+namespace {
+
+using Entry = Ranking::Entry;
+
+// What one search may keep; beyond it the search ends unproved.
+constexpr size_t kMaxHistory = 1 << 20;
+constexpr size_t kMaxStates = 1 << 17;
+constexpr int kRanksBetweenSpends = 1024;
+
+// Whether value + rest * ratio of `entry` is at least best + 1, exactly.
+bool CanBeat(int64_t value, int64_t rest, const Entry& entry, int64_t best) {
+  return static_cast<__int128>(value - best - 1) * entry.cost + static_cast<__int128>(rest) * entry.value >= 0;
+}
+
+}  // namespace
+
+int64_t FillBound(int64_t value, int64_t rest, const Entry& entry) {
+  const __int128 product = static_cast<__int128>(rest) * entry.value;
+  __int128 quotient = product / entry.cost;
+  if (product < 0 && quotient * entry.cost != product) --quotient;
+  return value + static_cast<int64_t>(quotient);
+}
+
+int64_t LinearBound(const Ranking& ranking, const BreakPoint& point) {
+  if (point.break_rank == static_cast<int>(ranking.entries().size())) return point.value;
+  return FillBound(point.value, point.room - point.cost, ranking.entries()[point.break_rank]);
+}
+
+bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value) {
+  if (point.break_rank == static_cast<int>(ranking.entries().size())) return point.value > value;
+  return CanBeat(point.value, point.room - point.cost, ranking.entries()[point.break_rank], value);
+}
+
+int64_t KnapsackSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_work, WorkMeter& meter,
+                                Incumbent& incumbent) {
+  point_ = point;
+  incumbent_ = &incumbent;
+  meter_ = &meter;
+  work_left_ = max_work;
+  is_full_ = false;
+  ++stamp_;
+  history_.clear();
+  states_.assign(1, {point.cost, point.value, kNone});
+  Offer(states_.front());
+  const int num_entries = static_cast<int>(ranking_.entries().size());
+  if (point.break_rank == num_entries) return incumbent.value;
+
+  grains_ = {};
+  small_.clear();
+  if (is_hard && !UseGrains()) return OpenBound();
+  left_ = point.break_rank;
+  right_ = point.break_rank - 1;
+  Advance(left_, -1);
+  Advance(right_, +1);
+  if (!meter.Spend(16)) return OpenBound();
+  for (bool go_right = true; !states_.empty() && (left_ >= 0 || right_ < num_entries); go_right = !go_right) {
+    if (go_right ? right_ == num_entries : left_ < 0) continue;
+    const int rank = go_right ? right_ : left_;
+    CollectAlternatives(rank);
+    if (!MayExtend()) return OpenBound();
+    const int64_t cost = ranking_.entries()[rank].cost;
+    for (size_t i = 0; i < small_.size() && cost < grains_.levels[i].small_cost; ++i) {
+      (go_right ? small_[i].not_taken : small_[i].taken) -= cost;
+    }
+    if (const int bundle = ranking_.entries()[rank].bundle; bundle != kNone) {
+      bundle_done_[bundle] = stamp_;
+      // The other end may have stopped at another step of the same bundle.
+      int& other = go_right ? left_ : right_;
+      if (other >= 0 && other < num_entries && ranking_.entries()[other].bundle == bundle) {
+        Advance(other, go_right ? -1 : +1);
+      }
+    }
+    Advance(go_right ? right_ : left_, go_right ? +1 : -1);
+    CollectAlternatives(rank);
+    Extend(rank);
+  }
+  return incumbent.value;
+}
+
+// Whether the states may be extended by alternatives_: within the work given, and within what one search may keep.
+bool KnapsackSearch::MayExtend() {
+  const size_t most = states_.size() * std::max<size_t>(1, alternatives_.size());
+  work_left_ -= 16 + static_cast<int64_t>(most);
+  is_full_ = history_.size() + most > kMaxHistory || states_.size() > kMaxStates;
+  return meter_->Spend(16 + static_cast<int64_t>(most)) && work_left_ >= 0 && !is_full_;
+}
+
+// Finds what divides the costs and prepares to bound by it. False if that may take no longer.
+bool KnapsackSearch::UseGrains() {
+  left_ = point_.break_rank - 1;
+  right_ = point_.break_rank;
+  if (!meter_->Spend(2 * static_cast<int64_t>(ranking_.entries().size()))) return false;
+  FindGrains();
+  if (!grains_.levels.empty() && !SettleOdd()) return false;
+  SumUpSmall();
+  Complete();
+  return true;
+}
+
+// Of the entries that the live set can select and that can matter: the incumbent only rises, so that no other will.
+void KnapsackSearch::FindGrains() {
+  const std::vector<Entry>& entries = ranking_.entries();
+  std::vector<std::pair<int64_t, int>> costs;
+  for (int rank = 0; rank < static_cast<int>(entries.size()); ++rank) {
+    if (entries[rank].bundle != kNone || !ranking_.IsAvailable(entries[rank], point_.node)) continue;
+    if (CollectAlternatives(rank)) costs.push_back({entries[rank].cost, rank});
+  }
+  grains_ = FindCostGrains(costs);
+}
+
+bool KnapsackSearch::IsOdd(int rank) const {
+  return std::find(grains_.odd.begin(), grains_.odd.end(), rank) != grains_.odd.end();
+}
+
+// Decides the bundles and the few entries that no grain divides, before left_ and right_ come to them, so that what
+// follows is known no closer than at the break point. False if that may take no longer.
+bool KnapsackSearch::SettleOdd() {
+  const std::vector<Entry>& entries = ranking_.entries();
+  const int num_entries = static_cast<int>(entries.size());
+  if (!ranking_.bundles().empty()) {
+    // Outwards, so that a bundle's rank is where its last step taken stands, or else its first.
+    for (int rank = left_; rank >= 0; --rank) {
+      if (entries[rank].bundle != kNone && !Settle(rank)) return false;
+    }
+    for (int rank = right_; rank < num_entries; ++rank) {
+      if (entries[rank].bundle != kNone && !Settle(rank)) return false;
+    }
+  }
+  return std::all_of(grains_.odd.begin(), grains_.odd.end(), [&](int rank) { return Settle(rank); });
+}
+
+bool KnapsackSearch::Settle(int rank) {
+  const Entry& entry = ranking_.entries()[rank];
+  if (!ranking_.IsAvailable(entry, point_.node)) return true;
+  if (entry.bundle != kNone && std::exchange(bundle_done_[entry.bundle], stamp_) == stamp_) return true;
+  if (!CollectAlternatives(rank)) return true;
+  if (!MayExtend()) return false;
+  Extend(rank);
+  return true;
+}
+
+void KnapsackSearch::SumUpSmall() {
+  small_.assign(grains_.levels.size(), {});
+  for (size_t i = 0; i < small_.size(); ++i) {
+    for (int rank : grains_.levels[i].small) {
+      (rank < point_.break_rank ? small_[i].taken : small_[i].not_taken) += ranking_.entries()[rank].cost;
+    }
+  }
+}
+
+// Offers the most promising state with every open entry that can matter decided by falling cost: where ratios tell
+// nothing apart, what counts is to fill the room.
+void KnapsackSearch::Complete() {
+  if (states_.empty()) return;
+  const std::vector<Entry>& entries = ranking_.entries();
+  // By what each may lead to if everything has the ratio at the break point.
+  const Entry& at_break = entries[point_.break_rank];
+  const auto potential = [&](const State& state) {
+    return static_cast<__int128>(state.value) * at_break.cost +
+           static_cast<__int128>(Fillable(point_.room - state.cost)) * at_break.value;
+  };
+  State state = *std::max_element(states_.begin(), states_.end(),
+                                  [&](const State& a, const State& b) { return potential(a) < potential(b); });
+  std::vector<int> open;
+  for (int rank : grains_.by_falling_cost) {
+    if (!CollectAlternatives(rank)) continue;
+    open.push_back(rank);
+    if (rank >= point_.break_rank) continue;
+    state.cost -= entries[rank].cost;
+    state.value -= entries[rank].value;
+  }
+  for (int rank : open) {
+    const Entry& entry = entries[rank];
+    const bool is_taken = entry.cost <= point_.room - state.cost;
+    if (is_taken) {
+      state.cost += entry.cost;
+      state.value += entry.value;
+    }
+    if (is_taken == (rank < point_.break_rank)) continue;
+    history_.push_back({state.history, rank, is_taken ? 1 : 0});
+    state.history = static_cast<int>(history_.size()) - 1;
+  }
+  Offer(state);
+}
+
+// Fills alternatives_ with what can be done at `rank` otherwise than the break point does; false if nothing that can
+// lead to a better selection.
+bool KnapsackSearch::CollectAlternatives(int rank) {
+  const Entry& entry = ranking_.entries()[rank];
+  alternatives_.clear();
+  if (entry.bundle == kNone) {
+    const bool taken = rank < point_.break_rank;
+    const Alternative flip =
+        taken ? Alternative{-entry.cost, -entry.value, 0} : Alternative{entry.cost, entry.value, 1};
+    if (CanMatter(flip)) alternatives_.push_back(flip);
+    return !alternatives_.empty();
+  }
+  // What the break point takes: ranks are visited outwards, so this is the bundle's last step taken, or its first not.
+  const int current = rank < point_.break_rank ? entry.option : entry.from;
+  const std::vector<Ranking::Option>& options = ranking_.bundles()[entry.bundle].options;
+  for (int i = 0; i < static_cast<int>(options.size()); ++i) {
+    if (i == current) continue;
+    const Alternative other{options[i].cost - options[current].cost, options[i].value - options[current].value, i};
+    if (CanMatter(other)) alternatives_.push_back(other);
+  }
+  return !alternatives_.empty();
+}
+
+// Whether a selection with this departure can beat the incumbent: its bound at the break entry's ratio.
+bool KnapsackSearch::CanMatter(const Alternative& alternative) const {
+  return CanBeat(point_.value + alternative.value, point_.room - point_.cost - alternative.cost,
+                 ranking_.entries()[point_.break_rank], incumbent_->value);
+}
+
+// Moves `rank` to the next entry in `direction` that the live set can select and that can matter.
+void KnapsackSearch::Advance(int& rank, int direction) {
+  const std::vector<Entry>& entries = ranking_.entries();
+  const int from = rank;
+  for (rank += direction; rank >= 0 && rank < static_cast<int>(entries.size()); rank += direction) {
+    // A stop in between leaves a rank whose ratio bounds all that follow.
+    if ((rank - from) % kRanksBetweenSpends == 0 && !meter_->Spend(kRanksBetweenSpends / 2)) return;
+    const Entry& entry = entries[rank];
+    if (!ranking_.IsAvailable(entry, point_.node)) continue;
+    if (IsOdd(rank)) continue;
+    if (entry.bundle != kNone && bundle_done_[entry.bundle] == stamp_) continue;
+    if (CollectAlternatives(rank)) return;
+    if (entry.bundle != kNone) bundle_done_[entry.bundle] = stamp_;
+  }
+}
+
+// The most of `rest` that entries not yet considered can fill, or if it is negative, the least they can empty of it.
+int64_t KnapsackSearch::Fillable(int64_t rest) const {
+  return small_.empty() ? rest : MostFillable(grains_.levels, small_, rest);
+}
+
+// Whether some completion by ranks not yet considered can beat the incumbent.
+bool KnapsackSearch::IsPromising(int64_t cost, int64_t value) const {
+  const std::vector<Entry>& entries = ranking_.entries();
+  const int64_t rest = Fillable(point_.room - cost);
+  if (rest >= 0) {
+    return right_ < static_cast<int>(entries.size()) ? CanBeat(value, rest, entries[right_], incumbent_->value)
+                                                     : value > incumbent_->value;
+  }
+  return left_ >= 0 && CanBeat(value, rest, entries[left_], incumbent_->value);
+}
+
+void KnapsackSearch::Offer(const State& state) {
+  if (state.cost > point_.room || state.value <= incumbent_->value) return;
+  incumbent_->value = state.value;
+  incumbent_->from = point_;
+  incumbent_->changes.clear();
+  for (int at = state.history; at != kNone; at = history_[at].before) {
+    incumbent_->changes.push_back({history_[at].rank, history_[at].option});
+  }
+}
+
+// The states with and without each of alternatives_.
+void KnapsackSearch::Extend(int rank) {
+  base_ = states_;
+  for (const Alternative& alternative : alternatives_) AddShifted(alternative, rank);
+  states_.erase(std::remove_if(states_.begin(), states_.end(),
+                               [&](const State& state) { return !IsPromising(state.cost, state.value); }),
+                states_.end());
+}
+
+// Merges base_, shifted by `alternative`, into states_: rising in cost and value.
+void KnapsackSearch::AddShifted(const Alternative& alternative, int rank) {
+  merged_.clear();
+  merged_.reserve(states_.size() + base_.size());
+  const auto push = [&](const State& state) {
+    if (!merged_.empty() && state.value <= merged_.back().value) return;
+    if (!merged_.empty() && state.cost == merged_.back().cost) {
+      merged_.back() = state;
+    } else {
+      merged_.push_back(state);
+    }
+  };
+  size_t i = 0;
+  for (const State& old : base_) {
+    State state{old.cost + alternative.cost, old.value + alternative.value, old.history};
+    while (i < states_.size() && states_[i].cost <= state.cost) push(states_[i++]);
+    if (!merged_.empty() && state.value <= merged_.back().value) continue;
+    const bool improves = state.cost <= point_.room && state.value > incumbent_->value;
+    if (!improves && !IsPromising(state.cost, state.value)) continue;
+    history_.push_back({state.history, rank, alternative.option});
+    state.history = static_cast<int>(history_.size()) - 1;
+    Offer(state);
+    push(state);
+  }
+  while (i < states_.size()) push(states_[i++]);
+  states_.swap(merged_);
+}
+
+// The best that the states still open may lead to.
+int64_t KnapsackSearch::OpenBound() const {
+  const std::vector<Entry>& entries = ranking_.entries();
+  int64_t bound = incumbent_->value;
+  for (const State& state : states_) {
+    if (!IsPromising(state.cost, state.value)) continue;
+    const int64_t rest = Fillable(point_.room - state.cost);
+    if (rest >= 0) {
+      bound = std::max(bound, right_ < static_cast<int>(entries.size()) ? FillBound(state.value, rest, entries[right_])
+                                                                        : state.value);
+    } else if (left_ >= 0 && entries[left_].cost > 0) {
+      bound = std::max(bound, FillBound(state.value, rest, entries[left_]));
+    }
+  }
+  return bound;
+}
+
+}  // namespace greenplan

@@ -1,0 +1,113 @@
+#ifndef GREENPLAN_PLANNER_CORE_KNAPSACK_KNAPSACK_SEARCH_H_
+#define GREENPLAN_PLANNER_CORE_KNAPSACK_KNAPSACK_SEARCH_H_
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "planner/core/knapsack/cost_grain.h"
+#include "planner/core/knapsack/ranking.h"
+#include "planner/core/work_meter.h"
+
+namespace greenplan {
+
+// Where filling a live set's budget in ranking order stops: entries of rank < break_rank that the live set can select
+// are taken, at `cost` and `value` in all; the one at break_rank does not fit.
+struct BreakPoint {
+  int node = 0;
+  int break_rank = 0;  // Number of entries if everything fits.
+  int64_t cost = 0;    // Of the entries taken, without the live set's.
+  int64_t value = 0;
+  int64_t room = 0;  // Budget less the live set's cost, >= cost.
+};
+
+// The best selection known.
+struct Incumbent {
+  BreakPoint from;
+  int64_t value = 0;
+  // Departures from the break point: a rank, taken if not before and the reverse, or for a bundle the option taken.
+  std::vector<std::pair<int, int>> changes;
+};
+
+// floor(value + rest * ratio of `entry`): what filling `rest` (which may be negative) at the entry's ratio leads to.
+int64_t FillBound(int64_t value, int64_t rest, const Ranking::Entry& entry);
+
+// The linear bound at a break point: no selection within its live set is worth more.
+int64_t LinearBound(const Ranking& ranking, const BreakPoint& point);
+
+// Whether the linear bound exceeds `value`: cheaper than the bound.
+bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value);
+
+// Looks for a selection within one live set that beats the incumbent: dynamic programming over undominated (cost,
+// value) states, on a core of entries that grows from the break point outwards, where each state is dropped as soon as
+// no completion can beat the incumbent (Pisinger's MINKNAP, with bundles as multiple-choice classes).
+class KnapsackSearch {
+ public:
+  explicit KnapsackSearch(const Ranking& ranking) : ranking_(ranking), bundle_done_(ranking.bundles().size(), 0) {}
+
+  // Improves `incumbent` in place. Returns a bound on the best selection within the live set: the incumbent's value if
+  // the search ended, which takes the meter's and `max_work`'s leave. is_hard: uses common divisors of the costs
+  // (cost_grain.h), which takes a while.
+  int64_t Improve(const BreakPoint& point, bool is_hard, int64_t max_work, WorkMeter& meter, Incumbent& incumbent);
+
+  // Whether the last search ended because it may keep no more states: with more work it would end there again.
+  bool is_full() const { return is_full_; }
+
+ private:
+  struct State {
+    int64_t cost;
+    int64_t value;
+    int history;
+  };
+  struct Step {
+    int before;  // Index into history_, or kNone.
+    int rank;
+    int option;
+  };
+  struct Alternative {
+    int64_t cost;  // Against what the break point takes; may be negative, as the value.
+    int64_t value;
+    int option;
+  };
+
+  bool MayExtend();
+  bool UseGrains();
+  void FindGrains();
+  bool IsOdd(int rank) const;
+  bool SettleOdd();
+  bool Settle(int rank);
+  void SumUpSmall();
+  void Complete();
+  int64_t Fillable(int64_t rest) const;
+  bool CanMatter(const Alternative& alternative) const;
+  bool CollectAlternatives(int rank);
+  void Advance(int& rank, int direction);
+  void Extend(int rank);
+  void AddShifted(const Alternative& alternative, int rank);
+  bool IsPromising(int64_t cost, int64_t value) const;
+  void Offer(const State& state);
+  int64_t OpenBound() const;
+
+  const Ranking& ranking_;
+  std::vector<int> bundle_done_;  // The search (stamp) that last settled a bundle.
+  int stamp_ = 0;
+
+  // Of the current search.
+  BreakPoint point_;
+  Incumbent* incumbent_ = nullptr;
+  WorkMeter* meter_ = nullptr;
+  int64_t work_left_ = 0;
+  bool is_full_ = false;
+  int left_ = 0;                   // The next rank to reconsider among those taken, -1: none left.
+  int right_ = 0;                  // Among those not taken, number of entries: none left.
+  CostGrains grains_;              // If it is hard: of the single tensors that can matter, by rank.
+  std::vector<SmallCosts> small_;  // [levels], once odd ones are settled: of the entries not yet considered.
+  std::vector<State> states_;
+  std::vector<State> base_, merged_;
+  std::vector<Step> history_;
+  std::vector<Alternative> alternatives_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_KNAPSACK_KNAPSACK_SEARCH_H_

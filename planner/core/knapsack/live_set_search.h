@@ -1,0 +1,62 @@
+#ifndef GREENPLAN_PLANNER_CORE_KNAPSACK_LIVE_SET_SEARCH_H_
+#define GREENPLAN_PLANNER_CORE_KNAPSACK_LIVE_SET_SEARCH_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "planner/core/knapsack/knapsack_search.h"
+#include "planner/core/knapsack/live_set_result.h"
+#include "planner/core/knapsack/ranking.h"
+#include "planner/core/work_meter.h"
+
+namespace greenplan {
+
+// Sweeps the tree once for the linear bound of every live set, then searches those whose bound exceeds the best
+// selection known, best bound first. A run under a lower budget than the last starts from the last one's bounds.
+// Not thread-safe.
+class LiveSetSearch {
+ public:
+  // `ranking` must outlive the search.
+  LiveSetSearch(const Ranking& ranking, int num_tensors);
+
+  // REQUIRES: backward_budget >= the cost of the root's live set.
+  LiveSetResult Run(int64_t backward_budget, WorkMeter& meter);
+
+ private:
+  // A live set that may hold a better selection than the incumbent.
+  struct Candidate {
+    BreakPoint point;
+    int64_t bound = 0;
+    bool is_given_up = false;  // Its search may keep no more.
+  };
+
+  void SweepPoints(int64_t backward_budget, WorkMeter& meter);
+  void NarrowPoints(int64_t backward_budget, WorkMeter& meter);
+  void TakeUp(const BreakPoint& point);
+  void CollectCandidates();
+  void DropBeaten();
+  void SearchCandidates(WorkMeter& meter);
+  int64_t OpenBound() const;
+
+  const Ranking& ranking_;
+  const int num_tensors_;
+  KnapsackSearch core_;
+  // Of every live set within the budget that adds items: exact, or what it was under a higher budget, with the room of
+  // this one.
+  std::vector<BreakPoint> points_;
+  bool is_swept_ = false;  // points_ has them all.
+  int64_t budget_ = 0;     // Of the last run.
+  int best_node_ = 0;      // The live set of its best break point.
+
+  // Of the current run.
+  Incumbent incumbent_;
+  std::vector<Candidate> candidates_;
+  int64_t relaxed_bound_ = 0;
+};
+
+// The linear bound on the best selection over all live sets. The same requirement.
+int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_KNAPSACK_LIVE_SET_SEARCH_H_

@@ -1,0 +1,132 @@
+#include "planner/core/knapsack/ranking.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "planner/core/knapsack/radix_sort.h"
+
+namespace greenplan {
+namespace {
+
+using Entry = Ranking::Entry;
+using Option = Ranking::Option;
+
+// Whether a's value per cost exceeds b's, exactly.
+bool HasHigherRatio(const Entry& a, const Entry& b) {
+  return static_cast<__int128>(a.value) * b.cost > static_cast<__int128>(b.value) * a.cost;
+}
+
+// Keeps the options that no cheaper or equally cheap one matches in value, by rising cost.
+void KeepUndominated(std::vector<Option>& options) {
+  std::sort(options.begin(), options.end(), [](const Option& a, const Option& b) {
+    if (a.cost != b.cost) return a.cost < b.cost;
+    if (a.value != b.value) return a.value > b.value;
+    return a.tensors < b.tensors;
+  });
+  size_t kept = 0;
+  for (const Option& option : options) {
+    if (kept == 0 || option.value > options[kept - 1].value) options[kept++] = option;
+  }
+  options.resize(kept);
+}
+
+// Indices of the options on the upper concave hull, options[0] first.
+std::vector<int> HullOf(const std::vector<Option>& options) {
+  std::vector<int> hull;
+  for (int i = 0; i < static_cast<int>(options.size()); ++i) {
+    const auto slope_is_lower = [&](int a, int b, int c) {  // Of a to b than of b to c.
+      return static_cast<__int128>(options[b].value - options[a].value) * (options[c].cost - options[b].cost) <=
+             static_cast<__int128>(options[c].value - options[b].value) * (options[b].cost - options[a].cost);
+    };
+    while (hull.size() >= 2 && slope_is_lower(hull[hull.size() - 2], hull.back(), i)) hull.pop_back();
+    hull.push_back(i);
+  }
+  return hull;
+}
+
+}  // namespace
+
+Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, WorkMeter& meter) : tree_(tree) {
+  for (int64_t value : values) total_value_ += std::max<int64_t>(0, value);
+  entries_.reserve(tree.items.size());
+  node_begin_.reserve(tree.nodes.size() + 1);
+  for (int node = 0; node < static_cast<int>(tree.nodes.size()) && !meter.stopped(); ++node) {
+    node_begin_.push_back(static_cast<int>(entries_.size()));
+    meter.Spend(tree.ItemsEnd(node) - tree.nodes[node].items_begin);
+    for (int i = tree.nodes[node].items_begin; i < tree.ItemsEnd(node); ++i) {
+      const Item& item = tree.items[i];
+      if (item.bundle != kNone) {
+        meter.Spend(static_cast<int64_t>(tree.bundles[item.bundle].options.size()));
+        AddBundle(node, tree.bundles[item.bundle], values);
+        continue;
+      }
+      if (values[item.tensor] <= 0) continue;
+      entries_.push_back({.cost = item.cost, .value = values[item.tensor], .node = node, .tensor = item.tensor});
+    }
+  }
+  node_begin_.push_back(static_cast<int>(entries_.size()));
+  Sort(meter);
+}
+
+void Ranking::AddBundle(int node, const Bundle& bundle, const std::vector<int64_t>& values) {
+  std::vector<Option> options{{}};
+  for (const Bundle::Option& option : bundle.options) {
+    const std::optional<int64_t> value = WorthOf(bundle, option, values);
+    if (value) options.push_back({option.cost, *value, option.tensors});
+  }
+  KeepUndominated(options);
+  // Nothing may be worth taking, and something may be free.
+  const std::vector<int> hull = HullOf(options);
+  if (options.front().value > 0) {
+    entries_.push_back({.cost = 0, .value = options.front().value, .node = node, .option = 1});
+    entries_.back().bundle = static_cast<int>(bundles_.size());
+  }
+  const int shift = options.front().value > 0 ? 1 : 0;
+  for (size_t i = 1; i < hull.size(); ++i) {
+    const Option& from = options[hull[i - 1]];
+    const Option& to = options[hull[i]];
+    entries_.push_back({.cost = to.cost - from.cost,
+                        .value = to.value - from.value,
+                        .node = node,
+                        .tensor = kNone,
+                        .bundle = static_cast<int>(bundles_.size()),
+                        .option = hull[i] + shift,
+                        .from = hull[i - 1] + shift});
+  }
+  if (shift == 1) options.insert(options.begin(), Option{});
+  if (options.size() > 1) bundles_.push_back({std::move(options), &bundle.tensors});
+}
+
+void Ranking::Sort(WorkMeter& meter) {
+  const int n = static_cast<int>(entries_.size());
+  meter.Spend(n);
+  if (meter.stopped()) return;
+  std::vector<KeyedIndex> order(n);
+  for (int i = 0; i < n; ++i) {
+    // A free entry has ratio infinity and comes first.
+    order[i] = {FallingKey(static_cast<double>(entries_[i].value) / static_cast<double>(entries_[i].cost)), i};
+  }
+  RadixSort(order);
+  meter.Spend(4 * int64_t{n});
+  if (meter.stopped()) return;
+  std::vector<Entry> sorted(n);
+  for (int i = 1; i < n; ++i) {
+    // The double ratio is right up to its rounding: put right what it leaves out of order.
+    int at = i;
+    const KeyedIndex moved = order[i];
+    for (; at > 0 && HasHigherRatio(entries_[moved.index], entries_[order[at - 1].index]); --at) {
+      order[at] = order[at - 1];
+    }
+    order[at] = moved;
+  }
+  ranks_.resize(n);
+  for (int rank = 0; rank < n; ++rank) {
+    sorted[rank] = entries_[order[rank].index];
+    ranks_[order[rank].index] = rank;
+  }
+  entries_ = std::move(sorted);
+  meter.Spend(4 * int64_t{n});
+}
+
+}  // namespace greenplan

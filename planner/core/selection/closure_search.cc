@@ -1,0 +1,260 @@
+#include "planner/core/selection/closure_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "planner/core/graph/op_graph.h"
+#include "planner/core/knapsack/radix_sort.h"
+
+namespace greenplan {
+namespace {
+
+constexpr int kPriceSteps = 40;
+constexpr double kLevelStep = 16;
+
+// Maximum flow by Dinic's algorithm on the network source -> op -> its parents -> sink.
+class MinimumCut {
+ public:
+  explicit MinimumCut(const OpGraph& graph) : graph_(graph), size_(graph.size() + 2), first_(size_, kNone) {
+    arcs_.reserve(2 * (2 * static_cast<size_t>(graph.size()) + graph.parents.size()));
+    for (int op = 0; op < graph.size(); ++op) {
+      from_source_.push_back(AddArc(source(), op));
+      to_sink_.push_back(AddArc(op, sink()));
+      for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) {
+        to_parents_.push_back(AddArc(op, graph.parents[i]));
+      }
+    }
+  }
+
+  // The weight of a closure of maximum weight, whose ops are put into `closure`.
+  int64_t MaximumClosure(const std::vector<int64_t>& gains, const std::vector<int64_t>& costs, WorkMeter& meter,
+                         std::vector<bool>& closure) {
+    int64_t total = 0;
+    for (Arc& arc : arcs_) arc.room = 0;
+    for (int op = 0; op < graph_.size(); ++op) {
+      // What an op gains pays its own cost first.
+      const int64_t own = std::min(gains[op], costs[op]);
+      arcs_[from_source_[op]].room = gains[op] - own;
+      arcs_[to_sink_[op]].room = costs[op] - own;
+      total += gains[op] - own;
+    }
+    for (int arc : to_parents_) arcs_[arc].room = std::numeric_limits<int64_t>::max() / 2;
+    int64_t flow = 0;
+    while (SetLevels(meter)) {  // Less flow is a valid bound, if a weaker one.
+      next_ = first_;
+      while (const int64_t pushed = Push()) {
+        flow += pushed;
+        if (!meter.Spend(static_cast<int64_t>(path_.size()))) break;
+      }
+    }
+    closure.assign(graph_.size(), false);
+    SetLevels(meter);
+    for (int op = 0; op < graph_.size(); ++op) closure[op] = level_[op] != kNone;
+    return total - flow;
+  }
+
+ private:
+  struct Arc {
+    int to;
+    int next;  // Of the same node.
+    int64_t room = 0;
+  };
+
+  int source() const { return size_ - 2; }
+  int sink() const { return size_ - 1; }
+
+  int AddArc(int from, int to) {
+    arcs_.push_back({to, first_[from]});
+    first_[from] = static_cast<int>(arcs_.size()) - 1;
+    arcs_.push_back({from, first_[to]});
+    first_[to] = static_cast<int>(arcs_.size()) - 1;
+    return static_cast<int>(arcs_.size()) - 2;
+  }
+
+  // False if no path is left, or the meter ran out meanwhile.
+  bool SetLevels(WorkMeter& meter) {
+    level_.assign(size_, kNone);
+    queue_.assign(1, source());
+    level_[source()] = 0;
+    for (size_t i = 0; i < queue_.size() && !meter.stopped(); ++i) {
+      meter.Spend(4);
+      for (int arc = first_[queue_[i]]; arc != kNone; arc = arcs_[arc].next) {
+        if (arcs_[arc].room == 0 || level_[arcs_[arc].to] != kNone) continue;
+        level_[arcs_[arc].to] = level_[queue_[i]] + 1;
+        queue_.push_back(arcs_[arc].to);
+      }
+    }
+    return level_[sink()] != kNone && !meter.exhausted();
+  }
+
+  // Pushes along one path of the level graph; 0 if there is none left.
+  int64_t Push() {
+    std::vector<int>& path = path_;
+    path.clear();
+    int at = source();
+    while (at != sink()) {
+      int& arc = next_[at];
+      while (arc != kNone && (arcs_[arc].room == 0 || level_[arcs_[arc].to] != level_[at] + 1)) arc = arcs_[arc].next;
+      if (arc != kNone) {
+        path.push_back(arc);
+        at = arcs_[arc].to;
+        continue;
+      }
+      if (path.empty()) return 0;
+      at = arcs_[path.back() ^ 1].to;
+      next_[at] = arcs_[path.back()].next;
+      path.pop_back();
+    }
+    int64_t most = std::numeric_limits<int64_t>::max();
+    for (int arc : path) most = std::min(most, arcs_[arc].room);
+    for (int arc : path) {
+      arcs_[arc].room -= most;
+      arcs_[arc ^ 1].room += most;
+    }
+    return most;
+  }
+
+  const OpGraph& graph_;
+  const int size_;
+  std::vector<Arc> arcs_;  // An arc's reverse is at its index ^ 1.
+  std::vector<int> first_;
+  std::vector<int> from_source_, to_sink_, to_parents_;
+  std::vector<int> level_, queue_, next_, path_;
+};
+
+class ClosureSearch {
+ public:
+  ClosureSearch(OpGraph graph, const std::vector<int64_t>& values, int64_t budget, WorkMeter& meter)
+      : graph_(std::move(graph)), values_(values), budget_(budget), meter_(meter) {
+    for (int i = 0; i < static_cast<int>(graph_.items.size()); ++i) {
+      const Item& item = graph_.items[i].item;
+      total_ += values_[item.tensor];
+      if (values_[item.tensor] > 0) order_.push_back({FallingKey(RatioOf(item)), i});
+    }
+    RadixSort(order_);
+  }
+
+  LiveSetResult Run() {
+    result_.upper_bound = total_;
+    result_.trainable.assign(values_.size(), false);
+    Try(std::vector<bool>(graph_.size(), true));
+    if (meter_.exhausted()) return std::move(result_);
+    cut_.emplace(graph_);
+    // Levels between which the budget starts to be kept.
+    double low = 1, high = 1;
+    if (Probe(1)) {
+      while (low > 0x1p-62 && !meter_.exhausted() && Probe(low /= kLevelStep)) high = low;
+    } else {
+      while (high < 0x1p62 && !meter_.exhausted() && !Probe(high *= kLevelStep)) low = high;
+    }
+    for (int step = 0; step < kPriceSteps && result_.upper_bound > result_.value && !meter_.exhausted(); ++step) {
+      const double middle = std::sqrt(low * high);
+      (Probe(middle) ? high : low) = middle;
+    }
+    result_.upper_bound = std::max(result_.upper_bound, result_.value);
+    return std::move(result_);
+  }
+
+ private:
+  double RatioOf(const Item& item) const {
+    return static_cast<double>(values_[item.tensor]) / static_cast<double>(item.cost);
+  }
+
+  // The price is in value per 2^-scale of the budget, so that products stay below 2^62.
+  static int64_t Priced(int64_t cost, double price) {
+    return static_cast<int64_t>(std::min(0x1p60, std::floor(price * static_cast<double>(cost) * (1 - 1e-15))));
+  }
+
+  // Looks at one price of cost: its bound, and its closure as a selection. Whether the closure keeps the budget.
+  bool Probe(double level) {
+    const double price = level * static_cast<double>(total_) / (1024 * (static_cast<double>(budget_) + 1));
+    std::vector<int64_t> gains(graph_.size(), 0), costs(graph_.size());
+    int64_t always = 0;
+    int64_t spent = 0;
+    for (int op = 0; op < graph_.size(); ++op) costs[op] = Priced(graph_.cost[op], price);
+    for (const OpGraph::HungItem& hung : graph_.items) {
+      const int64_t gain = values_[hung.item.tensor] - Priced(hung.item.cost, price);
+      if (values_[hung.item.tensor] > 0 && gain > 0) (hung.op == kNone ? always : gains[hung.op]) += gain;
+    }
+    std::vector<bool> closure;
+    const int64_t weight = cut_->MaximumClosure(gains, costs, meter_, closure);
+    const double bound =
+        static_cast<double>(always) + static_cast<double>(weight) + price * static_cast<double>(budget_);
+    if (bound * (1 + 1e-14) + 2 < static_cast<double>(result_.upper_bound)) {
+      result_.upper_bound = static_cast<int64_t>(bound * (1 + 1e-14) + 2);
+    }
+    for (const OpGraph::HungItem& hung : graph_.items) {
+      const bool is_live = hung.op == kNone || closure[hung.op];
+      if (is_live && values_[hung.item.tensor] > Priced(hung.item.cost, price)) spent += hung.item.cost;
+    }
+    for (int op = 0; op < graph_.size(); ++op) spent += closure[op] ? graph_.cost[op] : 0;
+    Try(closure);
+    return spent <= budget_;
+  }
+
+  // Fills the budget in ratio order, first within `reach`, then anywhere.
+  void Try(const std::vector<bool>& reach) {
+    std::vector<bool> live(graph_.size(), false);
+    std::vector<bool> taken(graph_.items.size(), false);
+    std::vector<int> stack, fresh;
+    int64_t room = budget_;
+    int64_t value = 0;
+    for (const bool anywhere : {false, true}) {
+      for (const auto& [key, i] : order_) {
+        if (meter_.stopped()) break;
+        const OpGraph::HungItem& hung = graph_.items[i];
+        if (taken[i] || (!anywhere && hung.op != kNone && !reach[hung.op])) continue;
+        int64_t need = hung.item.cost;
+        fresh.clear();
+        stack.clear();
+        if (hung.op != kNone) stack.push_back(hung.op);
+        while (!stack.empty() && need <= room) {
+          const int op = stack.back();
+          stack.pop_back();
+          if (live[op]) continue;
+          live[op] = true;
+          fresh.push_back(op);
+          need += graph_.cost[op];
+          for (int p = graph_.parents_begin[op]; p < graph_.parents_begin[op + 1]; ++p) {
+            if (!live[graph_.parents[p]]) stack.push_back(graph_.parents[p]);
+          }
+        }
+        meter_.Spend(1 + static_cast<int64_t>(fresh.size()));
+        if (need > room) {
+          for (int op : fresh) live[op] = false;
+          continue;
+        }
+        room -= need;
+        value += values_[hung.item.tensor];
+        taken[i] = true;
+      }
+    }
+    if (value <= result_.value) return;
+    result_.value = value;
+    for (size_t i = 0; i < taken.size(); ++i) result_.trainable[graph_.items[i].item.tensor] = taken[i];
+  }
+
+  const OpGraph graph_;
+  const std::vector<int64_t>& values_;
+  const int64_t budget_;
+  WorkMeter& meter_;
+  std::optional<MinimumCut> cut_;
+  std::vector<KeyedIndex> order_;  // Items of value > 0 by falling value per cost.
+  int64_t total_ = 0;
+  LiveSetResult result_;
+};
+
+}  // namespace
+
+LiveSetResult SearchClosures(const ModelProfile& profile, const std::vector<bool>& live,
+                             const std::vector<bool>& excluded, const std::vector<int64_t>& values, int64_t budget,
+                             WorkMeter& meter) {
+  OpGraph graph = MakeOpGraph(profile, live, excluded, {}, meter);
+  if (meter.stopped()) return NothingFound(values);
+  return ClosureSearch(std::move(graph), values, budget, meter).Run();
+}
+
+}  // namespace greenplan

@@ -1,0 +1,119 @@
+#ifndef GREENPLAN_PLANNER_CORE_SELECTION_SELECTION_H_
+#define GREENPLAN_PLANNER_CORE_SELECTION_SELECTION_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "planner/core/graph/live_set_tree.h"
+#include "planner/core/knapsack/live_set_search.h"
+#include "planner/core/knapsack/ranking.h"
+#include "planner/core/knapsack/value_scale.h"
+#include "planner/core/model_profile.h"
+#include "planner/core/plan.h"
+#include "planner/core/selection/shallow_selection.h"
+#include "planner/core/work_meter.h"
+
+namespace greenplan {
+
+// Which tensors to train: maximise the sum of importance over S subject to cost(S) <= backward_budget and, if given,
+// saved_bytes(S) <= max_saved_bytes, S holding every tensor of kAlways and none of kNever.
+//
+// Given the live ops, this is a knapsack over the tensors that hang on them. The solver enumerates the live sets
+// (live_sets.h), bounds them all in one sweep over one order of the tensors (ranking.h, live_set_search.h) and solves
+// exactly those whose bound beats what is known (knapsack_search.h). docs/algorithms.md derives it.
+//
+// Sums of importance are compared exactly, as whole numbers of units far below a double's rounding (value_scale.h).
+// Selections of equal value: the search keeps the first it meets, in an order that the problem alone fixes. No tensor
+// of importance <= 0 is selected unless pinned.
+
+enum class Pin : uint8_t { kFree, kAlways, kNever };
+
+struct SelectionProblem {
+  const std::vector<double>* importance = nullptr;  // [num_tensors], finite.
+  std::vector<Pin> pins;                            // [num_tensors]; a tensor without an op is kNever.
+  int64_t backward_budget = 0;                      // >= the cost of the pinned tensors alone.
+  std::optional<int64_t> max_saved_bytes;           // >= the bytes of the pinned tensors alone.
+  int resolution = 0;                               // Above 0: by the downscaled dynamic program (downscaled.h).
+  StopFunction should_stop;                         // Optional.
+  int64_t work_limit = 50'000'000;                  // Of the search, see WorkMeter: about a second.
+};
+
+struct SelectionResult {
+  std::vector<bool> trainable;  // [num_tensors]
+  double upper_bound = 0;       // No feasible selection has a higher sum of importance.
+  bool proved = false;          // The selection is optimal.
+};
+
+// The value of a selection: the sum of importance over `trainable`, added up in the order of the tensors, as plans
+// report it. Both are [num_tensors].
+double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance);
+
+// Thread-safe: const methods may be called from many threads at once.
+class SelectionSolver {
+ public:
+  // Cheap: the structure that all plans of a profile share is built by the first that is not stopped before. What plans
+  // of one importance share is kept too, for the last importance.
+  // REQUIRES: `profile` is valid and outlives the solver.
+  explicit SelectionSolver(const ModelProfile& profile);
+
+  // REQUIRES: not both a resolution and max_saved_bytes.
+  SelectionResult Solve(const SelectionProblem& problem) const;
+
+  // One result per budget, in place of the problem's own; each has the problem's whole work limit. What does not depend
+  // on the budget is done once.
+  std::vector<SelectionResult> SolveCurve(const SelectionProblem& problem,
+                                          const std::vector<int64_t>& backward_budgets) const;
+
+ private:
+  // What plans of one importance share.
+  struct Ranked {
+    std::vector<double> importance;  // [num_tensors], 0 unless free.
+    std::shared_ptr<const LiveSetTree> live_sets;
+    ValueScale scale;
+    std::optional<Ranking> ranking;  // Of live sets that are complete.
+  };
+  // What plans of one importance and pins share.
+  struct Prepared {
+    std::vector<bool> pinned;  // [num_tensors]
+    std::vector<bool> live;    // [num_ops] What the pinned tensors keep live.
+    int64_t pinned_cost = 0;   // Of the pinned tensors, without the ops that they keep live.
+    int64_t pinned_saved_bytes = 0;
+    bool any_pinned = false;
+    bool is_stopped = false;  // Before all below was there.
+    std::shared_ptr<const Ranked> ranked;
+    std::optional<LiveSetSearch> search;      // Of live sets that are complete.
+    std::optional<ShallowSelection> shallow;  // Once it is asked for.
+  };
+
+  void Prepare(const SelectionProblem& problem, Prepared& prepared) const;
+  // As the last plan left it, if its importance was the same.
+  std::shared_ptr<const Ranked> Rank(std::vector<double> importance, const Prepared& prepared, WorkMeter& meter) const;
+  // The live sets on top of those of the pinned tensors.
+  std::shared_ptr<const LiveSetTree> LiveSets(const std::vector<double>& importance, const Prepared& prepared,
+                                              WorkMeter& meter) const;
+  SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget) const;
+  // What can be had at once. Without max_saved_bytes: under the budget alone.
+  LiveSetResult SelectShallow(Prepared& prepared, int64_t free_budget, std::optional<int64_t> max_saved_bytes) const;
+  // is_stopped: whether the stop function ended it.
+  LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
+                       bool& is_stopped) const;
+  LiveSetResult SearchDownscaled(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
+                                 WorkMeter& meter) const;
+  LiveSetResult SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const;
+  LiveSetResult SearchWithByteLimit(const SelectionProblem& problem, const Prepared& prepared, int64_t free_budget,
+                                    WorkMeter& meter) const;
+
+  const ModelProfile& profile_;
+  const int64_t full_backward_cost_;
+  mutable std::mutex mutex_;
+  // Without pins. Guarded by mutex_; null until built.
+  mutable std::shared_ptr<const LiveSetTree> live_sets_;
+  mutable std::shared_ptr<const Ranked> last_ranked_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_SELECTION_SELECTION_H_
