@@ -10,7 +10,7 @@
 namespace greenplan {
 namespace {
 
-// The chain of FINDINGS-like arrays, output first: dy is what reaching a tensor adds, dw its weight gradient.
+// A chain, output first: reaching tensor k costs dy[k] more than reaching the one before, its weight gradient dw[k].
 std::shared_ptr<ModelProfile> Chain(const std::vector<int64_t>& dy, const std::vector<int64_t>& dw) {
   auto profile = std::make_shared<ModelProfile>();
   profile->ops.push_back({.name = "loss"});
@@ -39,6 +39,20 @@ TEST(Planner, FindsWhatThePublishedDynamicProgramMisses) {
   EXPECT_EQ(plan->value, 5);
   EXPECT_EQ(plan->predicted_backward_cost, 7);
   EXPECT_GE(plan->upper_bound, 5);
+}
+
+// The worked example of docs/algorithms.md: head, down, up, norm.
+TEST(Planner, SolvesTheWorkedExampleOfTheDocumentation) {
+  const Planner planner(Chain({0, 6, 4, 4}, {6, 4, 4, 0}));
+  const Measurements measurements{.importance = {3, 4, 5, 1}};
+  const PlanOptions options = Selection(0.5);
+  const absl::StatusOr<Plan> plan = planner.MakePlan({.measurements = &measurements, .options = &options});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->full_cost, 28);
+  EXPECT_EQ(plan->trainable, (std::vector<bool>{false, false, true, false}));
+  EXPECT_EQ(plan->predicted_cost, 14);
+  EXPECT_EQ(plan->value, 5);
+  EXPECT_EQ(plan->status, PlanStatus::kOptimal);
 }
 
 TEST(Planner, EmptyPlanSaysWhatTheCheapestTensorNeeds) {
