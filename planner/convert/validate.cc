@@ -9,7 +9,6 @@
 #include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "planner/core/cost.h"
 
 namespace greenplan {
 namespace {
@@ -104,27 +103,23 @@ absl::Status ValidateTensors(const ModelProfile& profile) {
   return absl::OkStatus();
 }
 
-// Sums in 128 bits: any number of int64 fits.
+// What can never be live counts too, so that no sum over any part of a valid profile overflows. Sums in 128 bits: any
+// number of int64 fits.
 absl::Status ValidateTotals(const ModelProfile& profile) {
-  const std::vector<bool> full = FullMask(profile);
-  const std::vector<bool> live = LiveOps(profile, full);
   absl::int128 cost = profile.forward_cost;
   absl::int128 bytes = 0;
-  for (size_t i = 0; i < profile.ops.size(); ++i) {
-    if (!live[i]) continue;
-    cost += profile.ops[i].cost;
-    bytes += profile.ops[i].saved_bytes;
-    for (const Edge& edge : profile.ops[i].inputs) {
-      if (live[edge.op]) cost += edge.cost;
-    }
+  for (const Op& op : profile.ops) {
+    cost += op.cost;
+    bytes += op.saved_bytes;
+    for (const Edge& edge : op.inputs) cost += edge.cost;
   }
-  for (size_t k = 0; k < profile.tensors.size(); ++k) {
-    if (!full[k]) continue;
-    cost += profile.tensors[k].weight_grad_cost;
-    bytes += profile.tensors[k].saved_bytes;
+  for (const Tensor& tensor : profile.tensors) {
+    cost += tensor.weight_grad_cost;
+    bytes += tensor.saved_bytes;
   }
   if (cost > kMaxTotal) {
-    return Invalid("forward_cost + full backward is about ", static_cast<double>(cost), "; allowed: at most 2^62");
+    return Invalid("forward_cost and the costs of all ops, edges and tensors sum to about ", static_cast<double>(cost),
+                   "; allowed: at most 2^62");
   }
   if (bytes > kMaxTotal) {
     return Invalid("the sum of saved_bytes is about ", static_cast<double>(bytes), "; allowed: at most 2^62");
@@ -272,10 +267,12 @@ absl::Status ValidatePlanOptions(const PlanOptions& options) {
 }
 
 absl::Status ValidatePenalty(const PlanOptions& options, const Measurements& measurements) {
-  double sum = 0;
-  for (double sensitivity : measurements.sensitivity) sum += sensitivity;
-  if (std::isfinite(options.mu * sum)) return absl::OkStatus();
-  return Invalid("mu is ", options.mu, "; allowed: mu times the sum of sensitivity, ", sum, ", must be finite");
+  double importance = 0, sensitivity = 0;
+  for (double value : measurements.importance) importance += std::abs(value);
+  for (double value : measurements.sensitivity) sensitivity += value;
+  if (std::isfinite(importance + options.mu * sensitivity)) return absl::OkStatus();
+  return Invalid("mu is ", options.mu, "; allowed: mu times the sum of sensitivity, ", sensitivity,
+                 ", must be finite, also with the sum of |importance|, ", importance, ", added");
 }
 
 }  // namespace greenplan

@@ -11,9 +11,9 @@ namespace greenplan {
 // Pure functions, thread-safe. All answer InvalidArgument naming the first bad field, its value and what is allowed:
 // "tensors[17].weight_grad_cost is -3; costs must be >= 0".
 
-// Everything that the comment above ModelProfile promises: costs >= 0 with forward + full backward <= 2^62, edges to
-// higher ops only, every op reached from op 0, indices in range, unique names of tensors and blocks, at least one
-// tensor. O(ops + edges + tensors).
+// Everything that the comment above ModelProfile promises: costs and bytes >= 0, each with a sum over the
+// whole profile of at most 2^62, edges to higher ops only, every op reached from op 0, indices in range, unique names
+// of tensors and blocks, at least one tensor. O(ops + edges + tensors).
 absl::Status ValidateModelProfile(const ModelProfile& profile);
 
 // Lengths, finite numbers, unmeasured tensors in increasing order with importance 0. REQUIRES: `profile` is valid.
@@ -22,7 +22,8 @@ absl::Status ValidateMeasurements(const Measurements& measurements, const ModelP
 // The ranges that plan.h states, and that method and budget go together. Looks at no index of a tensor or block: names
 // become indices in PlanOptionsFromProto (convert.h), which checks the names.
 absl::Status ValidatePlanOptions(const PlanOptions& options);
-// That mu times the sum of the sensitivities is finite. REQUIRES: both are valid by themselves.
+// That the sum of |importance| plus mu times the sum of the sensitivities is finite, so that every value of method
+// joint is. REQUIRES: both are valid by themselves.
 absl::Status ValidatePenalty(const PlanOptions& options, const Measurements& measurements);
 
 absl::Status ValidateBudget(const Budget& budget, Method method);

@@ -85,7 +85,8 @@ TEST(ValidateModelProfileTest, TheLimitOfTheTotalIsExact) {
   profile.forward_cost += 1;
   const absl::Status status = ValidateModelProfile(profile);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(status.message(), "forward_cost + full backward is about 4.61169e+18; allowed: at most 2^62");
+  EXPECT_EQ(status.message(),
+            "forward_cost and the costs of all ops, edges and tensors sum to about 4.61169e+18; allowed: at most 2^62");
 }
 
 TEST(ValidateModelProfileTest, SumsDoNotWrap) {
@@ -96,6 +97,27 @@ TEST(ValidateModelProfileTest, SumsDoNotWrap) {
   profile.ops[0].saved_bytes = profile.ops[1].saved_bytes = kMax;
   EXPECT_EQ(ValidateModelProfile(profile).message(),
             "the sum of saved_bytes is about 1.84467e+19; allowed: at most 2^62");
+}
+
+TEST(ValidateModelProfileTest, WhatIsNeverLiveCountsInTheLimitOfTheTotal) {
+  ModelProfile profile = Valid();
+  profile.ops.push_back({.name = "reaches no tensor"});
+  profile.ops[0].inputs.push_back({2, 0});
+  EXPECT_TRUE(ValidateModelProfile(profile).ok());
+  const std::vector<std::function<void(ModelProfile&, int64_t)>> places = {
+      [](ModelProfile& p, int64_t amount) { p.ops[2].cost = amount; },
+      [](ModelProfile& p, int64_t amount) { p.ops[0].inputs[1].cost = amount; },
+      [](ModelProfile& p, int64_t amount) { p.tensors[2].weight_grad_cost = amount; },
+  };
+  for (const auto& set : places) {
+    ModelProfile at_limit = profile;  // All else costs 120.
+    set(at_limit, (int64_t{1} << 62) - 120);
+    EXPECT_TRUE(ValidateModelProfile(at_limit).ok());
+    set(at_limit, (int64_t{1} << 62) - 119);
+    EXPECT_EQ(ValidateModelProfile(at_limit).code(), absl::StatusCode::kInvalidArgument);
+  }
+  profile.ops[2].saved_bytes = profile.tensors[2].saved_bytes = int64_t{1} << 62;
+  EXPECT_EQ(ValidateModelProfile(profile).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ValidateMeasurementsTest, NamesTheFieldTheValueAndTheLimit) {
@@ -137,7 +159,9 @@ TEST(ValidatePenaltyTest, RefusesAPenaltyThatOverflows) {
   options.mu = 1e300;
   EXPECT_TRUE(ValidatePenalty(options, {{}, {}, {1e8}}).ok());
   EXPECT_EQ(ValidatePenalty(options, {{}, {}, {1e8, 1e9}}).message(),
-            "mu is 1e+300; allowed: mu times the sum of sensitivity, 1.1e+09, must be finite");
+            "mu is 1e+300; allowed: mu times the sum of sensitivity, 1.1e+09, must be finite, also with the sum of "
+            "|importance|, 0, added");
+  EXPECT_FALSE(ValidatePenalty(options, {{1e308}, {}, {1e8, 5e7}}).ok());
 }
 
 TEST(ValidatePlanOptionsTest, RefusesFractionsThatAreNone) {

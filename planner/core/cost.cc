@@ -4,12 +4,19 @@
 #include "planner/core/exact_sum.h"
 
 namespace greenplan {
+namespace {
+
+bool IsTrained(const ModelProfile& profile, const std::vector<bool>& trainable, size_t tensor) {
+  return trainable[tensor] && profile.tensors[tensor].op != kNone;
+}
+
+}  // namespace
+
 std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable) {
   ABSL_ASSERT(trainable.size() == profile.tensors.size());
   std::vector<bool> live(profile.ops.size(), false);
   for (size_t k = 0; k < profile.tensors.size(); ++k) {
-    if (!trainable[k]) continue;
-    ABSL_ASSERT(profile.tensors[k].op != kNone);
+    if (!IsTrained(profile, trainable, k)) continue;
     live[profile.tensors[k].op] = true;
   }
   for (size_t j = profile.ops.size(); j-- > 0;) {
@@ -33,7 +40,7 @@ MaskCost EvaluateMask(const ModelProfile& profile, const std::vector<bool>& trai
     }
   }
   for (size_t k = 0; k < profile.tensors.size(); ++k) {
-    if (!trainable[k]) continue;
+    if (!IsTrained(profile, trainable, k)) continue;
     total.backward_cost += profile.tensors[k].weight_grad_cost;
     total.saved_bytes += profile.tensors[k].saved_bytes;
   }
@@ -58,7 +65,7 @@ std::vector<int64_t> BlockCosts(const ModelProfile& profile, const std::vector<b
     }
   }
   for (size_t k = 0; k < profile.tensors.size(); ++k) {
-    if (!trainable[k]) continue;
+    if (!IsTrained(profile, trainable, k)) continue;
     const int block = profile.ops[profile.tensors[k].op].block;
     if (block != kNone) costs[block] += profile.tensors[k].weight_grad_cost;
   }

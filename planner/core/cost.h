@@ -16,7 +16,8 @@ struct MaskCost {
   int64_t saved_bytes = 0;
 };
 
-// [num_ops]: whether each op is live. REQUIRES: trainable is [num_tensors]; selected tensors have an op.
+// [num_ops]: whether each op is live. REQUIRES: trainable is [num_tensors]. A tensor without an op counts as not
+// trainable, here and below.
 std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable);
 
 MaskCost EvaluateMask(const ModelProfile& profile, const std::vector<bool>& trainable);

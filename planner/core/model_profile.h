@@ -43,7 +43,8 @@ struct Tensor {
 //
 //   cost(S) = sum of weight_grad_cost over S + sum of cost over live ops + sum of cost over edges with a live target,
 //
-// which is what an autograd engine executes. Every cost is >= 0, and forward_cost + cost(all) <= 2^62.
+// which is what an autograd engine executes. Every cost is >= 0, and forward_cost and the costs of all ops, edges and
+// tensors, live or not, sum to at most 2^62; so do all saved_bytes.
 // A plain value; whoever builds one from outside data checks it with ValidateModelProfile (planner/convert).
 struct ModelProfile {
   std::string model;

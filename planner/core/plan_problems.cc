@@ -54,6 +54,21 @@ int64_t PlanProblems::BudgetInCost(const Budget& budget) const {
   return 0;
 }
 
+PlanLimits PlanProblems::Limits(const PlanRequest& request, const Budget& budget) const {
+  const PlanOptions& options = *request.options;
+  const bool selects = options.method == Method::kSelection || options.method == Method::kJoint;
+  const bool drops = options.method == Method::kDrop || options.method == Method::kJoint;
+  PlanLimits limits{.pins = selects ? Pins(request) : PinsOfAllButNever(options)};
+  if (options.method == Method::kFull) return limits;
+  if (budget.kind != Budget::Kind::kMeanDropRate) limits.budget = BudgetInCost(budget);
+  limits.max_saved_bytes = budget.max_saved_bytes;
+  if (!drops) return limits;
+  RateBounds bounds = RateBoundsOf(options, profile_.blocks.size());
+  limits.min_rates = std::move(bounds.min_rates);
+  limits.max_rates = std::move(bounds.max_rates);
+  return limits;
+}
+
 absl::StatusOr<SelectionProblem> PlanProblems::Selection(const PlanRequest& request, const Budget& budget) const {
   SelectionProblem problem = WithoutChecks(request, budget);
   if (request.options->algorithm == Algorithm::kDownscaled) {
@@ -136,6 +151,16 @@ std::vector<Pin> PlanProblems::Pins(const PlanRequest& request) const {
   for (int k : request.measurements->unmeasured) pins[k] = Pin::kNever;
   for (int k : request.options->always) pins[k] = Pin::kAlways;
   for (int k : request.options->never) pins[k] = Pin::kNever;
+  return pins;
+}
+
+// Methods full and drop leave no choice: they train what has an op and is not in `never`.
+std::vector<Pin> PlanProblems::PinsOfAllButNever(const PlanOptions& options) const {
+  std::vector<Pin> pins(profile_.tensors.size());
+  for (size_t k = 0; k < pins.size(); ++k) {
+    pins[k] = profile_.tensors[k].op == kNone ? Pin::kNever : Pin::kAlways;
+  }
+  for (int k : options.never) pins[k] = Pin::kNever;
   return pins;
 }
 

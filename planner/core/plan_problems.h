@@ -9,6 +9,7 @@
 #include "planner/core/joint/joint_problem.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
+#include "planner/core/plan_check.h"
 #include "planner/core/selection/selection.h"
 
 namespace greenplan {
@@ -25,6 +26,10 @@ class PlanProblems {
   // Forward + backward allowed. 0 for a mean drop rate, which depends on what trains.
   int64_t BudgetInCost(const Budget& budget) const;
 
+  // What any plan for the request has to keep (plan_check.h). The budget is unset for method full, and for a mean drop
+  // rate.
+  PlanLimits Limits(const PlanRequest& request, const Budget& budget) const;
+
   // InvalidArgument if the pins alone exceed a limit. Unimplemented: algorithm downscaled with max_saved_bytes.
   absl::StatusOr<SelectionProblem> Selection(const PlanRequest& request, const Budget& budget) const;
 
@@ -38,6 +43,7 @@ class PlanProblems {
   SelectionProblem WithoutChecks(const PlanRequest& request, const Budget& budget) const;
   absl::Status CheckPins(const SelectionProblem& problem) const;
   std::vector<Pin> Pins(const PlanRequest& request) const;
+  std::vector<Pin> PinsOfAllButNever(const PlanOptions& options) const;
 
   const ModelProfile& profile_;
   const int64_t full_backward_cost_;

@@ -177,6 +177,145 @@ TEST(Planner, KeepsThePreviousPlanWithinTheChurnThreshold) {
   }
 }
 
+TEST(Planner, ChurnThresholdsHoldForDropRatesToo) {
+  const Planner planner(TwoBlocks());
+  for (const Method method : {Method::kDrop, Method::kJoint}) {
+    PlanOptions options;
+    options.method = method;
+    options.budget = {.kind = Budget::Kind::kAbsolute, .absolute = 135};
+    options.mu = 1;
+    const Measurements before{.importance = {5, 10}, .unmeasured = {}, .sensitivity = {3, 9}};
+    const Measurements after{.importance = {5, 10}, .unmeasured = {}, .sensitivity = {3, 10}};
+    const absl::StatusOr<Plan> previous = planner.MakePlan({.measurements = &before, .options = &options});
+    ASSERT_TRUE(previous.ok()) << previous.status();
+    for (const double threshold : {0.0, 0.5}) {
+      options.churn_threshold = threshold;
+      const absl::StatusOr<Plan> plan =
+          planner.MakePlan({.measurements = &after, .options = &options, .previous = &*previous});
+      ASSERT_TRUE(plan.ok()) << plan.status();
+      EXPECT_EQ(plan->drop_rates == previous->drop_rates, threshold > 0);
+      EXPECT_LE(plan->value, plan->upper_bound);
+      EXPECT_LE(plan->predicted_cost, 135);
+      if (threshold == 0) continue;
+      EXPECT_EQ(plan->status, PlanStatus::kFeasible);
+      EXPECT_EQ(plan->message.substr(0, 22), "kept the previous plan") << plan->message;
+    }
+  }
+}
+
+TEST(Planner, APlanInForceThatIsNoLongerAllowedIsNotKept) {
+  const Planner planner(TwoBlocks());
+  const Measurements measurements{.importance = {5, 10}, .unmeasured = {}, .sensitivity = {3, 9}};
+  for (const Method method : {Method::kDrop, Method::kJoint}) {
+    PlanOptions options;
+    options.method = method;
+    options.budget = {.kind = Budget::Kind::kAbsolute, .absolute = 135};
+    options.mu = 1;
+    options.churn_threshold = 1e300;
+    const absl::StatusOr<Plan> allowed = planner.MakePlan({.measurements = &measurements, .options = &options});
+    ASSERT_TRUE(allowed.ok()) << allowed.status();
+    const auto is_kept = [&](const Plan& previous) {
+      const auto plan = planner.MakePlan({.measurements = &measurements, .options = &options, .previous = &previous});
+      EXPECT_TRUE(plan.ok()) << plan.status();
+      return plan.ok() && plan->drop_rates == previous.drop_rates && plan->trainable == previous.trainable;
+    };
+    Plan previous = *allowed;
+    previous.drop_rates = {1, 1};
+    EXPECT_TRUE(is_kept(previous));
+    previous.drop_rates = {0, 0};  // Above the budget.
+    EXPECT_FALSE(is_kept(previous));
+    previous.drop_rates = {1};
+    EXPECT_FALSE(is_kept(previous));
+    previous.drop_rates = {};
+    EXPECT_FALSE(is_kept(previous));
+    previous.drop_rates = {1, 1};
+    options.max_drop_rate = 0.9;
+    EXPECT_FALSE(is_kept(previous));
+    options.max_drop_rate = 1;
+    previous.trainable = {true, false};
+    EXPECT_EQ(is_kept(previous), method == Method::kJoint);
+    options.never = {0};
+    EXPECT_FALSE(is_kept(previous));
+  }
+}
+
+TEST(Planner, UniformRatesAreNotReplacedByOthers) {
+  const Planner planner(TwoBlocks());
+  const Measurements measurements{.importance = {1, 1}, .unmeasured = {}, .sensitivity = {1, 3}};
+  PlanOptions options;
+  options.method = Method::kDrop;
+  options.allocation = Allocation::kUniform;
+  options.budget = {.kind = Budget::Kind::kMeanDropRate, .fraction = 0.5};
+  options.churn_threshold = 1e300;
+  Plan previous;
+  previous.trainable = {true, true};
+  for (const auto& [rates, is_kept] :
+       {std::pair<std::vector<double>, bool>{{0.75, 0.75}, true}, {{0.75, 0.5}, false}}) {
+    previous.drop_rates = rates;
+    const auto plan = planner.MakePlan({.measurements = &measurements, .options = &options, .previous = &previous});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_EQ(plan->drop_rates == rates, is_kept);
+  }
+}
+
+TEST(Planner, DropRatesAreFoundForSensitivitiesOfAnySize) {
+  const Planner planner(TwoBlocks());
+  PlanOptions options;
+  options.method = Method::kDrop;
+  options.budget = {.kind = Budget::Kind::kAbsolute, .absolute = 125};
+  for (const double scale : {1e-320, 1e-300, 1.0, 4e307}) {
+    const Measurements measurements{.importance = {1, 1}, .unmeasured = {}, .sensitivity = {scale, 3 * scale}};
+    const absl::StatusOr<Plan> plan = planner.MakePlan({.measurements = &measurements, .options = &options});
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_EQ(plan->status, PlanStatus::kOptimal) << scale;
+    ASSERT_EQ(plan->drop_rates.size(), 2);
+    // Subnormal numbers have few digits.
+    EXPECT_NEAR(plan->drop_rates[0], 0.5, scale < 1e-310 ? 1e-3 : 1e-15) << scale;
+    EXPECT_NEAR(plan->drop_rates[1], 0.5, scale < 1e-310 ? 1e-3 : 1e-15) << scale;
+  }
+}
+
+// With the harm of one block 10^600 times that of the other, rounding hides the other's.
+TEST(Planner, DropRatesAreCalledOptimalOnlyWhereTheirBoundProvesIt) {
+  const Planner planner(TwoBlocks());
+  PlanOptions options;
+  options.method = Method::kDrop;
+  options.budget = {.kind = Budget::Kind::kAbsolute, .absolute = 125};
+  const Measurements measurements{.importance = {1, 1}, .unmeasured = {}, .sensitivity = {1e308, 1e-300}};
+  const absl::StatusOr<Plan> plan = planner.MakePlan({.measurements = &measurements, .options = &options});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_LE(plan->value, plan->upper_bound);
+  EXPECT_EQ(plan->status == PlanStatus::kOptimal, plan->value == plan->upper_bound);
+  EXPECT_LE(plan->predicted_cost, 125);
+  EXPECT_GE(plan->value, -1e-299);
+}
+
+// Validation once let such ops exceed the limit of the sum, and what they cost wrapped the sums of a stopped search.
+TEST(Planner, OpsThatReachNoTensorNeverCount) {
+  auto profile = Chain({0, 10, 10, 10}, {10, 10, 10, 10});
+  const int dead = static_cast<int>(profile->ops.size());
+  profile->ops.push_back({.name = "dead", .cost = int64_t{1} << 60});
+  for (int i = 0; i < 2; ++i) profile->ops[0].inputs.push_back({dead, int64_t{1} << 60});
+  const Planner planner(profile);
+  const Measurements measurements{.importance = {1, 1, 1, 1}};
+  const PlanRequest request{.measurements = &measurements, .should_stop = [] { return true; }};
+  for (const Method method : {Method::kSelection, Method::kJoint}) {
+    for (const bool has_byte_limit : {false, true}) {
+      PlanOptions options = Selection(0.5);
+      options.method = method;
+      if (has_byte_limit) options.budget.max_saved_bytes = 0;
+      PlanRequest with_options = request;
+      with_options.options = &options;
+      for (const bool is_stopped : {false, true}) {
+        if (!is_stopped) with_options.should_stop = {};
+        const absl::StatusOr<Plan> plan = planner.MakePlan(with_options);
+        ASSERT_TRUE(plan.ok()) << plan.status();
+        EXPECT_LE(plan->predicted_cost, 35);
+      }
+    }
+  }
+}
+
 TEST(Planner, CurveHoldsThePlanOfEachBudget) {
   const Planner planner(Chain({0, 2, 1, 0}, {4, 2, 2, 3}));
   const Measurements measurements{.importance = {4, 1, 4, 1}};

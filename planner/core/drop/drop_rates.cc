@@ -106,15 +106,25 @@ void TopUp(const DropRateProblem& problem, std::vector<double>& rates) {
   std::vector<std::tuple<bool, int64_t, int>> keys;
   for (int b : order) keys.push_back(key(b));
   std::sort(keys.begin(), keys.end());
-  for (const auto& [at_minimum, cost, b] : keys) {
-    while (rates[b] < problem.max_rates[b]) {
-      const double missing = SkippedBy(problem, rates).DistanceTo(problem.required_skip);
-      const double raised = rates[b] + std::max(missing, 0.0) / static_cast<double>(problem.block_costs[b]);
-      rates[b] = std::min(problem.max_rates[b], std::nextafter(raised, 2.0));
-      if (Meets(problem, rates)) return;
-    }
+  // All but the last of those that have to be raised end at their maximum.
+  const auto with_raised = [&](size_t count) {
+    std::vector<double> raised = rates;
+    for (size_t i = 0; i < count; ++i) raised[std::get<int>(keys[i])] = problem.max_rates[std::get<int>(keys[i])];
+    return raised;
+  };
+  size_t too_few = 0, enough = keys.size();
+  while (enough - too_few > 1) {
+    const size_t middle = too_few + (enough - too_few) / 2;
+    (Meets(problem, with_raised(middle)) ? enough : too_few) = middle;
   }
-  ABSL_ASSERT(Meets(problem, rates));
+  rates = with_raised(too_few);
+  const int last = std::get<int>(keys[too_few]);
+  while (!Meets(problem, rates)) {
+    ABSL_ASSERT(rates[last] < problem.max_rates[last]);
+    const double missing = SkippedBy(problem, rates).DistanceTo(problem.required_skip);
+    const double raised = rates[last] + std::max(missing, 0.0) / static_cast<double>(problem.block_costs[last]);
+    rates[last] = std::min(problem.max_rates[last], std::nextafter(raised, 2.0));
+  }
 }
 
 // The least harm of block b at multiplier t, less t times what it then skips.
@@ -161,6 +171,32 @@ double BestDualBound(const DropRateProblem& problem, const std::vector<double>& 
   return best;
 }
 
+// The power of two by which all harms can be scaled so that the largest is about 1 and neither their products nor their
+// sums leave a double's range. Scaling by it changes no rate: unless a harm becomes too small beside the largest to
+// matter, every rounding stays the same.
+int ScaleOf(const DropRateProblem& problem) {
+  double largest = 0;
+  for (size_t b = 0; b < problem.linear.size(); ++b) {
+    largest = std::max({largest, std::abs(problem.linear[b]), problem.quadratic[b]});
+  }
+  int exponent = 0;
+  if (largest > 0) std::frexp(largest, &exponent);
+  return exponent;
+}
+
+DropRateProblem ScaledBy(DropRateProblem problem, int exponent) {
+  for (double& harm : problem.linear) harm = std::ldexp(harm, exponent);
+  for (double& harm : problem.quadratic) harm = std::ldexp(harm, exponent);
+  return problem;
+}
+
+// Scales a bound back. What rounding may add where the result is subnormal is taken off again.
+double ScaledBound(double bound, int exponent) {
+  const double result = std::ldexp(bound, exponent);
+  const bool is_exact = std::ldexp(result, -exponent) == bound;
+  return is_exact ? result : std::nextafter(result, -std::numeric_limits<double>::infinity());
+}
+
 DropRates Result(const DropRateProblem& problem, std::vector<double> rates) {
   DropRates result;
   result.harm = HarmOf(problem, rates);
@@ -178,8 +214,10 @@ double HarmOf(const DropRateProblem& problem, const std::vector<double>& rates) 
   return sum;
 }
 
-absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem) {
-  if (absl::Status status = CheckReachable(problem); !status.ok()) return status;
+absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& unscaled) {
+  if (absl::Status status = CheckReachable(unscaled); !status.ok()) return status;
+  const int scale = ScaleOf(unscaled);
+  const DropRateProblem problem = ScaledBy(unscaled, -scale);
   std::vector<double> rates = problem.min_rates;
   std::vector<Ramp> ramps;
   for (int b = 0; b < static_cast<int>(rates.size()); ++b) {
@@ -197,8 +235,8 @@ absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem) {
   }
   ClimbRamps(problem, ramps, 0, rates);
   TopUp(problem, rates);
-  DropRates result = Result(problem, std::move(rates));
-  result.lower_bound = std::min(result.harm, BestDualBound(problem, result.rates));
+  DropRates result = Result(unscaled, std::move(rates));
+  result.lower_bound = std::min(result.harm, ScaledBound(BestDualBound(problem, result.rates), scale));
   return result;
 }
 

@@ -30,7 +30,9 @@ struct DropRateProblem {
 struct DropRates {
   std::vector<double> rates;  // [num_blocks]
   double harm = 0;
-  double lower_bound = 0;  // Proved: no rates do less harm; below `harm` by rounding alone.
+  // Proved: no rates do less harm. The rates are optimal as far as this comes near `harm`; where harms span hundreds of
+  // orders of magnitude, rounding may keep it away.
+  double lower_bound = 0;
 };
 
 // The optimum. InvalidArgument if max_rates do not meet the requirement.

@@ -59,12 +59,24 @@ class JointSearch {
       if (IsStopped()) break;
       if (std::optional<std::vector<double>> rates = Offer(mask)) TakeTurns(*std::move(rates));
     }
-    best_->upper_bound = std::max(best_->value, upper_bound);
+    best_->upper_bound = std::max(best_->value, std::min(upper_bound, MostImportance()));
     return best_;
   }
 
  private:
   bool IsStopped() const { return problem_.selection.should_stop && problem_.selection.should_stop(); }
+
+  // Of all tensors that may be selected, with what adding them up may be off: a bound that is finite even where prices
+  // times costs leave a double's range.
+  double MostImportance() const {
+    const std::vector<double>& importance = *problem_.selection.importance;
+    double sum = 0;
+    for (size_t k = 0; k < importance.size(); ++k) {
+      if (problem_.selection.pins[k] != Pin::kNever) sum += std::max(0.0, importance[k]);
+    }
+    sum += 2 * static_cast<double>(importance.size()) * std::numeric_limits<double>::epsilon() * sum;
+    return std::min(sum, std::numeric_limits<double>::max());
+  }
 
   // Mask for the rates, rates for the mask, until neither helps.
   void TakeTurns(std::vector<double> rates) {

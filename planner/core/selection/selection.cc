@@ -148,7 +148,10 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
   for (size_t k = 0; k < importance.size(); ++k) magnitude += prepared.pinned[k] ? std::abs(importance[k]) : 0;
   // What adding up doubles one by one may be off.
   const double slack = static_cast<double>(importance.size()) * std::numeric_limits<double>::epsilon() * magnitude;
-  result.upper_bound = std::max(value, free_bound + SelectionValue(prepared.pinned, importance) + slack);
+  double bound = free_bound + SelectionValue(prepared.pinned, importance) + slack;
+  // The slack of sums that are subnormal is too small for a double, and sums near the largest double may exceed it.
+  if (std::abs(bound) < std::numeric_limits<double>::min()) bound += std::numeric_limits<double>::denorm_min();
+  result.upper_bound = std::max(value, std::min(bound, std::numeric_limits<double>::max()));
   return result;
 }
 

@@ -1,0 +1,36 @@
+#ifndef GREENPLAN_PLANNER_CORE_PLAN_CHECK_H_
+#define GREENPLAN_PLANNER_CORE_PLAN_CHECK_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "planner/core/model_profile.h"
+#include "planner/core/plan.h"
+#include "planner/core/selection/selection.h"
+
+namespace greenplan {
+
+// What a request demands of any plan that answers it, whatever the method.
+struct PlanLimits {
+  std::vector<Pin> pins = {};                   // [num_tensors]
+  std::optional<int64_t> budget = {};           // Forward + backward; unset if the request alone does not tell it.
+  std::optional<int64_t> max_saved_bytes = {};  // Unset: no limit.
+  std::vector<double> min_rates = {};           // [num_blocks], or empty if the method drops nothing.
+  std::vector<double> max_rates = {};           // As min_rates.
+};
+
+// The last look at a plan before it leaves the planner, always on: that it trains what the pins demand and no tensor
+// without an op, that its costs keep the budget and its bytes max_saved_bytes, that its rates are numbers within their
+// bounds, and that its value does not exceed its bound. An empty plan trains nothing; only there may the budget be
+// lower than the cost, which is the forward pass alone.
+//
+// Returns Internal, with what is wrong, if a solver broke a promise.
+// REQUIRES: plan.predicted_cost and plan.saved_bytes were computed by cost.h, which shares no code with the solvers.
+// Pure, thread-safe, O(tensors + blocks).
+absl::Status CheckPlan(const ModelProfile& profile, const PlanLimits& limits, const Plan& plan);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_PLAN_CHECK_H_
