@@ -1,17 +1,13 @@
 #include "tests/service/daemon_process.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "gtest/gtest.h"
 
@@ -20,23 +16,11 @@ namespace {
 
 constexpr char kGreenpland[] = "planner/daemon/greenpland";
 
-std::string ReadAll(const std::string& path) {
-  std::ostringstream content;
-  content << std::ifstream(path).rdbuf();
-  return content.str();
-}
-
 // In the child, between fork and exec.
 void Redirect(int descriptor, const std::string& path) {
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   dup2(file, descriptor);
   close(file);
-}
-
-int WatchFolder(const std::string& path) {
-  const int watch = inotify_init1(IN_CLOEXEC);
-  EXPECT_GE(inotify_add_watch(watch, path.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE), 0);
-  return watch;
 }
 
 }  // namespace
@@ -79,25 +63,14 @@ std::string DaemonProcess::errors() const { return ReadAll(folder_.path() + "/st
 std::string DaemonProcess::output() const { return ReadAll(folder_.path() + "/stdout"); }
 
 ServingDaemon::ServingDaemon(const std::string& data_dir)
-    : folder_watch_(WatchFolder(folder_.path())),
+    : port_file_(folder_.path(), "port"),
       process_({"--listen", "127.0.0.1:0", "--data-dir", data_dir, "--port-file", folder_.path() + "/port"}),
-      address_(WaitForAddress()) {
-  close(folder_watch_);
-}
+      address_(WaitForAddress()) {}
 
-// Wakes up whenever a file appears in the folder, or the process ends.
 std::string ServingDaemon::WaitForAddress() const {
   const int process = static_cast<int>(syscall(SYS_pidfd_open, process_.pid(), 0));
   EXPECT_GE(process, 0);
-  std::string port;
-  while (port.empty()) {
-    pollfd events[] = {{folder_watch_, POLLIN, 0}, {process, POLLIN, 0}};
-    poll(events, 2, /*timeout=*/-1);
-    port = ReadAll(folder_.path() + "/port");
-    if ((events[1].revents & POLLIN) != 0) break;
-    char buffer[4096];
-    if (port.empty() && read(folder_watch_, buffer, sizeof(buffer)) <= 0) break;
-  }
+  const std::string port = port_file_.WaitForContent(process);
   close(process);
   if (port.empty()) {
     ADD_FAILURE() << "greenpland has ended: " << process_.errors();

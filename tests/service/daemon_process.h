@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/service/watched_file.h"
+
 namespace greenplan {
 
 // A folder of its own, removed with it.
@@ -58,7 +60,7 @@ class ServingDaemon {
   std::string WaitForAddress() const;
 
   const TemporaryFolder folder_;
-  const int folder_watch_;  // Set up before the daemon starts, so that no event is missed.
+  const WatchedFile port_file_;  // Set up before the daemon starts, so that no event is missed.
   DaemonProcess process_;
   const std::string address_;
 };
