@@ -18,7 +18,8 @@ struct Start {
   int64_t nanoseconds = 0;
 };
 
-// Not a post hook: with one the engine holds on to the outputs, and gradients are copied where they would be moved.
+// Notes when a node starts. This is a pre hook because the engine keeps a node's outputs for its post hooks, and a
+// gradient that somebody else holds is copied into `grad` where it would otherwise be moved.
 class StartHook : public torch::autograd::FunctionPreHook {
  public:
   StartHook(int node, const NanosecondClock& clock, std::vector<Start>& starts)
@@ -35,7 +36,7 @@ class StartHook : public torch::autograd::FunctionPreHook {
   std::vector<Start>& starts_;
 };
 
-// A hook on every node that the engine runs itself, while it lives.
+// Holds a hook on every node that the engine runs itself, and removes the hooks when it is destroyed.
 class StartHooks {
  public:
   StartHooks(const AutogradGraph& graph, const NanosecondClock& clock, std::vector<Start>& starts) {

@@ -10,22 +10,30 @@
 
 namespace greenplan::profiler {
 
-// Nanoseconds since some fixed time, never decreasing.
+// Returns nanoseconds since some fixed time. It never decreases.
 using NanosecondClock = std::function<int64_t()>;
 
-// `clock`, read once everything that `device` was asked to do is done. On the CPU that is always so.
+// Returns a clock that waits until `device` has finished its queued work and then reads `clock`. On the CPU there is
+// nothing to wait for, and `clock` itself is returned.
 NanosecondClock AfterWorkOn(const at::Device& device, NanosecondClock clock);
 
+// How long one backward pass took.
 struct BackwardTimes {
-  int64_t start_nanoseconds = 0;               // From the call to the first node.
-  std::vector<int64_t> node_nanoseconds = {};  // [num_nodes] of the graph; 0 for those that did not run.
+  int64_t start_nanoseconds = 0;               // From the call to the start of the first node.
+  std::vector<int64_t> node_nanoseconds = {};  // [num_nodes], as AutogradGraph::nodes; 0 for a node that did not run.
 };
 
-// Runs backward from `loss` for the gradients of `inputs` alone (all, if empty), which it adds to theirs, and times
-// every node of `graph`, the graph behind `loss`: from when it starts to when the next one does, so that what the
-// engine does in between, such as adding up gradients, is charged to it too. Nodes within checkpoints are part of their
-// checkpoint's time. Whatever backward throws passes through; hooks are taken out again in any case. Nodes must run one
-// after another, as they do on one device.
+// Runs backward from `loss` and returns how long each node of `graph` took. `graph` must be the graph behind `loss`.
+//
+// Only the gradients of `inputs` are computed, and they are added to what `grad` holds; if `inputs` is empty, the
+// gradients of all leaves are. A node's time lasts from its start to the start of the next node, so it includes what
+// the engine does in between, such as adding up gradients. The nodes within a checkpoint count as part of the
+// checkpoint's time.
+//
+// REQUIRES: nodes run one after another, as they do when all of them are on one device.
+//
+// If backward throws, the exception passes through to the caller. The hooks that measure are removed in any case. Not
+// thread-safe: no other thread may use the graph meanwhile.
 BackwardTimes TimeBackward(const at::Tensor& loss, const AutogradGraph& graph, const std::vector<at::Tensor>& inputs,
                            const NanosecondClock& clock);
 

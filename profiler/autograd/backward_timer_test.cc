@@ -17,7 +17,7 @@ using ::testing::ElementsAre;
 
 at::Tensor Parameter(at::IntArrayRef shape) { return at::randn(shape).set_requires_grad(true); }
 
-// A clock that moves on by one nanosecond each time it is read.
+// A clock that advances by one nanosecond each time it is read.
 NanosecondClock CountingClock() {
   return [now = std::make_shared<int64_t>(0)] { return (*now)++; };
 }
@@ -37,7 +37,7 @@ TEST(BackwardTimerTest, TimesEveryNodeUntilTheNextOneStarts) {
   EXPECT_TRUE(at::allclose(weight.grad(), weight.exp()));
 }
 
-TEST(BackwardTimerTest, NodesThatNoInputNeedsTakeNoTimeAndTheirTensorsGetNoGradient) {
+TEST(BackwardTimerTest, SkippedNodesTakeNoTimeAndTheirTensorsGetNoGradient) {
   const at::Tensor first = Parameter({3}), second = Parameter({3});
   const at::Tensor loss = (first.exp() * second.sin()).sum();
   const AutogradGraph graph = Graph(loss);
@@ -50,7 +50,7 @@ TEST(BackwardTimerTest, NodesThatNoInputNeedsTakeNoTimeAndTheirTensorsGetNoGradi
   }
 }
 
-// Doubles; in backward it tells where its gradient lies.
+// Doubles its input. Its backward writes the address of the gradient that it computes to `address`.
 struct Hand : torch::autograd::Function<Hand> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, int64_t* address) {
     context->saved_data["address"] = reinterpret_cast<int64_t>(address);
@@ -66,11 +66,11 @@ struct Hand : torch::autograd::Function<Hand> {
 };
 
 TEST(BackwardTimerTest, GradientsAreMovedNotCopied) {
-  // The engine gives a leaf the very gradient that it computed, unless someone else holds on to it.
+  // The engine moves a gradient into its leaf unless somebody else still holds it.
   const at::Tensor weight = Parameter({1000});
   int64_t address = 0;
   const at::Tensor loss = Hand::apply(weight, &address);
-  AutogradGraph graph;  // Profiles have no rule for custom functions, timers need none.
+  AutogradGraph graph;  // WalkGraph() refuses custom functions, but a timer needs no costs.
   graph.nodes.push_back({.node = loss.grad_fn().get()});
   graph.nodes.push_back({.node = loss.grad_fn()->next_edge(0).function.get()});
   TimeBackward(loss.sum(), graph, {}, CountingClock());
@@ -84,7 +84,7 @@ struct Throws : torch::autograd::Function<Throws> {
   }
 };
 
-TEST(BackwardTimerTest, TakesItsHooksOutAgainAlsoWhenBackwardThrows) {
+TEST(BackwardTimerTest, RemovesItsHooksEvenIfBackwardThrows) {
   const at::Tensor weight = Parameter({3});
   const at::Tensor loss = Throws::apply(weight).sum();
   AutogradGraph graph;
@@ -93,7 +93,7 @@ TEST(BackwardTimerTest, TakesItsHooksOutAgainAlsoWhenBackwardThrows) {
   EXPECT_TRUE(loss.grad_fn()->pre_hooks().empty());
 }
 
-TEST(BackwardTimerTest, OnTheCpuTheClockIsReadAsItIs) {
+TEST(BackwardTimerTest, ReturnsTheClockItselfOnTheCpu) {
   const NanosecondClock clock = AfterWorkOn(at::kCPU, CountingClock());
   EXPECT_EQ(clock(), 0);
   EXPECT_EQ(clock(), 1);

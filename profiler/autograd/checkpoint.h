@@ -8,23 +8,28 @@
 
 namespace greenplan::profiler {
 
+// A piece of a forward pass that can be run again. Its result depends on its inputs, the parameters listed with it and
+// the random state only.
 using CheckpointedFunction = std::function<at::Tensor(const std::vector<at::Tensor>& inputs)>;
 
-// Activation checkpointing that Profile() can see into: runs `function` without keeping its activations, and again in
-// backward if any gradient behind it is asked for.
+// Activation checkpointing that Profile() (profile.h) can see into. Returns function(inputs) without keeping the
+// activations of `function`. Backward runs the function again if it needs a gradient from within.
 //
 //   x = Checkpoint([layer](const std::vector<at::Tensor>& inputs) { return layer->forward(inputs[0]); }, {x},
 //                  layer->parameters());
 //
-// `parameters` are the leaf tensors that `function` uses beside its inputs: they alone, and the inputs, receive
-// gradients, and only those that require grad at the time of the call. The second run sees the random state of the
-// first, on the CPU and on the inputs' devices, so that dropout repeats itself; global random state is untouched by it.
-// The outcome of `function` must depend on nothing else that changes in between. Checkpoints may be nested.
+// `parameters` are the leaf tensors that `function` uses in addition to its inputs. The inputs and these parameters
+// receive gradients if they require grad at the time of the call; no other tensor does. The second run uses the random
+// state of the first on the CPU and on the inputs' devices, so dropout repeats itself, and leaves the global random
+// state as it was. Nothing else that `function` depends on may change between the two runs. Checkpoints may be nested.
 //
-// Costs, as Profile() reads them: the second run is an op that pays the products of the function's forward pass once if
-// any gradient is asked for; behind it follow the ops of the function itself. Kept from forward: the inputs alone. To
-// read it, Profile() runs the function once more. As everywhere in Profile(), products of which nothing requires grad
-// are not seen: where a function has frozen parameters, let them require grad for profiling and name them as frozen.
+// What Profile() reports: the second run is an op. If any gradient from within is needed, that op costs the products of
+// the function's forward pass, once. The ops of the function itself follow behind it. Only the inputs are kept from
+// forward. Profile() runs the function once more to read its graph. Products of which no operand requires grad are
+// missing there as everywhere in Profile(). If a function has frozen parameters, let them require grad while profiling
+// and list them in ProfileOptions::frozen.
+//
+// If `function` throws, the exception passes through, also from the second run in backward.
 at::Tensor Checkpoint(CheckpointedFunction function, const std::vector<at::Tensor>& inputs,
                       const std::vector<at::Tensor>& parameters);
 

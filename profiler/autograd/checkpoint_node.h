@@ -11,23 +11,27 @@
 
 namespace greenplan::profiler {
 
-// The node behind Checkpoint(). Its edges: the inputs, then the parameters.
+// The autograd node of a call of Checkpoint(). Its outgoing edges lead to the inputs, then to the parameters. An edge
+// is invalid if its tensor does not require grad.
 class CheckpointNode : public torch::autograd::Node {
  public:
   CheckpointNode(CheckpointedFunction function, const std::vector<at::Tensor>& inputs,
                  std::vector<at::Tensor> parameters, RandomState random_state);
 
-  // One run of the function with a graph of its own.
+  // One run of the function, which builds an autograd graph of its own.
   struct Run {
-    std::vector<at::Tensor> inputs;  // Leaves in place of the node's inputs.
+    std::vector<at::Tensor> inputs;  // [num_inputs]: leaves that hold the values of the node's inputs.
     at::Tensor output;
   };
-  // `requires_grad` is [num_inputs].
+  // Runs the function again from the random state of the first run, and then puts the random state back.
+  // `requires_grad` [num_inputs] says for which inputs the new graph computes gradients. Whatever the function throws
+  // passes through; the call throws also if backward has already freed the inputs.
   Run RunAgain(const std::vector<bool>& requires_grad) const;
 
   size_t num_checkpointed_inputs() const { return inputs_.size(); }
   const std::vector<torch::autograd::SavedVariable>& saved_inputs() const { return inputs_; }
 
+  // The interface of Node: what the engine calls in backward, and afterwards to free the inputs.
   torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
   void release_variables() override;
   std::string name() const override { return "CheckpointBackward"; }

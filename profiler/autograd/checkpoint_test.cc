@@ -87,12 +87,12 @@ TEST_P(CheckpointTest, ProfilePredictsWhatBackwardExecutesForEveryMask) {
   }
 }
 
-TEST_P(CheckpointTest, KeepsTheInputsAlone) {
+TEST_P(CheckpointTest, KeepsOnlyTheInputs) {
   const Network network;
   const auto profile =
       Profile(network.Loss(GetParam()), network.Parameters(), {.frozen = {}, .blocks = {}, .resident = {network.x}});
   ASSERT_TRUE(profile.ok()) << profile.status();
-  // Three hidden states [3, 7], the last one for the head, and the output [3, 2] for its square.
+  // Kept are three hidden states [3, 7], of which the last one is the head's input, and the output [3, 2].
   EXPECT_EQ(EvaluateMask(*profile, FullMask(*profile)).saved_bytes, 4 * (3 * (3 * 7) + 3 * 2));
 }
 
@@ -134,12 +134,12 @@ TEST(CheckpointOfAFunctionTest, MayReturnItsInputOrIgnoreIt) {
   EXPECT_TRUE(at::allclose(other.grad(), other.exp()));
 }
 
-TEST(CheckpointOfAFunctionTest, RunsPlainlyWhenNothingRequiresGrad) {
+TEST(CheckpointOfAFunctionTest, RunsTheFunctionDirectlyIfNothingRequiresGrad) {
   const at::Tensor x = at::ones({3});
   EXPECT_FALSE(Checkpoint([](const Tensors& inputs) { return inputs[0] * 2; }, {x}, {}).requires_grad());
 }
 
-TEST(CheckpointOfAFunctionTest, AnOpWithoutARuleWithinIsRefusedByName) {
+TEST(CheckpointOfAFunctionTest, ProfilingRefusesAnOpWithoutARuleByName) {
   const at::Tensor weight = Parameter({3, 3});
   const at::Tensor loss =
       Checkpoint([](const Tensors& inputs) { return at::linalg_inv(inputs[0]); }, {weight}, {}).sum();
@@ -148,7 +148,7 @@ TEST(CheckpointOfAFunctionTest, AnOpWithoutARuleWithinIsRefusedByName) {
   EXPECT_NE(profile.status().message().find("LinalgInvExBackward0"), std::string::npos);
 }
 
-TEST(CheckpointOfAFunctionTest, AFunctionThatThrowsWhenRunAgainIsReported) {
+TEST(CheckpointOfAFunctionTest, ProfilingReportsAFunctionThatThrowsWhenItIsRunAgain) {
   const at::Tensor weight = Parameter({3});
   bool fail = false;
   const auto function = [&fail](const Tensors& inputs) -> at::Tensor {

@@ -8,7 +8,7 @@
 namespace greenplan::profiler {
 namespace {
 
-// Keeps the ops marked in `keep` [num_ops] and renumbers every reference to them. Edges to dropped ops go.
+// Keeps the ops marked in `keep` [num_ops] and renumbers every reference to them. Removes the edges to all other ops.
 void KeepOps(const std::vector<bool>& keep, ModelProfile& profile) {
   std::vector<int> new_index(profile.ops.size(), kNone);
   std::vector<Op> ops;
@@ -27,7 +27,8 @@ void KeepOps(const std::vector<bool>& keep, ModelProfile& profile) {
   profile.ops = std::move(ops);
 }
 
-// Parallel edges become one unless both cost something: two uses of a tied tensor stay two edges.
+// Adds an edge, or adds its cost to a parallel edge. If both cost something, they may be two uses of a tied tensor, so
+// they stay two edges.
 void AddEdge(Op& op, int target, int64_t cost) {
   for (Edge& edge : op.inputs) {
     if (edge.op == target && (edge.cost == 0 || cost == 0)) {
@@ -45,7 +46,7 @@ void MergeParallelEdges(ModelProfile& profile) {
   }
 }
 
-// [num_ops]: the ops that hold edges to each op, once each, ascending.
+// Returns, for each op [num_ops], the ops that have edges to it. Each is listed once, in ascending order.
 std::vector<std::vector<int>> Consumers(const ModelProfile& profile) {
   std::vector<std::vector<int>> consumers(profile.ops.size());
   for (int op = 0; op < static_cast<int>(profile.ops.size()); ++op) {
@@ -94,7 +95,7 @@ class Contraction {
  private:
   bool CanRemove(int index) const {
     const Op& op = profile_.ops[index];
-    // Its edges are free, hence never parallel: each leads to another op.
+    // The op's edges turn out to be free. Parallel free edges were merged, so each leads to a different op.
     if (holds_tensor_[index] || op.cost != 0 || op.inputs.empty()) return false;
     if (op.saved_bytes != 0 && (op.inputs.size() > 1 || profile_.ops[op.inputs[0].op].block != op.block)) return false;
     if (std::any_of(op.inputs.begin(), op.inputs.end(), [](const Edge& edge) { return edge.cost != 0; })) return false;
@@ -132,7 +133,7 @@ class Contraction {
           AddEdge(op, edge.op, edge.cost);
           continue;
         }
-        for (const Edge& target : below) AddEdge(op, target.op, edge.cost);  // At a cost only if there is one target.
+        for (const Edge& target : below) AddEdge(op, target.op, edge.cost);  // If there are several, the cost is 0.
       }
       for (const Edge& target : below) {
         std::vector<int>& consumers = consumers_[target.op];
@@ -156,7 +157,8 @@ std::vector<Tensor*> TensorOn(ModelProfile& profile) {
   return tensor_on;
 }
 
-// But for those to a tensor: two uses of a tied tensor stay two edges.
+// Replaces parallel edges by one edge of their total cost. Edges to a tensor's leaf stay apart, because they are the
+// uses of a tied tensor.
 void MergeAllParallelEdges(const std::vector<Tensor*>& tensor_on, ModelProfile& profile) {
   for (Op& op : profile.ops) {
     const std::vector<Edge> edges = std::exchange(op.inputs, {});
@@ -172,7 +174,8 @@ void MergeAllParallelEdges(const std::vector<Tensor*>& tensor_on, ModelProfile& 
   }
 }
 
-// An op that one edge leads to is live iff that edge is paid, an op that does nothing but pass on iff its one input is.
+// If a single edge leads to an op, that edge is paid if and only if the op is live, so the op's cost can move to it. If
+// the op also has one input and no tensor, the edge to that input is paid under the same condition and moves along.
 void MoveCostsUp(const std::vector<Tensor*>& tensor_on, ModelProfile& profile) {
   const std::vector<Use> uses = Uses(profile);
   for (int index = static_cast<int>(profile.ops.size()) - 1; index > 0; --index) {
@@ -185,6 +188,7 @@ void MoveCostsUp(const std::vector<Tensor*>& tensor_on, ModelProfile& profile) {
   }
 }
 
+// An op that has one input and no tensor is live if and only if its input is, so its cost can move to the input.
 void MoveCostsDown(const std::vector<Tensor*>& tensor_on, ModelProfile& profile) {
   for (size_t index = 1; index < profile.ops.size(); ++index) {
     Op& op = profile.ops[index];
@@ -202,7 +206,7 @@ void GatherCosts(ModelProfile& profile) {
   MergeAllParallelEdges(tensor_on, profile);
   MoveCostsUp(tensor_on, profile);
   MoveCostsDown(tensor_on, profile);
-  for (Tensor& tensor : profile.tensors) {  // Those that several edges lead to.
+  for (Tensor& tensor : profile.tensors) {  // Only the leaf of a tied tensor has a cost left.
     if (tensor.op != kNone) tensor.weight_grad_cost += std::exchange(profile.ops[tensor.op].cost, 0);
   }
 }
@@ -213,7 +217,7 @@ void HangTensors(ModelProfile& profile) {
   std::vector<bool> keep(profile.ops.size(), true);
   for (Tensor& tensor : profile.tensors) {
     if (tensor.op == kNone) continue;
-    // Up from the leaf: through its one edge, then through free ops that do nothing but pass this tensor's gradient on.
+    // Goes up from the leaf through its one edge, then through free ops that only pass this tensor's gradient on.
     for (bool is_leaf = true;; is_leaf = false) {
       const Op& op = profile.ops[tensor.op];
       const Use& use = uses[tensor.op];

@@ -5,30 +5,39 @@
 
 namespace greenplan::profiler {
 
-// Shortens a profile that has one op per autograd node, leaf nodes included, to one or two ops per tensor. Changes the
-// cost or the saved bytes of no set of tensors, nor any block's cost.
+// These functions shorten a profile that has one op per autograd node, leaf nodes included, to one or two ops per
+// tensor. They change neither the cost nor the saved bytes of any set of tensors, nor any block's cost. They keep the
+// ops in topological order. Each takes O(ops + edges) if no op has many edges. They are pure functions of the profile
+// that they modify; calls on different profiles may run at the same time.
 //
-//   HangTensors   Moves a tensor from the leaf op that it hangs on (no inputs, cost 0) up the one edge that leads
-//   there,
-//                 whose cost becomes its weight_grad_cost, and on through ops that only pass its gradient on: to the op
-//                 that computes it. A tensor that several edges lead to is tied and stays on its leaf. Run it first.
-//   ContractOps   Removes ops that cost nothing, hold no tensor and whose edges cost nothing; what they save goes to
-//                 the one op below, or they stay. Each op above is tied
-//                 directly to those below: to the one below at the cost of the old edge, to several only if all
-//                 edges involved cost 0 and their number does not grow. Op 0 stays. An op of a block is removed only
-//                 if that leads no path around the block.
-//
-// All keep the topological order of ops. Pure functions, O(ops + edges) for graphs of bounded degree.
-//
-// Where even passing gradients on costs something, as in time, nothing is free to remove. So first:
-//
-//   GatherCosts   Moves the costs of ops that pass gradients on to the edge above or to the op below, which are paid
-//                 exactly if they are. Renumbers nothing; tensors hang on their leaf ops before and after.
+//   GatherCosts(profile);        // Only if ops that pass gradients on cost something, as they do in time.
+//   PruneUnreachingOps(profile);
+//   HangTensors(profile);
+//   ContractOps(profile);
+
+// Moves the cost of an op that only passes a gradient on to the edge above it or to the op below it, whichever is paid
+// exactly when the op is. Without this, ContractOps finds nothing to remove in a profile of time, where every node
+// costs something. Renumbers no op. Every tensor hangs on its leaf op before and after the call.
 void GatherCosts(ModelProfile& profile);
+
+// Moves each tensor from its leaf op (no inputs, cost 0) to the op that computes its gradient. The cost of the one edge
+// that leads to the leaf becomes the tensor's weight_grad_cost, and ops on the way that only pass this gradient on are
+// removed. If several edges lead to the leaf, the tensor is tied and stays there. Call it before ContractOps.
 void HangTensors(ModelProfile& profile);
+
+// Removes every op that costs nothing, holds no tensor and has only edges that cost nothing. The ops above it then feed
+// the ops below it directly.
+//
+// - If there is one op below, the old edge's cost stays on the new edge, and the bytes that the removed op saved go to
+//   the op below.
+// - If there are several, the op is removed only if it saves nothing, all edges involved cost 0, and the number of
+// edges
+//   does not grow.
+// - An op of a block is removed only if no path around the block results.
+// - Op 0 stays.
 void ContractOps(ModelProfile& profile);
 
-// Drops ops from which no tensor is reached, and edges to them: they are never live. Op 0 stays.
+// Removes the ops from which no tensor can be reached, and the edges to them. Such ops are never live. Op 0 stays.
 void PruneUnreachingOps(ModelProfile& profile);
 
 }  // namespace greenplan::profiler

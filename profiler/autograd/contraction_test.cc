@@ -9,7 +9,8 @@
 namespace greenplan::profiler {
 namespace {
 
-// As an autograd graph reads: every tensor on a leaf op of its own, most ops and edges free.
+// Looks like the reading of an autograd graph: every tensor is on a leaf op of its own, and most ops and edges are
+// free.
 ModelProfile RandomGraph(std::mt19937_64& random) {
   const auto cost = [&] { return random() % 3 == 0 ? static_cast<int64_t>(1 + random() % 100) : 0; };
   ModelProfile profile;
@@ -43,7 +44,7 @@ std::vector<bool> RandomMask(size_t size, std::mt19937_64& random) {
   return mask;
 }
 
-// As time reads: whatever runs costs something.
+// Looks like a profile of time: everything that runs costs something.
 ModelProfile RandomTimedGraph(std::mt19937_64& random) {
   ModelProfile profile = RandomGraph(random);
   for (Op& op : profile.ops) {
@@ -88,7 +89,7 @@ TEST(ContractionTest, GatheringChangesTheCostOfNoMaskAndNoBlock) {
   }
 }
 
-TEST(ContractionTest, GatheringLetsAChainGoWhoseOpsAllCostSomething) {
+TEST(ContractionTest, GatheringMakesAChainOfCostlyOpsRemovable) {
   // loss -> sum of: view -> product -> transpose -> weight; bias
   ModelProfile profile;
   profile.ops = {{.cost = 1, .inputs = {{.op = 1, .cost = 2}, {.op = 5, .cost = 3}}},
@@ -159,8 +160,9 @@ TEST(ContractionTest, KeepsATensorThatIsUsedTwiceOnItsOwnOp) {
   EXPECT_EQ(profile.ops[0].inputs.size(), 2);
 }
 
-TEST(ContractionTest, LeadsNoPathAroundABlock) {
-  // The stream passes through op 1 of the block only: without it, dropping the block would leave the tensor reachable.
+TEST(ContractionTest, CreatesNoPathAroundABlock) {
+  // The stream passes only through op 1, which is in the block. If op 1 were removed, the tensor would still be
+  // reachable when the block is dropped.
   ModelProfile profile;
   profile.blocks = {"block"};
   profile.ops = {{.inputs = {{.op = 1}}}, {.inputs = {{.op = 2}}, .block = 0}, {.cost = 5}};
@@ -172,7 +174,7 @@ TEST(ContractionTest, LeadsNoPathAroundABlock) {
   EXPECT_EQ(profile.ops.size(), 2);
 }
 
-TEST(ContractionTest, PrunesWhatReachesNoTensor) {
+TEST(ContractionTest, PrunesOpsThatReachNoTensor) {
   ModelProfile profile;
   profile.ops = {{.inputs = {{.op = 1, .cost = 9}, {.op = 2, .cost = 4}}}, {}, {}};
   profile.tensors = {{.name = "weight", .op = 2}, {.name = "unused"}};

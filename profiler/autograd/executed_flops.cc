@@ -14,12 +14,13 @@ using Arguments = c10::ArrayRef<const c10::IValue>;
 
 int64_t Size(const c10::IValue& argument, int64_t dimension) { return argument.toTensor().size(dimension); }
 
-// a is [.., m, k], b is [.., k, n].
+// The operands are a [.., m, k] and b [.., k, n].
 int64_t MatrixProduct(const c10::IValue& a, const c10::IValue& b) { return 2 * a.toTensor().numel() * Size(b, -1); }
 
 int64_t MatrixVectorProduct(const c10::IValue& matrix) { return 2 * matrix.toTensor().numel(); }
 
-// The scores (depth of query and key) and the weighted values (depth of value), [batch, heads, length, depth].
+// The two products of attention. Query, key and value are [batch, heads, length, depth]; the depth of the value may
+// differ from that of query and key.
 int64_t ScoreProduct(const c10::IValue& query, const c10::IValue& key) {
   return 2 * query.toTensor().numel() * Size(key, 2);
 }
@@ -29,11 +30,12 @@ int64_t ValueProduct(const c10::IValue& query, const c10::IValue& value) {
 
 int64_t Attention(Arguments a) { return ScoreProduct(a[0], a[1]) + ValueProduct(a[0], a[2]); }
 
-// (grad_out, query, key, value, ..): scores, dQ and dK over the depth of query; dP and dV over that of value.
+// Arguments: (grad_out, query, key, value, ..). The scores, dQ and dK are products over the depth of the query; dP and
+// dV are products over the depth of the value.
 int64_t AttentionBackward(Arguments a) { return 3 * ScoreProduct(a[1], a[2]) + 2 * ValueProduct(a[1], a[3]); }
 
-// Every position on the side that is convolved from meets each filter element once: the output's positions, or, for a
-// transposed convolution, the input's.
+// Each position meets each element of the filter once. The positions are those of the output or, in a transposed
+// convolution, those of the input.
 int64_t ConvolutionProduct(const at::Tensor& positions, const at::Tensor& weight) {
   const int64_t spatial_dimensions = weight.dim() - 2;
   int64_t count = positions.dim() > weight.dim() - 1 ? positions.size(0) : 1;
@@ -41,7 +43,8 @@ int64_t ConvolutionProduct(const at::Tensor& positions, const at::Tensor& weight
   return 2 * count * weight.numel();
 }
 
-// (input, weight, bias, stride, padding, dilation, transposed, output_padding, groups). The output does not exist yet.
+// Arguments: (input, weight, bias, stride, padding, dilation, transposed, output_padding, groups). The output does not
+// exist yet when the callback runs, so its shape is computed here.
 int64_t Convolution(Arguments a) {
   const at::Tensor& input = a[0].toTensor();
   const at::Tensor& weight = a[1].toTensor();
@@ -60,14 +63,16 @@ int64_t Convolution(Arguments a) {
   return 2 * count * weight.numel();
 }
 
-// (grad_output, input, weight, bias_sizes, stride, padding, dilation, transposed, output_padding, groups, output_mask)
+// Arguments: (grad_output, input, weight, bias_sizes, stride, padding, dilation, transposed, output_padding, groups,
+// output_mask).
 int64_t ConvolutionBackward(Arguments a) {
   const at::Tensor& positions = (a[7].toBool() ? a[1] : a[0]).toTensor();
   const c10::List<bool> wanted = a[10].toBoolList();
   return (wanted.get(0) + wanted.get(1)) * ConvolutionProduct(positions, a[2].toTensor());
 }
 
-// (a, b, offsets): [m, k] x [g, k, n], [g, m, k] x [k, n], [m, k] x [k, n] with k ragged, or all with g.
+// Arguments: (a, b, offsets). The shapes are [m, k] x [g, k, n], [g, m, k] x [k, n], [m, k] x [k, n] with the groups
+// along k, or [g, m, k] x [g, k, n].
 int64_t GroupedProduct(Arguments a) {
   const at::Tensor& left = a[0].toTensor();
   const at::Tensor& right = a[1].toTensor();
@@ -104,15 +109,16 @@ const std::unordered_map<std::string_view, Formula>& Formulas() {
   return formulas;
 }
 
-// In-place variants end in an underscore; overloads and out variants share the name.
+// Returns the formula of an operator, or null. The name of an in-place variant ends in an underscore; overloads and out
+// variants have the same name.
 Formula FindFormula(std::string_view name) {
   if (name.ends_with('_')) name.remove_suffix(1);
   const auto found = Formulas().find(name);
   return found == Formulas().end() ? nullptr : found->second;
 }
 
-// How deep this thread is inside backward nodes, and inside operators that are counted already: those that a counted
-// operator calls do its own work.
+// How deep this thread is inside backward nodes, and inside operators that are already counted. The operators that a
+// counted operator calls do its own work and are not counted again.
 thread_local int backward_depth = 0;
 thread_local int counted_depth = 0;
 
@@ -135,7 +141,8 @@ std::unique_ptr<at::ObserverContext> OnStart(const at::RecordFunction& function)
   return std::make_unique<Scope>(counted_depth);
 }
 
-// One callback for the process, on while a counter lives: totals only grow, a counter is a difference of two readings.
+// The one callback of the process. It is enabled while any counter exists. It only adds to the totals, and a counter is
+// the difference between two readings of them.
 class Callback {
  public:
   void Acquire() {

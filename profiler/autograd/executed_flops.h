@@ -6,9 +6,16 @@
 
 namespace greenplan::profiler {
 
-// Counts the FLOPs that torch really executes on any thread while it lives, from the operators that run and the shapes
-// of their arguments. Shares no code with the predictor (profile.h): it is what predictions are held against.
-// Nested counters and several threads are fine. Forward and backward are told apart by the record scope.
+// Counts the FLOPs that LibTorch executes while the counter exists, on all threads of the process. It looks at the
+// operators that run and at the shapes of their arguments: 2 FLOPs per multiply-add of matrix products, convolutions
+// and attention products, 0 for everything else. It shares no code with the predictor (profile.h), so it can be used to
+// check predictions.
+//
+//   ExecutedFlopsCounter counter;
+//   loss.backward();
+//   int64_t flops = counter.backward_flops();
+//
+// Thread-safe. Several counters may exist at the same time, and each counts everything that runs during its own life.
 class ExecutedFlopsCounter {
  public:
   ExecutedFlopsCounter();
@@ -16,6 +23,7 @@ class ExecutedFlopsCounter {
   ExecutedFlopsCounter(const ExecutedFlopsCounter&) = delete;
   ExecutedFlopsCounter& operator=(const ExecutedFlopsCounter&) = delete;
 
+  // Return the FLOPs executed since construction: outside backward nodes, and by backward nodes.
   int64_t forward_flops() const;
   int64_t backward_flops() const;
 

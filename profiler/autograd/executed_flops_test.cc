@@ -20,14 +20,14 @@ TEST(ExecutedFlopsCounterTest, CountsForwardAndBackwardOfAProduct) {
   EXPECT_EQ(counter.backward_flops(), 2 * (2 * 3 * 5 * 7));
 }
 
-TEST(ExecutedFlopsCounterTest, CountsOnlyTheGradientsThatAreAskedFor) {
+TEST(ExecutedFlopsCounterTest, CountsOnlyTheRequestedGradients) {
   const at::Tensor a = at::randn({3, 5}), b = at::randn({5, 7}).set_requires_grad(true);
   const ExecutedFlopsCounter counter;
   at::mm(a, b).sum().backward();
   EXPECT_EQ(counter.backward_flops(), 2 * 3 * 5 * 7);
 }
 
-// Each formula against the arithmetic written out. `run` executes one operator once.
+// Compares each formula with the arithmetic written out. `run` executes one operator once.
 struct Case {
   const char* name;
   std::function<void()> run;
@@ -143,7 +143,7 @@ TEST(ExecutedFlopsCounterTest, CountsOtherThreads) {
   EXPECT_EQ(counter.forward_flops(), 60);
 }
 
-TEST(ExecutedFlopsCounterTest, CountsNothingBeforeItIsBornNorFromFailedOperators) {
+TEST(ExecutedFlopsCounterTest, CountsNothingFromBeforeItsConstructionOrFromFailedOperators) {
   at::mm(R({2, 3}), R({3, 5}));
   const ExecutedFlopsCounter counter;
   EXPECT_EQ(counter.forward_flops(), 0);

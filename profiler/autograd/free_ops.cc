@@ -55,7 +55,7 @@ constexpr std::string_view kFreeOps[] = {
     "UpsampleNearest3D", "UpsampleNearestExact1D", "UpsampleNearestExact2D", "UpsampleNearestExact3D",
     "UpsampleTrilinear3D",
 
-    // The gates of a recurrent cell, whose products are nodes of their own.
+    // The gates of a recurrent cell. Its products are separate nodes.
     "ThnnFusedGruCell", "ThnnFusedLstmCell",
 
     // Losses and fake quantisation.

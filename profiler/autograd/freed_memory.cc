@@ -12,7 +12,8 @@ namespace greenplan::profiler {
 
 bool KeepFreedMemory() {
   if (std::getenv("MALLOC_TRIM_THRESHOLD_") != nullptr || std::getenv("MALLOC_MMAP_MAX_") != nullptr) return false;
-  // Large blocks would be mapped one by one, and unmapped when freed; the end of the heap would be cut off.
+  // By default large blocks are mapped one by one and unmapped when they are freed, and the free end of the heap is cut
+  // off. Both have to be turned off.
   return mallopt(M_MMAP_MAX, 0) == 1 && mallopt(M_TRIM_THRESHOLD, -1) == 1;
 }
 

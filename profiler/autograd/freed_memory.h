@@ -3,18 +3,19 @@
 
 namespace greenplan::profiler {
 
-// Which memory the C library's allocator hands back to the system, for the whole process. What it hands back must be
-// mapped anew, page by page, when a tensor takes its place. By default glibc decides by what happens to lie at the end
-// of its heap: two equal training steps then differ by thousands of page faults of 1 to 2 us each.
+// Controls which freed memory the C library's allocator returns to the system, for the whole process. Returned memory
+// has to be mapped again, page by page, when the next tensor is allocated. By default glibc decides by what happens to
+// lie at the end of its heap, so two equal training steps can differ by thousands of page faults of 1 to 2 us each.
 
-// From now on memory that is freed is kept for what is allocated next, as LibTorch does on GPUs. Equal steps then take
-// equal times, which ProfileTime() predicts best, and shorter ones. The price is a process that stays as large as it
-// once was and that may grow larger, as free memory is scattered. Call it at the start of main: it cannot be undone.
-// False, and nothing changes, where the C library offers no such choice or the user has set MALLOC_TRIM_THRESHOLD_ or
-// MALLOC_MMAP_MAX_, which choose too.
+// Makes the allocator keep freed memory for later allocations, as LibTorch does on GPUs. Equal steps then take equal
+// and shorter times, and ProfileTime() predicts them best. In return the process never shrinks, and it may grow larger
+// than before because free memory gets fragmented. Call it at the start of main; it cannot be undone.
+//
+// Returns true on success. Returns false and changes nothing if the C library offers no such choice, or if the user has
+// already chosen by setting MALLOC_TRIM_THRESHOLD_ or MALLOC_MMAP_MAX_.
 bool KeepFreedMemory();
 
-// Hands back what is free now, once. Does nothing where the C library offers no such choice.
+// Returns all memory that is free now to the system, once. Does nothing if the C library offers no such choice.
 void ReturnFreedMemory();
 
 }  // namespace greenplan::profiler

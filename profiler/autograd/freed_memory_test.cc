@@ -19,7 +19,7 @@ int64_t PageFaults() {
   return usage.ru_minflt;
 }
 
-// The page faults of allocating, touching every page, and freeing.
+// Returns the page faults of allocating a block, touching every page of it, and freeing it.
 int64_t PageFaultsOfABlock() {
   const int64_t before = PageFaults();
   auto* const block = static_cast<volatile char*>(std::malloc(kBytes));
@@ -28,7 +28,7 @@ int64_t PageFaultsOfABlock() {
   return PageFaults() - before;
 }
 
-TEST(FreedMemoryTest, TheUsersOwnChoiceStands) {
+TEST(FreedMemoryTest, RespectsTheUsersMallocSettings) {
   for (const char* const variable : {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_"}) {
     setenv(variable, "131072", 1);
     EXPECT_FALSE(KeepFreedMemory()) << variable;
@@ -36,7 +36,7 @@ TEST(FreedMemoryTest, TheUsersOwnChoiceStands) {
   }
 }
 
-TEST(FreedMemoryTest, IsMappedOnceUnlessItIsReturned) {
+TEST(FreedMemoryTest, IsMappedOnlyOnceUnlessItIsReturned) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "sanitizers have an allocator of their own";
 #endif

@@ -25,7 +25,7 @@ using torch::autograd::AccumulateGrad;
 constexpr char kLeafName[] = "torch::autograd::AccumulateGrad";
 constexpr int64_t kMaxTotalCost = int64_t{1} << 62;
 
-// The profile under construction and which of its entries are what in the graph.
+// The profile under construction, and maps from the graph's tensors and storages to its entries.
 struct Reading {
   ModelProfile profile;
   absl::flat_hash_map<const c10::TensorImpl*, int> tensor_of;
@@ -44,29 +44,32 @@ absl::Status AddTensors(const NamedParameters& parameters, Reading& reading) {
           absl::StrCat("parameter ", name, " is the result of an operator; parameters must be leaf tensors"));
     }
     const int index = static_cast<int>(reading.profile.tensors.size());
-    if (!reading.tensor_of.try_emplace(parameter.unsafeGetTensorImpl(), index).second) continue;  // Tied.
+    if (!reading.tensor_of.try_emplace(parameter.unsafeGetTensorImpl(), index).second) continue;  // It is tied.
     reading.profile.tensors.push_back({.name = name, .shape = parameter.sizes().vec()});
   }
   return absl::OkStatus();
 }
 
-// Adds to `total`; false once it exceeds what a profile may cost.
+// Adds `cost` to `total`. Returns false if the total exceeds what a profile may cost.
 bool AddToTotal(int64_t cost, int64_t& total) {
   return !__builtin_add_overflow(total, cost, &total) && total <= kMaxTotalCost;
 }
 
-// A leaf's tensor hangs on the leaf's op for now.
+// Hangs a leaf's tensor on the leaf's op. HangTensors() moves it later.
 absl::Status HangTensor(const at::Tensor& variable, int op, Reading& reading) {
   const auto tensor = reading.tensor_of.find(variable.unsafeGetTensorImpl());
   if (tensor == reading.tensor_of.end()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the loss depends on a tensor of shape [", absl::StrJoin(variable.sizes(), ", "),
-                     "] that requires grad and is not among the parameters; list it or let it not require grad"));
+                     "] that requires grad and is not among the parameters; list it as a parameter, or set its "
+                     "requires_grad to false"));
   }
   reading.profile.tensors[tensor->second].op = op;
   return absl::OkStatus();
 }
 
+// Adds what the node saved. A tensor that is saved for one gradient is kept by the op behind that input, because it is
+// needed if and only if that op is live.
 void KeepStorages(const GraphNode& node, int op, Reading& reading) {
   if (node.recomputed) return;
   for (const SavedTensor& saved : SavedTensorsOf(*node.node)) {
@@ -79,7 +82,7 @@ void KeepStorages(const GraphNode& node, int op, Reading& reading) {
   }
 }
 
-// The storages that only backward keeps alive, in the order of their keepers.
+// Returns the storages that only backward keeps alive, in the order of their keepers.
 std::vector<KeptStorage> TransientStorages(const NamedParameters& parameters, const std::vector<at::Tensor>& resident,
                                            Reading& reading) {
   const auto forget = [&](const at::Tensor& tensor) {
@@ -94,7 +97,7 @@ std::vector<KeptStorage> TransientStorages(const NamedParameters& parameters, co
   return storages;
 }
 
-// One op per node, leaves included.
+// Adds one op per node, leaves included.
 absl::Status AddOps(const AutogradGraph& graph, Reading& reading) {
   ModelProfile& profile = reading.profile;
   profile.ops.resize(graph.nodes.size());
@@ -120,7 +123,8 @@ absl::Status AddOps(const AutogradGraph& graph, Reading& reading) {
     }
   }
   if (fits) return absl::OkStatus();
-  return absl::InvalidArgumentError("forward + full backward cost more than 2^62 FLOPs");
+  return absl::InvalidArgumentError(
+      "forward and full backward together cost more than 2^62 FLOPs, the most that a profile may hold");
 }
 
 absl::Status Freeze(const std::vector<std::string>& names, ModelProfile& profile) {
@@ -146,7 +150,8 @@ absl::Status SetBlocks(const std::vector<MarkedBlock>& blocks, const AutogradGra
   for (const MarkedBlock& block : blocks) {
     if (block.name.empty() || !names.insert(block.name).second) {
       return absl::InvalidArgumentError(
-          absl::StrCat("options.blocks: name \"", block.name, "\" is empty or given twice; names must be unique"));
+          absl::StrCat("options.blocks: the name \"", block.name,
+                       "\" is empty or is given twice; every block needs a name of its own"));
     }
     const auto op = block.output.defined() ? graph.index_of.find(block.output.grad_fn().get()) : graph.index_of.end();
     if (op == graph.index_of.end()) {
@@ -159,7 +164,7 @@ absl::Status SetBlocks(const std::vector<MarkedBlock>& blocks, const AutogradGra
   return absl::OkStatus();
 }
 
-// "Mm fc.weight" for MmBackward0.
+// Renames each op after its forward operator and its first tensor: "MmBackward0" becomes "Mm fc.weight".
 void LabelOps(ModelProfile& profile) {
   for (Op& op : profile.ops) {
     op.name = op.name == kLeafName ? "Parameter" : op.name.substr(0, op.name.rfind("Backward"));
@@ -178,7 +183,8 @@ absl::StatusOr<GraphReading> ReadGraph(const at::Tensor& loss, const NamedParame
                                        const ProfileOptions& options) {
   if (!loss.defined()) return absl::InvalidArgumentError("loss is not defined");
   if (!loss.requires_grad()) {
-    return absl::InvalidArgumentError("loss does not require grad; run forward with the parameters requiring grad");
+    return absl::InvalidArgumentError(
+        "loss does not require grad; the parameters must require grad when the forward pass runs");
   }
   if (loss.is_leaf()) return absl::InvalidArgumentError("loss is a leaf tensor; it must be the result of an operator");
 
@@ -192,7 +198,9 @@ absl::StatusOr<GraphReading> ReadGraph(const at::Tensor& loss, const NamedParame
   if (absl::Status status = Freeze(options.frozen, profile); !status.ok()) return status;
   if (std::none_of(profile.tensors.begin(), profile.tensors.end(),
                    [](const Tensor& tensor) { return tensor.op != kNone; })) {
-    return absl::InvalidArgumentError("the loss depends on none of the parameters that may be trained");
+    return absl::InvalidArgumentError(
+        "the loss depends on none of the parameters that may be trained; at least one must be reachable and not "
+        "frozen");
   }
   std::vector<KeptStorage> storages = TransientStorages(parameters, options.resident, reading);
   return GraphReading{

@@ -19,10 +19,11 @@ namespace {
 using torch::autograd::AccumulateGrad;
 using torch::autograd::Node;
 
+// Collects the nodes of a graph and then sorts them.
 class Walk {
  public:
-  // Enters every node that `root` leads to within its own graph, and what checkpoints there lead to. Returns the sum of
-  // the nodes' forward costs.
+  // Enters every node that `root` leads to within its own graph, and the graphs of the checkpoints there. Returns the
+  // sum of the forward costs of the nodes in root's own graph.
   absl::StatusOr<int64_t> Enter(Node* root, bool recomputed) {
     int64_t forward_cost = 0;
     std::vector<Node*> stack = {root};
@@ -49,13 +50,15 @@ class Walk {
     return forward_cost;
   }
 
+  // Returns the nodes that were entered. Consumers come before what they consume. Of the nodes that are ready, the one
+  // that forward made last comes first, as in the engine.
   AutogradGraph InEngineOrder(Node* loss) &&;
 
  private:
   struct Entry {
     Node* node = nullptr;
     NodeCost cost = {};
-    std::vector<std::pair<int, Node*>> targets = {};  // By input.
+    std::vector<std::pair<int, Node*>> targets = {};  // Pairs of input and node, in the order of the inputs.
     bool recomputed = false;
   };
 
@@ -64,8 +67,8 @@ class Walk {
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
   }
 
-  // Notes where an edge leads. A leaf that stands for an input of a checkpoint is what the checkpoint's own edge leads
-  // to; that lies in the graph around the checkpoint and is entered there.
+  // Records the node that an edge leads to. If it is a leaf that stands for an input of a checkpoint, the edge really
+  // leads where the checkpoint's own edge leads. That node is in the graph around the checkpoint and is entered there.
   void Follow(size_t entry, int input, Node* target, std::vector<Node*>& stack) {
     if (!stands_for_.contains(target)) stack.push_back(target);
     for (auto found = stands_for_.find(target); found != stands_for_.end(); found = stands_for_.find(target)) {
@@ -87,7 +90,7 @@ class Walk {
       return absl::InternalError(absl::StrCat("checkpointed function failed when run again: ", error.what()));
     }
     if (!run.output.requires_grad()) return absl::OkStatus();
-    std::vector<std::pair<Node*, Node*>> inputs;  // Within and around.
+    std::vector<std::pair<Node*, Node*>> inputs;  // The leaf within the checkpoint, and the node that it stands for.
     for (size_t i = 0; i < run.inputs.size(); ++i) {
       if (!requires_grad[i]) continue;
       kept_alive_.push_back(torch::autograd::impl::grad_accumulator(run.inputs[i]));
@@ -98,7 +101,7 @@ class Walk {
     Node* root = kept_alive_.back().get();
     std::vector<Node*> roots;
     Follow(entry, 0, root, roots);
-    if (!roots.empty()) {  // Else the function returned one of its inputs.
+    if (!roots.empty()) {  // If it is empty, the function returned one of its inputs.
       if (absl::Status status = EnterRecomputed(root, entry); !status.ok()) return status;
     }
     for (const auto& [within, around] : inputs) {
@@ -107,7 +110,8 @@ class Walk {
     return absl::OkStatus();
   }
 
-  // The forward pass of what is entered here is the checkpoint's.
+  // Enters the graph of a checkpointed function. Its forward products are those of the checkpoint: they run once in
+  // forward and once more in backward, as the checkpoint's own cost.
   absl::Status EnterRecomputed(Node* root, size_t checkpoint) {
     const size_t first = entries_.size();
     const absl::StatusOr<int64_t> forward_cost = Enter(root, /*recomputed=*/true);
@@ -122,12 +126,11 @@ class Walk {
 
   std::vector<Entry> entries_;
   absl::flat_hash_map<const Node*, size_t> position_of_;
-  absl::flat_hash_map<Node*, Node*> stands_for_;
-  absl::flat_hash_set<Node*> reached_inputs_;  // Of checkpoints, by their leaf within.
+  absl::flat_hash_map<Node*, Node*> stands_for_;  // From a leaf within a checkpoint to the node outside.
+  absl::flat_hash_set<Node*> reached_inputs_;     // The leaves within checkpoints to which some edge leads.
   std::vector<c10::intrusive_ptr<Node>> kept_alive_;
 };
 
-// Consumers before what they consume; of those that are ready, the node made last in forward.
 AutogradGraph Walk::InEngineOrder(Node* loss) && {
   struct Ready {
     uint64_t sequence_number;

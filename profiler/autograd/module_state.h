@@ -10,12 +10,13 @@
 
 namespace greenplan::profiler {
 
-// What profiling a module changes for a while. Not thread-safe.
+// What profiling changes for a while, and how it is put back. None of this is thread-safe: no other thread may use the
+// module or its parameters meanwhile. Destroy these objects in the reverse order of their construction.
 
-// The floating-point parameters, in the order and under the names of module.named_parameters().
+// Returns the floating-point parameters, in the order and under the names of module.named_parameters().
 NamedParameters TrainableParameters(const torch::nn::Module& module);
 
-// Makes every parameter require grad while it lives.
+// Makes every parameter require grad. The destructor restores the flags.
 class RequireGrad {
  public:
   explicit RequireGrad(const NamedParameters& parameters);
@@ -27,7 +28,7 @@ class RequireGrad {
   std::vector<at::Tensor> changed_;
 };
 
-// Puts the buffers' contents back when it dies.
+// Copies the contents of the module's buffers. The destructor writes them back.
 class KeepBuffers {
  public:
   explicit KeepBuffers(const torch::nn::Module& module);
@@ -39,7 +40,8 @@ class KeepBuffers {
   std::vector<std::pair<at::Tensor, at::Tensor>> saved_;
 };
 
-// Puts the parameters' gradients aside, uncopied, and back when it dies; what was accumulated in between goes.
+// Takes the gradients away from the parameters without copying them. The destructor puts them back, in place of any
+// that were accumulated in between.
 class KeepGradients {
  public:
   explicit KeepGradients(const NamedParameters& parameters);
@@ -47,7 +49,7 @@ class KeepGradients {
   KeepGradients(const KeepGradients&) = delete;
   KeepGradients& operator=(const KeepGradients&) = delete;
 
-  // Frees what has been accumulated since.
+  // Frees the gradients that have been accumulated since construction.
   void Clear();
 
  private:

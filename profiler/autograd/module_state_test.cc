@@ -6,7 +6,7 @@
 namespace greenplan::profiler {
 namespace {
 
-TEST(ModuleStateTest, ParametersAreTheFloatingPointOnesInOrder) {
+TEST(ModuleStateTest, ReturnsTheFloatingPointParametersInOrder) {
   torch::nn::Module module;
   module.register_parameter("b", at::zeros({2}));
   module.register_parameter("ids", at::zeros({2}, at::kLong), /*requires_grad=*/false);
@@ -18,7 +18,7 @@ TEST(ModuleStateTest, ParametersAreTheFloatingPointOnesInOrder) {
   EXPECT_TRUE(TrainableParameters(torch::nn::Module()).empty());
 }
 
-TEST(ModuleStateTest, FlagsComeBack) {
+TEST(ModuleStateTest, RestoresRequiresGrad) {
   const at::Tensor trained = at::zeros({2}).set_requires_grad(true), frozen = at::zeros({2});
   {
     const RequireGrad require_grad({{"trained", trained}, {"frozen", frozen}});
@@ -28,7 +28,7 @@ TEST(ModuleStateTest, FlagsComeBack) {
   EXPECT_FALSE(frozen.requires_grad());
 }
 
-TEST(ModuleStateTest, BuffersComeBack) {
+TEST(ModuleStateTest, RestoresBuffers) {
   torch::nn::Module module;
   const at::Tensor mean = module.register_buffer("mean", at::ones({2}));
   {
@@ -38,7 +38,7 @@ TEST(ModuleStateTest, BuffersComeBack) {
   EXPECT_TRUE(at::equal(mean, at::ones({2})));
 }
 
-TEST(ModuleStateTest, GradientsComeBackUncopiedAndNewOnesGo) {
+TEST(ModuleStateTest, RestoresGradientsWithoutCopyingThemAndDropsNewOnes) {
   const at::Tensor a = at::zeros({2}).set_requires_grad(true), b = at::zeros({2}).set_requires_grad(true);
   const at::Tensor gradient = at::ones({2});
   a.mutable_grad() = gradient;

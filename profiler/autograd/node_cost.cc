@@ -23,7 +23,7 @@ using torch::autograd::SavedVariable;
 using Shape = std::vector<int64_t>;
 using Rule = absl::StatusOr<NodeCost> (*)(const Node&);
 
-// 2 * the product of `sizes`, one multiply-add for each.
+// Returns the FLOPs of as many multiply-adds as the product of `sizes`.
 int64_t Flops(std::initializer_list<int64_t> sizes) {
   int64_t flops = 2;
   bool overflow = false;
@@ -40,16 +40,16 @@ int64_t Product(const Shape& shape, size_t first = 0) {
   return product;
 }
 
-// Stops at the first failure, which `status` then holds; shapes read after it are empty of meaning but of full rank, so
-// that a rule can read all its operands first and check once.
+// Reads the shapes that a rule needs. status() keeps the first failure. A shape that cannot be read is returned as
+// zeros of the expected rank, so that a rule can read all its operands first and check the status once.
 class ShapeReader {
  public:
   explicit ShapeReader(const Node& node) : node_(node) {}
 
-  // Of the node's one output in forward.
+  // Returns the shape of the forward operator's output. It must have `rank` dimensions; 0 allows any number.
   Shape Output(size_t rank) { return Checked(FromMetadata(node_, 0), "output", rank); }
 
-  // Of operand `index` in forward. `saved` is what the node keeps of it, or null.
+  // Returns the shape of the forward operator's operand `index`. `saved` is where the node saved the operand, or null.
   Shape Operand(size_t index, const SavedVariable* saved, size_t rank) {
     const torch::autograd::Edge& edge = node_.next_edge(index);
     if (edge.is_valid()) return Checked(FromMetadata(*edge.function, edge.input_nr), OperandName(index), rank);
@@ -82,7 +82,6 @@ class ShapeReader {
     return tensor->sizes().vec();
   }
 
-  // Rank 0: any.
   Shape Checked(std::optional<Shape> shape, const std::string& what, size_t rank) {
     if (shape.has_value() && (rank == 0 || shape->size() == rank)) return *std::move(shape);
     if (status_.ok()) {
@@ -100,8 +99,9 @@ class ShapeReader {
   absl::Status status_;
 };
 
-// A node of two matrix operands, left [.., rows, inner] and right [.., inner, columns] at `left` and `left + 1`. Every
-// gradient costs what the product itself costs. `product` is the FLOPs given [.., rows, columns] and inner.
+// The rule for a product of two matrices: operand `left` is [.., rows, inner] and operand `left + 1` is
+// [.., inner, columns]. Either gradient costs as much as the product itself. `product` computes the FLOPs from the
+// output's shape [.., rows, columns] and from `inner`.
 template <typename ProductFlops>
 absl::StatusOr<NodeCost> ProductCost(const Node& node, size_t left, size_t rank, ProductFlops product) {
   ShapeReader shapes(node);
@@ -111,7 +111,7 @@ absl::StatusOr<NodeCost> ProductCost(const Node& node, size_t left, size_t rank,
   if (!shapes.status().ok()) return shapes.status();
   NodeCost cost;
   cost.forward = product(output, inner);
-  cost.per_input.assign(left + 2, 0);  // Operands before `left` are added: their gradient is a copy or a sum.
+  cost.per_input.assign(left + 2, 0);  // Operands before `left` are added, so their gradient is a copy or a sum.
   cost.per_input[left] = cost.per_input[left + 1] = cost.forward;
   return cost;
 }
@@ -123,7 +123,8 @@ absl::StatusOr<NodeCost> Addmm(const Node& node) { return ProductCost(node, 1, 2
 absl::StatusOr<NodeCost> Bmm(const Node& node) { return ProductCost(node, 0, 3, OutputTimesInner); }
 absl::StatusOr<NodeCost> Baddbmm(const Node& node) { return ProductCost(node, 1, 3, OutputTimesInner); }
 
-// The sum over the batch is part of the product: output [rows, columns], operands [batch, rows, inner].
+// The product sums over the batch: the output is [rows, columns], the operands are [batch, rows, inner] and
+// [batch, inner, columns].
 absl::StatusOr<NodeCost> Addbmm(const Node& node) {
   ShapeReader shapes(node);
   const Shape output = shapes.Output(2);
@@ -134,8 +135,8 @@ absl::StatusOr<NodeCost> Addbmm(const Node& node) {
   return NodeCost{.forward = flops, .per_input = {0, flops, flops}};
 }
 
-// matrix [rows, inner] at `matrix`, vector [inner] behind it. The matrix's gradient is an outer product, which torch
-// executes as a broadcast multiplication: elementwise.
+// Operand `matrix` is [rows, inner] and the operand after it is a vector [inner]. The matrix's gradient is an outer
+// product, which LibTorch executes as a broadcast multiplication. That is elementwise work and costs 0.
 absl::StatusOr<NodeCost> MatrixVectorCost(const Node& node, size_t matrix) {
   ShapeReader shapes(node);
   const int64_t rows = shapes.Output(1)[0];
@@ -151,7 +152,7 @@ absl::StatusOr<NodeCost> MatrixVectorCost(const Node& node, size_t matrix) {
 absl::StatusOr<NodeCost> Mv(const Node& node) { return MatrixVectorCost(node, 0); }
 absl::StatusOr<NodeCost> Addmv(const Node& node) { return MatrixVectorCost(node, 1); }
 
-// An outer product; each vector's gradient is a matrix-vector product.
+// The forward operator is an outer product, which costs 0. Each vector's gradient is a matrix-vector product.
 absl::StatusOr<NodeCost> Addr(const Node& node) {
   ShapeReader shapes(node);
   const int64_t flops = Flops({Product(shapes.Output(2))});
@@ -159,7 +160,7 @@ absl::StatusOr<NodeCost> Addr(const Node& node) {
   return NodeCost{.per_input = {0, flops, flops}};
 }
 
-// The gradients of an inner product are scaled vectors.
+// The gradients of an inner product are scaled vectors, which cost 0.
 absl::StatusOr<NodeCost> Dot(const Node& node) {
   ShapeReader shapes(node);
   const Shape operand = shapes.Operand(node.next_edge(0).is_valid() ? 0 : 1, nullptr, 1);
@@ -167,7 +168,8 @@ absl::StatusOr<NodeCost> Dot(const Node& node) {
   return NodeCost{.forward = Flops({operand[0]})};
 }
 
-// input [.., inner], weight [columns, inner], bias: one node on devices where linear is an operator of its own.
+// The operands are input [.., inner], weight [columns, inner] and bias. Only devices where linear is one operator make
+// this node; on the CPU it is decomposed.
 absl::StatusOr<NodeCost> Linear(const Node& node) {
   ShapeReader shapes(node);
   const Shape output = shapes.Output(0);
@@ -177,8 +179,9 @@ absl::StatusOr<NodeCost> Linear(const Node& node) {
   return NodeCost{.forward = flops, .per_input = {flops, flops, 0}};
 }
 
-// Products over ragged groups, [rows, inner] x [groups, inner, columns] and its relatives: every row, or every inner
-// index, belongs to one group, so the number of groups falls out but where all operands carry it.
+// A product over ragged groups, such as [rows, inner] x [groups, inner, columns]. Every row (or, if both operands are
+// matrices, every inner index) belongs to one group, so the number of groups does not matter unless both operands have
+// it as a dimension.
 absl::StatusOr<NodeCost> GroupedMm(const Node& node) {
   ShapeReader shapes(node);
   const Shape output = shapes.Output(0);
@@ -191,8 +194,9 @@ absl::StatusOr<NodeCost> GroupedMm(const Node& node) {
   return NodeCost{.forward = flops, .per_input = {flops, flops}};
 }
 
-// weight [out, in / groups, kernel..], transposed [in, out / groups, kernel..]: every position of the output (of the
-// input, when transposed) meets every weight once. Strides, dilation and groups are then accounted for.
+// The weight is [out, in / groups, kernel..], or [in, out / groups, kernel..] if the convolution is transposed. Every
+// position of the output (of the input, if transposed) meets every element of the weight once. This holds for any
+// stride, dilation and number of groups.
 template <typename ConvolutionNode>
 absl::StatusOr<NodeCost> Convolution(const Node& node) {
   const auto* convolution = dynamic_cast<const ConvolutionNode*>(&node);
@@ -201,16 +205,16 @@ absl::StatusOr<NodeCost> Convolution(const Node& node) {
   const Shape weight = shapes.Operand(1, &convolution->weight_, 0);
   const Shape image = convolution->transposed ? shapes.Operand(0, &convolution->input_, 0) : shapes.Output(0);
   if (!shapes.status().ok()) return shapes.status();
-  // An image without a batch dimension has one dimension less than the weight.
+  // If the image has no batch dimension, it has one dimension less than the weight.
   const bool batched = image.size() == weight.size();
   const int64_t positions = Product(image, batched ? 2 : 1) * (batched ? image[0] : 1);
   const int64_t flops = Flops({positions, Product(weight)});
   return NodeCost{.forward = flops, .per_input = {flops, flops, 0}};
 }
 
-// query [.., queries, depth], key [.., keys, depth], value [.., keys, value depth]. Backward computes the scores again,
-// then the gradients of query, key, scores and value, all of them or nothing. Masked positions are counted, as in the
-// unfused form; under grouped queries every query head counts.
+// The query is [batch, heads, queries, depth], the key [.., keys, depth] and the value [.., keys, value depth].
+// Backward computes the scores again and then the gradients of query, key, scores and value; it computes all of them or
+// none. Masked positions count, as they do in unfused attention. With grouped queries every query head counts.
 template <typename AttentionNode>
 absl::StatusOr<NodeCost> FusedAttention(const Node& node) {
   const auto* attention = dynamic_cast<const AttentionNode*>(&node);
@@ -251,7 +255,7 @@ const absl::flat_hash_map<std::string_view, Rule>& Rules() {
   return rules;
 }
 
-// "Add" of "AddBackward0". Empty if the name has another form, as those of custom functions have.
+// Returns "Add" for "AddBackward0". Returns "" if the name has another form, as the names of custom functions have.
 std::string_view Stem(std::string_view name) {
   constexpr std::string_view kBackward = "Backward";
   const size_t end = name.find_last_not_of("0123456789");
@@ -263,11 +267,11 @@ std::string_view Stem(std::string_view name) {
 absl::Status NoRule(const std::string& name) {
   return absl::UnimplementedError(
       absl::StrCat("autograd node ", name,
-                   " has no cost rule and is not known to be free of matrix products; use an operator that "
+                   " has no cost rule, and it is not known to be free of matrix products; use an operator that "
                    "LibTorch differentiates itself, or add a rule to profiler/autograd/node_cost.cc"));
 }
 
-// In-place work on a view: a wrapper around the node of the operator that wrote.
+// CopySlices stands for an operator that wrote into a view, and wraps that operator's node.
 absl::StatusOr<NodeCost> InPlaceOnView(const torch::autograd::CopySlices& node) {
   const std::string name = node.fn == nullptr ? "" : node.fn->name();
   if (node.fn != nullptr && (name == "torch::autograd::CopyBackwards" || IsFreeOp(Stem(name)))) return NodeCost{};

@@ -11,55 +11,66 @@
 
 namespace greenplan::profiler {
 
-// As torch::nn::Module::named_parameters(): a tied tensor once, under its first name.
+// Names and parameter tensors in forward order, as torch::nn::Module::named_parameters() returns them. A tied tensor
+// appears once, under its first name.
 using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
-// The output of a function that may be skipped in backward as a whole, taken from the forward pass that is profiled.
+// A block marked by hand. `output` is the output of a function that backward may skip as a whole. It must come from the
+// forward pass that is profiled.
 struct MarkedBlock {
   std::string name;
   at::Tensor output;
 };
 
+// Every field may be left empty.
 struct ProfileOptions {
-  // Names of parameters that will never be trained although they require grad in the forward pass that is profiled:
-  // listed without op, and the work that only they would need is left out.
+  // The names of parameters that are never trained although they require grad in the forward pass that is profiled.
+  // They are listed in the profile without an op, and the work that only they would need is left out.
   std::vector<std::string> frozen;
-  // Blocks marked by hand. Empty: the residual blocks x + f(x), found in the graph and named after their tensors.
+  // The blocks that may be dropped. If empty, the residual blocks x + f(x) are found in the graph and named after their
+  // tensors (residual_blocks.h).
   std::vector<MarkedBlock> blocks;
-  // Tensors that exist whether or not backward needs them, such as the batch: left out of saved_bytes, as the
-  // parameters are.
+  // Tensors that exist whether or not backward needs them, such as the batch. They do not count in saved_bytes.
+  // Parameters never do.
   std::vector<at::Tensor> resident;
 };
 
-// Reads the cost model of a training step off the autograd graph behind `loss`, in FLOPs. The forward pass must have
-// run with every parameter that may ever be trained requiring grad: what does not require grad is not in the graph, so
-// its products are missing in forward_cost, and it counts as never trainable. Keeps no reference to the graph and runs
-// nothing, but for checkpointed functions (checkpoint.h), once each.
+// Returns the cost model of a training step, in FLOPs, read from the autograd graph behind `loss`.
 //
 //   at::Tensor loss = model.forward(batch);
 //   absl::StatusOr<ModelProfile> profile = Profile(loss, {{"fc.weight", weight}, {"fc.bias", bias}});
 //
+// Every parameter that may ever be trained must require grad when the forward pass runs. An operator of which no
+// operand requires grad leaves no node in the graph: its products are missing in forward_cost. A parameter that the
+// graph does not reach counts as never trainable. Profile() runs nothing, except that it runs each checkpointed
+// function (checkpoint.h) once, and it keeps no reference to the graph.
+//
+// The profile holds:
 // - forward_cost: the products of the forward operators that made the graph's nodes.
-// - ops: nodes that cost something, hold a tensor or join paths; the rest is contracted. Each is labelled with the
-//   forward operator and its first tensor. What an op computes for all its inputs at once (fused attention) is its
-//   cost, what it computes for one input is that edge's cost.
-// - A tensor that is used once hangs on the op that computes its gradient. One that is used several times hangs on an
-//   op of cost 0 with one edge for each use.
-// - saved_bytes: the storages that nodes keep for backward, each whole and once, whoever shares it; read from the nodes
-//   themselves, so they are what the allocator sees. One that several ops keep is an op "saved" of its own, and a
-//   tensor whose gradient is one of its reasons then hangs on an op of its own. Not counted: what custom hooks pack
-//   away, what operators need beside it while they run, gradients.
+// - ops: the nodes that cost something, hold a tensor or join paths. All other nodes are contracted (contraction.h). An
+//   op is named after its forward operator and its first tensor. What an op computes for all its inputs at once, as
+//   fused attention does, is the op's cost. What it computes for one input is the cost of that edge.
+// - tensors: [num_parameters], as `parameters`, without repetitions of a tied tensor. A tensor that is used once hangs
+//   on the op that computes its gradient. A tensor that is used several times hangs on an op of cost 0, with one edge
+//   for each use.
+// - saved_bytes: the storages that nodes keep from forward until backward. Each counts once and in full, however many
+//   nodes share it, so the sum is what the allocator measures. A storage that several ops keep becomes an op "saved" of
+//   its own, and if it is kept for a tensor's gradient, that tensor hangs on an op of its own, too. What custom hooks
+//   pack away, what operators allocate while they run, and gradients do not count.
 //
-// Predictions hold for training steps that run the same operators whatever is frozen. One case where LibTorch does not:
-// with an attention mask that requires grad, scaled_dot_product_attention falls back from the fused kernel to separate
-// products, and returns to the fused one when whatever the mask is made of is frozen.
+// Predictions hold for training steps that run the same operators whatever is frozen. LibTorch breaks this in one case:
+// if an attention mask requires grad, scaled_dot_product_attention runs separate products instead of the fused kernel,
+// and it returns to the fused kernel once everything that the mask is computed from is frozen.
 //
-// Thread-safe as long as no other thread changes the graph. Cost: one walk of the graph, about a microsecond a node.
+// Thread-safe as long as no other thread changes the graph. Takes one walk of the graph, about a microsecond per node.
 //
-// InvalidArgument: the loss does not require grad, no parameter is reached, the graph ends at a tensor that requires
-//     grad and is not listed (its gradient would be a cost that no plan can avoid), an option names no parameter.
-// Internal: a checkpointed function threw when it was run again.
-// Unimplemented: an op that may hide matrix work has no rule, by name; it is never counted as 0 in silence.
+// Returns
+// - INVALID_ARGUMENT if the loss does not require grad; if no parameter is reached; if a parameter is undefined, is no
+//   leaf or shares its name with another; if an option names no parameter or a block whose output does not lead to the
+//   loss; if the graph reaches a tensor that requires grad and is not listed, because the cost of its gradient is one
+//   that no plan could avoid; if a shape is not known; if all costs together exceed 2^62;
+// - UNIMPLEMENTED, naming the node, if an op may hide matrix products and has no rule, because it must not count as 0;
+// - INTERNAL if a checkpointed function throws when it is run again.
 absl::StatusOr<ModelProfile> Profile(const at::Tensor& loss, const NamedParameters& parameters,
                                      const ProfileOptions& options = {});
 

@@ -1,4 +1,4 @@
-// Prints what profiling a live model costs beside a training step of the same model:
+// Prints what profiling a live model costs, compared with a training step of the same model:
 //
 //   ./dev bench profiler
 
@@ -73,7 +73,7 @@ void BenchmarkModule() {
   std::printf("| profiling it | / one forward and backward pass | %.2f | 1.3 |\n", Quantile(ratios, 0.5));
 }
 
-// Residual layers of norm, linear, GELU, linear.
+// A stack of residual layers, each of a norm, a linear layer, GELU and another linear layer.
 struct Network {
   explicit Network(int64_t num_layers) : num_layers(num_layers) {
     for (int64_t layer = 0; layer < num_layers; ++layer) {

@@ -57,7 +57,7 @@ TEST(ProfileModuleTest, LeavesTheModuleAndTheRandomStateAsTheyWere) {
   EXPECT_TRUE(at::equal(net.variance, at::ones({5})));
 }
 
-TEST(ProfileModuleTest, FrozenOptionListsTensorsWithoutOpAndKeepsForwardWhole) {
+TEST(ProfileModuleTest, FrozenTensorsHaveNoOpButCountInForwardCost) {
   Net net;
   const auto profile =
       Profile(net, [&] { return net.loss(); }, {.frozen = {"weight", "scale", "shift"}, .blocks = {}, .resident = {}});
@@ -85,7 +85,7 @@ TEST(ProfileModuleTest, RefusesFrozenNamesThatAreNoParametersAndModulesThatAreAl
   EXPECT_NE(none.status().message().find("none of the parameters that may be trained"), std::string::npos);
 }
 
-TEST(ProfileModuleTest, ReportsAForwardPassThatThrowsAndPutsTheModuleBack) {
+TEST(ProfileModuleTest, ReportsAForwardPassThatThrowsAndRestoresTheModule) {
   Net net;
   net.weight.set_requires_grad(false);
   const auto profile = Profile(net, []() -> at::Tensor { throw std::runtime_error("no batch"); });

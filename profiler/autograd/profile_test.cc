@@ -25,7 +25,8 @@ void ExpectStatus(const absl::Status& status, absl::StatusCode code, const std::
   EXPECT_NE(std::string(status.message()).find(message), std::string::npos) << status;
 }
 
-// Trains exactly the tensors of `trainable` [num_tensors] and counts what forward and backward execute.
+// Runs one step that trains exactly the tensors of `trainable` [num_tensors]. Returns what forward and backward
+// execute.
 struct Executed {
   int64_t forward_flops = 0;
   int64_t backward_flops = 0;
@@ -43,7 +44,8 @@ Executed Execute(const Model& model, const std::vector<bool>& trainable) {
   return {.forward_flops = counter.forward_flops(), .backward_flops = counter.backward_flops()};
 }
 
-// Each tensor with one probability, which differs from mask to mask; every fourth mask is one tensor alone.
+// Selects each tensor with the same probability, which differs from mask to mask. About every fourth mask selects a
+// single tensor.
 std::vector<bool> RandomMask(const ModelProfile& profile, std::mt19937_64& random) {
   std::vector<bool> mask(profile.tensors.size(), false);
   if (random() % 4 == 0) {
@@ -92,7 +94,7 @@ TEST(ProfileTest, KeepsAtMostThreeOpsPerTensor) {
 
 TEST(ProfileTest, ForwardCostIsWhatForwardExecutesWhenEveryParameterTrains) {
   for (const Model& model : testing::AllModels()) {
-    if (model.name == testing::LowRankAdapters().name) continue;  // Its first products need no gradient.
+    if (model.name == testing::LowRankAdapters().name) continue;  // Its first products leave no node in the graph.
     const auto profile = Profile(model.loss(), model.parameters);
     ASSERT_TRUE(profile.ok()) << profile.status();
     EXPECT_EQ(profile->forward_cost, Execute(model, FullMask(*profile)).forward_flops) << model.name;
@@ -166,7 +168,7 @@ TEST(ProfileTest, TiedTensorHangsOnAnOpOfItsOwnThatEveryUseFeeds) {
   EXPECT_EQ(EvaluateMask(*profile, {true}).backward_cost, 2 * (2 * 3 * 5 * 11));
 }
 
-TEST(ProfileTest, UntiedTensorCarriesItsWeightGradient) {
+TEST(ProfileTest, UntiedTensorHasItsWeightGradientCost) {
   const at::Tensor weight = Parameter({7, 5}), bias = Parameter({7}), unused = Parameter({2});
   const at::Tensor loss = at::linear(at::randn({3, 5}), weight, bias).sum();
   const auto profile = Profile(loss, {{"weight", weight}, {"bias", bias}, {"unused", unused}});

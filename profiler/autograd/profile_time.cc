@@ -36,17 +36,18 @@ absl::Status CheckOneDevice(const AutogradGraph& graph) {
       if (devices.empty()) devices.push_back(metadata.device());
       if (metadata.device() != devices[0]) {
         return absl::UnimplementedError(absl::StrCat("backward runs on ", devices[0].str(), " and on ",
-                                                     metadata.device().str(), "; time is measured on one device only"));
+                                                     metadata.device().str(),
+                                                     "; time can be measured only if all of it runs on one device"));
       }
     }
   }
   return absl::OkStatus();
 }
 
-// Which of the outermost checkpoints' nodes each node runs within, or kNone.
+// Returns, for each node [num_nodes], the node of the outermost checkpoint that it runs within, or kNone.
 std::vector<int> CheckpointOf(const AutogradGraph& graph) {
   std::vector<int> checkpoint(graph.nodes.size(), kNone);
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {  // Consumers come first.
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {  // Consumers come first, so checkpoint[i] is final by now.
     for (const GraphNode::Target& target : graph.nodes[i].targets) {
       if (!graph.nodes[target.node].recomputed) continue;
       checkpoint[target.node] = graph.nodes[i].recomputed ? checkpoint[i] : static_cast<int>(i);
@@ -55,7 +56,7 @@ std::vector<int> CheckpointOf(const AutogradGraph& graph) {
   return checkpoint;
 }
 
-// Runs `work` and turns what it throws into a status.
+// Runs `work`. If it throws, returns INTERNAL with the exception's text.
 template <typename Work>
 absl::Status Try(const char* what, const Work& work) {
   try {
@@ -117,7 +118,7 @@ class TimeProfiler {
     return loss;
   }
 
-  // The first step. Its graph is what the profile is of.
+  // Runs the first step, which is not measured, and reads the profile from its graph.
   absl::Status WarmUp() {
     const absl::StatusOr<at::Tensor> loss = Forward();
     if (!loss.ok()) return loss.status();
@@ -128,7 +129,7 @@ class TimeProfiler {
     for (const GraphNode& node : reading->graph.nodes) node_names_.push_back(node.node->name());
     checkpoint_of_ = CheckpointOf(reading->graph);
     reading_ = *std::move(reading);
-    reading_.graph = {};  // Its nodes go with the loss.
+    reading_.graph = {};  // Its nodes are destroyed with the loss.
     clock_ = AfterWorkOn(loss->device(), std::move(clock_));
     forwards_.clear();
     return Backward(*loss);
@@ -154,7 +155,9 @@ class TimeProfiler {
     const absl::StatusOr<at::Tensor> loss = Forward();
     if (!loss.ok()) return loss.status();
     if (!loss->requires_grad() || loss->is_leaf()) {
-      return absl::InvalidArgumentError("loss does not require grad in every call; it must build the same graph");
+      return absl::InvalidArgumentError(
+          "loss required grad in the first call and does not in a later one; it must build the same graph in every "
+          "call");
     }
     const absl::StatusOr<AutogradGraph> graph = WalkGraph(*loss->grad_fn());
     if (!graph.ok()) return graph.status();
@@ -174,16 +177,17 @@ class TimeProfiler {
                    [](const std::string& name, const GraphNode& node) { return name == node.node->name(); });
     if (same) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat("loss built a graph of ", node_names_.size(),
-                                                   " nodes and then one of ", graph.nodes.size(),
-                                                   " other ones; it must run the same operators in every call"));
+                                                   " nodes and then a different one of ", graph.nodes.size(),
+                                                   " nodes; it must run the same operators in every call"));
   }
 
-  // What backward is asked for. Empty, which is all: the engine is told nothing in a step that trains everything.
+  // Returns the tensors that backward computes gradients for. Returns an empty list, which means all, if everything
+  // trains, because a training step does the same and the engine's work should be that of a training step.
   std::vector<at::Tensor> Inputs(const std::vector<bool>& trainable) const {
     const std::vector<Tensor>& tensors = reading_.profile.tensors;
     if (options_.frozen.empty() && trainable == FullMask(reading_.profile)) return {};
     std::vector<at::Tensor> inputs;
-    size_t k = 0;  // Tensors are the parameters without repetitions.
+    size_t k = 0;  // The tensors are the parameters without repetitions.
     for (const auto& [name, parameter] : parameters_) {
       if (k == tensors.size() || tensors[k].name != name) continue;
       if (trainable[k++]) inputs.push_back(parameter);
@@ -201,8 +205,8 @@ class TimeProfiler {
   GraphReading reading_;
   std::vector<std::string> node_names_;  // [num_nodes]
   std::vector<int> checkpoint_of_;       // [num_nodes]
-  std::vector<int64_t> forwards_;        // Nanoseconds, as those below.
-  std::vector<int64_t> full_backwards_;
+  std::vector<int64_t> forwards_;        // Nanoseconds.
+  std::vector<int64_t> full_backwards_;  // Nanoseconds.
   std::vector<TimedBackward> runs_;
 };
 

@@ -14,52 +14,61 @@
 
 namespace greenplan::profiler {
 
+// Every field may be left as it is.
 struct TimeOptions {
-  // As in ProfileOptions.
+  // See ProfileOptions (profile.h).
   std::vector<std::string> frozen = {};
   std::vector<at::Tensor> resident = {};
-  // How often each pass is measured, in [1, 1000]; medians count. More helps where other programs disturb.
+  // How often each pass is measured, in [1, 1000]. The medians are used, so a higher number helps if other programs
+  // disturb the measurement.
   int repetitions = 5;
-  // A clock in nanoseconds that never decreases. Default: std::chrono::steady_clock.
+  // A clock in nanoseconds that never decreases. If null, std::chrono::steady_clock is used.
   std::function<int64_t()> now_nanoseconds = nullptr;
 };
 
-// Measures what Profile() (profile.h) counts: the same tensors, blocks and saved bytes, costs in nanoseconds of this
-// machine, of the threads set now and of the batch that `loss` runs on. EvaluateMask() then predicts the time of
-// backward for any mask, and a planner can keep a budget of time.
+// Returns the cost model of a training step in nanoseconds. It has the tensors, blocks and saved bytes that Profile()
+// (profile.h) reports, and costs that are measured on this machine, with the present number of threads, on the batch
+// that `loss` uses. EvaluateMask() then predicts the backward time of any mask, and a planner can keep a time budget.
 //
 //   absl::StatusOr<ModelProfile> profile = ProfileTime([&] { return Loss(model, batch); }, parameters);
 //
-// - `loss` runs forward with every parameter that may ever be trained requiring grad; the same operators each time. It
-//   is called once to warm up and then up to 4 * repetitions times, always from the same random state, and each call is
-//   followed by backward.
-// - Measured are: full backward; full backward node by node; and, node by node, up to two backward passes that train
-//   fewer tensors. A node's time lasts until the next one starts. From the differences follows what each gradient
-//   costs, where a node computes several for different tensors; what always appears together is told apart by FLOPs,
-//   else equally. What runs within a checkpoint is told apart by FLOPs.
-// - All costs are then multiplied by one constant, which makes full backward cost the median of the undisturbed ones.
-// - forward_cost: the median of forward passes in which every parameter requires grad.
-// - Ops are more than in FLOPs, as few of them cost nothing: up to the number of nodes that join or part gradients.
+// `loss` runs the forward pass and returns the loss. Every parameter that may ever be trained must require grad, and
+// each call must run the same operators. It is called once to warm up and then up to 4 * repetitions times, always from
+// the same random state, and a backward pass follows each call.
 //
-// On the CPU a process should KeepFreedMemory() (freed_memory.h), here and where it trains. Otherwise steps differ by
-// page faults that no op causes, and some masks of some models are predicted more than 10% off.
+// How the costs are measured:
+// - Each repetition times one full backward as a whole, one full backward node by node, and up to two backward passes
+//   that train fewer tensors, node by node. A node's time lasts until the next node starts.
+// - If a node computes several gradients, the differences between these passes give the cost of each. The time of
+//   gradients that always appear together is divided in proportion to their FLOPs, or equally if they have none. The
+//   time of a checkpoint is divided by FLOPs among the nodes within it.
+// - All costs of backward are then multiplied by one constant, so that full backward costs the median of the passes
+// that
+//   were timed as a whole.
+// - forward_cost is the median time of a forward pass in which every parameter requires grad.
+// - There are more ops than in a profile of FLOPs, because few ops cost no time: up to as many as there are nodes that
+//   join or split gradients.
 //
-// A step must not be much shorter than a millisecond: the overhead of backward that depends on the mask is not
-// modelled. On another device than the CPU the clock is read after synchronizing, which adds the launches of kernels to
-// their times; that path has not been run on such a device.
+// On the CPU the process should call KeepFreedMemory() (freed_memory.h), both here and where it trains. Otherwise steps
+// differ by page faults that no op causes, and the predictions for some masks of some models are off by more than 10%.
 //
-// Afterwards gradients and the random state of the devices involved are as before. Memory: as one step of full
-// fine-tuning without its optimizer; no copy of parameters. Not thread-safe: no one else may run backward on these
-// parameters meanwhile.
+// A step should take at least about a millisecond, because backward has an overhead that depends on the mask and is not
+// modelled. On a device other than the CPU each reading of the clock waits for the device first, which adds the time of
+// launching a kernel to the time that the kernel takes. That path has not been run on such a device.
 //
-// InvalidArgument: as Profile(); repetitions out of range; calls of `loss` build graphs of different nodes.
-// Unimplemented: as Profile(); nodes on several devices, which run at the same time.
-// Internal: `loss` or backward throws, with what it said.
+// Afterwards the gradients and the random state of the devices involved are as they were. Needs as much memory as one
+// step of full fine-tuning without its optimizer, and no copy of the parameters. Not thread-safe: no other thread may
+// run backward on these parameters meanwhile.
+//
+// Returns
+// - INVALID_ARGUMENT as Profile() does, if `repetitions` is out of range, or if calls of `loss` build different graphs;
+// - UNIMPLEMENTED as Profile() does, or if nodes are on several devices, because those run at the same time;
+// - INTERNAL with the exception's text if `loss` or backward throws.
 absl::StatusOr<ModelProfile> ProfileTime(const std::function<at::Tensor()>& loss, const NamedParameters& parameters,
                                          const TimeOptions& options = {});
 
-// The same for a module, with every floating-point parameter requiring grad meanwhile. Requirements as for
-// Profile(module, ..) (profile_module.h), whose errors it has too; flags and buffers are put back as well.
+// Does the same for a module. Every floating-point parameter requires grad meanwhile. The requirements and errors are
+// also those of Profile(module, ..) (profile_module.h), and the requires_grad flags and buffers are restored, too.
 absl::StatusOr<ModelProfile> ProfileTime(torch::nn::Module& module, const std::function<at::Tensor()>& loss,
                                          const TimeOptions& options = {});
 

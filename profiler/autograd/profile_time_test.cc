@@ -34,7 +34,7 @@ std::vector<bool> RandomMask(const ModelProfile& profile, std::mt19937_64& rando
   return mask;
 }
 
-// A clock that moves a nanosecond for every FLOP, so that times are what the FLOPs profile says.
+// A clock that advances by one nanosecond for every FLOP, so that times equal the costs of a FLOPs profile.
 class FlopsClock {
  public:
   std::function<int64_t()> now() const {
@@ -47,7 +47,7 @@ class FlopsClock {
 
 class ProfileTimeOfModel : public ::testing::TestWithParam<Model> {};
 
-TEST_P(ProfileTimeOfModel, OnAClockOfFlopsPredictsTheFlopsOfEveryMask) {
+TEST_P(ProfileTimeOfModel, WithAClockOfFlopsPredictsTheFlopsOfEveryMask) {
   const Model& model = GetParam();
   const auto flops = Profile(model.loss(), model.parameters);
   ASSERT_TRUE(flops.ok()) << flops.status();
@@ -121,9 +121,9 @@ TEST(ProfileTimeTest, ForwardCostIsTheMedianForwardPass) {
   EXPECT_EQ(time->forward_cost, 2 * 3 * 5 * 7);
 }
 
-TEST(ProfileTimeTest, FullBackwardCostsWhatTheUndisturbedOneTook) {
-  // A clock that moves on whenever it is read: an undisturbed backward takes 1000, one that is watched several times
-  // it.
+TEST(ProfileTimeTest, FullBackwardCostsWhatItTookAsAWhole) {
+  // The clock advances whenever it is read. So a backward pass that is timed as a whole takes 1000, and one that is
+  // timed node by node takes several times as long.
   const at::Tensor weight = Parameter({7, 5});
   const auto time = ProfileTime(
       [&] {
@@ -223,7 +223,7 @@ TEST(ProfileTimeTest, RefusesRepetitionsOutOfRange) {
   }
 }
 
-TEST(ProfileTimeTest, RefusesALossThatBuildsAnotherGraphEveryTime) {
+TEST(ProfileTimeTest, RefusesALossThatBuildsADifferentGraphInEachCall) {
   const at::Tensor weight = Parameter({3});
   int calls = 0;
   const auto loss = [&] {
@@ -239,10 +239,10 @@ TEST(ProfileTimeTest, RefusesALossThatBuildsAnotherGraphEveryTime) {
 TEST(ProfileTimeTest, RefusesAGraphOnSeveralDevices) {
   const at::Tensor weight = Parameter({3});
   ExpectStatus(ProfileTime([&] { return weight.to(at::kMeta).sum(); }, {{"weight", weight}}).status(),
-               absl::StatusCode::kUnimplemented, "time is measured on one device only");
+               absl::StatusCode::kUnimplemented, "time can be measured only if all of it runs on one device");
 }
 
-TEST(ProfileTimeTest, ReportsAForwardPassThatThrowsAndPutsTheModuleBack) {
+TEST(ProfileTimeTest, ReportsAForwardPassThatThrowsAndRestoresTheModule) {
   Net net;
   net.weight.set_requires_grad(false);
   net.scale.mutable_grad() = at::ones({5});

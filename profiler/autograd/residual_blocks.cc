@@ -32,7 +32,7 @@ class BranchFinder {
     }
   }
 
-  // The ops of every branch that holds a tensor, in forward order of the additions.
+  // Returns the ops of every branch that holds a tensor, in forward order of the additions.
   std::vector<std::vector<int>> FindBranches() {
     std::vector<std::vector<int>> branches;
     for (int op = static_cast<int>(ops_.size()) - 1; op >= 0; --op) {
@@ -54,7 +54,7 @@ class BranchFinder {
     return branches;
   }
 
-  // The ops that gradient reaches only through `branch`, itself included.
+  // Returns the ops that the gradient reaches only through `branch`, including `branch` itself.
   std::vector<int> OpsBehind(int branch) const {
     absl::flat_hash_map<int, int> seen_uses;
     std::vector<int> behind = {branch};
@@ -67,7 +67,8 @@ class BranchFinder {
   }
 
  private:
-  // Whether one of the ops `behind` takes its input from `stream`, or from what `stream` is a copy or residual sum of.
+  // Returns whether one of the ops `behind` takes its input from `stream`, or from what `stream` is a copy of, or from
+  // the stream of a residual addition that made `stream`.
   bool StartsFromStream(const std::vector<int>& behind, int stream) const {
     absl::flat_hash_set<int> sources;
     int furthest = kNone;
@@ -121,7 +122,7 @@ std::string BlockName(const ModelProfile& profile, int block) {
   return name.empty() ? "block" : name;
 }
 
-// Renumbers the blocks so that those whose tensors all belong to blocks within them, named "", go.
+// Removes the blocks named "", all of whose tensors belong to blocks within them, and renumbers the rest.
 void DropEmptyBlocks(ModelProfile& profile) {
   std::vector<int> new_index(profile.blocks.size(), kNone);
   std::vector<std::string> blocks;
@@ -147,7 +148,8 @@ void TellEqualNamesApart(std::vector<std::string>& names) {
   }
 }
 
-// Of nested blocks the innermost keeps an op. `blocks` are the ops of each.
+// Assigns each op to the innermost of the blocks that hold it. `blocks` [num_blocks] lists the ops of each block. A
+// nested block is smaller than the one around it, so it comes later and overwrites.
 void AssignOps(const std::vector<std::vector<int>>& blocks, ModelProfile& profile) {
   std::vector<int> widest_first(blocks.size());
   std::iota(widest_first.begin(), widest_first.end(), 0);

@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// One op: its name, what it feeds, and whether it is a tensor's leaf (then the name is the tensor's).
+// One op: its name, the ops that its gradient goes to, and whether it is a tensor's leaf. A leaf has the tensor's name.
 struct Node {
   std::string name;
   std::vector<int> inputs;
@@ -67,8 +67,8 @@ TEST(FindResidualBlocksTest, ParallelBranchesAreTwoBlocksInForwardOrder) {
   EXPECT_THAT(BlockOfOps(profile), ElementsAre(kNone, 1, 1, kNone, 0, 0, kNone));
 }
 
-TEST(FindResidualBlocksTest, WhatABranchSharesBelongsToNoBlock) {
-  // The tensor at op 3 is used by the branch and behind the stream.
+TEST(FindResidualBlocksTest, SharedOpsBelongToNoBlock) {
+  // The tensor at op 3 is used both by the branch and behind the stream.
   ModelProfile profile =
       Graph({{"Add", {2, 1}}, {"Mm", {2, 3, 4}}, {"Mm", {3}}, {"shared.weight", {}}, {"own.weight", {}}});
   FindResidualBlocks("Add", profile);
@@ -91,8 +91,8 @@ TEST(FindResidualBlocksTest, AnOpOfNestedBlocksBelongsToTheInnermost) {
   EXPECT_THAT(BlockOfOps(profile), ElementsAre(kNone, 1, 1, 1, 0, 0, 1, kNone));
 }
 
-TEST(FindResidualBlocksTest, AdditionsThatAreNotResidualGiveNoBlock) {
-  // A bias; two projections of the same input.
+TEST(FindResidualBlocksTest, IgnoresAdditionsThatAreNotResidual) {
+  // The first addition adds a bias, the second adds two projections of the same input.
   ModelProfile bias = Graph({{"Add", {1, 3}}, {"Mm", {2}}, {"a.weight", {}}, {"a.bias", {}}});
   FindResidualBlocks("Add", bias);
   EXPECT_THAT(bias.blocks, IsEmpty());
@@ -109,7 +109,7 @@ TEST(FindResidualBlocksTest, ABranchWithoutTensorsIsNoBlock) {
   EXPECT_THAT(BlockOfOps(profile), ElementsAre(kNone, kNone, kNone, kNone));
 }
 
-TEST(FindResidualBlocksTest, NamesBlocksAfterTheirMatricesAndTellsEqualNamesApart) {
+TEST(FindResidualBlocksTest, NamesBlocksAfterTheirMatricesAndNumbersEqualNames) {
   ModelProfile profile = Graph({{"Add", {4, 1}},
                                 {"Mm", {2, 3}},
                                 {"layer.fc2.weight", {}},
@@ -126,8 +126,8 @@ TEST(FindResidualBlocksTest, NamesBlocksAfterTheirMatricesAndTellsEqualNamesApar
   EXPECT_THAT(profile.blocks, ElementsAre("layer.fc", "layer.fc.2"));
 }
 
-TEST(FindResidualBlocksTest, InventsNoNameThatABlockHas) {
-  // Forward: a.2, a, a. The second "a" may not become "a.2".
+TEST(FindResidualBlocksTest, NumberingNeverMakesANameThatABlockAlreadyHas) {
+  // In forward order the names are a.2, a and a. The second "a" must not become "a.2".
   ModelProfile profile = Graph({{"Add", {3, 1}},
                                 {"Mm", {2, 3}},
                                 {"a.weight", {}},
@@ -142,7 +142,7 @@ TEST(FindResidualBlocksTest, InventsNoNameThatABlockHas) {
   EXPECT_THAT(profile.blocks, ElementsAre("a.2", "a", "a.3"));
 }
 
-TEST(MarkBlocksTest, MarksWhatTheOutputAloneReaches) {
+TEST(MarkBlocksTest, MarksTheOpsReachedOnlyThroughTheOutput) {
   ModelProfile profile = Graph({{"Mm", {1, 4}}, {"Mm", {2, 3}}, {"a.weight", {}}, {"emb.weight", {}}, {"Mm", {3}}});
   MarkBlocks({{.name = "mine", .output_op = 1}}, profile);
   EXPECT_THAT(profile.blocks, ElementsAre("mine"));

@@ -43,12 +43,13 @@ class Bookkeeper {
     std::erase_if(keepers, [&](int op) { return !reaches_tensor_[op]; });
     std::sort(keepers.begin(), keepers.end());
     keepers.erase(std::unique(keepers.begin(), keepers.end()), keepers.end());
-    if (!keepers.empty() && keepers.front() == 0) keepers.resize(1);  // Whatever is live, op 0 is.
+    if (!keepers.empty() && keepers.front() == 0) keepers.resize(1);  // If any op is live, so is op 0.
     const std::vector<int> all = keepers;
     std::erase_if(keepers, [&](int op) { return LiveOnlyWithAnother(op, all); });
   }
 
-  // Up from `op` as long as there is one way. Edges lead to higher indices, so not beyond the lowest keeper.
+  // Returns whether `op` is live only if another keeper is. Follows the edges up from `op` as long as there is just
+  // one. Edges lead to higher indices, so no keeper can be found above the lowest one.
   bool LiveOnlyWithAnother(int op, const std::vector<int>& keepers) const {
     for (int above = only_consumer_[op]; above >= keepers.front(); above = only_consumer_[above]) {
       if (std::binary_search(keepers.begin(), keepers.end(), above)) return true;
@@ -81,8 +82,8 @@ class Bookkeeper {
   }
 
   ModelProfile& profile_;
-  std::vector<int> only_consumer_;    // [num_ops]: of an op that one edge leads to.
-  std::vector<int> edges_to_;         // [num_ops]
+  std::vector<int> only_consumer_;    // [num_ops]: the consumer of an op to which one edge leads; otherwise kNone.
+  std::vector<int> edges_to_;         // [num_ops]: how many edges lead to each op.
   std::vector<bool> reaches_tensor_;  // [num_ops]
 };
 

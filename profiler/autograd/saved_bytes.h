@@ -8,16 +8,18 @@
 
 namespace greenplan::profiler {
 
-// Memory of forward that is kept until backward if any of the ops `keepers` is live.
+// Memory that is kept from forward until backward if at least one of the ops `keepers` is live.
 struct KeptStorage {
   int64_t bytes = 0;
-  std::vector<int> keepers = {};
+  std::vector<int> keepers = {};  // Indices of ops, in any order, possibly repeated.
 };
 
-// Enters `storages` into the saved_bytes of a profile whose tensors still hang on their leaf ops. A storage with one
-// keeper is added to that op. One with several becomes, together with all others of the same keepers, an op "saved" of
-// its own, a free input of op 0 with the keepers as its free inputs, so that it counts once. A keeper that is live only
-// with another keeper is left out, and so is one that no tensor hangs behind.
+// Adds `storages` to the saved_bytes of a profile. REQUIRES: every tensor hangs on its leaf op.
+//
+// If a storage has one keeper, its bytes are added to that op. If it has several, it has to count once, whichever of
+// them are live. It then becomes an op named "saved": an input of op 0 whose inputs are the keepers, all at cost 0.
+// Storages with the same keepers share one such op. Two kinds of keepers are left out beforehand: those that are live
+// only if another keeper is, and those from which no tensor can be reached.
 void BookSavedBytes(std::vector<KeptStorage> storages, ModelProfile& profile);
 
 }  // namespace greenplan::profiler

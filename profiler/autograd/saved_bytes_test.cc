@@ -9,7 +9,7 @@ namespace {
 
 using ::testing::IsEmpty;
 
-// loss 0 -> product 1 -> {product 2 -> weight 4, weight 3}; op 5 reaches no tensor.
+// The graph is loss 0 -> product 1 -> {product 2 -> weight 4, weight 3}. Op 5 reaches no tensor.
 ModelProfile TwoLayers() {
   ModelProfile profile;
   profile.ops.resize(6);
@@ -54,7 +54,7 @@ TEST(BookSavedBytesTest, LeavesOutKeepersThatOthersImply) {
   EXPECT_EQ(profile.ops[0].saved_bytes, 1);
 }
 
-TEST(BookSavedBytesTest, LeavesOutWhatNoTensorNeeds) {
+TEST(BookSavedBytesTest, LeavesOutStoragesThatNoTensorNeeds) {
   ModelProfile profile = TwoLayers();
   BookSavedBytes({{.bytes = 100, .keepers = {5}}, {.bytes = 1, .keepers = {}}}, profile);
   EXPECT_EQ(SavedBytes(profile, true, true), 0);

@@ -25,7 +25,8 @@ void Add(const SavedVariable& variable, int input, std::vector<SavedTensor>& sav
   if (tensor.has_value()) Add(*tensor, input, saved);
 }
 
-// For a node of two factors, of which it keeps one only if the gradient of the other is asked for.
+// Adds what a product's node keeps, if `node` is of the type FactorNode, and returns whether it is. Such a node keeps a
+// factor only if the gradient of the other factor is needed. The right factor is input left_input + 1.
 template <typename FactorNode>
 bool AddFactors(const Node& node, SavedVariable FactorNode::*left, SavedVariable FactorNode::*right, int left_input,
                 std::vector<SavedTensor>& saved) {
@@ -36,9 +37,9 @@ bool AddFactors(const Node& node, SavedVariable FactorNode::*left, SavedVariable
   return true;
 }
 
-// The nodes whose saved tensors serve the gradient of one input alone (in LibTorch's derivative formulas). False: the
-// node is none of them. A kind that is missing here is overestimated when only its other inputs' gradients are asked
-// for.
+// Handles the nodes that save tensors for the gradient of one input only, according to LibTorch's derivative formulas.
+// Returns false if `node` is not one of them. If a kind of node is missing here, its saved bytes are overestimated when
+// only the gradients of its other inputs are needed.
 bool AddByInput(const Node& node, std::vector<SavedTensor>& saved) {
   using namespace torch::autograd::generated;  // NOLINT(google-build-using-namespace)
   if (AddFactors(node, &MmBackward0::self_, &MmBackward0::mat2_, 0, saved) ||
@@ -93,7 +94,7 @@ std::vector<SavedTensor> SavedTensorsOf(Node& node) {
     torch::dynamo::autograd::CompiledNodeArgs arguments(call, node_call);
     node.compiled_args(arguments);
     for (const at::Tensor& tensor : call.tensor_args.inputs) Add(tensor, kAnyInput, saved);
-  } catch (const std::exception&) {  // Freed, modified in place since, or packed by hooks.
+  } catch (const std::exception&) {  // The tensors were freed, modified in place since, or packed by hooks.
     saved.clear();
   }
   return saved;

@@ -16,8 +16,8 @@ namespace {
 using testing::AllocatedBytes;
 using testing::Model;
 
-// Exact to the byte: the allocator hands out what storages ask for. What forward leaves allocated as long as its loss
-// lives.
+// Returns what a forward pass leaves allocated as long as its loss exists. The allocator counts the size of each
+// storage and adds no padding, so the result is exact.
 int64_t MeasuredBytes(const Model& model, const std::vector<bool>& trainable) {
   for (size_t i = 0; i < model.parameters.size(); ++i) {
     at::Tensor(model.parameters[i].second).set_requires_grad(trainable[i]);
@@ -34,7 +34,7 @@ std::vector<Model> Models() {
 
 class SavedBytesOfModel : public ::testing::TestWithParam<Model> {};
 
-TEST_P(SavedBytesOfModel, AreWhatTheAllocatorMeasures) {
+TEST_P(SavedBytesOfModel, EqualWhatTheAllocatorMeasures) {
   const Model& model = GetParam();
   ProfileOptions options;
   options.resident = model.inputs;
@@ -63,7 +63,7 @@ TEST(SavedTensorsOfTest, AFactorIsKeptForTheOtherFactorsGradient) {
   EXPECT_EQ(saved[1].input, 0);
 }
 
-TEST(SavedTensorsOfTest, OtherNodesKeepWhatTheyKeepForAnyInput) {
+TEST(SavedTensorsOfTest, OtherNodesKeepTheirTensorsForAnyInput) {
   const at::Tensor x = Parameter({3, 5}), y = at::softmax(x, -1);
   const std::vector<SavedTensor> saved = SavedTensorsOf(*y.grad_fn());
   ASSERT_EQ(saved.size(), 1);

@@ -3,10 +3,11 @@
 //
 //   OMP_NUM_THREADS=1 ./dev bench profiler
 //
-// One thread is what two shared cores time with little noise; without it, all cores are used.
-// The process keeps the memory that it frees, as greenplan-finetune does (freed_memory.h).
-// Every measured backward of a mask comes right behind one full backward; the mask's time is the median over rounds of
-// its share of that one, so that a machine that gets slower or faster meanwhile does not count as an error.
+// With OMP_NUM_THREADS=1 two shared cores give little noise. Without it, all cores are used. The process keeps the
+// memory that it frees, as greenplan-finetune does (freed_memory.h).
+//
+// Each measured backward of a mask follows a full backward immediately, and its time is taken as a share of that one.
+// The mask's time is the median of these shares, so a machine that gets slower or faster meanwhile causes no error.
 
 #include <algorithm>
 #include <chrono>
@@ -101,7 +102,8 @@ int64_t ExecutedBackwardFlops(const Model& model, const std::vector<bool>& train
   return counter.backward_flops();
 }
 
-// Each tensor with one probability, which differs from mask to mask; every fourth mask is one tensor alone.
+// Selects each tensor with the same probability, which differs from mask to mask. About every fourth mask selects a
+// single tensor.
 std::vector<bool> RandomMask(const ModelProfile& profile, std::mt19937_64& random) {
   std::vector<bool> mask(profile.tensors.size(), false);
   std::bernoulli_distribution selected(std::uniform_real_distribution<double>(0, 1)(random));
@@ -115,8 +117,8 @@ std::vector<bool> RandomMask(const ModelProfile& profile, std::mt19937_64& rando
 }
 
 struct Measured {
-  std::vector<double> full;    // Milliseconds of every full backward.
-  std::vector<double> shares;  // [num_masks]: of full backward.
+  std::vector<double> full;    // The milliseconds of every full backward.
+  std::vector<double> shares;  // [num_masks]: the mask's time as a share of full backward.
 };
 
 Measured Measure(const Model& model, const std::vector<bool>& full, const std::vector<std::vector<bool>>& masks) {
@@ -166,7 +168,7 @@ absl::Status Judge(const Model& model) {
     ours.push_back(Error(predicted / full_time, measured.shares[i]));
     ours_absolute.push_back(Error(predicted * 1e-6, measured.shares[i] * full_milliseconds));
     by_flops.push_back(Error(predicted_flops / full_flops, measured.shares[i]));
-    if (executed_flops == 0) continue;  // Norms alone, above every product.
+    if (executed_flops == 0) continue;  // The mask selects only norms above every product.
     chain_flops.push_back(Error(static_cast<double>(testing::ChainBackwardCost(*flops, masks[i])), executed_flops));
     our_flops.push_back(Error(predicted_flops, executed_flops));
   }
@@ -179,9 +181,12 @@ absl::Status Judge(const Model& model) {
 }
 
 int Run() {
-  if (!KeepFreedMemory()) std::fprintf(stderr, "this C library hands freed memory back; page faults add noise\n");
+  if (!KeepFreedMemory()) {
+    std::fprintf(stderr, "this C library returns freed memory to the system; page faults will add noise\n");
+  }
   std::printf(
-      "Errors in percent, median / p90 over %d masks. Noise: of single full backward passes about their median.\n\n"
+      "Errors are in percent: median / p90 over %d masks. Noise is the deviation of single full backward passes from "
+      "their median.\n\n"
       "| model | full backward | noise | time: ours | time: ours, not adjusted for drift | time: by FLOPs alone | "
       "FLOPs: ours | FLOPs: chain | ops / tensors |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
       kMasks);

@@ -1,5 +1,5 @@
-// Holds predicted times against the clock, where the machine is quiet enough to tell; else it says how noisy it was and
-// judges nothing. The benchmark beside it (time_benchmark.cc) does the same for real-shaped models.
+// Compares predicted times with measured ones. If the machine is too noisy for that, the test is skipped and reports
+// the noise. time_benchmark.cc does the same for models of realistic shapes.
 
 #include <chrono>
 #include <cmath>
@@ -82,8 +82,8 @@ TEST(TimePredictionTest, PredictsBackwardOfMasksWithinFivePercentOnAQuietMachine
   const double noise = Quantile(deviations, 0.9), median = Quantile(errors, 0.5), p90 = Quantile(errors, 0.9);
   std::cout << "noise " << noise << ", error median " << median << ", p90 " << p90 << "\n";
   if (noise > kMaxNoise) {
-    GTEST_SKIP() << "repeated runs differ by " << noise << " (p90), more than " << kMaxNoise << "; error median "
-                 << median << ", p90 " << p90;
+    GTEST_SKIP() << "the machine is too noisy: repeated runs differ by " << noise << " (p90), more than " << kMaxNoise
+                 << "; error median " << median << ", p90 " << p90;
   }
   EXPECT_LE(median, 0.05);
   EXPECT_LE(p90, 0.10);

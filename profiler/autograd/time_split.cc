@@ -9,8 +9,8 @@
 namespace greenplan::profiler {
 namespace {
 
-// Where the gradient of a tensor is computed: up from its leaf, the first op that does more than pass that one gradient
-// on; the leaf, if it is tied.
+// Where the gradient of a tensor is computed: the first op above its leaf that does more than pass that one gradient
+// on, or the leaf itself if the tensor is tied.
 struct Source {
   int op = kNone;
   bool tied = false;
@@ -69,8 +69,8 @@ class MaskBuilder {
   }
 
   const ModelProfile& profile_;
-  std::vector<int> only_consumer_;  // [num_ops]: of an op that one edge leads to.
-  std::vector<int> uses_;           // [num_ops]: how many edges lead to an op.
+  std::vector<int> only_consumer_;  // [num_ops]: the consumer of an op to which one edge leads; otherwise kNone.
+  std::vector<int> uses_;           // [num_ops]: how many edges lead to each op.
   std::vector<Source> sources_;     // [num_tensors]
 };
 
@@ -78,7 +78,7 @@ int64_t Share(int64_t nanoseconds, double weight, double total) {
   return std::llround(static_cast<double>(nanoseconds) * (weight / total));
 }
 
-// One op's costs in the making: FLOPs before, nanoseconds after.
+// Replaces the costs of one op, which are FLOPs at first, by nanoseconds.
 class OpSplit {
  public:
   explicit OpSplit(Op& op) : op_(op), flops_(op), charged_(op.inputs.size(), false) {
@@ -86,8 +86,8 @@ class OpSplit {
     for (Edge& edge : op.inputs) edge.cost = 0;
   }
 
-  // The op, with exactly the edges `live` [num_edges] of it, took `nanoseconds`. REQUIRES: the edges live before are
-  // among them.
+  // Charges what the op took, `nanoseconds`, when exactly its edges `live` [num_edges] were live: what it took more
+  // than in the previous call goes to the edges that were not live then. REQUIRES: the edges live then are live now.
   void Charge(const std::vector<bool>& live, int64_t nanoseconds) {
     const bool first = !started_;
     started_ = true;
@@ -121,7 +121,7 @@ class OpSplit {
   bool started_ = false;
 };
 
-// Splits the times of one op over the masks from `first_mask` on. `live_ops` is [num_masks][num_ops].
+// Splits the times of the op `index` under the masks from `first_mask` on. `live_ops` is [num_masks][num_ops].
 void SplitOp(int index, size_t first_mask, const std::vector<std::vector<bool>>& live_ops,
              const std::vector<TimedBackward>& runs, ModelProfile& profile) {
   Op& op = profile.ops[index];
@@ -147,7 +147,7 @@ void SplitOp(int index, size_t first_mask, const std::vector<std::vector<bool>>&
   }
 }
 
-// [num_ops]: whether other ops run within the op.
+// Returns, for each op [num_ops], whether other ops run within it.
 std::vector<bool> Checkpoints(const std::vector<int>& belongs_to) {
   std::vector<bool> is_checkpoint(belongs_to.size(), false);
   for (const int checkpoint : belongs_to) {
@@ -162,7 +162,7 @@ int64_t TotalCost(const Op& op) {
   return cost;
 }
 
-// What runs within a checkpoint was timed as a whole, under the checkpoint's own op: by FLOPs.
+// A checkpoint was timed as a whole, under its own op. Divides that time by FLOPs among the op and the ops within it.
 void SplitCheckpoints(const std::vector<int>& belongs_to, const std::vector<Op>& flops, ModelProfile& profile) {
   const std::vector<bool> is_checkpoint = Checkpoints(belongs_to);
   const auto owner = [&](size_t op) { return belongs_to[op] == kNone ? static_cast<int>(op) : belongs_to[op]; };
@@ -196,7 +196,8 @@ void SplitTimes(const std::vector<std::vector<bool>>& masks, const std::vector<T
   for (const std::vector<bool>& mask : masks) live_ops.push_back(LiveOps(profile, mask));
   const std::vector<bool> is_checkpoint = Checkpoints(belongs_to);
   for (size_t op = 0; op < profile.ops.size(); ++op) {
-    // Within a checkpoint every mask runs something else; what runs under the last is what FLOPs tell apart.
+    // A checkpoint runs different nodes under every mask, so only its time under the last, full mask is used. It is
+    // divided by FLOPs below.
     SplitOp(static_cast<int>(op), is_checkpoint[op] ? masks.size() - 1 : 0, live_ops, runs, profile);
   }
   SplitCheckpoints(belongs_to, flops, profile);

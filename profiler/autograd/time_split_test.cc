@@ -11,7 +11,8 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// loss -> product of a hidden state with `upper` -> product of the batch with `lower`, each weight behind a transpose.
+// The graph is loss -> product of a hidden state with `upper` -> product of the batch with `lower`. Each weight is
+// behind a transpose. The ops are:
 //   0 loss; 1 upper product; 2 transpose; 3 upper; 4 lower product; 5 transpose; 6 lower
 ModelProfile TwoProducts() {
   ModelProfile profile;
@@ -41,21 +42,21 @@ TEST(TimeSplitTest, MasksTellTheTensorsOfOneNodeApart) {
                                                 ElementsAre(true, true, true)));
 }
 
-TEST(TimeSplitTest, TiedTensorJoinsLastAndUnreachedOnesNever) {
+TEST(TimeSplitTest, TiedTensorIsOnlyInTheLastMaskAndUnreachedOnesInNone) {
   ModelProfile profile;
   profile.ops = {{.inputs = {{.op = 1}, {.op = 3}}}, {.inputs = {{.op = 2}, {.op = 3}}}, {}, {}};
   profile.tensors = {{.name = "tied", .op = 3}, {.name = "weight", .op = 2}, {.name = "unused"}};
   EXPECT_THAT(NestedMasks(profile), ElementsAre(ElementsAre(false, true, false), ElementsAre(true, true, false)));
 }
 
-TEST(TimeSplitTest, WhatANodeTakesLongerIsWhatTheNewGradientCosts) {
+TEST(TimeSplitTest, ANewGradientCostsTheTimeThatItAdds) {
   ModelProfile profile = TwoProducts();
   const std::vector<std::vector<bool>> masks = NestedMasks(profile);
   SplitTimes(masks,
              {{.mask = 0, .start_nanoseconds = 5, .node_nanoseconds = {1, 30, 0, 0, 40, 2, 3}},
               {.mask = 1, .start_nanoseconds = 5, .node_nanoseconds = {1, 100, 4, 6, 40, 2, 3}}},
              NoCheckpoints(profile), profile);
-  EXPECT_EQ(profile.ops[1].inputs[0].cost, 30);  // Of equal FLOPs, but not of equal time.
+  EXPECT_EQ(profile.ops[1].inputs[0].cost, 30);  // The two gradients have equal FLOPs but different times.
   EXPECT_EQ(profile.ops[1].inputs[1].cost, 70);
   EXPECT_EQ(profile.ops[1].cost, 0);
   EXPECT_EQ(EvaluateMask(profile, {true, false}).backward_cost, 5 + 1 + 30 + 40 + 2 + 3);
@@ -63,7 +64,7 @@ TEST(TimeSplitTest, WhatANodeTakesLongerIsWhatTheNewGradientCosts) {
   EXPECT_EQ(EvaluateMask(profile, {true, true}).backward_cost, 5 + 1 + 100 + 4 + 6 + 40 + 2 + 3);
 }
 
-TEST(TimeSplitTest, MedianOverAllRunsOfTheSameWorkCounts) {
+TEST(TimeSplitTest, UsesTheMedianOfAllRunsOfTheSameWork) {
   ModelProfile profile = TwoProducts();
   const std::vector<std::vector<bool>> masks = NestedMasks(profile);
   std::vector<TimedBackward> runs;
@@ -72,7 +73,7 @@ TEST(TimeSplitTest, MedianOverAllRunsOfTheSameWorkCounts) {
     runs.push_back({.mask = 1, .node_nanoseconds = {1, 0, 0, 0, time + 1, 0, 0}});
   }
   SplitTimes(masks, runs, NoCheckpoints(profile), profile);
-  EXPECT_EQ(profile.ops[4].inputs[0].cost, 13);  // Of 10, 11, 12, 13, 500, 501.
+  EXPECT_EQ(profile.ops[4].inputs[0].cost, 13);  // The upper median of 10, 11, 12, 13, 500 and 501.
 }
 
 TEST(TimeSplitTest, ANoisyDifferenceIsNeverNegative) {
@@ -85,8 +86,8 @@ TEST(TimeSplitTest, ANoisyDifferenceIsNeverNegative) {
   EXPECT_EQ(profile.ops[1].inputs[1].cost, 0);
 }
 
-TEST(TimeSplitTest, GradientsThatAlwaysComeTogetherAreToldApartByFlopsElseEqually) {
-  // 1 computes two gradients and work for both, 2 two gradients of no FLOPs; all lead to one tensor.
+TEST(TimeSplitTest, DividesTheTimeOfGradientsThatAlwaysComeTogetherByFlopsOrEqually) {
+  // Op 1 computes two gradients and does work for both. Op 2 computes two gradients of 0 FLOPs. All lead to one tensor.
   ModelProfile profile;
   profile.ops = {{.inputs = {{.op = 1}}},
                  {.cost = 2, .inputs = {{.op = 2, .cost = 1}, {.op = 3, .cost = 7}}},
@@ -103,8 +104,8 @@ TEST(TimeSplitTest, GradientsThatAlwaysComeTogetherAreToldApartByFlopsElseEquall
   EXPECT_EQ(profile.ops[4].cost, 9);
 }
 
-TEST(TimeSplitTest, ACheckpointsTimeIsSharedByFlopsWithinIt) {
-  // 1 is the checkpoint: 20 FLOPs to run it again; within it 2 computes two gradients of 10.
+TEST(TimeSplitTest, DividesTheTimeOfACheckpointByFlops) {
+  // Op 1 is a checkpoint that costs 20 FLOPs to run again. Op 2 within it computes two gradients of 10 FLOPs each.
   ModelProfile profile;
   profile.ops = {{.inputs = {{.op = 1}}},
                  {.cost = 20, .inputs = {{.op = 2}}},
@@ -131,7 +132,7 @@ TEST(TimeSplitTest, CalibrationMultipliesEveryCostByOneConstant) {
   EXPECT_EQ(profile.ops[1].cost, 150);
 }
 
-TEST(TimeSplitTest, CalibrationLeavesAProfileThatCostsNothing) {
+TEST(TimeSplitTest, CalibrationDoesNotChangeAProfileThatCostsNothing) {
   ModelProfile profile;
   profile.ops = {{.inputs = {{.op = 1}}}, {}};
   profile.tensors = {{.name = "weight", .op = 1}};

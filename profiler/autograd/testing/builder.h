@@ -11,21 +11,23 @@
 
 namespace greenplan::profiler::testing {
 
-// The parameters of a model under construction, kept alive by the model's loss.
+// Collects the parameters and inputs of a model under construction.
 class Builder {
  public:
+  // Returns a new parameter with random values.
   at::Tensor Parameter(const std::string& name, at::IntArrayRef shape) {
     at::Tensor parameter = at::randn(shape).mul_(0.2).set_requires_grad(true);
     parameters_.emplace_back(name, parameter);
     return parameter;
   }
 
-  // Part of the batch.
+  // Registers `input` as part of the batch and returns it.
   at::Tensor Input(at::Tensor input) {
     inputs_.push_back(input);
     return input;
   }
 
+  // Returns the model. `loss` has to keep the tensors that it uses alive. Call it once, last.
   Model Build(std::string name, std::function<at::Tensor()> loss) {
     return {.name = std::move(name),
             .parameters = std::move(parameters_),
@@ -38,6 +40,7 @@ class Builder {
   std::vector<at::Tensor> inputs_;
 };
 
+// Layers, which register their parameters with a builder when they are made.
 struct Linear {
   Linear(Builder& builder, const std::string& name, int64_t in, int64_t out, bool has_bias = true)
       : weight(builder.Parameter(name + ".weight", {out, in})) {
@@ -66,13 +69,13 @@ struct RmsNorm {
   at::Tensor weight;
 };
 
-// [batch, length, heads * depth] -> [batch, heads, length, depth]
+// Reshapes [batch, length, heads * depth] to [batch, heads, length, depth], and back.
 inline at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
   return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
 }
 inline at::Tensor MergeHeads(const at::Tensor& x) { return x.transpose(1, 2).flatten(2); }
 
-// Next-token loss of logits [batch, length, vocabulary].
+// Returns the cross-entropy loss of logits [batch, length, vocabulary] against targets [batch, length].
 inline at::Tensor TokenLoss(const at::Tensor& logits, const at::Tensor& targets) {
   return at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten());
 }

@@ -16,7 +16,7 @@ int64_t ChainBackwardCost(const ModelProfile& profile, const std::vector<bool>& 
   for (const Op& op : profile.ops) {
     for (const Edge& edge : op.inputs) ++uses[edge.op];
   }
-  std::vector<int> charged(tensor_on);  // [num_ops]: the tensor whose dy an op is part of.
+  std::vector<int> charged(tensor_on);  // [num_ops]: the tensor in whose dy the op counts.
   for (size_t i = 0; i < profile.ops.size(); ++i) {
     const Op& op = profile.ops[i];
     int64_t passed_on = op.cost;

@@ -5,7 +5,7 @@
 namespace greenplan::profiler::testing {
 namespace {
 
-// loss -> out product -> attention (no tensor) -> in product, registered in forward order.
+// The graph is loss -> out product -> attention (no tensor) -> in product. Tensors are registered in forward order.
 TEST(ChainModelTest, ChargesEveryTensorDownToTheDeepestItselfIncluded) {
   ModelProfile profile;
   profile.ops = {{.inputs = {{.op = 1}}},
@@ -22,7 +22,7 @@ TEST(ChainModelTest, ChargesEveryTensorDownToTheDeepestItselfIncluded) {
   EXPECT_EQ(ChainBackwardCost(profile, {false, false, false}), 0);
 }
 
-TEST(ChainModelTest, ATiedTensorsGradientIsThatOfAllItsUses) {
+TEST(ChainModelTest, ATiedTensorsGradientCountsAllItsUses) {
   ModelProfile profile;
   profile.ops = {{.inputs = {{.op = 1}}}, {.inputs = {{.op = 2, .cost = 7}, {.op = 3, .cost = 7}}}, {}, {}};
   profile.tensors = {

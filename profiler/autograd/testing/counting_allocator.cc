@@ -19,7 +19,7 @@ void Allocated(int64_t size) {
   }
 }
 
-// The size stands in front of the data.
+// A header in front of the data holds its size.
 constexpr size_t kHeader = 64;
 constexpr std::align_val_t kAlignment{64};
 

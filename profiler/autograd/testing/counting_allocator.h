@@ -5,13 +5,14 @@
 
 namespace greenplan::profiler::testing {
 
-// Makes every CPU tensor created from now on, on any thread, come from an allocator that counts. Call once.
+// Installs an allocator that counts bytes. All CPU tensors created from now on, on any thread, use it. Call it once; it
+// cannot be removed. All functions here are thread-safe.
 void InstallCountingAllocator();
 
-// Bytes of CPU tensors that are alive and came from it.
+// Returns the bytes of CPU tensors that exist now and were created with the allocator. There is no padding in it.
 int64_t AllocatedBytes();
 
-// The most that AllocatedBytes() has been since the last call of ResetPeak().
+// Returns the maximum of AllocatedBytes() since the last call of ResetPeak().
 int64_t PeakAllocatedBytes();
 void ResetPeak();
 

@@ -19,7 +19,7 @@ Model MixtureOfExperts() {
   }
   const Linear head(b, "head", kWidth, kClasses);
   const at::Tensor x = b.Input(at::randn({kTokens, kWidth})), targets = b.Input(RandomTargets());
-  // The router's choice is fixed, so that masks do not change which expert sees which token.
+  // The choice of experts is fixed. Otherwise training would change which expert sees which token.
   const at::Tensor choice = b.Input(at::rand({kTokens, kExperts}));
   return b.Build("mixture of experts", [=] {
     const at::Tensor hidden = at::relu(in(x));

@@ -5,7 +5,7 @@
 namespace greenplan::profiler::testing {
 namespace {
 
-// Bias-free 3 x 3 convolution and batch norm on the batch's own statistics.
+// A 3 x 3 convolution without bias, and a batch norm that uses the batch's own statistics.
 struct NormedConvolution {
   NormedConvolution(Builder& b, const std::string& name, int64_t in, int64_t out, int64_t stride)
       : weight(b.Parameter(name + ".conv.weight", {out, in, 3, 3})),
@@ -42,7 +42,7 @@ Model MlpOnSequences() {
     const at::Tensor h = l1(at::silu(l0(x))).transpose(1, 2);
     const at::Tensor normed = at::batch_norm(h, scale, shift, {}, {}, /*training=*/true, 0.1, 1e-5, false);
     const std::vector<at::Tensor> parts = l2(normed.transpose(1, 2)).split(1, -1);
-    return (parts[0] * parts[2].sigmoid()).pow(2).mean();  // parts[1] is not used.
+    return (parts[0] * parts[2].sigmoid()).pow(2).mean();  // parts[1] is deliberately not used.
   });
 }
 
