@@ -7,17 +7,18 @@
 
 namespace greenplan::profiler {
 
-// Counters that the machine keeps of the energy that some of its parts use, other programs' share included. Not
-// thread-safe.
+// Reads the counters that a machine keeps of the energy that some of its parts use. They include the energy that other
+// programs use. Not thread-safe.
 class EnergyCounter {
  public:
   virtual ~EnergyCounter() = default;
 
-  // Which parts: "RAPL package 0, 1".
+  // Returns the names of the parts that are counted, such as "RAPL package 0, 1".
   virtual std::string source() const = 0;
 
-  // Joules used since the last call, at first since the counter was opened. An error says what cannot be read any more;
-  // the energy since the last call is then unknown.
+  // Returns the joules used since the last call or, in the first call, since the counter was opened. After an error the
+  // energy since the last call is unknown. Returns UNAVAILABLE if a counter can no longer be read, and DATA_LOSS if its
+  // value makes no sense.
   virtual absl::StatusOr<double> JoulesSinceLast() = 0;
 };
 

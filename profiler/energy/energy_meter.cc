@@ -35,7 +35,7 @@ EnergyReading EnergyMeter::Sample() {
   if (!counters_.empty()) {
     const absl::StatusOr<double> joules = JoulesCounted();
     if (joules.ok()) return {.joules = *joules, .source = source_};
-    counters_.clear();  // A part of the machine's counters alone would look like the whole.
+    counters_.clear();  // The sum of the counters that are left would look like the energy of all.
     notice = absl::StrCat(joules.status().message(), "; energy is an estimate from here on");
   }
   return {.joules = watts_ * std::chrono::duration<double>(last_ - begin).count(),

@@ -13,7 +13,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kFakeNvml[] = "profiler/energy/libfake_nvml.so";  // 1.5 J more at every call.
+constexpr char kFakeNvml[] = "profiler/energy/libfake_nvml.so";  // Reports 1.5 J more in each call.
 constexpr char kNoNvml[] = "profiler/energy/libnone.so";
 
 struct EnergyMeterTest : ::testing::Test {
@@ -28,7 +28,7 @@ struct EnergyMeterTest : ::testing::Test {
   std::chrono::steady_clock::time_point now{};
 };
 
-TEST_F(EnergyMeterTest, EstimatesFromTimeAndPowerWhereTheMachineCannotTell) {
+TEST_F(EnergyMeterTest, EstimatesFromTimeAndPowerIfTheMachineHasNoCounters) {
   const auto meter = MustCreate(40, kNoNvml);
   now += std::chrono::milliseconds(2500);
   const EnergyReading reading = meter->Sample();
@@ -54,13 +54,13 @@ TEST_F(EnergyMeterTest, AddsUpWhatTheMachineCounts) {
   EXPECT_DOUBLE_EQ(meter->Sample().joules, 1.5);
 }
 
-TEST_F(EnergyMeterTest, MeasuresWithOneKindOfCounterAlone) {
+TEST_F(EnergyMeterTest, WorksWithOnlyOneKindOfCounter) {
   EXPECT_EQ(MustCreate(40, kFakeNvml)->Sample().source, "NVML 0");
   powercap.AddDomain("intel-rapl:0", "package-0", "0");
   EXPECT_EQ(MustCreate(40, kNoNvml)->Sample().source, "RAPL package 0");
 }
 
-TEST_F(EnergyMeterTest, EstimatesFromTheSpanInWhichACounterFailsOn) {
+TEST_F(EnergyMeterTest, EstimatesTheSpanInWhichACounterFailsAndAllLaterOnes) {
   powercap.AddDomain("intel-rapl:0", "package-0", "0");
   const auto meter = MustCreate(10, kFakeNvml);
   now += std::chrono::seconds(1);
@@ -81,7 +81,7 @@ TEST_F(EnergyMeterTest, EstimatesFromTheSpanInWhichACounterFailsOn) {
   EXPECT_EQ(later.notice, "");
 }
 
-TEST_F(EnergyMeterTest, RefusesAPowerThatIsNone) {
+TEST_F(EnergyMeterTest, RefusesAPowerThatIsNotPositiveAndFinite) {
   const struct {
     double watts;
     const char* value;

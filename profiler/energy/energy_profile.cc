@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kMaxTotal = int64_t{1} << 62;
 
-// Turns costs into microjoules and watches what they add up to.
+// Turns costs into microjoules and checks that their sum stays within the limit of a profile.
 class Conversion {
  public:
   explicit Conversion(double watts) : watts_(watts) {}
@@ -37,7 +37,8 @@ class Conversion {
 
 absl::StatusOr<ModelProfile> EnergyProfile(const ModelProfile& time_profile, double watts) {
   if (time_profile.cost_unit != CostUnit::kNanoseconds) {
-    return absl::InvalidArgumentError("cost_unit is not nanoseconds; allowed: a profile of time");
+    return absl::InvalidArgumentError(
+        "cost_unit is not nanoseconds; energy can be derived only from a profile of time");
   }
   if (!std::isfinite(watts) || watts <= 0) {
     return absl::InvalidArgumentError(absl::StrCat("watts is ", watts, "; allowed: a finite number > 0"));
@@ -52,8 +53,9 @@ absl::StatusOr<ModelProfile> EnergyProfile(const ModelProfile& time_profile, dou
   }
   for (Tensor& tensor : profile.tensors) conversion.Convert(tensor.weight_grad_cost);
   if (conversion.is_too_large()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("watts is ", watts, "; the costs would add up to more than 2^62 microjoules"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "watts is ", watts,
+        "; with it the costs would add up to more than 2^62 microjoules, the most that a profile may hold"));
   }
   return profile;
 }

@@ -6,10 +6,14 @@
 
 namespace greenplan::profiler {
 
-// A profile in microjoules from a valid one in nanoseconds: every cost times `watts`, the power that the machine draws
-// while it trains, rounded to the nearest microjoule. Names, graph and bytes stay. Pure and thread-safe.
-// InvalidArgument: the profile's costs are not nanoseconds; `watts` is not a finite number > 0; the costs would add up
-// to more than 2^62 microjoules.
+// Returns a profile of energy, in microjoules, made from a valid profile of time, in nanoseconds. Every cost is
+// multiplied by `watts`, the power that the machine draws while it trains, and rounded to the nearest microjoule.
+// Names, graph and bytes stay the same.
+//
+//   absl::StatusOr<ModelProfile> energy_profile = EnergyProfile(*time_profile, /*watts=*/65);
+//
+// A pure function, so it is thread-safe. Returns INVALID_ARGUMENT if the costs of `time_profile` are not nanoseconds,
+// if `watts` is not a finite number > 0, or if the costs would add up to more than 2^62 microjoules.
 absl::StatusOr<ModelProfile> EnergyProfile(const ModelProfile& time_profile, double watts);
 
 }  // namespace greenplan::profiler

@@ -13,7 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// 0.1 s forward, 3.4 ms full backward.
+// A step of 0.1 s forward and 3.4 ms full backward.
 ModelProfile TimeProfile() {
   return {.model = "m",
           .cost_unit = CostUnit::kNanoseconds,
@@ -25,7 +25,7 @@ ModelProfile TimeProfile() {
           .blocks = {"b"}};
 }
 
-TEST(EnergyProfileTest, IsTimeByPowerInMicrojoules) {
+TEST(EnergyProfileTest, IsTimeMultipliedByPowerInMicrojoules) {
   const absl::StatusOr<ModelProfile> energy = EnergyProfile(TimeProfile(), 50);
   ASSERT_TRUE(energy.ok()) << energy.status();
   EXPECT_EQ(energy->cost_unit, CostUnit::kMicrojoules);
@@ -36,7 +36,7 @@ TEST(EnergyProfileTest, IsTimeByPowerInMicrojoules) {
   EXPECT_EQ(EvaluateMask(*energy, FullMask(*energy)).backward_cost, 170'000);
 }
 
-TEST(EnergyProfileTest, KeepsEverythingButCosts) {
+TEST(EnergyProfileTest, KeepsEverythingExceptCosts) {
   const ModelProfile time = TimeProfile();
   const absl::StatusOr<ModelProfile> energy = EnergyProfile(time, 50);
   ASSERT_TRUE(energy.ok()) << energy.status();
@@ -74,7 +74,7 @@ TEST(EnergyProfileTest, StaysWithinTheLimitOfAProfile) {
   }
 }
 
-TEST(EnergyProfileTest, RefusesOtherUnitsAndPowersThatAreNone) {
+TEST(EnergyProfileTest, RefusesOtherUnitsAndPowersThatAreNotPositiveAndFinite) {
   for (CostUnit unit : {CostUnit::kFlops, CostUnit::kMicrojoules}) {
     ModelProfile profile = TimeProfile();
     profile.cost_unit = unit;

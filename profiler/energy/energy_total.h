@@ -9,24 +9,28 @@ namespace greenplan::profiler {
 // The energy of a span of time.
 struct EnergyReading {
   double joules = 0;
-  bool is_estimate = false;  // Time by a stated power; else counted by the machine.
-  std::string source = {};   // "RAPL package 0, 1 + NVML 0"; "estimate, 65 W stated".
-  std::string notice = {};   // For people, once: why readings turn into estimates from here on. Usually empty.
+  bool is_estimate = false;  // Whether `joules` is time multiplied by a given power rather than counted by the machine.
+  std::string source = {};   // For example "RAPL package 0, 1 + NVML 0" or "estimate, 65 W stated".
+  // A message for the user if this reading is the first to be an estimate because a counter failed; usually empty.
+  std::string notice = {};
 };
 
-// What readings add up to.
+// The sum of readings. Not thread-safe.
 struct EnergyTotal {
   double joules = 0;
-  bool is_estimate = false;               // Of any part.
-  std::vector<std::string> sources = {};  // Distinct, in the order in which they came.
+  bool is_estimate = false;               // Whether any part is an estimate.
+  std::vector<std::string> sources = {};  // The distinct sources, in the order in which they appeared.
 
+  // Adds a reading to the total.
   void Add(const EnergyReading& reading);
 
-  // "RAPL package 0; estimate, 65 W stated". Empty if nothing was read.
+  // Returns the sources joined by "; ", such as "RAPL package 0; estimate, 65 W stated". Empty before the first
+  // reading.
   std::string source() const;
 };
 
-// Grams of CO2 equivalent emitted for `joules` of electricity; the grid's intensity is in grams per kWh.
+// Returns the grams of CO2 equivalent that producing `joules` of electricity emits. The intensity of the grid is in
+// grams per kWh.
 double Co2eGrams(double joules, double grams_per_kwh);
 
 }  // namespace greenplan::profiler

@@ -34,7 +34,7 @@ TEST(EnergyTotalTest, IsAnEstimateIfAnyPartIs) {
   EXPECT_TRUE(total.is_estimate);
 }
 
-TEST(Co2eGramsTest, IsKilowattHoursTimesIntensity) {
+TEST(Co2eGramsTest, MultipliesKilowattHoursByIntensity) {
   EXPECT_EQ(Co2eGrams(3.6e6, 400), 400);
   EXPECT_DOUBLE_EQ(Co2eGrams(1800, 100), 0.05);
   EXPECT_EQ(Co2eGrams(0, 400), 0);

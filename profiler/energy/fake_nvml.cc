@@ -1,5 +1,5 @@
-// A library with the functions that nvml.h loads: two GPUs, of which the second counts no energy. The first has used
-// 1.5 J more at every call.
+// A shared library with the functions that nvml.h loads, for tests. It lists two GPUs. Each call of the energy function
+// reports 1.5 J more for the first. The second does not count its energy.
 
 extern "C" {
 

@@ -9,9 +9,10 @@
 
 namespace greenplan::profiler {
 
-// A folder, one per test, with files such as Linux shows below /sys/class/powercap.
+// Makes a folder for the running test with files such as those that Linux shows below /sys/class/powercap.
 class FakePowercap {
  public:
+  // Creates the folder, empty.
   FakePowercap() {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
     root_ = std::filesystem::path(::testing::TempDir()) / test->test_suite_name() / test->name();
@@ -21,6 +22,7 @@ class FakePowercap {
 
   std::string root() const { return root_; }
 
+  // Adds a domain, such as the folder "intel-rapl:0" for the package named "package-0". The counts are in microjoules.
   void AddDomain(const std::string& folder, const std::string& name, const std::string& energy_uj,
                  const std::string& range_uj = "1000000000") const {
     std::filesystem::create_directories(root_ / folder);
@@ -29,11 +31,12 @@ class FakePowercap {
     Write(folder, "energy_uj", energy_uj);
   }
 
+  // Replaces the text of one file of a domain.
   void Write(const std::string& folder, const std::string& file, const std::string& text) const {
     std::ofstream(root_ / folder / file) << text << "\n";
   }
 
-  // A file that cannot be read, not by root either.
+  // Makes a file unreadable, also for root, by putting a folder in its place.
   void MakeUnreadable(const std::string& folder, const std::string& file) const {
     std::filesystem::remove(root_ / folder / file);
     std::filesystem::create_directories(root_ / folder / file);

@@ -21,7 +21,7 @@ struct Device {
   uint64_t last_mj = 0;
 };
 
-// Points `function` to the library's; false if it has none of that name.
+// Sets `function` to the library's function of that name. Returns false if there is none.
 template <typename Result, typename... Arguments>
 bool Load(void* library, const char* name, std::function<Result(Arguments...)>& function) {
   void* const symbol = dlsym(library, name);
@@ -64,7 +64,7 @@ class Nvml : public EnergyCounter {
       if (!now.ok()) return now.status();
       if (*now < device.last_mj) {
         return absl::DataLossError(absl::StrCat("the energy of GPU ", device.index, " fell from ", device.last_mj,
-                                                " to ", *now, " mJ: its driver was loaded anew"));
+                                                " to ", *now, " mJ; its driver was probably reloaded"));
       }
       millijoules += static_cast<double>(*now - device.last_mj);
       device.last_mj = *now;

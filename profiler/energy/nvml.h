@@ -10,7 +10,8 @@
 
 namespace greenplan::profiler {
 
-// What is called of NVIDIA's management library. Each returns 0 on success, else the library's error code.
+// The functions of NVIDIA's management library that are used here. Each returns 0 on success and otherwise the
+// library's error code.
 struct NvmlFunctions {
   std::function<int()> init;                                              // nvmlInit_v2
   std::function<int()> shutdown;                                          // nvmlShutdown
@@ -19,12 +20,13 @@ struct NvmlFunctions {
   std::function<int(void* device, unsigned long long* mj)> total_energy;  // nvmlDeviceGetTotalEnergyConsumption
 };
 
-// Loads them at run time from `library`, a file or a name that the loader finds. Nothing where the library is absent or
-// lacks one of them. The library stays loaded.
+// Loads the functions at run time from `library`, a file or a name that the dynamic loader finds. Returns nullopt if
+// the library is missing or lacks one of them. The library stays loaded.
 std::optional<NvmlFunctions> LoadNvml(const std::string& library);
 
-// All GPUs that the library lists and that count their energy (Volta and later), whichever of them is used: source()
-// names them. Null if there are none.
+// Returns a counter of the energy of all GPUs that the library lists and that count it (Volta and later), whichever of
+// them training uses. source() lists their indices. Returns null if there are none. The counter calls `init` here and
+// `shutdown` when it is destroyed.
 std::unique_ptr<EnergyCounter> OpenNvml(NvmlFunctions nvml);
 
 }  // namespace greenplan::profiler

@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 constexpr int kUnknownError = 999;  // NVML_ERROR_UNKNOWN
 constexpr int kNotSupported = 3;    // NVML_ERROR_NOT_SUPPORTED
 
-// GPUs in memory.
+// GPUs that exist only in memory.
 struct FakeGpus {
   NvmlFunctions Functions() {
     return {.init = [this] { return init_error != 0 ? init_error : (++open, 0); },
@@ -42,7 +42,7 @@ struct FakeGpus {
   int count_error = 0;
   std::map<unsigned int, int> handle_errors = {};  // By index.
   std::map<unsigned int, int> energy_errors = {};
-  int open = 0;  // Calls of init less those of shutdown.
+  int open = 0;  // The number of calls of init minus those of shutdown.
 };
 
 TEST(NvmlTest, CountsEveryGpuSinceTheLastCall) {
@@ -55,7 +55,7 @@ TEST(NvmlTest, CountsEveryGpuSinceTheLastCall) {
   EXPECT_EQ(*nvml->JoulesSinceLast(), 0);
 }
 
-TEST(NvmlTest, LeavesOutGpusThatDoNotTell) {
+TEST(NvmlTest, LeavesOutGpusThatDoNotCountTheirEnergy) {
   FakeGpus gpus{.millijoules = {1, 1, 1}, .handle_errors = {{0, kUnknownError}}, .energy_errors = {{2, kNotSupported}}};
   const auto nvml = OpenNvml(gpus.Functions());
   ASSERT_NE(nvml, nullptr);
@@ -64,7 +64,7 @@ TEST(NvmlTest, LeavesOutGpusThatDoNotTell) {
   EXPECT_EQ(*nvml->JoulesSinceLast(), 2);
 }
 
-TEST(NvmlTest, IsNoSourceWhereNoGpuTellsAndLeavesTheLibraryAsItWas) {
+TEST(NvmlTest, IsNullAndShutsTheLibraryDownIfNoGpuCountsItsEnergy) {
   FakeGpus cases[] = {{.millijoules = {1}, .init_error = kUnknownError},
                       {.millijoules = {1}, .count_error = kUnknownError},
                       {.millijoules = {}},
@@ -84,7 +84,7 @@ TEST(NvmlTest, ShutsTheLibraryDown) {
   EXPECT_EQ(gpus.open, 0);
 }
 
-TEST(NvmlTest, NamesTheGpuThatFailsOnTheWay) {
+TEST(NvmlTest, NamesTheGpuThatFailsLater) {
   FakeGpus gpus{.millijoules = {5, 5}};
   const auto nvml = OpenNvml(gpus.Functions());
   ASSERT_NE(nvml, nullptr);
@@ -109,7 +109,7 @@ TEST(LoadNvmlTest, FindsEveryFunctionInTheLibrary) {
   EXPECT_EQ(*nvml->JoulesSinceLast(), 1.5);
 }
 
-TEST(LoadNvmlTest, IsNothingWithoutTheLibraryOrWithAnotherOne) {
+TEST(LoadNvmlTest, IsNulloptIfTheLibraryOrItsFunctionsAreMissing) {
   EXPECT_FALSE(LoadNvml("profiler/energy/libnone.so").has_value());
   EXPECT_FALSE(LoadNvml("libc.so.6").has_value());
 }

@@ -46,7 +46,7 @@ absl::StatusOr<int64_t> ReadMicrojoules(const fs::path& path, int64_t max) {
   return microjoules;
 }
 
-// Nothing if the folder is no package or cannot be read.
+// Returns nullopt if the folder is not a package's or cannot be read.
 std::optional<Package> OpenPackage(const fs::path& folder) {
   const std::string folder_name = folder.filename();
   absl::string_view index = folder_name;

@@ -8,16 +8,19 @@
 
 namespace greenplan::profiler {
 
-// The processor packages, by the counters that Linux's powercap framework shows for Intel's and AMD's RAPL:
+// Returns a counter of the energy of all processor packages, read from what Linux's powercap framework shows for
+// Intel's and AMD's RAPL (running average power limit):
 //
 //   ROOT/intel-rapl:N/{name, energy_uj, max_energy_range_uj}
 //
-// Packages alone: their sub-domains (intel-rapl:N:M) are parts of them, and the platform domain (psys) holds them, so
-// either would count twice. Packages whose files cannot be read are left out: source() names the others. Null if there
-// are none: no such processor, a virtual machine, or no permission (energy_uj is root's by default).
+// Only packages are counted. A sub-domain (intel-rapl:N:M) is part of its package, and the platform domain (psys)
+// includes the packages, so either would be counted twice. A package whose files cannot be read is left out; source()
+// names the packages that are counted. Returns null if there are none. That is so without such a processor, on most
+// virtual machines, and without permission, because only root may read energy_uj by default.
 //
-// A counter wraps at max_energy_range_uj, on usual machines after 65 to 262 kJ: several minutes at 200 W. One wrap
-// between two calls is seen, a second one is not, so call at least once a minute.
+// A counter wraps at max_energy_range_uj. On common machines that is after 65 to 262 kJ, several minutes at 200 W. If
+// it wraps once between two calls, the result is still right. If it wraps twice, energy is lost. So call
+// JoulesSinceLast() at least once a minute.
 std::unique_ptr<EnergyCounter> OpenRapl(const std::string& root);
 
 }  // namespace greenplan::profiler

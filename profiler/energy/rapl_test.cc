@@ -44,10 +44,10 @@ TEST_F(RaplTest, NamesPackagesInTheOrderOfTheirIndices) {
 TEST_F(RaplTest, CountsNothingTwice) {
   powercap.AddDomain("intel-rapl:0", "package-0", "0");
   powercap.AddDomain("intel-rapl:0:0", "core", "0");
-  powercap.AddDomain("intel-rapl:0:1", "package-0", "0");        // A sub-domain, whatever its name.
-  powercap.AddDomain("intel-rapl:1", "psys", "0");               // Holds the packages.
-  powercap.AddDomain("intel-rapl-mmio:0", "package-0", "0");     // The same package by another way.
-  powercap.AddDomain("intel-rapl", "package-of-no-index", "0");  // The folder of the control type.
+  powercap.AddDomain("intel-rapl:0:1", "package-0", "0");        // This is a sub-domain, whatever its name.
+  powercap.AddDomain("intel-rapl:1", "psys", "0");               // This includes the packages.
+  powercap.AddDomain("intel-rapl-mmio:0", "package-0", "0");     // This is the same package, read another way.
+  powercap.AddDomain("intel-rapl", "package-of-no-index", "0");  // This is the folder of the control type.
   rapl = OpenRapl(powercap.root());
   ASSERT_NE(rapl, nullptr);
   EXPECT_EQ(rapl->source(), "RAPL package 0");
@@ -57,7 +57,7 @@ TEST_F(RaplTest, CountsNothingTwice) {
   EXPECT_EQ(MustRead(), 0);
 }
 
-TEST_F(RaplTest, SeesACounterWrap) {
+TEST_F(RaplTest, HandlesACounterThatWraps) {
   powercap.AddDomain("intel-rapl:0", "package-0", "262000000000", "262143328850");
   rapl = OpenRapl(powercap.root());
   ASSERT_NE(rapl, nullptr);
@@ -67,7 +67,7 @@ TEST_F(RaplTest, SeesACounterWrap) {
   EXPECT_DOUBLE_EQ(MustRead(), 2);
 }
 
-TEST_F(RaplTest, TakesCountersAsLargeAsAFileCanTell) {
+TEST_F(RaplTest, AcceptsTheLargestCounterThatFitsAnInt64) {
   powercap.AddDomain("intel-rapl:0", "package-0", "9223372036854775806", "9223372036854775807");
   rapl = OpenRapl(powercap.root());
   ASSERT_NE(rapl, nullptr);
@@ -75,7 +75,7 @@ TEST_F(RaplTest, TakesCountersAsLargeAsAFileCanTell) {
   EXPECT_DOUBLE_EQ(MustRead(), 1);
 }
 
-TEST_F(RaplTest, IsNoSourceWithoutAFolderOrPackages) {
+TEST_F(RaplTest, IsNullWithoutAFolderOrPackages) {
   EXPECT_EQ(OpenRapl(powercap.root() + "/none"), nullptr);
   EXPECT_EQ(OpenRapl(powercap.root()), nullptr);
   powercap.AddDomain("dtpm", "package-0", "0");
@@ -95,7 +95,7 @@ TEST_F(RaplTest, LeavesOutPackagesThatCannotBeRead) {
   }
 }
 
-TEST_F(RaplTest, LeavesOutPackagesWhoseFilesHoldNoCounts) {
+TEST_F(RaplTest, LeavesOutPackagesWhoseFilesHoldNoValidCounts) {
   const struct {
     const char* energy_uj;
     const char* range_uj;
@@ -107,7 +107,7 @@ TEST_F(RaplTest, LeavesOutPackagesWhoseFilesHoldNoCounts) {
   }
 }
 
-TEST_F(RaplTest, NamesTheFileThatFailsOnTheWay) {
+TEST_F(RaplTest, NamesTheFileThatFailsLater) {
   powercap.AddDomain("intel-rapl:0", "package-0", "0", "1000");
   rapl = OpenRapl(powercap.root());
   ASSERT_NE(rapl, nullptr);
