@@ -13,7 +13,8 @@
 namespace greenplan::trainer {
 namespace {
 
-// [batch, key_value_heads, length, head_dim] -> [batch, key_value_heads * repeats, length, head_dim].
+// Repeats each head: [batch, key_value_heads, length, head_dim] becomes
+// [batch, key_value_heads * repeats, length, head_dim].
 at::Tensor RepeatHeads(const at::Tensor& x, int64_t repeats) {
   if (repeats == 1) return x;
   return x.unsqueeze(2).expand({-1, -1, repeats, -1, -1}).reshape({x.size(0), -1, x.size(2), x.size(3)});

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kBatch = 2, kHeads = 4, kHeadDim = 8;
 
-// By the definition, element by element.
+// Computes attention from its definition, element by element.
 at::Tensor Reference(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
   const int64_t length = query.size(2), group = query.size(1) / key.size(1);
   at::Tensor output = at::zeros({kBatch, length, kHeads * kHeadDim}, at::kDouble);
@@ -52,7 +52,7 @@ INSTANTIATE_TEST_SUITE_P(KindsHeadsAndLengths, AttentionKindTest,
                                           testing::Values(1, 2, 4), testing::Values(1, 5)));
 
 TEST(CausalAttentionTest, DropoutZeroesWeightsAndScalesTheRest) {
-  // A single position attends to itself alone, so its output is its value, dropped or doubled.
+  // A single position attends only to itself, so its output is its value, either dropped or doubled.
   const at::Tensor x = at::randn({kBatch, kHeads, 1, kHeadDim});
   for (const Attention attention : {Attention::kSdpa, Attention::kEager}) {
     const at::Tensor ratio = CausalAttention(attention, x, x, x, 1, 0.5) / x.transpose(1, 2).reshape({kBatch, 1, -1});

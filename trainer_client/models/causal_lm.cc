@@ -31,7 +31,7 @@ absl::StatusOr<Built> BuildOpt(const nlohmann::json& config, Attention attention
   return Built{MakeOpt(*parsed, attention), parsed->init_std};
 }
 
-// One line, without torch's backtrace.
+// Returns the first line of an exception's text, without LibTorch's backtrace.
 std::string Reason(const std::exception& e) {
   const auto* error = dynamic_cast<const c10::Error*>(&e);
   const std::string text = error == nullptr ? e.what() : error->what_without_backtrace();
@@ -39,7 +39,8 @@ std::string Reason(const std::exception& e) {
 }
 
 absl::StatusOr<Built> Build(const nlohmann::json& config, Attention attention) {
-  if (!config.is_object()) return absl::InvalidArgumentError("config is not a JSON object");
+  if (!config.is_object())
+    return absl::InvalidArgumentError("config is not a JSON object; a config.json must hold one");
   ConfigReader reader(config, "");
   const std::string model_type = reader.Text("model_type", "", {"llama", "opt"});
   if (model_type.empty()) reader.Fail("model_type", "llama, opt");
@@ -48,7 +49,8 @@ absl::StatusOr<Built> Build(const nlohmann::json& config, Attention attention) {
       (!config["architectures"].is_array() || config["architectures"].empty() || config["architectures"][0] != head)) {
     reader.Fail("architectures", absl::StrCat("[\"", head, "\"]"));
   }
-  if (reader.Has("quantization_config")) reader.Fail("quantization_config", "none; weights must be floating point");
+  if (reader.Has("quantization_config"))
+    reader.Fail("quantization_config", "no such key, because the weights must be floating point");
   if (!reader.status().ok()) return reader.status();
   try {
     return model_type == "opt" ? BuildOpt(config, attention) : BuildLlama(config, attention);
@@ -74,7 +76,7 @@ absl::StatusOr<std::shared_ptr<CausalLm>> CreateCausalLm(const nlohmann::json& c
 }
 
 torch::Tensor CausalLmLoss(const torch::Tensor& logits, const torch::Tensor& labels) {
-  // The last position predicts nothing. Padding the labels spares a copy of the logits without it.
+  // The last position has no label. Padding the labels avoids a copy of the logits without that position.
   const torch::Tensor next = at::constant_pad_nd(labels.narrow(1, 1, labels.size(1) - 1), {0, 1}, -100);
   return at::cross_entropy_loss(logits.to(torch::kFloat).view({-1, logits.size(-1)}), next.reshape({-1}),
                                 /*weight=*/{}, at::Reduction::Mean, /*ignore_index=*/-100);

@@ -12,31 +12,36 @@
 
 namespace greenplan::trainer {
 
-// A decoder-only transformer. named_parameters() has the names, order and shapes of the transformers library's class
-// for the same config.json; a tied head is listed once, under the embedding. Not thread-safe.
+// A decoder-only transformer. named_parameters() has the names, order and shapes of the class in Hugging Face's
+// transformers library for the same config.json. A tied head is listed once, under the embedding. Not thread-safe.
 class CausalLm : public torch::nn::Module {
  public:
-  // input_ids: int64 [batch, length] -> logits [batch, length, vocab_size]. Attention is causal; rows may be padded on
-  // the right (what stands behind a position never reaches it).
+  // Returns the logits [batch, length, vocab_size] of `input_ids`, which are int64 [batch, length]. Attention is
+  // causal, so a row may be padded on the right: no position sees what comes after it.
   virtual torch::Tensor forward(const torch::Tensor& input_ids) = 0;
 
   virtual int64_t vocab_size() const = 0;
   virtual int64_t max_position_embeddings() const = 0;
-  // model_type of the config: "llama", "opt".
+
+  // Returns the model_type of the config, such as "llama" or "opt".
   virtual std::string model_type() const = 0;
 };
 
-// Builds the model of a Hugging Face config.json with random weights (torch's global generator), float32 on the CPU.
-// InvalidArgument: model_type is not supported, a key is missing or makes no sense; names the key.
+// Returns the model that a Hugging Face config.json describes, in float32 on the CPU. Its weights are random, drawn
+// from LibTorch's global generator as the transformers library initialises them.
+//
+// Returns
+// - INVALID_ARGUMENT, naming the key, the value and what is allowed, if the model_type is not supported or if a key is
+//   missing or has a value that is not supported;
+// - RESOURCE_EXHAUSTED if the model cannot be allocated.
 absl::StatusOr<std::shared_ptr<CausalLm>> CreateCausalLm(const nlohmann::json& config, Attention attention);
 
-// The same with weights that are not initialised, for a caller that fills every one; draws no random numbers.
+// Does the same but does not initialise the weights and draws no random numbers. The caller must fill every weight.
 absl::StatusOr<std::shared_ptr<CausalLm>> CreateUninitializedCausalLm(const nlohmann::json& config,
                                                                       Attention attention);
 
-// Mean cross-entropy of predicting labels[:, t + 1] from position t; labels of -100 count not. logits as forward()
-// returns them, labels int64 [batch, length]. Returns a scalar,
-// NaN where no label counts.
+// Returns the mean cross-entropy of predicting labels[:, t + 1] at position t, a scalar. `logits` are what forward()
+// returns, `labels` are int64 [batch, length]. Labels of -100 do not count. If no label counts, the result is NaN.
 torch::Tensor CausalLmLoss(const torch::Tensor& logits, const torch::Tensor& labels);
 
 }  // namespace greenplan::trainer

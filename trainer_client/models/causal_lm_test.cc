@@ -59,7 +59,7 @@ TEST_P(FamilyTest, StartsFromTheInitialWeightsOfTransformers) {
   }
 }
 
-TEST_P(FamilyTest, APositionNeverSeesWhatStandsBehindIt) {
+TEST_P(FamilyTest, APositionNeverSeesLaterPositions) {
   for (const Attention attention : {Attention::kSdpa, Attention::kEager}) {
     const auto model = Create(config_, attention);
     torch::Tensor other = ids_.clone();
@@ -78,8 +78,8 @@ TEST_P(FamilyTest, BothKindsOfAttentionComputeTheSame) {
   EXPECT_TRUE(fused.allclose(separate, 1e-5, 1e-6)) << (fused - separate).abs().max();
 }
 
-// What a plan does: any tensors frozen, the others' gradients as before, and none for the frozen ones.
-TEST_P(FamilyTest, AnyMaskLeavesTheGradientsOfTheSelectedTensorsAsTheyAre) {
+// This is what applying a plan relies on: freezing tensors must not change the gradients of the others.
+TEST_P(FamilyTest, FreezingTensorsDoesNotChangeTheGradientsOfTheOthers) {
   std::mt19937 random(5);
   for (const bool is_tied : {false, true}) {
     for (const Attention attention : {Attention::kSdpa, Attention::kEager}) {
@@ -111,7 +111,7 @@ TEST_P(FamilyTest, AnyMaskLeavesTheGradientsOfTheSelectedTensorsAsTheyAre) {
   }
 }
 
-TEST_P(FamilyTest, DropoutActsInTrainingOnly) {
+TEST_P(FamilyTest, DropoutActsOnlyInTraining) {
   json config = config_;
   config["attention_dropout"] = 0.5;
   if (GetParam() == "opt") config["dropout"] = 0.5;
@@ -145,7 +145,7 @@ void ExpectRefused(const json& config, absl::StatusCode code, const std::string&
   EXPECT_NE(status.message().find(message), std::string::npos) << status;
 }
 
-TEST(CreateCausalLmTest, NamesWhatItCannotBuild) {
+TEST(CreateCausalLmTest, NamesTheKeyThatItDoesNotSupport) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   ExpectRefused(json::array(), kInvalid, "config is not a JSON object");
   ExpectRefused(json::object(), kInvalid, "config model_type is missing; allowed: llama, opt");
@@ -156,10 +156,10 @@ TEST(CreateCausalLmTest, NamesWhatItCannotBuild) {
                 "config architectures is [\"OPTForSequenceClassification\"]; allowed: [\"OPTForCausalLM\"]");
   config = TinyConfig("llama");
   config["quantization_config"] = {{"bits", 4}};
-  ExpectRefused(config, kInvalid, "config quantization_config is {\"bits\":4}; allowed: none");
+  ExpectRefused(config, kInvalid, "config quantization_config is {\"bits\":4}; allowed: no such key");
 }
 
-TEST(CreateCausalLmTest, AModelThatDoesNotFitIsAnError) {
+TEST(CreateCausalLmTest, RefusesAModelThatCannotBeAllocated) {
   json config = TinyConfig("llama");
   config["vocab_size"] = 2147483647;
   config["hidden_size"] = 2147483640;

@@ -13,35 +13,50 @@
 
 namespace greenplan::trainer {
 
-// Reads typed values from one object of a config.json. A key that is missing or null takes the default. The first value
-// that is not allowed is kept in status(), by key and value; later calls go on with defaults.
+// Reads typed values from one object of a config.json. If a key is missing or null, the default is returned. If a value
+// is not allowed, the default is returned, too, and status() reports the first such value. So a caller reads all values
+// first and checks the status once.
 //
 //   ConfigReader reader(config, "");
 //   const int64_t layers = reader.Integer("num_hidden_layers", 32, 1);
 //   if (!reader.status().ok()) return reader.status();
 //
-// Holds a reference to the object. Not thread-safe.
+// Keeps a reference to the object, which must outlive the reader. Not thread-safe.
 class ConfigReader {
  public:
-  // `prefix` stands before the key in messages, as in "rope_parameters.".
+  // In messages `prefix` comes before the key, for example "rope_parameters.".
   ConfigReader(const nlohmann::json& object, std::string prefix);
 
+  // Returns whether the key is there and its value is not null.
   bool Has(const std::string& key) const;
+
+  // Returns whether the key is there and its value is null.
   bool IsNull(const std::string& key) const;
-  // In [minimum, 2^31 - 1].
+
+  // Returns an integer in [minimum, 2^31 - 1].
   int64_t Integer(const std::string& key, int64_t default_value, int64_t minimum);
-  // In [minimum, maximum].
+
+  // Returns a number in [minimum, maximum].
   double Number(const std::string& key, double default_value, double minimum, double maximum);
+
+  // Returns true or false.
   bool Boolean(const std::string& key, bool default_value);
+
+  // Returns one of the strings in `allowed`.
   std::string Text(const std::string& key, std::string default_value, std::initializer_list<absl::string_view> allowed);
-  // Refuses any value but `supported`; missing counts as supported.
+
+  // Refuses every value except `supported`. The key may be missing.
   void Demand(const std::string& key, const nlohmann::json& supported);
 
+  // Refuses the value of `key`. In the message `allowed` follows "allowed: ". Does nothing if status() already reports
+  // another value.
   void Fail(const std::string& key, absl::string_view allowed);
+
+  // Returns INVALID_ARGUMENT with the key, the value and what is allowed if a value was refused; otherwise OK.
   const absl::Status& status() const { return status_; }
 
  private:
-  // Null where the key is missing or null.
+  // Returns the value, or a null pointer if the key is missing or its value is null.
   const nlohmann::json* Find(const std::string& key) const;
 
   const nlohmann::json& object_;
@@ -49,11 +64,11 @@ class ConfigReader {
   absl::Status status_;
 };
 
-// `pad_token_id` as a row of the embedding, in [0, vocab_size): a negative one counts from the end, an explicit null is
-// none.
+// Returns `pad_token_id` as a row of the embedding in [0, vocab_size). A negative value counts from the end. If the
+// value is null, there is no padding row.
 std::optional<int64_t> ReadPaddingRow(ConfigReader& reader, std::optional<int64_t> default_row, int64_t vocab_size);
 
-// The activation named under `key`; an unknown name fails the reader.
+// Returns the activation that is named under `key`. If the name is unknown, the reader's status reports it.
 Activation ReadActivation(ConfigReader& reader, const std::string& key, const std::string& default_name);
 
 }  // namespace greenplan::trainer

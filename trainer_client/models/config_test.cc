@@ -44,7 +44,7 @@ TEST(ParseOptConfigTest, MissingKeysTakeTheDefaultsOfTransformers) {
   EXPECT_EQ(config->pad_token_id, 1);
 }
 
-TEST(ParseLlamaConfigTest, ReadsRopeFromEveryPlaceItHasStoodIn) {
+TEST(ParseLlamaConfigTest, ReadsRopeFromOldAndNewKeys) {
   const auto rope = [](const json& config) {
     const auto parsed = ParseLlamaConfig(config);
     EXPECT_TRUE(parsed.ok()) << parsed.status();
@@ -63,7 +63,7 @@ TEST(ParseLlamaConfigTest, ReadsRopeFromEveryPlaceItHasStoodIn) {
   EXPECT_EQ(llama3.original_max_position_embeddings, 64);
 }
 
-TEST(ReadPaddingRowTest, CountsNegativeOnesFromTheEnd) {
+TEST(ReadPaddingRowTest, CountsNegativeIdsFromTheEnd) {
   EXPECT_EQ(ParseLlamaConfig({{"pad_token_id", -1}})->pad_token_id, 31999);
   EXPECT_EQ(ParseOptConfig({{"pad_token_id", nullptr}})->pad_token_id, std::nullopt);
 }
@@ -102,7 +102,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "config hidden_size is 100; allowed: a multiple of num_attention_heads, 3"},
         Refused{R"({"num_key_value_heads": 5})",
                 "config num_key_value_heads is 5; allowed: a divisor of num_attention_heads, 32"},
-        Refused{R"({"head_dim": 7})", "config head_dim is 7; allowed: an even size of a head; it is 7"},
+        Refused{R"({"head_dim": 7})", "config head_dim is 7; allowed: an even integer"},
+        Refused{R"({"hidden_size": 35, "num_attention_heads": 5})",
+                "config hidden_size is 35; allowed: an even multiple of num_attention_heads, 5"},
         Refused{R"({"hidden_act": "mish"})", std::string("config hidden_act is \"mish\"; allowed: ") + kActivations},
         Refused{R"({"attention_bias": 1})", "config attention_bias is 1; allowed: true or false"},
         Refused{R"({"attention_dropout": 1.5})", "config attention_dropout is 1.5; allowed: a number from 0 to 1"},
@@ -128,7 +130,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Refused{R"({"num_attention_heads": 7})",
                             "config hidden_size is missing; allowed: a multiple of num_attention_heads, 7"}));
 
-TEST(ReadSpecialTokensTest, TakesIntegersListsNullsAndTheFamilysDefaults) {
+TEST(ReadSpecialTokensTest, AcceptsIntegersListsNullsAndTheDefaultsOfTheModelType) {
   const auto llama = ReadSpecialTokens(json::parse(R"({"model_type": "llama", "eos_token_id": [7, 8]})"));
   ASSERT_TRUE(llama.ok()) << llama.status();
   EXPECT_EQ(llama->bos, 1);
@@ -138,10 +140,10 @@ TEST(ReadSpecialTokensTest, TakesIntegersListsNullsAndTheFamilysDefaults) {
   EXPECT_EQ(opt->eos, std::nullopt);
 }
 
-TEST(ReadSpecialTokensTest, NamesWhatIsNoToken) {
+TEST(ReadSpecialTokensTest, RefusesAValueThatIsNoTokenId) {
   const absl::Status status = ReadSpecialTokens(json::parse(R"({"model_type": "opt", "eos_token_id": []})")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(status.message(), "config eos_token_id is []; allowed: null, an integer, or a list of integers from 0 on");
+  EXPECT_EQ(status.message(), "config eos_token_id is []; allowed: null, an integer >= 0, or a list of such integers");
 }
 
 }  // namespace

@@ -11,13 +11,15 @@
 
 namespace greenplan::trainer {
 
-// The layers that decoder-only transformers are made of. Their parameters are float32 and not initialised: a model is
-// either loaded, which fills every one, or given random weights by InitializeWeights().
+// The layers of decoder-only transformers. Their parameters are float32 and not initialised: either loading a
+// checkpoint fills all of them, or InitializeWeights() does.
 
-// x W^T + b; weight [out_features, in_features], bias [out_features].
+// Computes x W^T + b with weight [out_features, in_features] and, if there is one, bias [out_features].
 class Linear : public torch::nn::Module {
  public:
   Linear(int64_t in_features, int64_t out_features, bool has_bias);
+
+  // Takes [.., in_features] and returns [.., out_features].
   torch::Tensor forward(const torch::Tensor& x) const;
 
  private:
@@ -25,12 +27,14 @@ class Linear : public torch::nn::Module {
   torch::Tensor bias_;
 };
 
-// Row `ids` of weight [num_embeddings, dimension]. Looking up the padding row gives it no gradient.
+// Looks up the rows `ids` of weight [num_embeddings, dimension]. The padding row gets no gradient from look-ups.
 class Embedding : public torch::nn::Module {
  public:
   Embedding(int64_t num_embeddings, int64_t dimension, std::optional<int64_t> padding_row = std::nullopt);
+
+  // Takes int64 ids of any shape [..] and returns [.., dimension].
   torch::Tensor forward(const torch::Tensor& ids) const;
-  // Logits of a head that shares this weight.
+  // Returns the logits [.., num_embeddings] of a head that shares this weight.
   torch::Tensor AsHead(const torch::Tensor& hidden) const;
 
   const torch::Tensor& weight() const { return weight_; }
@@ -41,10 +45,13 @@ class Embedding : public torch::nn::Module {
   std::optional<int64_t> padding_row_;
 };
 
-// weight * x / sqrt(mean(x^2) + epsilon), over the last dimension; computed in float32.
+// Computes weight * x / sqrt(mean(x^2) + epsilon), where the mean is over the last dimension. The mean and the quotient
+// are computed in float32.
 class RmsNorm : public torch::nn::Module {
  public:
   RmsNorm(int64_t dimension, double epsilon);
+
+  // Takes [.., dimension] and returns the same shape and dtype.
   torch::Tensor forward(const torch::Tensor& x) const;
 
  private:
@@ -52,10 +59,12 @@ class RmsNorm : public torch::nn::Module {
   double epsilon_;
 };
 
-// Layer normalisation over the last dimension, epsilon 1e-5; `affine`: with weight and bias.
+// Layer normalisation over the last dimension, with epsilon 1e-5. It has a weight and a bias if `affine` is true.
 class LayerNorm : public torch::nn::Module {
  public:
   LayerNorm(int64_t dimension, bool affine);
+
+  // Takes [.., dimension] and returns the same shape.
   torch::Tensor forward(const torch::Tensor& x) const;
 
  private:
@@ -64,7 +73,7 @@ class LayerNorm : public torch::nn::Module {
   torch::Tensor bias_;
 };
 
-// Registers `layers` under "0", "1", ... below `name`.
+// Registers `layers` as the modules NAME.0, NAME.1, ... of `parent`.
 template <typename Layer>
 void RegisterLayers(torch::nn::Module& parent, const std::string& name,
                     const std::vector<std::shared_ptr<Layer>>& layers) {
@@ -72,7 +81,8 @@ void RegisterLayers(torch::nn::Module& parent, const std::string& name,
   for (size_t i = 0; i < layers.size(); ++i) list->register_module(std::to_string(i), layers[i]);
 }
 
-// Matrices normal with that standard deviation (torch's global generator), biases and padding rows 0, norms' weights 1.
+// Sets all parameters of `model`: matrices to normal random numbers of that standard deviation, drawn from LibTorch's
+// global generator, biases and padding rows to 0, and the weights of norms to 1.
 void InitializeWeights(torch::nn::Module& model, double standard_deviation);
 
 }  // namespace greenplan::trainer

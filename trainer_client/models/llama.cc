@@ -129,7 +129,7 @@ class Llama : public CausalLm {
  private:
   const LlamaConfig config_;
   std::shared_ptr<LlamaModel> model_;
-  std::shared_ptr<Linear> lm_head_;  // Null where the embedding is the head too.
+  std::shared_ptr<Linear> lm_head_;  // Null if the head is tied to the embedding.
 };
 
 }  // namespace

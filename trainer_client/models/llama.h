@@ -8,8 +8,9 @@
 
 namespace greenplan::trainer {
 
-// LlamaForCausalLM: h += attention(norm(h)), h += down(act(gate(norm(h))) * up(norm(h))) in every layer, rotary
-// positions, a last norm, a head. Weights are not initialised.
+// Returns the model LlamaForCausalLM. Each layer computes h += attention(norm(h)) with rotary positions and then
+// h += down(act(gate(norm(h))) * up(norm(h))). A norm and the head follow. Weights are not initialised. Throws what
+// LibTorch throws if memory is short; CreateCausalLm() (causal_lm.h) turns that into a status.
 std::shared_ptr<CausalLm> MakeLlama(const LlamaConfig& config, Attention attention);
 
 }  // namespace greenplan::trainer

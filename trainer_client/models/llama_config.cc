@@ -32,8 +32,8 @@ absl::StatusOr<LlamaConfig> ParseLlamaConfig(const nlohmann::json& config) {
     reader.Fail("num_key_value_heads", absl::StrCat("a divisor of num_attention_heads, ", c.num_attention_heads));
   }
   if (c.head_dim % 2 != 0) {
-    reader.Fail(reader.Has("head_dim") ? "head_dim" : "hidden_size",
-                absl::StrCat("an even size of a head; it is ", c.head_dim));
+    if (reader.Has("head_dim")) reader.Fail("head_dim", "an even integer");
+    reader.Fail("hidden_size", absl::StrCat("an even multiple of num_attention_heads, ", c.num_attention_heads));
   }
   if (!reader.status().ok()) return reader.status();
   absl::StatusOr<RopeConfig> rope = ParseRopeConfig(config, c.max_position_embeddings);

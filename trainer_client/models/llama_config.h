@@ -11,7 +11,7 @@
 
 namespace greenplan::trainer {
 
-// config.json of model_type "llama"; the names are its keys.
+// The config.json of model_type "llama". Fields are named after its keys.
 struct LlamaConfig {
   int64_t vocab_size;
   int64_t hidden_size;
@@ -32,7 +32,8 @@ struct LlamaConfig {
   RopeConfig rope;
 };
 
-// InvalidArgument names the key, the value and what is allowed.
+// Parses a config.json. A missing key takes the default of the transformers library. Returns INVALID_ARGUMENT, naming
+// the key, the value and what is allowed, if a value is not supported.
 absl::StatusOr<LlamaConfig> ParseLlamaConfig(const nlohmann::json& config);
 
 }  // namespace greenplan::trainer

@@ -9,7 +9,7 @@
 namespace greenplan::trainer {
 namespace {
 
-// Rows of the position embedding that no position uses.
+// The number of rows at the beginning of the position embedding that no position uses.
 constexpr int64_t kPositionOffset = 2;
 
 class OptAttention : public torch::nn::Module {
@@ -28,7 +28,7 @@ class OptAttention : public torch::nn::Module {
   }
 
   torch::Tensor forward(const torch::Tensor& x) const {
-    // Queries are scaled before the product, as the reference does.
+    // Queries are scaled before the product, as in transformers.
     const torch::Tensor query = SplitHeads(q_proj_->forward(x) * std::pow(head_dim_, -0.5));
     const torch::Tensor key = SplitHeads(k_proj_->forward(x));
     const torch::Tensor value = SplitHeads(v_proj_->forward(x));
@@ -122,8 +122,8 @@ class OptDecoder : public torch::nn::Module {
 
  private:
   std::shared_ptr<Embedding> embed_tokens_, embed_positions_;
-  std::shared_ptr<Linear> project_out_, project_in_;  // Null where the embedding is as wide as the layers.
-  std::shared_ptr<LayerNorm> final_layer_norm_;       // May be null.
+  std::shared_ptr<Linear> project_out_, project_in_;  // Null if the embedding is as wide as the layers.
+  std::shared_ptr<LayerNorm> final_layer_norm_;       // Null if the config has none.
   std::vector<std::shared_ptr<OptDecoderLayer>> layers_;
 };
 
@@ -149,7 +149,7 @@ class Opt : public CausalLm {
  private:
   const OptConfig config_;
   std::shared_ptr<OptDecoder> decoder_;
-  std::shared_ptr<Linear> lm_head_;  // Null where the embedding is the head too.
+  std::shared_ptr<Linear> lm_head_;  // Null if the head is tied to the embedding.
 };
 
 }  // namespace

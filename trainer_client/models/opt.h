@@ -8,8 +8,10 @@
 
 namespace greenplan::trainer {
 
-// OPTForCausalLM: learned positions (stored from row 2 on), layer norms before each branch or, as in opt-350m, after
-// the sum; embeddings narrower than the layers are projected in and out. Weights are not initialised.
+// Returns the model OPTForCausalLM. Positions are learned and stored from row 2 on. A layer norm comes before each
+// branch or, as in opt-350m, after each sum. If the embeddings are narrower than the layers, they are projected in and
+// out. Weights are not initialised. Throws what LibTorch throws if memory is short; CreateCausalLm() (causal_lm.h)
+// turns that into a status.
 std::shared_ptr<CausalLm> MakeOpt(const OptConfig& config, Attention attention);
 
 }  // namespace greenplan::trainer

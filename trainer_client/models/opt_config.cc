@@ -16,7 +16,7 @@ absl::StatusOr<OptConfig> ParseOptConfig(const nlohmann::json& config) {
   c.num_attention_heads = reader.Integer("num_attention_heads", 12, 1);
   c.max_position_embeddings = reader.Integer("max_position_embeddings", 2048, 1);
   c.activation_function = ReadActivation(reader, "activation_function", "relu");
-  // As in transformers, an initializer_range wins over the family's own name for it.
+  // If both keys are there, initializer_range is used, as in transformers.
   c.init_std = reader.Number("init_std", 0.02, 0, 1);
   c.init_std = reader.Number("initializer_range", c.init_std, 0, 1);
   c.dropout = reader.Number("dropout", 0.1, 0, 1);
@@ -27,7 +27,7 @@ absl::StatusOr<OptConfig> ParseOptConfig(const nlohmann::json& config) {
   c.layer_norm_elementwise_affine = reader.Boolean("layer_norm_elementwise_affine", true);
   c.tie_word_embeddings = reader.Boolean("tie_word_embeddings", true);
   c.pad_token_id = ReadPaddingRow(reader, 1, c.vocab_size);
-  // Layers skipped at random would make the cost of a step differ from what was planned.
+  // If layers were skipped at random, a step would not cost what was planned.
   reader.Demand("layerdrop", 0.0);
 
   if (c.hidden_size % c.num_attention_heads != 0) {

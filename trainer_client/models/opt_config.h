@@ -10,7 +10,7 @@
 
 namespace greenplan::trainer {
 
-// config.json of model_type "opt"; the names are its keys.
+// The config.json of model_type "opt". Fields are named after its keys.
 struct OptConfig {
   int64_t vocab_size;
   int64_t hidden_size;
@@ -31,7 +31,8 @@ struct OptConfig {
   std::optional<int64_t> pad_token_id;  // In [0, vocab_size).
 };
 
-// InvalidArgument names the key, the value and what is allowed.
+// Parses a config.json. A missing key takes the default of the transformers library. Returns INVALID_ARGUMENT, naming
+// the key, the value and what is allowed, if a value is not supported.
 absl::StatusOr<OptConfig> ParseOptConfig(const nlohmann::json& config);
 
 }  // namespace greenplan::trainer

@@ -12,7 +12,7 @@
 namespace greenplan::trainer {
 namespace {
 
-// The piecewise scaling of Llama 3.1: long waves are stretched by `factor`, short ones stay, those between are blended.
+// The scaling of Llama 3.1: long waves are stretched by `factor`, short waves stay, and the waves between are blended.
 at::Tensor ScaleAsLlama3(const at::Tensor& frequencies, const RopeConfig& config) {
   const double context = static_cast<double>(config.original_max_position_embeddings);
   const double longest_blended = context / config.low_freq_factor;

@@ -6,29 +6,31 @@
 
 namespace greenplan::trainer {
 
-// Rotary position embedding: in the two halves of a head, dimension i of position t turns by the angle
-// t * frequency_i, where frequency_i = theta^(-2i / head_dim), rescaled as the config says.
-// Immutable; thread-safe.
+// Rotary position embedding (Su et al., 2021, "RoFormer"). At position t the pair of dimensions i and i + head_dim / 2
+// is rotated by the angle t * frequency_i. The frequency is theta^(-2i / head_dim), scaled as the config says.
+// Immutable and thread-safe.
 class RotaryEmbedding {
  public:
   // REQUIRES: head_dim is even.
   RotaryEmbedding(const RopeConfig& config, int64_t head_dim);
 
-  // Cosines and sines of positions 0 .. length - 1, each [length, head_dim], with `like`'s dtype and device.
+  // The cosines and sines of the angles at positions 0 .. length - 1. Each is [length, head_dim].
   struct Angles {
     at::Tensor cosines;
     at::Tensor sines;
   };
+
+  // Returns the angles in the dtype and on the device of `like`.
   Angles AnglesFor(int64_t length, const at::Tensor& like) const;
 
-  // [head_dim / 2], float32 on the CPU.
+  // Returns the frequencies [head_dim / 2], in float32 on the CPU.
   const at::Tensor& frequencies() const { return frequencies_; }
 
  private:
   at::Tensor frequencies_;
 };
 
-// x: [batch, heads, length, head_dim], same shape back.
+// Returns `x` [batch, heads, length, head_dim] rotated by the angles, in the same shape.
 at::Tensor ApplyRotary(const at::Tensor& x, const RotaryEmbedding::Angles& angles);
 
 }  // namespace greenplan::trainer

@@ -33,7 +33,7 @@ absl::StatusOr<RopeConfig> ParseRopeConfig(const json& config, int64_t max_posit
   rope.theta = Positive(top, "rope_theta", rope.theta);
   if (!top.status().ok()) return top.status();
 
-  // As transformers does: a rope_scaling that holds anything wins over rope_parameters.
+  // If rope_scaling is not empty, rope_parameters is ignored, as in transformers.
   std::string name = "rope_scaling";
   if (!top.Has(name) || config[name].empty()) name = "rope_parameters";
   if (!top.Has(name)) return rope;

@@ -9,7 +9,7 @@
 namespace greenplan::trainer {
 namespace {
 
-// Of transformers 5.23.0, for a head of 16.
+// The expected frequencies are those of transformers 5.23.0 for a head of 16 dimensions.
 void ExpectFrequencies(const RopeConfig& config, const std::vector<double>& expected) {
   const RotaryEmbedding rotary(config, 16);
   ASSERT_EQ(rotary.frequencies().size(0), 8);
@@ -18,18 +18,18 @@ void ExpectFrequencies(const RopeConfig& config, const std::vector<double>& expe
   }
 }
 
-TEST(RotaryEmbeddingTest, FrequenciesFallFromOneByTheta) {
+TEST(RotaryEmbeddingTest, FrequenciesFallGeometricallyFromOne) {
   ExpectFrequencies({.theta = 10000}, {1.0, 0.316227764, 0.100000001, 0.0316227786, 0.00999999978, 0.00316227786,
                                        0.00100000005, 0.000316227786});
 }
 
-TEST(RotaryEmbeddingTest, LinearScalingDividesThem) {
+TEST(RotaryEmbeddingTest, LinearScalingDividesFrequencies) {
   ExpectFrequencies(
       {.type = RopeConfig::Type::kLinear, .theta = 10000, .factor = 4},
       {0.25, 0.079056941, 0.0250000004, 0.00790569466, 0.00249999994, 0.000790569466, 0.000250000012, 7.90569466e-05});
 }
 
-TEST(RotaryEmbeddingTest, Llama3KeepsShortWavesBlendsAndStretchesLongOnes) {
+TEST(RotaryEmbeddingTest, Llama3StretchesLongWavesAndBlendsMediumOnes) {
   ExpectFrequencies({.type = RopeConfig::Type::kLlama3,
                      .theta = 500000,
                      .factor = 8,
@@ -40,7 +40,7 @@ TEST(RotaryEmbeddingTest, Llama3KeepsShortWavesBlendsAndStretchesLongOnes) {
                      1.28917316e-06});
 }
 
-TEST(ApplyRotaryTest, TurnsEveryPairOfDimensionsByPositionTimesFrequency) {
+TEST(ApplyRotaryTest, RotatesEveryPairOfDimensionsByPositionTimesFrequency) {
   const RotaryEmbedding rotary({.theta = 100}, 4);
   const at::Tensor x = at::rand({1, 2, 5, 4});
   const at::Tensor turned = ApplyRotary(x, rotary.AnglesFor(5, x));

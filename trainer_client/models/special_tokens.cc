@@ -13,7 +13,7 @@ std::optional<int64_t> ReadToken(ConfigReader& reader, const nlohmann::json& con
   if (!reader.Has(key) || !config[key].is_array()) return reader.Integer(key, default_id, 0);
   const nlohmann::json& list = config[key];
   if (!list.empty() && list[0].is_number_unsigned()) return list[0].get<int64_t>();
-  reader.Fail(key, "null, an integer, or a list of integers from 0 on");
+  reader.Fail(key, "null, an integer >= 0, or a list of such integers");
   return std::nullopt;
 }
 

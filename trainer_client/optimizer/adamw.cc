@@ -10,14 +10,15 @@
 #include "ATen/ops/zeros.h"
 #include "ATen/ops/zeros_like.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 
 namespace greenplan::trainer {
 namespace {
 
-// Elements replayed at a time: a multiple of every vector width, so that no element meets the kernel's scalar tail that
-// would not meet it in the real step.
+// The number of elements that NextUpdate() computes at a time. It is a multiple of every vector width. Otherwise the
+// kernel's scalar tail, which rounds differently, could process elements that it does not process in the real step.
 constexpr int64_t kSliceElements = int64_t{1} << 20;
 
 constexpr absl::string_view kExpAvg = ".exp_avg";
@@ -28,7 +29,7 @@ struct TensorLists {
   std::vector<at::Tensor> parameters, gradients, exp_avgs, exp_avg_sqs, steps;
 };
 
-// The kernel counts the step itself only in Python: `steps` here are already those of the step to make.
+// The kernel does not increment `steps` (in PyTorch the Python code does), so they must already count this step.
 void ApplyFusedStep(const TensorLists& lists, const AdamWOptions& options) {
   at::_fused_adamw_(lists.parameters, lists.gradients, lists.exp_avgs, lists.exp_avg_sqs, /*max_exp_avg_sqs=*/{},
                     lists.steps, options.learning_rate, options.beta1, options.beta2, options.weight_decay,
@@ -44,11 +45,13 @@ at::Tensor Slice(const at::Tensor& flat, int64_t begin) {
 absl::Status CheckEntry(const AdamW::State& state, const std::string& name, at::IntArrayRef shape) {
   auto entry = state.find(name);
   if (entry == state.end()) {
-    return absl::InvalidArgumentError(absl::StrCat("optimizer state lacks ", name, ", which its siblings need"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("optimizer state lacks ", name, " but has other entries of the same parameter"));
   }
   if (entry->second.sizes() != shape) {
-    return absl::InvalidArgumentError(absl::StrCat("optimizer state ", name, " has ", entry->second.numel(),
-                                                   " elements or another shape than its parameter"));
+    return absl::InvalidArgumentError(absl::StrCat("optimizer state ", name, " has the shape [",
+                                                   absl::StrJoin(entry->second.sizes(), ", "), "]; it must be [",
+                                                   absl::StrJoin(shape, ", "), "]"));
   }
   return absl::OkStatus();
 }

@@ -13,57 +13,66 @@
 
 namespace greenplan::trainer {
 
+// The caller must keep to the ranges stated here; they are not checked.
 struct AdamWOptions {
   double learning_rate = 5e-5;  // >= 0.
   double beta1 = 0.9;           // In [0, 1).
   double beta2 = 0.999;         // In [0, 1).
   double epsilon = 1e-8;        // > 0.
-  double weight_decay = 0;  // Decoupled, >= 0, on every tensor that is stepped: w -= learning_rate * weight_decay * w.
+  double weight_decay = 0;      // >= 0. Decoupled: each step also does w -= learning_rate * weight_decay * w.
 };
 
-// AdamW (Loshchilov & Hutter, ICLR 2019) by LibTorch's fused kernel, built for tensors that freeze and thaw:
-// - A parameter whose gradient is undefined is not touched by one bit, weight decay included, and keeps its moments and
-//   its step count for when it trains again.
-// - Moments exist only for tensors that have been stepped: memory is 2 x the size of what ever trained.
-// - NextUpdate replays the coming step on scratch, with the same kernel: bit-equal to w' - w of the real step.
+// AdamW (Loshchilov & Hutter, ICLR 2019), computed by LibTorch's fused kernel and made for tensors that are frozen for
+// a while and then train again:
+// - If the gradient of a parameter is undefined, a step does not change the parameter at all, not even by weight decay.
+//   It keeps its moments and its step count until it trains again.
+// - Only tensors that have been stepped have moments. They take twice the memory of the tensors that ever trained.
+// - NextUpdate() computes the next step on scratch memory with the same kernel. Its result equals w' - w of the real
+// step
+//   bit for bit.
 //
 //   AdamW optimizer(model->named_parameters().pairs(), {.learning_rate = 1e-3});
 //   loss.backward();
 //   optimizer.Step();
 //   optimizer.ClearGradients();
 //
-// Not thread-safe; NextUpdate alone may be called from several threads at once.
+// Not thread-safe, except that several threads may call NextUpdate() at the same time.
 class AdamW : public UpdateRule {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
   using State = std::map<std::string, at::Tensor>;
 
-  // REQUIRES: unique names; leaf tensors, contiguous, of floating point, all on one device.
+  // Shares the parameters with the caller.
+  // REQUIRES: names are unique; the tensors are leaves, contiguous, of floating point, and all on one device.
   AdamW(NamedParameters parameters, const AdamWOptions& options);
 
-  // One step for every parameter that has a gradient.
+  // Makes one step for every parameter that has a gradient.
   void Step();
-  // Makes every gradient undefined. (Zeros would keep frozen tensors moving by momentum and decay.)
+
+  // Makes every gradient undefined. If gradients were set to zero instead, momentum and weight decay would keep moving
+  // frozen tensors.
   void ClearGradients();
 
   const AdamWOptions& options() const { return options_; }
   void set_learning_rate(double learning_rate) { options_.learning_rate = learning_rate; }
 
-  // Scratch beside the result: a few MB. REQUIRES: `parameter` is one of the constructor's.
+  // See UpdateRule. Needs a few MB of scratch memory in addition to the result.
+  // REQUIRES: `parameter` was given to the constructor.
   at::Tensor NextUpdate(const at::Tensor& parameter, const at::Tensor& gradient) const override;
 
-  // For a resume: "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every tensor that has been stepped. The tensors
-  // are the live ones, not copies.
+  // Returns what is needed to resume: "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every tensor that has been
+  // stepped. The tensors are not copies, so Step() changes them.
   State state() const;
-  // Replaces the state. InvalidArgument names the entry that is unknown, missing its siblings or of another shape; the
-  // state is then as before.
+
+  // Replaces the state by a copy of `state`. Returns INVALID_ARGUMENT if an entry belongs to no parameter, if one of a
+  // parameter's three entries is missing, or if an entry has the wrong shape. The state is then unchanged.
   absl::Status LoadState(const State& state);
 
  private:
   struct Moments {
-    at::Tensor exp_avg;     // As the parameter.
-    at::Tensor exp_avg_sq;  // As the parameter.
-    at::Tensor step;        // float32 scalar on the parameter's device: steps made.
+    at::Tensor exp_avg;     // Has the parameter's shape, dtype and device.
+    at::Tensor exp_avg_sq;  // Has the parameter's shape, dtype and device.
+    at::Tensor step;        // The number of steps made, a float32 scalar on the parameter's device.
   };
 
   NamedParameters parameters_;

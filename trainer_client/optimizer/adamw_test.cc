@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 
 constexpr AdamWOptions kOptions = {.learning_rate = 1e-2, .weight_decay = 0.1};
 
-// Shapes that meet the kernel's vector body, its scalar tail, and more than one slice.
+// The shapes exercise the kernel's vector body, its scalar tail, and more than one slice.
 AdamW::NamedParameters Parameters() {
   at::manual_seed(1);
   AdamW::NamedParameters parameters;
@@ -38,7 +38,7 @@ void SetRandomGradient(const at::Tensor& parameter) {
 
 at::Tensor Copy(const at::Tensor& tensor) { return tensor.detach().clone(); }
 
-// The textbook update of one parameter, in double.
+// The textbook update of one parameter, computed in double.
 struct Reference {
   at::Tensor weight, exp_avg, exp_avg_sq;
   int step = 0;
@@ -121,7 +121,7 @@ TEST(AdamWTest, LeavesParametersWithoutGradientUntouchedAndKeepsTheirMoments) {
   EXPECT_EQ(optimizer.state().at("bias.step").item<float>(), 4);
 }
 
-TEST(AdamWTest, HasNoStateForWhatNeverTrained) {
+TEST(AdamWTest, HasNoStateForTensorsThatNeverTrained) {
   AdamW::NamedParameters parameters = Parameters();
   AdamW optimizer(parameters, kOptions);
   EXPECT_TRUE(optimizer.state().empty());
@@ -130,10 +130,10 @@ TEST(AdamWTest, HasNoStateForWhatNeverTrained) {
   EXPECT_EQ(optimizer.state().size(), 3u);
 }
 
-TEST(AdamWTest, NextUpdateIsTheRealStepBitForBitAndChangesNothing) {
+TEST(AdamWTest, NextUpdateEqualsTheRealStepBitForBitAndChangesNothing) {
   AdamW::NamedParameters parameters = Parameters();
   AdamW optimizer(parameters, kOptions);
-  for (int step = 0; step < 3; ++step) {  // The first step has no moments yet.
+  for (int step = 0; step < 3; ++step) {  // In the first step there are no moments yet.
     std::vector<at::Tensor> before, updates;
     for (const auto& [name, parameter] : parameters) {
       SetRandomGradient(parameter);
@@ -180,7 +180,7 @@ TEST(AdamWTest, RefusesAStateThatDoesNotFit) {
   } cases[] = {
       {{{"bias.exp_avg", at::ones({7})}, {"bias.step", step}}, "lacks bias.exp_avg_sq"},
       {{{"bias.exp_avg", at::ones({8})}, {"bias.exp_avg_sq", at::ones({7})}, {"bias.step", step}},
-       "bias.exp_avg has 8"},
+       "bias.exp_avg has the shape [8]; it must be [7]"},
       {{{"other.exp_avg", at::ones({7})}}, "only 0 belong"},
   };
   for (const auto& [state, message] : cases) {

@@ -5,15 +5,19 @@
 
 namespace greenplan::trainer {
 
-// The learning rate of step 0, 1, ..., total_steps - 1: a linear rise over the first warmup_steps steps, to `peak` at
-// the last of them, then half a cosine towards 0,
+// A schedule of learning rates for the steps 0, 1, ..., total_steps - 1. The rate rises linearly over the first
+// warmup_steps steps and reaches `peak` at the last of them. Then it falls by half a cosine,
+//
 //   peak * (1 + cos(pi * (step - warmup_steps) / (total_steps - warmup_steps))) / 2.
-// Positive at every one of these steps, so that no update, and no importance, is 0 by the schedule alone; 0 afterwards.
+//
+// If the peak is positive, so is the rate at each of these steps. Otherwise the update, and with it every importance,
+// would be 0 there. After the last step the rate is 0.
 struct CosineSchedule {
   double peak = 0;           // >= 0.
   int64_t warmup_steps = 0;  // In [0, total_steps].
   int64_t total_steps = 0;
 
+  // Returns the learning rate of `step`, which must be >= 0.
   double LearningRate(int64_t step) const;
 };
 

@@ -5,14 +5,14 @@
 
 namespace greenplan::trainer {
 
-// What an optimizer would do next: all that measuring importance needs to know of it. AdamW (adamw.h) is one; write a
-// subclass of a few lines for an optimizer of your own.
+// Computes what an optimizer would do next. That is all that measuring importance needs to know of the optimizer. AdamW
+// (adamw.h) is one implementation; for another optimizer, write a subclass of a few lines.
 class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
 
-  // w' - w of the step that would come next if `gradient` were the gradient of `parameter`; same shape as both.
-  // Changes nothing: neither parameter, gradient nor the optimizer's state. Called without autograd recording.
+  // Returns how the next step would change `parameter` if its gradient were `gradient`: w' - w, in the shape of both.
+  // Must not change the parameter, the gradient or the optimizer's state. It is called while autograd does not record.
   virtual at::Tensor NextUpdate(const at::Tensor& parameter, const at::Tensor& gradient) const = 0;
 };
 
