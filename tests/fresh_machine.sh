@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Proves the README on a fresh machine: makes a bare Debian 12 root (debootstrap, minbase: no toolchain, no packages),
-# puts nothing but a clone of this checkout's HEAD into it, and runs the README's commands there.
+# Checks that the README works on a fresh machine. Makes a bare Debian 12 root (debootstrap's minbase, without toolchain
+# or further packages), clones this checkout's HEAD into it, and runs the README's commands there.
 #
 # usage: tests/fresh_machine.sh DIR [COMMAND...]      default: './dev demo' './dev test' './dev install --prefix /opt/gp' 'tests/install/run.sh /opt/gp'
-# Needs root and debootstrap. DIR must not exist; it is left for a look and removed by: tests/fresh_machine.sh --drop DIR
-# The host's apt sources, pip configuration and certificates are used inside, since they say where packages come from.
+# Needs root and debootstrap. DIR must not exist. It is kept for inspection; tests/fresh_machine.sh --drop DIR removes it.
+# The host's apt sources, pip configuration and certificates are used inside, because they say where packages come from.
 set -euo pipefail
 
-# Ends what still runs inside (Bazel's server), then unmounts.
+# Ends the processes that still run inside, such as Bazel's server, and then unmounts everything.
 leave() {
   local process
   for process in /proc/[0-9]*; do

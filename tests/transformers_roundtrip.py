@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""Models pass between transformers and this project's checkpoints both ways, and mean the same on both sides.
+"""Checks that transformers and this project read each other's checkpoints and that the models agree.
 
 usage: tests/transformers_roundtrip.py      (after: bazel build //trainer_client/checkpoint:round_trip)
-Needs torch 2.13.0, transformers 5.23.0 and safetensors in this Python; no part of the test suite, which needs no Python.
+Needs torch 2.13.0, transformers 5.23.0 and safetensors in this Python. It is not part of the test suite, which needs no
+Python.
 
-For every config, both kinds of attention, and weights of transformers (in several dtypes, in one file and in shards) as
-well as new ones of this project: the folder that round_trip writes opens in transformers with no tensor missing or left
-over; its weights are those that went in, bit for bit; the losses agree within 1e-5; and for random masks the backward
-pass executes the FLOPs that torch.utils.flop_counter counts on the transformers model, exactly.
+It goes through several configs, both kinds of attention, and weights that either transformers saved (in several dtypes,
+in one file and in shards) or this project initialised. Each time it checks that
+- transformers opens the folder that round_trip writes, with no tensor missing or left over;
+- the weights there equal those that went in, bit for bit;
+- the losses agree within 1e-5;
+- for random masks the backward pass executes exactly the FLOPs that torch.utils.flop_counter counts on the model of
+  transformers.
 """
 
 import json
@@ -66,7 +70,7 @@ def open_in_transformers(folder, attention):
 
 
 def check(config, attention, dtype, shard_size, rng):
-    """dtype None: a new model of this project's instead of one that transformers saved."""
+    """Checks one config. If dtype is None, this project initialises the weights; otherwise transformers saves them."""
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         torch.manual_seed(rng.randrange(2**31))

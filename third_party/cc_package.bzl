@@ -1,4 +1,4 @@
-"""What an installation ships of C++ libraries: one archive and one tar of headers."""
+"""Packs C++ libraries for an installation: one archive and one tar of headers."""
 
 def _ours(label):
     return label != None and label.workspace_name == ""
@@ -23,7 +23,8 @@ def _cc_package_impl(ctx):
         command = "ar -M < %s && ranlib %s" % (script.path, ctx.outputs.archive.path),
     )
 
-    # Generated headers stand twice: as generated, and below _virtual_includes under the path that #include names.
+    # A generated header is listed twice: where it was generated, and below _virtual_includes under the path by which
+    # #include finds it. Only the latter is taken.
     copies = []
     for header in depset(headers).to_list():
         path = header.short_path

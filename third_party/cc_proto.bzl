@@ -1,14 +1,14 @@
-"""C++ of .proto files by the system's protoc."""
+"""Generates and compiles the C++ code of .proto files with the system's protoc."""
 
 def cc_proto(name, srcs, deps = [], grpc = False, **kwargs):
-    """A cc_library of the messages in `srcs`, or (grpc = True) of the services in them.
+    """Makes a cc_library of the messages in `srcs` or, if grpc is True, of the services in them.
 
     Args:
-      name: the library.
-      srcs: .proto files of this package, which lies under //proto.
-      deps: cc_proto libraries that the files import.
-      grpc: the services' stubs instead of the messages.
-      **kwargs: visibility and the like.
+      name: the name of the library.
+      srcs: .proto files of this package, which must be below //proto.
+      deps: the cc_proto libraries of the files that these import.
+      grpc: whether to generate the stubs of the services instead of the messages.
+      **kwargs: further attributes of the cc_library, such as visibility.
     """
     ending = ".grpc.pb" if grpc else ".pb"
     stems = [src[:-len(".proto")] for src in srcs]

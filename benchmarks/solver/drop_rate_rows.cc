@@ -35,7 +35,7 @@ void PrintDropRateRows() {
     const double slow = Microseconds([&] { greedy = DropBpRates(problem.block_costs, sensitivity, rate); });
     double skipped = 0;
     for (int b = 0; b < kBlocks; ++b) skipped += greedy[b] * static_cast<double>(problem.block_costs[b]);
-    // What the greedy skips, so that both are held to the same.
+    // Both have to skip the same cost: what the greedy allocation skips, but no more than the given rate demands.
     problem.required_skip = static_cast<int64_t>(std::min(skipped, rate * static_cast<double>(total)));
     double harm = 0;
     const double fast = Microseconds([&] { harm = OptimalDropRates(problem)->harm; });

@@ -11,7 +11,7 @@
 namespace greenplan {
 namespace {
 
-// Half of what the best plan under the first limit keeps.
+// Plans with a second limit: half of the saved bytes of the best plan without it.
 void PrintSavedBytes(const char* label, GraphShape shape, int layers) {
   const ModelProfile profile = MakeProfile(shape, layers, 4321);
   const SelectionSolver solver(profile);
@@ -37,8 +37,8 @@ void PrintSavedBytes(const char* label, GraphShape shape, int layers) {
       proved, times.size());
 }
 
-// A structure that is not built yet, and of random graphs one too entangled for a proof: the worst that a deadline can
-// meet.
+// Measures how late a plan stops after a deadline. The structure is not built yet, and random graphs are too entangled
+// for a proof, so this is the worst case.
 void PrintStops(const char* label, GraphShape shape, int size, bool has_byte_limit) {
   constexpr double kMilliseconds = 10;
   TestRandom random(size);

@@ -6,7 +6,7 @@
 
 namespace greenplan {
 
-// Wall time of one call.
+// Returns the wall time of one call of `function`, in microseconds.
 template <typename Function>
 double Microseconds(const Function& function) {
   const auto start = std::chrono::steady_clock::now();
@@ -14,7 +14,7 @@ double Microseconds(const Function& function) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
 }
 
-// True once `milliseconds` have passed since the call.
+// Returns a stop function that is true once `milliseconds` have passed since StopAfter() was called.
 inline std::function<bool()> StopAfter(double milliseconds) {
   const auto start = std::chrono::steady_clock::now();
   return [start, milliseconds] {

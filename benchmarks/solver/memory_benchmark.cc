@@ -1,5 +1,5 @@
-// What the solver takes beyond its input, counted where it asks for it. Apart from the other benchmark, since counting
-// slows down what it counts.
+// Prints how much heap the solver takes in addition to its input. It replaces operator new to count every allocation.
+// This is a program of its own because counting slows the solver down:
 //
 //   ./dev bench solver
 
@@ -16,13 +16,13 @@
 
 namespace {
 
-// Heap in use, counted where it is asked for.
+// The bytes of heap in use now, and their maximum so far.
 size_t heap_bytes = 0;
 size_t heap_peak = 0;
 
 }  // namespace
 
-// Not inlined: the compiler would match free() with new and warn.
+// This must not be inlined. Otherwise the compiler sees free() paired with new and warns.
 [[gnu::noinline]] void* operator new(size_t size) {
   void* memory = std::malloc(size);
   if (memory == nullptr) throw std::bad_alloc();

@@ -10,18 +10,21 @@
 
 namespace greenplan {
 
-// Costs up to 2^38, as of a large model.
+// Returns a random profile with costs of up to 2^38, as in a large model. The meaning of `size` depends on the shape.
 ModelProfile MakeProfile(GraphShape shape, int size, uint64_t seed);
 
-// Selection without pins under a fraction of the full backward pass. `importance` must outlive the problem.
+// Returns the problem of a selection without pins under a fraction of the cost of full backward. `importance`
+// [num_tensors] must outlive the problem.
 SelectionProblem MakeProblem(const ModelProfile& profile, const std::vector<double>& importance, double fraction);
 
-// Makes a plan of other importance, so that the next finds the structure built and nothing else.
+// Makes a plan with other importance. The next plan then finds the solver's structure built, but not the order of its
+// own importance.
 void WarmUp(const SelectionSolver& solver, const ModelProfile& profile);
 
-// The baseline: microseconds of std::sort of the tensors' (importance per cost, index).
+// Returns the baseline in microseconds: the time of std::sort for the tensors' pairs of importance per cost and index.
 double SortTime(const ModelProfile& profile, const std::vector<double>& importance);
 
+// The kinds of importance for which plans are usually proved without a long search.
 inline constexpr ImportanceKind kEasyKinds[] = {ImportanceKind::kHeavyTailed, ImportanceKind::kDecaying,
                                                 ImportanceKind::kSizeCorrelated};
 

@@ -14,7 +14,8 @@ std::vector<bool> GreenTrainerSelection(const std::vector<int64_t>& activation_c
     return static_cast<int>(static_cast<double>(cost) * resolution / std::max(full, 1.0));
   };
   const int capacity = static_cast<int>(backward_fraction * resolution);
-  // best[k][t] over the first k tensors; selected[k][t]: with tensor k, after tensor from[k][t].
+  // best[k][t] is the best value of the first k tensors within t steps. If selected[k][t], that value selects tensor k,
+  // and from[k][t] is the number of tensors up to the one selected before it.
   std::vector<std::vector<double>> best(n + 1, std::vector<double>(capacity + 1, 0));
   std::vector<std::vector<bool>> selected(n + 1, std::vector<bool>(capacity + 1, false));
   std::vector<std::vector<int>> from(n + 1, std::vector<int>(capacity + 1, 0));

@@ -20,13 +20,13 @@ namespace {
 constexpr int kRepetitions = 8;
 constexpr double kFractions[] = {0.1, 0.25, 0.4, 0.55, 0.7, 0.85};
 
-// Of each plan measured.
+// One entry for each plan that was measured.
 struct Times {
   std::vector<double> plans, ratios, new_budgets, new_importances;
   int proved = 0;
 };
 
-// Measured apart from the structure, which a solver builds with its first plan.
+// Measures plans whose structure is built already. A solver builds it with its first plan.
 void MeasurePlan(const RealModel& model, const std::vector<double>& importance, double fraction,
                  const std::vector<double>& other, Times& times) {
   const double sort = SortTime(model.profile, importance);
@@ -47,7 +47,8 @@ void MeasurePlan(const RealModel& model, const std::vector<double>& importance, 
   times.proved += result.proved ? 1 : 0;
 }
 
-// All instances in turn, so that no branch is predicted from the last repetition.
+// Each repetition goes through all instances. If one instance were repeated at once, the processor would predict its
+// branches.
 void PrintChainRows(const std::vector<RealModel>& models) {
   Times times;
   for (int repetition = 0; repetition < kRepetitions; ++repetition) {
@@ -72,7 +73,7 @@ void PrintChainRows(const std::vector<RealModel>& models) {
               Quantile(times.new_importances, 0.5), Quantile(times.new_importances, 0.9));
 }
 
-// The chain in the paper's arrays, output first.
+// Runs GreenTrainer's program on the chain, which it takes as arrays from the output to the input.
 std::vector<bool> PublishedSelection(const ModelProfile& profile, const std::vector<double>& importance,
                                      double fraction, double& microseconds) {
   std::vector<int64_t> activation_costs, weight_costs;
@@ -101,7 +102,7 @@ void PrintPublishedRow(const std::vector<RealModel>& models) {
         SelectionResult result;
         std::vector<double> plans;
         for (int repetition = 0; repetition < kRepetitions; ++repetition) {
-          WarmUp(solver, model.profile);  // And the caches, which the program has just emptied.
+          WarmUp(solver, model.profile);  // This also fills the caches, which the program has just emptied.
           plans.push_back(Microseconds([&] { result = solver.Solve(problem); }));
         }
         speedups.push_back(slow / Quantile(plans, 0.5));

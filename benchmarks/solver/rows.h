@@ -3,13 +3,22 @@
 
 namespace greenplan {
 
-// Each prints rows of the benchmark's table: | case | measure | median | p90 or worst | more |.
+// Each function prints rows of the benchmark's table: | case | measure | median | p90 or worst | more |.
 
-void PrintRealModelRows();  // Real chains against a sort and the published program; real graphs against their optima.
-void PrintSyntheticRows();  // Larger and random profiles against a sort; hard importance under a time limit.
-void PrintCurveRows();      // A thousand budgets against one plan.
-void PrintLimitRows();      // A second limit, and how soon a stop is honoured.
-void PrintDropRateRows();   // Against the published allocation.
+// Compares plans of real chains with a sort and with the published program, and plans of real graphs with their optima.
+void PrintRealModelRows();
+
+// Compares plans of larger and of random profiles with a sort, and measures the gap of hard problems at a time limit.
+void PrintSyntheticRows();
+
+// Compares a curve of a thousand budgets with one plan.
+void PrintCurveRows();
+
+// Measures plans with a second limit, and how late the solver stops after a deadline.
+void PrintLimitRows();
+
+// Compares drop rates with the published allocation.
+void PrintDropRateRows();
 
 }  // namespace greenplan
 

@@ -1,9 +1,10 @@
-// Prints how the solvers do against baselines run beside them, as ratios: absolute times depend on the machine.
+// Compares the solvers with baselines that run beside them. It prints ratios, because absolute times depend on the
+// machine:
 //
 //   ./dev bench solver
 //
-// Every repetition draws new importance, or takes all instances in turn, for the baseline too: a sort of the same data
-// again and again is predicted branch by branch.
+// Each repetition draws new importance or goes through all instances. That is necessary for the baseline, too: when the
+// same data is sorted repeatedly, the processor learns to predict each branch.
 
 #include <cstdio>
 

@@ -14,7 +14,7 @@
 namespace greenplan {
 namespace {
 
-// Plans of random profiles of one shape and size. The structure is built by a first plan, of other importance.
+// Measures plans of random profiles. A first plan with other importance builds the structure.
 void PrintPlans(const char* label, const std::vector<std::pair<GraphShape, int>>& models, int repetitions) {
   std::vector<double> plans, ratios, new_budgets, new_importances;
   int proved = 0;

@@ -82,7 +82,7 @@ TEST_F(CoexistenceTest, TrainsOnATextUnderTheSamePlansInProcessAndThroughADaemon
 TEST_F(CoexistenceTest, TrainsOnWhenTheDaemonDies) {
   ServingDaemon daemon(folder.path());
   options.planner = daemon.address();
-  options.epochs = 2;  // Each round without a daemon takes a call's timeout.
+  options.epochs = 2;  // Each round without a daemon takes as long as a call's timeout.
   const json report = Train([&](const EpochReport& epoch) {
     if (epoch.epoch == 1) {
       daemon.process().Signal(SIGKILL);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# usage: tests/install/run.sh PREFIX     checks what `./dev install --prefix PREFIX` left there: the programs start
-# without environment variables, and a training loop of one's own builds by pkg-config and runs.
+# usage: tests/install/run.sh PREFIX
+# Checks what `./dev install --prefix PREFIX` has installed: the programs start without environment variables, and a
+# user's own training loop can be built with pkg-config and runs.
 set -euo pipefail
 prefix=$(realpath "${1:?the installation}")
 here=$(dirname "$(readlink -f "$0")")

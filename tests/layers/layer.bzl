@@ -4,9 +4,9 @@ def layer_test(name, target, forbidden):
     """Fails if a dependency of `target` matches `forbidden`, a Perl regular expression anchored at the label's start.
 
     Args:
-      name: of the layer.
-      target: label.
-      forbidden: what must not be among deps(target).
+      name: the name of the layer.
+      target: the label of the layer's target.
+      forbidden: matches the labels that must not be among deps(target).
     """
     native.genquery(
         name = name + "_deps",

@@ -1,5 +1,6 @@
 #!/bin/bash
-# usage: layer_test.sh FILE REGEX: fails if a line of FILE, labels of a target's dependencies, starts with REGEX.
+# usage: layer_test.sh FILE REGEX
+# FILE lists the labels of a target's dependencies. Fails if the beginning of a line matches REGEX.
 test -s "$1" || { echo "no dependencies in $1"; exit 1; }
 if grep -P "^($2)" "$1"; then
   echo "the layer must not depend on what is listed above"

@@ -10,23 +10,28 @@
 
 namespace greenplan {
 
-// Profiles of real models with importance, and selections that mixed-integer programming proved optimal: chains in
-// GreenTrainer's reading (bloomz-3b, flan-t5-xl, llama2-7b, opt-2.7b) and branching backward graphs as autograd has
-// them (gpt2, t5-small). They lie in testdata/, in the formats of `greenplan plan`.
+// Profiles of real models, importance for their tensors, and the values of selections that a mixed-integer programming
+// solver has proved optimal. bloomz-3b, flan-t5-xl, llama2-7b and opt-2.7b are chains as GreenTrainer's code reads
+// them; gpt2 and t5-small are branching backward graphs as autograd has them. The files are in testdata/, in the
+// formats of `greenplan plan`.
 
+// The optimum of selection for one budget.
 struct KnownOptimum {
-  int64_t backward_budget = 0;
+  int64_t backward_budget = 0;  // In the profile's cost_unit.
   double fraction_of_backward = 0;
-  double value = 0;
+  double value = 0;  // The sum of the importance of the selected tensors.
 };
 
+// One kind of importance, with the optima that are known for it.
 struct RealImportance {
-  // lognorm: heavy-tailed; rdecay: falling with depth; sizecorr: by size; ssum: proportional to cost.
+  // "lognorm" is heavy-tailed, "rdecay" falls with depth, "sizecorr" grows with size, and "ssum" is proportional to
+  // cost.
   std::string kind;
   std::vector<double> importance = {};    // [num_tensors]
-  std::vector<KnownOptimum> optima = {};  // None for ssum.
+  std::vector<KnownOptimum> optima = {};  // Empty for ssum.
 };
 
+// One model.
 struct RealModel {
   std::string name;
   bool is_chain = false;
@@ -34,7 +39,8 @@ struct RealModel {
   std::vector<RealImportance> importances = {};
 };
 
-// Reads testdata/ below the current folder's tests/real_models: the root of the checkout or of a test's runfiles.
+// Reads the models from tests/real_models/testdata below the current folder, which must be the root of the checkout or
+// of a test's runfiles. Returns the error of the file that cannot be read.
 absl::StatusOr<std::vector<RealModel>> LoadRealModels();
 
 }  // namespace greenplan

@@ -10,7 +10,7 @@
 
 namespace greenplan {
 
-// A folder of its own, removed with it.
+// A new, empty folder. The destructor removes it with everything in it.
 class TemporaryFolder {
  public:
   TemporaryFolder();
@@ -24,19 +24,20 @@ class TemporaryFolder {
   std::string path_;
 };
 
-// The real greenpland in a process of its own; killed by the destructor if it still runs.
+// Runs the real greenpland as a process. The destructor kills the process if it still runs.
 class DaemonProcess {
  public:
-  // Runs greenpland with `arguments`.
+  // Starts greenpland with `arguments`.
   explicit DaemonProcess(const std::vector<std::string>& arguments);
   ~DaemonProcess();
   DaemonProcess(const DaemonProcess&) = delete;
   DaemonProcess& operator=(const DaemonProcess&) = delete;
 
+  // Sends a signal to the process.
   void Signal(int signal) const;
-  // Waits for its end. Answers the exit code, or minus the signal that ended it.
+  // Waits until the process ends. Returns its exit code, or the negative number of the signal that ended it.
   int Wait();
-  // What it has written to stderr, stdout. Call after Wait.
+  // Return what the process has written to stderr and to stdout. Call them after Wait().
   std::string errors() const;
   std::string output() const;
 
@@ -47,12 +48,12 @@ class DaemonProcess {
   pid_t pid_ = -1;
 };
 
-// A greenpland on a free port that serves `data_dir`. Once constructed, it answers calls.
+// Runs a greenpland on a free port that serves `data_dir`. It answers calls once the constructor has returned.
 class ServingDaemon {
  public:
   explicit ServingDaemon(const std::string& data_dir);
 
-  // "127.0.0.1:PORT"; a failed test and empty if the daemon has ended instead.
+  // Returns "127.0.0.1:PORT". If the daemon ended before it served, the test has failed and the address is empty.
   const std::string& address() const { return address_; }
   DaemonProcess& process() { return process_; }
 
@@ -60,7 +61,7 @@ class ServingDaemon {
   std::string WaitForAddress() const;
 
   const TemporaryFolder folder_;
-  const WatchedFile port_file_;  // Set up before the daemon starts, so that no event is missed.
+  const WatchedFile port_file_;  // This must be set up before the daemon starts, or events would be missed.
   DaemonProcess process_;
   const std::string address_;
 };

@@ -7,14 +7,16 @@
 
 namespace greenplan {
 
-// Calls to `address` ("HOST:PORT") with bytes in place of messages: malformed ones, and those of services whose .proto
-// files no Debian package ships (health, reflection). `method` is "/package.Service/Method".
-// Each gives up after a minute.
+// Both functions call `method` ("/package.Service/Method") at `address` ("HOST:PORT") with bytes in place of messages.
+// So tests can send malformed messages, and use services whose .proto files no Debian package contains (health,
+// reflection). They return the status of the call, and DEADLINE_EXCEEDED after a minute.
+
+// Returns the reply to `request`.
 
 absl::StatusOr<std::string> RawUnaryCall(const std::string& address, const std::string& method,
                                          const std::string& request);
 
-// Sends one message on a stream and answers the first that comes back.
+// Sends one message on a stream and returns the first message that comes back.
 absl::StatusOr<std::string> RawStreamCall(const std::string& address, const std::string& method,
                                           const std::string& request);
 

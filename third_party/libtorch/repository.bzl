@@ -1,7 +1,7 @@
-"""LibTorch as one target, from the folder of a Python torch package (or an unpacked LibTorch).
+"""Makes one target of LibTorch, from the folder of a Python torch package or of an unpacked LibTorch.
 
-LIBTORCH in the environment names that folder; `./dev` sets it. Only torch's own headers are exposed: the folder also
-holds protobuf and fmt headers that would shadow the system's.
+The environment variable LIBTORCH names that folder; `./dev` sets it. Only torch's own headers are exposed, because the
+folder also holds headers of protobuf and fmt, which would shadow the system's.
 """
 
 _HEADERS = ["torch", "ATen", "c10", "caffe2"]
@@ -10,7 +10,7 @@ _BUILD = """
 cc_library(
     name = "libtorch",
     hdrs = glob(["include/**"]),
-    # NDEBUG, because at::RecordFunction has another layout without it than in the released libraries.
+    # The released libraries are built with NDEBUG, and without it at::RecordFunction has a different layout.
     defines = ["NDEBUG"],
     includes = ["include", "include/torch/csrc/api/include"],
     linkopts = [

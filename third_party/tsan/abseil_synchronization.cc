@@ -1,6 +1,6 @@
-// Debian's Abseil is not instrumented, so ThreadSanitizer does not see what absl::Mutex and absl::Notification order
-// and reports a race wherever one protects data. Linked into every program of `./dev tsan` with --wrap (.bazelrc),
-// these tell it.
+// Debian's Abseil is not instrumented. ThreadSanitizer therefore does not see how absl::Mutex and absl::Notification
+// synchronise threads, and it would report a race wherever one of them protects data. These wrappers tell it. They are
+// linked into every program of `./dev tsan` with --wrap (.bazelrc).
 
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
@@ -10,8 +10,7 @@ extern "C" {
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
 
-// The names are those that the compiler gives the member functions of Debian's Abseil: absl::debian3::Mutex::Lock() and
-// so on.
+// These are the mangled names of member functions in Debian's Abseil, such as absl::debian3::Mutex::Lock().
 void __real__ZN4absl7debian35Mutex4LockEv(absl::Mutex* mutex);
 void __wrap__ZN4absl7debian35Mutex4LockEv(absl::Mutex* mutex) {
   __real__ZN4absl7debian35Mutex4LockEv(mutex);
