@@ -14,7 +14,8 @@ def cc_proto(name, srcs, deps = [], grpc = False, **kwargs):
     stems = [src[:-len(".proto")] for src in srcs]
     headers = [stem + ending + ".h" for stem in stems]
     sources = [stem + ending + ".cc" for stem in stems]
-    flags = "--grpc_out=$(RULEDIR)/../.. --plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin" if grpc else "--cpp_out=$(RULEDIR)/../.."
+    root = "$(RULEDIR)" + "/.." * native.package_name().count("/")
+    flags = "--grpc_out=%s --plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin" % root if grpc else "--cpp_out=%s" % root
     native.genrule(
         name = name + "_generated",
         srcs = native.glob(["*.proto"]),

@@ -10,15 +10,12 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "planner/convert/convert.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
 
 constexpr double kMaxBudgets = 100000;
-
-absl::Status Invalid(const std::string& text, absl::string_view allowed) {
-  return absl::InvalidArgumentError(absl::StrCat("--budgets is ", text, "; allowed: ", allowed));
-}
 
 absl::Status AppendRange(const std::string& text, std::vector<std::string>& expanded) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
@@ -27,11 +24,11 @@ absl::Status AppendRange(const std::string& text, std::vector<std::string>& expa
   double step = 0;
   if (parts.size() != 3 || !absl::SimpleAtod(parts[0], &start) || !absl::SimpleAtod(parts[1], &end) ||
       !absl::SimpleAtod(parts[2], &step) || !(step > 0) || !(start <= end) || !std::isfinite(end - start)) {
-    return Invalid(text, "START:END:STEP with START <= END and STEP > 0");
+    return InvalidArgument("--budgets", " is ", text, "; allowed: START:END:STEP with START <= END and STEP > 0");
   }
   // A little above the last step, so that 0.05:1:0.05 ends at 1 whatever its steps' rounding.
   const double count = std::floor((end - start) / step + 1e-9) + 1;
-  if (count > kMaxBudgets) return Invalid(text, "at most 100,000 budgets");
+  if (count > kMaxBudgets) return InvalidArgument("--budgets", " is ", text, "; allowed: at most 100,000 budgets");
   for (int i = 0; i < count; ++i) expanded.push_back(absl::StrFormat("%.12g", start + i * step));
   return absl::OkStatus();
 }
@@ -47,8 +44,9 @@ absl::StatusOr<std::vector<std::string>> ExpandBudgets(const std::vector<std::st
       expanded.push_back(text);
     }
   }
-  if (expanded.empty()) return Invalid("empty", "START:END:STEP, or a list of budgets");
-  if (expanded.size() > kMaxBudgets) return Invalid(budgets.front(), "at most 100,000 budgets");
+  if (expanded.empty()) return InvalidArgument("--budgets", " is empty; allowed: START:END:STEP, or a list of budgets");
+  if (expanded.size() > kMaxBudgets)
+    return InvalidArgument("--budgets", " is ", budgets.front(), "; allowed: at most 100,000 budgets");
   return expanded;
 }
 
@@ -59,19 +57,18 @@ absl::StatusOr<v1::PlanOptions> OptionsOfList(const PlanFlags& flags) {
   return flags.Options(*budget);
 }
 
-absl::StatusOr<std::vector<v1::Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
-                                                     v1::PlanOptions options) {
-  std::vector<v1::Budget> parsed;
+absl::StatusOr<std::vector<Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
+                                                 Method method) {
+  std::vector<Budget> parsed;
   if (budgets.empty()) return parsed;
   const auto texts = ExpandBudgets(budgets);
   if (!texts.ok()) return texts.status();
   for (const std::string& text : *texts) {
-    auto budget = flags.ParseBudget("--budgets", text);
-    if (!budget.ok()) return budget.status();
-    *options.mutable_budget() = *budget;
-    const absl::Status status = ValidatePlanOptions(options);
-    if (!status.ok()) return NameBudgets(PlanFlags::NameFlags(status));
-    parsed.push_back(*std::move(budget));
+    const auto message = flags.ParseBudget("--budgets", text);
+    if (!message.ok()) return message.status();
+    const auto budget = BudgetFromProto(*message, method);
+    if (!budget.ok()) return NameBudgets(PlanFlags::NameFlags(budget.status()));
+    parsed.push_back(*budget);
   }
   return parsed;
 }

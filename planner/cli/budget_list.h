@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "greenplan/v1/plan.pb.h"
+#include "planner/core/plan.h"
 #include "planner/flags/plan_flags.h"
 
 namespace greenplan {
@@ -19,9 +20,9 @@ absl::StatusOr<std::vector<std::string>> ExpandBudgets(const std::vector<std::st
 // The options that the flags give every budget of a list, with the whole of full as a budget to be replaced.
 absl::StatusOr<v1::PlanOptions> OptionsOfList(const PlanFlags& flags);
 
-// The budgets that --budgets lists, each checked beside `options`; none for an empty list.
-absl::StatusOr<std::vector<v1::Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
-                                                     v1::PlanOptions options);
+// The budgets that --budgets lists, each checked for `method`; none for an empty list.
+absl::StatusOr<std::vector<Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
+                                                 Method method);
 
 // An error about --budget, naming --budgets.
 absl::Status NameBudgets(const absl::Status& status);

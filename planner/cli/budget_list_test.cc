@@ -45,21 +45,21 @@ TEST(NameBudgetsTest, NamesTheListInPlaceOfTheFlag) {
   EXPECT_EQ(NameBudgets(absl::OkStatus()), absl::OkStatus());
 }
 
-TEST(ParseBudgetsTest, ChecksEachBudgetBesideTheOptions) {
+TEST(ParseBudgetsTest, ChecksEachBudgetForTheMethod) {
   CLI::App app;
   PlanFlags flags(app, {.has_budget = false});
   app.parse("--max-saved-bytes 7 --method joint");
   const auto options = OptionsOfList(flags);
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->method(), v1::METHOD_JOINT);
-  const auto budgets = ParseBudgets({"0.2:0.4:0.1"}, flags, *options);
+  const auto budgets = ParseBudgets({"0.2:0.4:0.1"}, flags, Method::kJoint);
   ASSERT_TRUE(budgets.ok()) << budgets.status();
   ASSERT_EQ(budgets->size(), 3);
-  EXPECT_EQ((*budgets)[2].fraction_of_full(), 0.4);
-  EXPECT_EQ((*budgets)[2].max_saved_bytes(), 7);
-  EXPECT_TRUE(ParseBudgets({}, flags, *options)->empty());
+  EXPECT_EQ((*budgets)[2].fraction, 0.4);
+  EXPECT_EQ((*budgets)[2].max_saved_bytes, 7);
+  EXPECT_TRUE(ParseBudgets({}, flags, Method::kJoint)->empty());
   for (const std::string bad : {"2", "0", "x"}) {
-    EXPECT_THAT(std::string(ParseBudgets({"0.5", bad}, flags, *options).status().message()),
+    EXPECT_THAT(std::string(ParseBudgets({"0.5", bad}, flags, Method::kJoint).status().message()),
                 testing::StartsWith("--budgets is " + bad));
   }
 }

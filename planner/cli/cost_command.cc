@@ -42,9 +42,9 @@ std::string CostTable(const nlohmann::ordered_json& cost, CostUnit unit) {
 }
 
 absl::Status CostCommand::Run() const {
-  const auto planner = LoadProfile(profile);
-  if (!planner.ok()) return planner.status();
-  const ModelProfile& model = (*planner)->profile();
+  const auto prepared = LoadProfile(profile);
+  if (!prepared.ok()) return prepared.status();
+  const ModelProfile& model = (*prepared)->profile();
   auto mask = LoadMask("--trainable", trainable, model);
   if (!mask.ok()) return mask.status();
   // The loss does not reach these: training them costs nothing, and changes nothing.

@@ -10,12 +10,13 @@
 #include "planner/cli/commands.h"
 #include "planner/cli/inputs.h"
 #include "planner/cli/output.h"
-#include "planner/cli/plan_json.h"
 #include "planner/cli/requested_plan.h"
-#include "planner/convert/convert.h"
+#include "planner/convert/names.h"
+#include "planner/convert/plan_json.h"
 #include "planner/core/cost.h"
 #include "planner/core/explanation.h"
 #include "planner/flags/plan_flags.h"
+#include "planner/job/planning.h"
 
 namespace greenplan {
 namespace {
@@ -64,37 +65,21 @@ int64_t FullCost(const ModelProfile& profile) {
 }
 
 // 0.02:1:0.02 of full, from what the pinned tensors cost: below that the whole curve would be refused.
-std::vector<v1::Budget> DefaultBudgets(const ModelProfile& profile, const v1::PlanOptions& options) {
+std::vector<Budget> DefaultBudgets(const ModelProfile& profile, const PlanOptions& options) {
   constexpr int kNumBudgets = 50;
-  const auto pinned = MaskFromNames("--always", {options.always().begin(), options.always().end()}, profile);
-  const int64_t least = profile.forward_cost + EvaluateMask(profile, *pinned).backward_cost;
+  std::vector<bool> pinned(profile.tensors.size(), false);
+  for (const int k : options.always) pinned[k] = true;
+  const int64_t least = profile.forward_cost + EvaluateMask(profile, pinned).backward_cost;
   const double full = static_cast<double>(FullCost(profile));
-  std::vector<v1::Budget> budgets;
+  std::vector<Budget> budgets;
   for (int i = 1; i <= kNumBudgets; ++i) {
     const double fraction = static_cast<double>(i) / kNumBudgets;
     if (i < kNumBudgets && std::floor(fraction * full) < static_cast<double>(least)) continue;
-    v1::Budget budget;
-    budget.set_fraction_of_full(fraction);
-    if (options.budget().has_max_saved_bytes()) budget.set_max_saved_bytes(options.budget().max_saved_bytes());
-    budgets.push_back(budget);
+    budgets.push_back({.kind = Budget::Kind::kFractionOfFull,
+                       .fraction = fraction,
+                       .max_saved_bytes = options.budget.max_saved_bytes});
   }
   return budgets;
-}
-
-// [num_tensors], from the curve of method selection.
-absl::StatusOr<std::vector<std::optional<int64_t>>> FindEntryBudgets(const RoundPlanner& planner,
-                                                                     const v1::PlanOptions& curve_options,
-                                                                     const v1::ImportanceReport& report,
-                                                                     const std::vector<v1::Budget>& budgets) {
-  const auto messages = planner.MakeCurve({.options = &curve_options, .report = &report}, budgets);
-  if (!messages.ok()) return NameBudgets(PlanFlags::NameFlags(messages.status()));
-  std::vector<Plan> curve;
-  for (const v1::Plan& message : *messages) {
-    auto plan = PlanFromProto(message, planner.profile());
-    if (!plan.ok()) return plan.status();
-    curve.push_back(*std::move(plan));
-  }
-  return EntryBudgets(curve, static_cast<int>(planner.profile().tensors.size()));
 }
 
 std::vector<nlohmann::ordered_json> Rows(const ModelProfile& profile, const std::vector<TensorMarginal>& marginals,
@@ -114,17 +99,17 @@ std::vector<nlohmann::ordered_json> Rows(const ModelProfile& profile, const std:
 }
 
 // Which plan it is. What it costs follows from what trains: a file may lack it.
-std::string Headline(const v1::Plan& plan, const ModelProfile& profile) {
-  const std::vector<bool> mask = MaskOf(plan, profile);
-  const std::vector<double> rates(plan.drop_rates().begin(), plan.drop_rates().end());
+std::string Headline(const Plan& plan, const ModelProfile& profile) {
+  const std::vector<bool>& mask = plan.trainable;
+  const std::vector<double>& rates = plan.drop_rates;
   const int64_t cost = profile.forward_cost + (rates.empty() ? EvaluateMask(profile, mask).backward_cost
                                                              : ExpectedBackwardCost(profile, mask, rates));
   std::string text =
-      absl::StrCat("plan: ", MethodName(plan.method()), ", budget ",
-                   plan.budget() == 0 ? "none" : HumanCost(plan.budget(), profile.cost_unit), ", predicted cost ",
+      absl::StrCat("plan: ", MethodName(plan.method), ", budget ",
+                   plan.budget == 0 ? "none" : HumanCost(plan.budget, profile.cost_unit), ", predicted cost ",
                    HumanCost(cost, profile.cost_unit), " (", Percent(cost, FullCost(profile)), " of full), value ",
-                   plan.value(), ", ", ShareOf(mask, profile).num_trainable, " of ", mask.size(), " tensors\n");
-  if (!plan.message().empty()) absl::StrAppend(&text, plan.message(), "\n");
+                   plan.value, ", ", ShareOf(mask, profile).num_trainable, " of ", mask.size(), " tensors\n");
+  if (!plan.message.empty()) absl::StrAppend(&text, plan.message, "\n");
   const bool drops = std::any_of(rates.begin(), rates.end(), [](double rate) { return rate > 0; });
   if (drops) absl::StrAppend(&text, "marginals are at full cost: the plan's drop rates do not count in them\n");
   return text;
@@ -147,30 +132,32 @@ std::string ExplanationTable(const std::vector<nlohmann::ordered_json>& rows, co
 }
 
 absl::Status ExplainCommand::Run() const {
-  const auto options = Options();
-  if (!options.ok()) return options.status();
-  v1::PlanOptions curve_options = *options;
-  curve_options.set_method(v1::METHOD_SELECTION);
-  auto curve_budgets = ParseBudgets(budgets, flags, curve_options);
+  const auto requested = Options();
+  if (!requested.ok()) return requested.status();
+  auto curve_budgets = ParseBudgets(budgets, flags, Method::kSelection);
   if (!curve_budgets.ok()) return curve_budgets.status();
-  const auto planner = LoadProfile(profile);
-  if (!planner.ok()) return planner.status();
-  const ModelProfile& model = (*planner)->profile();
-  if (auto status = (*planner)->ValidateOptions(*options); !status.ok()) return PlanFlags::NameFlags(status);
+  const auto prepared = LoadProfile(profile);
+  if (!prepared.ok()) return prepared.status();
+  const ModelProfile& model = (*prepared)->profile();
+  const auto options = (*prepared)->ReadOptions(*requested);
+  if (!options.ok()) return PlanFlags::NameFlags(options.status());
   if (curve_budgets->empty()) curve_budgets = DefaultBudgets(model, *options);
-  *curve_options.mutable_budget() = curve_budgets->front();
 
-  const auto report = LoadImportance(importance, **planner, curve_options);
+  // The budgets at which tensors enter are those of method selection, whatever the plan's method is.
+  PlanOptions curve_options = *options;
+  curve_options.method = Method::kSelection;
+  const auto report = LoadReport(importance, **prepared, curve_options);
   if (!report.ok()) return report.status();
-  const auto plan =
-      plan_path.empty() ? RequestedPlan(**planner, *options, &*report, keep_plan) : LoadPlan(plan_path, **planner);
+  const Measurements& measurements = report->measurements;
+  const auto plan = plan_path.empty() ? RequestedPlan(**prepared, *options, &measurements, keep_plan)
+                                      : LoadPlan(plan_path, **prepared);
   if (!plan.ok()) return plan.status();
-  const auto entry_budgets = FindEntryBudgets(**planner, curve_options, *report, *curve_budgets);
-  if (!entry_budgets.ok()) return entry_budgets.status();
+  const auto curve =
+      MakeCurve((*prepared)->planner(), {.measurements = &measurements, .options = &curve_options}, *curve_budgets);
+  if (!curve.ok()) return NameBudgets(PlanFlags::NameFlags(curve.status()));
 
-  const auto marginals =
-      ExplainMask(model, MaskOf(*plan, model), {report->importance().begin(), report->importance().end()});
-  const auto rows = Rows(model, marginals, *entry_budgets);
+  const auto marginals = ExplainMask(model, plan->trainable, measurements.importance);
+  const auto rows = Rows(model, marginals, EntryBudgets(*curve, static_cast<int>(model.tensors.size())));
   if (format == "table") {
     Print(absl::StrCat(Headline(*plan, model), "\n", ExplanationTable(rows, model)));
   } else {

@@ -7,17 +7,23 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "nlohmann/json.hpp"
-#include "planner/cli/plan_json.h"
-#include "planner/convert/convert.h"
 #include "planner/convert/files.h"
+#include "planner/convert/plan_json.h"
+#include "planner/core/invalid_argument.h"
+#include "planner/flags/plan_flags.h"
 
 namespace greenplan {
 namespace {
 
-absl::Status CheckDigest(const std::string& digest, const RoundPlanner& planner) {
-  if (digest.empty() || digest == planner.profile_digest()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("profile_digest is \"", digest, "\"; the profile's digest is ", planner.profile_digest()));
+absl::StatusOr<v1::Plan> ReadPlanFile(const std::string& path, const ModelProfile& profile) {
+  if (!absl::EndsWith(path, ".json")) return ReadMessageFile<v1::Plan>(path);
+  const auto object = ReadJson(path);
+  if (!object.ok()) return object.status();
+  const bool has_names = object->is_object() && object->contains("trainable") && (*object)["trainable"].is_array();
+  if (!has_names) return ReadMessageFile<v1::Plan>(path);
+  auto plan = PlanFromJson(*object, profile);
+  if (!plan.ok()) return InContext(path, plan.status());
+  return plan;
 }
 
 // The names, with "@FILE" replaced by the file's lines.
@@ -40,11 +46,6 @@ absl::StatusOr<std::vector<std::string>> ExpandNames(const std::vector<std::stri
 
 }  // namespace
 
-absl::Status InFile(const std::string& path, const absl::Status& status) {
-  if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
-}
-
 absl::StatusOr<nlohmann::json> ReadJson(const std::string& path) {
   const absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
@@ -53,51 +54,37 @@ absl::StatusOr<nlohmann::json> ReadJson(const std::string& path) {
   return value;
 }
 
-absl::StatusOr<std::unique_ptr<RoundPlanner>> LoadProfile(const std::string& path) {
+absl::StatusOr<std::shared_ptr<const PreparedProfile>> LoadProfile(const std::string& path) {
   const auto message = ReadMessageFile<v1::ModelProfile>(path);
   if (!message.ok()) return message.status();
-  auto planner = RoundPlanner::Create(*message);
-  if (!planner.ok()) return InFile(path, planner.status());
-  return planner;
+  auto profile = PreparedProfile::Create(*message);
+  if (!profile.ok()) return InContext(path, profile.status());
+  return profile;
 }
 
-absl::StatusOr<v1::ImportanceReport> LoadImportance(const std::string& path, const RoundPlanner& planner,
-                                                    const v1::PlanOptions& options) {
-  auto report = ReadMessageFile<v1::ImportanceReport>(path);
-  if (!report.ok()) return report;
-  if (auto status = CheckDigest(report->profile_digest(), planner); !status.ok()) return InFile(path, status);
-  const auto core_options = PlanOptionsFromProto(options, planner.profile());
-  if (!core_options.ok()) return core_options.status();
-  const auto measurements = MeasurementsFromProto(*report, planner.profile(), core_options->method);
-  if (!measurements.ok()) return InFile(path, measurements.status());
-  return report;
+absl::StatusOr<LoadedReport> LoadReport(const std::string& path, const PreparedProfile& profile,
+                                        const PlanOptions& options) {
+  const auto message = ReadMessageFile<v1::ImportanceReport>(path);
+  if (!message.ok()) return message.status();
+  auto measurements = profile.ReadReport(*message, options);
+  // Whether mu is too large depends on the report, but mu is not in the file.
+  if (FieldOf(measurements.status()) == "mu") return PlanFlags::NameFlags(measurements.status());
+  if (!measurements.ok()) return InContext(path, measurements.status());
+  return LoadedReport{.measurements = *std::move(measurements), .has_importance = message->importance_size() > 0};
 }
 
-absl::StatusOr<v1::Plan> LoadPlan(const std::string& path, const RoundPlanner& planner) {
-  absl::StatusOr<v1::Plan> plan;
-  if (absl::EndsWith(path, ".json")) {
-    const auto object = ReadJson(path);
-    if (!object.ok()) return object.status();
-    const bool has_names = object->is_object() && object->contains("trainable") && (*object)["trainable"].is_array();
-    plan = has_names ? PlanFromJson(*object, planner.profile()) : ReadMessageFile<v1::Plan>(path);
-    if (!plan.ok()) return has_names ? InFile(path, plan.status()) : plan.status();
-  } else {
-    plan = ReadMessageFile<v1::Plan>(path);
-    if (!plan.ok()) return plan;
-  }
-  if (auto status = CheckDigest(plan->profile_digest(), planner); !status.ok()) return InFile(path, status);
-  if (auto core_plan = PlanFromProto(*plan, planner.profile()); !core_plan.ok()) {
-    return InFile(path, core_plan.status());
-  }
+absl::StatusOr<Plan> LoadPlan(const std::string& path, const PreparedProfile& profile) {
+  const auto message = ReadPlanFile(path, profile.profile());
+  if (!message.ok()) return message.status();
+  auto plan = profile.ReadPlan(*message);
+  if (!plan.ok()) return InContext(path, plan.status());
   return plan;
 }
 
 absl::StatusOr<std::vector<bool>> LoadMask(const std::string& flag, const std::vector<std::string>& names,
                                            const ModelProfile& profile) {
   const auto expanded = ExpandNames(names);
-  if (!expanded.ok()) {
-    return absl::Status(expanded.status().code(), absl::StrCat(flag, ": ", expanded.status().message()));
-  }
+  if (!expanded.ok()) return InContext(flag, expanded.status());
   return MaskFromNames(flag, *expanded, profile);
 }
 
@@ -105,7 +92,7 @@ absl::StatusOr<std::vector<double>> LoadDropRates(const std::string& path, const
   const auto object = ReadJson(path);
   if (!object.ok()) return object.status();
   auto rates = DropRatesFromJson(*object, profile);
-  if (!rates.ok()) return InFile(path, rates.status());
+  if (!rates.ok()) return InContext(path, rates.status());
   return rates;
 }
 

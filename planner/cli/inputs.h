@@ -5,31 +5,30 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "greenplan/v1/importance.pb.h"
-#include "greenplan/v1/plan.pb.h"
 #include "nlohmann/json.hpp"
-#include "planner/convert/round_planner.h"
+#include "planner/core/plan.h"
+#include "planner/job/prepared_profile.h"
 
 namespace greenplan {
 
 // The files that commands read. Every error names the file and is a matter of the user's (see ExitCode).
 
-// `status` with "PATH: " before its message.
-absl::Status InFile(const std::string& path, const absl::Status& status);
-
 absl::StatusOr<nlohmann::json> ReadJson(const std::string& path);
 
-absl::StatusOr<std::unique_ptr<RoundPlanner>> LoadProfile(const std::string& path);
+absl::StatusOr<std::shared_ptr<const PreparedProfile>> LoadProfile(const std::string& path);
 
-// Checked against the profile, its digest included; `method` as in MeasurementsFromProto.
-absl::StatusOr<v1::ImportanceReport> LoadImportance(const std::string& path, const RoundPlanner& planner,
-                                                    const v1::PlanOptions& options);
+struct LoadedReport {
+  Measurements measurements;
+  bool has_importance = false;  // Methods full and drop also take a report without any; their tensors then count 0.
+};
+// A report for `options`, checked against the profile, its digest included.
+absl::StatusOr<LoadedReport> LoadReport(const std::string& path, const PreparedProfile& profile,
+                                        const PlanOptions& options);
 
 // A plan as `greenplan plan --format json` prints it, or as a v1.Plan message. Made for another profile:
 // FailedPrecondition.
-absl::StatusOr<v1::Plan> LoadPlan(const std::string& path, const RoundPlanner& planner);
+absl::StatusOr<Plan> LoadPlan(const std::string& path, const PreparedProfile& profile);
 
 // [num_tensors]: the tensors that `names` lists; "@FILE" stands for the lines of a file. NotFound or InvalidArgument,
 // naming `flag`.

@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -7,8 +8,9 @@
 #include "planner/cli/commands.h"
 #include "planner/cli/inputs.h"
 #include "planner/cli/output.h"
-#include "planner/cli/plan_json.h"
 #include "planner/cli/requested_plan.h"
+#include "planner/convert/names.h"
+#include "planner/convert/plan_json.h"
 #include "planner/flags/plan_flags.h"
 
 namespace greenplan {
@@ -70,7 +72,7 @@ std::vector<int64_t> WeightGradientCosts(const ModelProfile& profile) {
   return costs;
 }
 
-std::string PlanTable(const v1::Plan& plan, const v1::ImportanceReport& report, const ModelProfile& profile) {
+std::string PlanTable(const v1::Plan& plan, const LoadedReport& report, const ModelProfile& profile) {
   std::string text = SummaryTable(plan, profile);
   const std::vector<bool> mask = MaskOf(plan, profile);
   const std::vector<int64_t> costs = WeightGradientCosts(profile);
@@ -78,9 +80,8 @@ std::string PlanTable(const v1::Plan& plan, const v1::ImportanceReport& report, 
   for (size_t k = 0; k < mask.size(); ++k) {
     if (!mask[k]) continue;
     const Tensor& tensor = profile.tensors[k];
-    const bool is_measured = k < static_cast<size_t>(report.importance_size());
     tensors.AddRow({tensor.name, absl::StrFormat("%.0f", NumParameters(tensor)),
-                    is_measured ? absl::StrCat(report.importance(static_cast<int>(k))) : "-",
+                    report.has_importance ? absl::StrCat(report.measurements.importance[k]) : "-",
                     HumanCost(costs[k], profile.cost_unit)});
   }
   absl::StrAppend(&text, "\n", tensors.ToString());
@@ -93,27 +94,31 @@ std::string PlanTable(const v1::Plan& plan, const v1::ImportanceReport& report, 
 }
 
 absl::Status PlanCommand::Run() const {
-  const auto options = RequestedOptions(flags);
-  if (!options.ok()) return options.status();
-  const auto planner = LoadProfile(profile);
-  if (!planner.ok()) return planner.status();
-  if (auto status = (*planner)->ValidateOptions(*options); !status.ok()) return PlanFlags::NameFlags(status);
+  const auto requested = RequestedOptions(flags);
+  if (!requested.ok()) return requested.status();
+  const auto prepared = LoadProfile(profile);
+  if (!prepared.ok()) return prepared.status();
+  const auto options = (*prepared)->ReadOptions(*requested);
+  if (!options.ok()) return PlanFlags::NameFlags(options.status());
 
-  v1::ImportanceReport report;
+  LoadedReport report;
   if (!importance.empty()) {
-    auto loaded = LoadImportance(importance, **planner, *options);
+    auto loaded = LoadReport(importance, **prepared, *options);
     if (!loaded.ok()) return loaded.status();
     report = *std::move(loaded);
-  } else if (options->method() != v1::METHOD_FULL) {
+  } else if (options->method != Method::kFull) {
     return absl::InvalidArgumentError("--importance is missing; every method but full requires it");
   }
-  const auto plan = RequestedPlan(**planner, *options, importance.empty() ? nullptr : &report, keep_plan);
-  if (!plan.ok()) return plan.status();
+  const Measurements* measurements = importance.empty() ? nullptr : &report.measurements;
+  const auto planned = RequestedPlan(**prepared, *options, measurements, keep_plan);
+  if (!planned.ok()) return planned.status();
 
+  const v1::Plan plan = (*prepared)->WritePlan(*planned);
+  const ModelProfile& model = (*prepared)->profile();
   if (format == "table") {
-    Print(PlanTable(*plan, report, (*planner)->profile()));
+    Print(PlanTable(plan, report, model));
   } else {
-    const auto json = PlanToJson(*plan, (*planner)->profile());
+    const auto json = PlanToJson(plan, model);
     Print(format == "json" ? JsonLine(json) : CsvOf({json}));
   }
   return absl::OkStatus();

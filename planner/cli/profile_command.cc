@@ -11,10 +11,11 @@
 #include "planner/cli/commands.h"
 #include "planner/cli/inputs.h"
 #include "planner/cli/output.h"
-#include "planner/cli/plan_json.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/files.h"
+#include "planner/convert/plan_json.h"
 #include "planner/core/cost.h"
+#include "planner/core/invalid_argument.h"
 #include "profiler/analytic/analytic.h"
 #include "profiler/analytic/chain_arrays.h"
 
@@ -77,7 +78,7 @@ absl::StatusOr<ModelProfile> ProfileCommand::FromConfig() const {
   const auto json = ReadJson(path);
   if (!json.ok()) return json.status();
   auto profile = profiler::AnalyticProfile(*json, analytic);
-  if (!profile.ok()) return InFile(path, profile.status());
+  if (!profile.ok()) return InContext(path, profile.status());
   return profile;
 }
 
@@ -88,7 +89,7 @@ absl::StatusOr<ModelProfile> ProfileCommand::FromArrays() const {
   const auto json = ReadJson(from_arrays);
   if (!json.ok()) return json.status();
   auto profile = profiler::ImportChainArrays(*json, *reading);
-  if (!profile.ok()) return InFile(from_arrays, profile.status());
+  if (!profile.ok()) return InContext(from_arrays, profile.status());
   return profile;
 }
 

@@ -1,9 +1,8 @@
 #include "planner/cli/requested_plan.h"
 
-#include <utility>
-
 #include "planner/cli/inputs.h"
 #include "planner/convert/convert.h"
+#include "planner/job/planning.h"
 
 namespace greenplan {
 
@@ -15,17 +14,16 @@ absl::StatusOr<v1::PlanOptions> RequestedOptions(const PlanFlags& flags) {
   return options;
 }
 
-absl::StatusOr<v1::Plan> RequestedPlan(const RoundPlanner& planner, const v1::PlanOptions& options,
-                                       const v1::ImportanceReport* report, const std::string& keep_plan) {
-  RoundRequest request{.options = &options, .report = report};
-  v1::Plan previous_plan;
+absl::StatusOr<Plan> RequestedPlan(const PreparedProfile& profile, const PlanOptions& options,
+                                   const Measurements* measurements, const std::string& keep_plan) {
+  PlanRequest request{.measurements = measurements, .options = &options};
+  absl::StatusOr<Plan> previous;
   if (!keep_plan.empty()) {
-    auto loaded = LoadPlan(keep_plan, planner);
-    if (!loaded.ok()) return loaded.status();
-    previous_plan = *std::move(loaded);
-    request.previous_plan = &previous_plan;
+    previous = LoadPlan(keep_plan, profile);
+    if (!previous.ok()) return previous.status();
+    request.previous = &*previous;
   }
-  auto plan = planner.MakePlan(request);
+  auto plan = MakePlan(profile.planner(), request);
   if (!plan.ok()) return PlanFlags::NameFlags(plan.status());
   return plan;
 }

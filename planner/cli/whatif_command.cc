@@ -8,8 +8,11 @@
 #include "planner/cli/curve_html.h"
 #include "planner/cli/inputs.h"
 #include "planner/cli/output.h"
-#include "planner/cli/plan_json.h"
+#include "planner/convert/convert.h"
+#include "planner/convert/names.h"
+#include "planner/convert/plan_json.h"
 #include "planner/flags/plan_flags.h"
+#include "planner/job/planning.h"
 
 namespace greenplan {
 namespace {
@@ -33,29 +36,24 @@ struct WhatIfCommand {
 };
 
 // What a budget buys.
-nlohmann::ordered_json RowOf(const v1::Budget& budget, const v1::Plan& plan, const ModelProfile& profile) {
-  const TrainableShare share = ShareOf(MaskOf(plan, profile), profile);
+nlohmann::ordered_json RowOf(const Budget& budget, const Plan& plan, const ModelProfile& profile) {
+  const TrainableShare share = ShareOf(plan.trainable, profile);
   nlohmann::ordered_json row;
-  switch (budget.limit_case()) {
-    case v1::Budget::kFractionOfFull:
-      row["budget"] = budget.fraction_of_full();
-      break;
-    case v1::Budget::kFractionOfBackward:
-      row["budget"] = budget.fraction_of_backward();
-      break;
-    default:
-      row["budget"] = budget.absolute();
+  if (budget.kind == Budget::Kind::kAbsolute) {
+    row["budget"] = budget.absolute;
+  } else {
+    row["budget"] = budget.fraction;
   }
-  row["predicted_cost"] = plan.predicted_cost();
-  row["value"] = plan.value();
-  row["upper_bound"] = plan.upper_bound();
+  row["predicted_cost"] = plan.predicted_cost;
+  row["value"] = plan.value;
+  row["upper_bound"] = plan.upper_bound;
   row["trainable_count"] = share.num_trainable;
   row["trainable_fraction_of_parameters"] = share.parameters > 0 ? share.trainable_parameters / share.parameters : 0;
-  row["saved_bytes"] = plan.saved_bytes();
-  row["budget_cost"] = plan.budget();
-  row["full_cost"] = plan.full_cost();
-  row["status"] = StatusName(plan.status());
-  row["message"] = plan.message();
+  row["saved_bytes"] = plan.saved_bytes;
+  row["budget_cost"] = plan.budget;
+  row["full_cost"] = plan.full_cost;
+  row["status"] = StatusName(plan.status);
+  row["message"] = plan.message;
   return row;
 }
 
@@ -73,25 +71,29 @@ std::string CurveTable(const std::vector<nlohmann::ordered_json>& rows, const Mo
 }
 
 absl::Status WhatIfCommand::Run() const {
-  auto options = OptionsOfList(flags);
-  if (!options.ok()) return options.status();
-  const auto parsed = ParseBudgets(budgets, flags, *options);
+  const auto requested = OptionsOfList(flags);
+  if (!requested.ok()) return requested.status();
+  const auto method = MethodFromProto(*requested);
+  if (!method.ok()) return method.status();
+  const auto parsed = ParseBudgets(budgets, flags, *method);
   if (!parsed.ok()) return parsed.status();
-  *options->mutable_budget() = parsed->back();
-  const auto planner = LoadProfile(profile);
-  if (!planner.ok()) return planner.status();
-  if (auto status = (*planner)->ValidateOptions(*options); !status.ok()) return PlanFlags::NameFlags(status);
-  const auto report = LoadImportance(importance, **planner, *options);
+  const auto prepared = LoadProfile(profile);
+  if (!prepared.ok()) return prepared.status();
+  const auto options = (*prepared)->ReadOptions(*requested);
+  if (!options.ok()) return PlanFlags::NameFlags(options.status());
+  const auto report = LoadReport(importance, **prepared, *options);
   if (!report.ok()) return report.status();
-  const auto plans = (*planner)->MakeCurve({.options = &*options, .report = &*report}, *parsed);
+  const PlanRequest request = {.measurements = &report->measurements, .options = &*options};
+  const auto plans = MakeCurve((*prepared)->planner(), request, *parsed);
   if (!plans.ok()) return NameBudgets(PlanFlags::NameFlags(plans.status()));
 
+  const ModelProfile& model = (*prepared)->profile();
   std::vector<nlohmann::ordered_json> rows;
-  for (size_t i = 0; i < parsed->size(); ++i) rows.push_back(RowOf((*parsed)[i], (*plans)[i], (*planner)->profile()));
+  for (size_t i = 0; i < parsed->size(); ++i) rows.push_back(RowOf((*parsed)[i], (*plans)[i], model));
   if (format == "table") {
-    Print(CurveTable(rows, (*planner)->profile()));
+    Print(CurveTable(rows, model));
   } else if (format == "html") {
-    Print(CurvePage(rows, (*planner)->profile()));
+    Print(CurvePage(rows, model));
   } else {
     Print(format == "json" ? JsonLine(rows) : CsvOf(rows));
   }

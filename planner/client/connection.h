@@ -20,9 +20,9 @@ namespace greenplan {
 //
 // Thread-safety: safe. Errors are those listed with each RPC in planner_service.proto; Unavailable once the retries
 // within the call's timeout are used up.
-class PlannerConnection {
+class Connection {
  public:
-  virtual ~PlannerConnection() = default;
+  virtual ~Connection() = default;
 
   // Idempotent. Returns the job as the planner keeps it, with its profile_revision and profile_digest.
   virtual absl::StatusOr<v1::Job> CreateJob(const v1::Job& job) = 0;
@@ -36,7 +36,7 @@ struct ConnectOptions {
 };
 
 // InvalidArgument if options.planner is neither "local" nor HOST:PORT. Does not wait for the daemon.
-absl::StatusOr<std::unique_ptr<PlannerConnection>> Connect(const ConnectOptions& options);
+absl::StatusOr<std::unique_ptr<Connection>> Connect(const ConnectOptions& options);
 
 }  // namespace greenplan
 

@@ -9,16 +9,16 @@
 
 namespace greenplan {
 
-// What every PlannerConnection does, whatever it reaches. A driver's test instantiates the suite:
+// What every Connection does, whatever it reaches. A driver's test instantiates the suite:
 //
 //   INSTANTIATE_TEST_SUITE_P(Local, ConnectionConformanceTest, ::testing::Values(MakeConnection));
 //
 // The parameter makes a connection to a planner that knows no job yet.
-class ConnectionConformanceTest : public ::testing::TestWithParam<std::function<std::unique_ptr<PlannerConnection>()>> {
+class ConnectionConformanceTest : public ::testing::TestWithParam<std::function<std::unique_ptr<Connection>()>> {
  protected:
   ConnectionConformanceTest() : connection_(GetParam()()) {}
 
-  const std::unique_ptr<PlannerConnection> connection_;
+  const std::unique_ptr<Connection> connection_;
 };
 
 }  // namespace greenplan

@@ -1,11 +1,11 @@
 #include "planner/client/grpc_connection.h"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "greenplan/v1/planner_service.pb.h"
@@ -16,19 +16,16 @@
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
+#include "planner/client/retry_schedule.h"
+#include "planner/rpc/grpc_status.h"
+#include "planner/rpc/limits.h"
 
 namespace greenplan {
 namespace {
 
-// A job's answer repeats its profile; the daemon takes requests of the same size.
-constexpr int kMaxReceiveMessageBytes = 64 << 20;
-constexpr absl::Duration kInitialBackoff = absl::Milliseconds(100);
-constexpr absl::Duration kMaxBackoff = absl::Seconds(2);
-constexpr double kBackoffFactor = 1.6;
-
 std::shared_ptr<grpc::Channel> CreateChannel(const std::string& host_and_port) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxReceiveMessageBytes);
+  arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
   // A planner stands in the cluster; proxies of the environment lead out of it.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // An attempt to connect gets 2 s, so that an address that swallows packets is reported like one that refuses.
@@ -38,11 +35,7 @@ std::shared_ptr<grpc::Channel> CreateChannel(const std::string& host_and_port) {
   return grpc::CreateCustomChannel("dns:///" + host_and_port, grpc::InsecureChannelCredentials(), arguments);
 }
 
-absl::Status ToAbslStatus(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
-
-class GrpcConnection : public PlannerConnection {
+class GrpcConnection : public Connection {
  public:
   GrpcConnection(const std::string& host_and_port, absl::Duration timeout)
       : host_and_port_(host_and_port), timeout_(timeout), channel_(CreateChannel(host_and_port)) {}
@@ -70,18 +63,18 @@ class GrpcConnection : public PlannerConnection {
   template <typename Response, typename Request>
   absl::StatusOr<Response> Call(const std::string& method, const Request& request) {
     const absl::Time deadline = absl::Now() + timeout_;
-    absl::BitGen random;
-    for (absl::Duration backoff = kInitialBackoff;; backoff = std::min(backoff * kBackoffFactor, kMaxBackoff)) {
+    for (RetrySchedule schedule;;) {
       Response response;
       const absl::Status status = Attempt(method, request, deadline, response);
       if (status.ok()) return response;
-      if (!absl::IsUnavailable(status)) return status;
-      const absl::Duration pause = backoff * absl::Uniform(random, 0.8, 1.2);
-      if (absl::Now() + pause >= deadline) {
-        return absl::UnavailableError(absl::StrCat("planner ", host_and_port_, " did not answer within ",
-                                                   absl::FormatDuration(timeout_), ": ", status.message()));
+      const std::optional<absl::Duration> pause = schedule.PauseAfter(status);
+      if (!pause.has_value()) return status;
+      if (absl::Now() + *pause >= deadline) {
+        const absl::string_view what = absl::IsUnavailable(status) ? " did not answer within " : " refused for ";
+        return absl::Status(status.code(), absl::StrCat("planner ", host_and_port_, what,
+                                                        absl::FormatDuration(timeout_), ": ", status.message()));
       }
-      absl::SleepFor(pause);
+      absl::SleepFor(*pause);
     }
   }
 
@@ -104,7 +97,7 @@ class GrpcConnection : public PlannerConnection {
         channel_->GetState(/*try_to_connect=*/false) != GRPC_CHANNEL_READY) {
       return absl::UnavailableError("no connection");
     }
-    return ToAbslStatus(status);
+    return FromGrpcStatus(status);
   }
 
   const std::string host_and_port_;
@@ -114,7 +107,7 @@ class GrpcConnection : public PlannerConnection {
 
 }  // namespace
 
-std::unique_ptr<PlannerConnection> NewGrpcConnection(const std::string& host_and_port, absl::Duration timeout) {
+std::unique_ptr<Connection> NewGrpcConnection(const std::string& host_and_port, absl::Duration timeout) {
   return std::make_unique<GrpcConnection>(host_and_port, timeout);
 }
 

@@ -10,9 +10,9 @@
 namespace greenplan {
 
 // A planner daemon at `host_and_port`, "HOST:PORT". Does not wait for it.
-// Every call here is idempotent, so one that fails as Unavailable is tried again, with exponential backoff, until
-// `timeout` has passed; the error then names the daemon. Other errors are those of the daemon, code and message.
-std::unique_ptr<PlannerConnection> NewGrpcConnection(const std::string& host_and_port, absl::Duration timeout);
+// Every call here is idempotent, so one that fails for now is tried again (RetrySchedule) until `timeout` has passed;
+// the error then names the daemon. Other errors are those of the daemon: code, message and field.
+std::unique_ptr<Connection> NewGrpcConnection(const std::string& host_and_port, absl::Duration timeout);
 
 }  // namespace greenplan
 

@@ -17,7 +17,10 @@
 #include "gtest/gtest.h"
 #include "planner/client/connection_conformance.h"
 #include "planner/client/local_connection.h"
+#include "planner/core/invalid_argument.h"
 #include "planner/job/test_jobs.h"
+#include "planner/rpc/grpc_status.h"
+#include "planner/rpc/retry_delay.h"
 #include "planner/service/test_server.h"
 
 namespace greenplan {
@@ -26,7 +29,7 @@ namespace {
 using ::testing::HasSubstr;
 
 // A connection with a server of its own.
-class ServedConnection : public PlannerConnection {
+class ServedConnection : public Connection {
  public:
   absl::StatusOr<v1::Job> CreateJob(const v1::Job& job) override { return connection_->CreateJob(job); }
   absl::StatusOr<v1::Plan> PlanRound(const std::string& job_name, const v1::ImportanceReport& report) override {
@@ -36,10 +39,10 @@ class ServedConnection : public PlannerConnection {
 
  private:
   TestServer server_;
-  const std::unique_ptr<PlannerConnection> connection_ = NewGrpcConnection(server_.address(), absl::Seconds(60));
+  const std::unique_ptr<Connection> connection_ = NewGrpcConnection(server_.address(), absl::Seconds(60));
 };
 
-std::unique_ptr<PlannerConnection> NewServedConnection() { return std::make_unique<ServedConnection>(); }
+std::unique_ptr<Connection> NewServedConnection() { return std::make_unique<ServedConnection>(); }
 
 INSTANTIATE_TEST_SUITE_P(Grpc, ConnectionConformanceTest, ::testing::Values(std::function(NewServedConnection)));
 
@@ -109,25 +112,26 @@ TEST(GrpcConnectionTest, APortThatNeverAnswersIsUnavailableByName) {
   EXPECT_THAT(job.status().message(), HasSubstr("planner " + port.address() + " did not answer within 400ms"));
 }
 
-// Refuses the first calls as a draining daemon does.
-class DrainingService : public v1::PlannerService::Service {
+// Refuses the first calls with `error`.
+class RefusingService : public v1::PlannerService::Service {
  public:
-  explicit DrainingService(int refusals) : refusals_(refusals) {}
+  RefusingService(const absl::Status& error, int refusals) : error_(ToGrpcStatus(error)), refusals_(refusals) {}
 
   grpc::Status GetPlan(grpc::ServerContext*, const v1::GetPlanRequest* request, v1::Plan* plan) override {
     absl::MutexLock lock(&mutex_);
-    if (refusals_-- > 0) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "draining");
+    if (refusals_-- > 0) return error_;
     plan->set_name(request->name());
     return grpc::Status::OK;
   }
 
  private:
+  const grpc::Status error_;
   absl::Mutex mutex_;
   int refusals_;
 };
 
-absl::StatusOr<v1::Plan> GetPlanFromDrainingServer(int refusals, absl::Duration timeout) {
-  DrainingService service(refusals);
+absl::StatusOr<v1::Plan> GetPlanFrom(const absl::Status& error, int refusals, absl::Duration timeout) {
+  RefusingService service(error, refusals);
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -136,16 +140,39 @@ absl::StatusOr<v1::Plan> GetPlanFromDrainingServer(int refusals, absl::Duration 
   return NewGrpcConnection("127.0.0.1:" + std::to_string(port), timeout)->GetPlan("jobs/a/plans/0");
 }
 
-TEST(GrpcConnectionTest, TriesAgainWhatIsUnavailable) {
-  const auto plan = GetPlanFromDrainingServer(/*refusals=*/2, absl::Seconds(60));
-  ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_EQ(plan->name(), "jobs/a/plans/0");
+// Not for long: a test should not wait.
+absl::Status ForNow(const absl::Status& error) { return WithRetryDelay(error, absl::Milliseconds(1)); }
+
+TEST(GrpcConnectionTest, TriesAgainWhatIsRefusedForNow) {
+  for (const absl::Status& error : {absl::UnavailableError("draining"), absl::ResourceExhaustedError("queue full")}) {
+    const auto plan = GetPlanFrom(ForNow(error), /*refusals=*/2, absl::Seconds(60));
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_EQ(plan->name(), "jobs/a/plans/0");
+  }
+}
+
+TEST(GrpcConnectionTest, DoesNotTryAgainWhatIsTooLargeForGood) {
+  const auto plan = GetPlanFrom(absl::ResourceExhaustedError("17 MiB"), /*refusals=*/1, absl::Seconds(60));
+  EXPECT_EQ(plan.status(), absl::ResourceExhaustedError("17 MiB"));
 }
 
 TEST(GrpcConnectionTest, GivesUpWhenTheTimeoutIsOverAndSaysWhy) {
-  const auto plan = GetPlanFromDrainingServer(/*refusals=*/1'000'000, absl::Milliseconds(400));
-  EXPECT_EQ(plan.status().code(), absl::StatusCode::kUnavailable) << plan.status();
-  EXPECT_THAT(plan.status().message(), HasSubstr("draining"));
+  for (const absl::Status& error : {absl::UnavailableError("draining"), absl::ResourceExhaustedError("queue full")}) {
+    const auto plan = GetPlanFrom(ForNow(error), /*refusals=*/1'000'000, absl::Milliseconds(400));
+    EXPECT_EQ(plan.status().code(), error.code()) << plan.status();
+    EXPECT_THAT(plan.status().message(), HasSubstr(std::string(error.message())));
+  }
+}
+
+TEST(GrpcConnectionTest, DoesNotWaitForADelayBeyondItsTimeout) {
+  const absl::Status error = WithRetryDelay(absl::ResourceExhaustedError("quota"), absl::Hours(1));
+  const auto plan = GetPlanFrom(error, /*refusals=*/1'000'000, absl::Seconds(60));
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kResourceExhausted) << plan.status();
+}
+
+TEST(GrpcConnectionTest, KeepsTheFieldThatTheDaemonNamed) {
+  const auto plan = GetPlanFrom(InvalidArgument("name", " is \"x\""), /*refusals=*/1, absl::Seconds(60));
+  EXPECT_EQ(FieldOf(plan.status()), "name") << plan.status();
 }
 
 }  // namespace

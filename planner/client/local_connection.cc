@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
-#include "planner/job/job_planner.h"
+#include "planner/job/planning.h"
+#include "planner/job/prepared_job.h"
 #include "planner/job/resource_names.h"
 
 namespace greenplan {
@@ -22,30 +22,31 @@ struct Round {
 };
 
 struct LocalJob {
-  std::shared_ptr<const JobPlanner> planner;
+  std::shared_ptr<const PreparedJob> prepared;
   std::map<int64_t, Round> rounds;
 };
 
-class LocalConnection : public PlannerConnection {
+class LocalConnection : public Connection {
  public:
   explicit LocalConnection(absl::Duration timeout) : timeout_(timeout) {}
 
   absl::StatusOr<v1::Job> CreateJob(const v1::Job& request) override {
-    absl::StatusOr<std::shared_ptr<const JobPlanner>> planner = JobPlanner::Create(NewJob(request, absl::Now()));
-    if (!planner.ok()) return planner.status();
+    absl::StatusOr<std::shared_ptr<const PreparedJob>> prepared = PreparedJob::Create(NewJob(request, absl::Now()));
+    if (!prepared.ok()) return prepared.status();
     absl::MutexLock lock(&mutex_);
-    const LocalJob& job = jobs_.try_emplace(request.name(), LocalJob{*std::move(planner), {}}).first->second;
-    if (!SameContent(job.planner->job(), request)) return JobIsTaken(request.name());
-    return job.planner->job();
+    const LocalJob& job = jobs_.try_emplace(request.name(), LocalJob{*std::move(prepared), {}}).first->second;
+    if (!SameContent(job.prepared->job(), request)) return JobIsTaken(request.name());
+    return job.prepared->job();
   }
 
   // Plans under the lock: one training process asks for one plan at a time.
   absl::StatusOr<v1::Plan> PlanRound(const std::string& job_name, const v1::ImportanceReport& report) override {
-    const absl::Time deadline = absl::Now() + timeout_;
+    const CallLimits limits = {.deadline = SteadyNow() + timeout_};
     absl::MutexLock lock(&mutex_);
     absl::StatusOr<LocalJob*> job = FindJob(job_name);
     if (!job.ok()) return job.status();
-    if (absl::Status status = (*job)->planner->CheckReport(report); !status.ok()) return status;
+    const absl::StatusOr<Measurements> measurements = (*job)->prepared->ReadReport(report);
+    if (!measurements.ok()) return measurements.status();
     std::map<int64_t, Round>& rounds = (*job)->rounds;
     const auto at = rounds.lower_bound(report.round());
     if (at != rounds.end() && at->first == report.round()) {
@@ -53,13 +54,7 @@ class LocalConnection : public PlannerConnection {
       return ReportIsTaken(job_name, report);
     }
     const v1::Plan* previous_plan = at == rounds.begin() ? nullptr : &std::prev(at)->second.plan;
-    absl::StatusOr<v1::Plan> plan =
-        (*job)->planner->MakePlan(report, previous_plan, [deadline] { return absl::Now() >= deadline; });
-    if (absl::IsCancelled(plan.status())) {
-      return absl::DeadlineExceededError(absl::StrCat("the plan of ", job_name, " took longer than ",
-                                                      absl::FormatDuration(timeout_),
-                                                      "; a time_limit gets the best plan found by then"));
-    }
+    absl::StatusOr<v1::Plan> plan = (*job)->prepared->PlanRound(report.round(), *measurements, previous_plan, limits);
     if (plan.ok()) rounds.emplace_hint(at, report.round(), Round{report, *plan});
     return plan;
   }
@@ -90,7 +85,7 @@ class LocalConnection : public PlannerConnection {
 
 }  // namespace
 
-std::unique_ptr<PlannerConnection> NewLocalConnection(absl::Duration timeout) {
+std::unique_ptr<Connection> NewLocalConnection(absl::Duration timeout) {
   return std::make_unique<LocalConnection>(timeout);
 }
 

@@ -12,7 +12,7 @@ namespace greenplan {
 // a restart the same CreateJob starts the job anew, and PlanRound goes on at whichever round comes next. Where the
 // daemon wants the round before, this planner takes the latest that it knows.
 // DeadlineExceeded if a plan takes longer than `timeout`; PlanOptions.time_limit gets the best plan found by then.
-std::unique_ptr<PlannerConnection> NewLocalConnection(absl::Duration timeout);
+std::unique_ptr<Connection> NewLocalConnection(absl::Duration timeout);
 
 }  // namespace greenplan
 

@@ -7,21 +7,17 @@
 #include "absl/strings/str_cat.h"
 #include "planner/convert/digest.h"
 #include "planner/convert/validate.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
-
-template <typename... Parts>
-absl::Status Invalid(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
 
 // The value of an enum of the protocol as one of core; `map` has one entry per number, 0 being the default.
 template <typename CoreEnum, typename ProtoEnum, size_t kSize>
 absl::StatusOr<CoreEnum> EnumFromProto(absl::string_view field, ProtoEnum value, const CoreEnum (&map)[kSize]) {
   const int number = static_cast<int>(value);
   if (number >= 0 && number < static_cast<int>(kSize)) return map[number];
-  return Invalid(field, " is ", number, "; allowed: a number from 0 to ", kSize - 1);
+  return InvalidArgument(field, " is ", number, "; allowed: a number from 0 to ", kSize - 1);
 }
 
 absl::StatusOr<CostUnit> CostUnitFromProto(v1::CostUnit unit) {
@@ -33,8 +29,8 @@ absl::StatusOr<CostUnit> CostUnitFromProto(v1::CostUnit unit) {
     case v1::COST_UNIT_MICROJOULES:
       return CostUnit::kMicrojoules;
     default:
-      return Invalid("cost_unit is ", static_cast<int>(unit),
-                     "; allowed: COST_UNIT_FLOPS, COST_UNIT_NANOSECONDS, COST_UNIT_MICROJOULES");
+      return InvalidArgument("cost_unit", " is ", static_cast<int>(unit),
+                             "; allowed: COST_UNIT_FLOPS, COST_UNIT_NANOSECONDS, COST_UNIT_MICROJOULES");
   }
 }
 
@@ -50,19 +46,14 @@ v1::CostUnit CostUnitToProto(CostUnit unit) {
   return v1::COST_UNIT_UNSPECIFIED;
 }
 
-absl::StatusOr<Method> MethodFromProto(const v1::PlanOptions& message) {
-  const bool has_budget = message.budget().limit_case() != v1::Budget::LIMIT_NOT_SET;
-  const Method unspecified = has_budget ? Method::kSelection : Method::kFull;
-  return EnumFromProto("method", message.method(),
-                       {unspecified, Method::kFull, Method::kSelection, Method::kDrop, Method::kJoint});
-}
-
-absl::Status ValidateTimeLimit(const v1::PlanOptions& message) {
-  if (!message.has_time_limit()) return absl::OkStatus();
+absl::StatusOr<absl::Duration> TimeLimitFromProto(const v1::PlanOptions& message) {
+  if (!message.has_time_limit()) return absl::InfiniteDuration();
   const auto& limit = message.time_limit();
   const bool is_positive = limit.seconds() >= 0 && limit.nanos() >= 0 && (limit.seconds() > 0 || limit.nanos() > 0);
-  if (is_positive && limit.seconds() <= 315576000000 && limit.nanos() < 1000000000) return absl::OkStatus();
-  return Invalid("time_limit is ", limit.seconds() + limit.nanos() * 1e-9, " s; allowed: a duration > 0");
+  if (is_positive && limit.seconds() <= 315576000000 && limit.nanos() < 1000000000) {
+    return absl::Seconds(limit.seconds()) + absl::Nanoseconds(limit.nanos());
+  }
+  return InvalidArgument("time_limit", " is ", limit.seconds() + limit.nanos() * 1e-9, " s; allowed: a duration > 0");
 }
 
 // All of the options but the names, range-checked.
@@ -96,7 +87,9 @@ absl::StatusOr<PlanOptions> OptionsWithoutNames(const v1::PlanOptions& message) 
   options.churn_threshold = message.churn_threshold();
   options.seed = message.seed();
   if (auto status = ValidatePlanOptions(options); !status.ok()) return status;
-  if (auto status = ValidateTimeLimit(message); !status.ok()) return status;
+  auto time_limit = TimeLimitFromProto(message);
+  if (!time_limit.ok()) return time_limit.status();
+  options.time_limit = *time_limit;
   return options;
 }
 
@@ -110,16 +103,17 @@ absl::StatusOr<std::vector<int>> ResolvePins(absl::string_view field, const Name
   for (int i = 0; i < names.size(); ++i) {
     const auto it = index_of.find(names[i]);
     if (it == index_of.end()) {
-      return Invalid(field, "[", i, "] is \"", names[i], "\"; allowed: names of the profile's tensors");
+      return InvalidArgument(absl::StrCat(field, "[", i, "]"), " is \"", names[i],
+                             "\"; allowed: names of the profile's tensors");
     }
     absl::string_view& pinned = pinned_by[it->second];
     if (!pinned.empty() && pinned != field) {
-      return Invalid(field, "[", i, "] is \"", names[i], "\", which is also in ", pinned,
-                     "; a tensor may be in one of them only");
+      return InvalidArgument(absl::StrCat(field, "[", i, "]"), " is \"", names[i], "\", which is also in ", pinned,
+                             "; a tensor may be in one of them only");
     }
     if (field == "always" && profile.tensors[it->second].op == kNone) {
-      return Invalid(field, "[", i, "] is \"", names[i],
-                     "\", which the loss does not reach; allowed: tensors that have an op");
+      return InvalidArgument(absl::StrCat(field, "[", i, "]"), " is \"", names[i],
+                             "\", which the loss does not reach; allowed: tensors that have an op");
     }
     if (pinned.empty()) pins.push_back(it->second);
     pinned = field;
@@ -136,10 +130,12 @@ absl::Status ResolveDropRateBounds(const v1::PlanOptions& message, const ModelPr
     const std::string& name = message.drop_rate_bounds(i).block();
     const auto it = index_of.find(name);
     if (it == index_of.end()) {
-      return Invalid("drop_rate_bounds[", i, "].block is \"", name, "\"; allowed: names of the profile's blocks");
+      return InvalidArgument(absl::StrCat("drop_rate_bounds[", i, "].block"), " is \"", name,
+                             "\"; allowed: names of the profile's blocks");
     }
     if (bounded[it->second]) {
-      return Invalid("drop_rate_bounds[", i, "].block is \"", name, "\" a second time; allowed: once");
+      return InvalidArgument(absl::StrCat("drop_rate_bounds[", i, "].block"), " is \"", name,
+                             "\" a second time; allowed: once");
     }
     bounded[it->second] = true;
     options.drop_rate_bounds[i].block = it->second;
@@ -148,14 +144,14 @@ absl::Status ResolveDropRateBounds(const v1::PlanOptions& message, const ModelPr
 }
 
 absl::Status ValidateLabels(const v1::ImportanceReport& message) {
-  if (message.round() < 0) return Invalid("round is ", message.round(), "; allowed: an integer >= 0");
-  if (message.rank() < 0) return Invalid("rank is ", message.rank(), "; allowed: an integer >= 0");
+  if (message.round() < 0) return InvalidArgument("round", " is ", message.round(), "; allowed: an integer >= 0");
+  if (message.rank() < 0) return InvalidArgument("rank", " is ", message.rank(), "; allowed: an integer >= 0");
   if (message.sample_count() < 0) {
-    return Invalid("sample_count is ", message.sample_count(), "; allowed: an integer >= 0");
+    return InvalidArgument("sample_count", " is ", message.sample_count(), "; allowed: an integer >= 0");
   }
   if (!v1::ImportanceMetric_IsValid(message.metric())) {
-    return Invalid("metric is ", static_cast<int>(message.metric()), "; allowed: a number from 0 to ",
-                   static_cast<int>(v1::ImportanceMetric_MAX));
+    return InvalidArgument("metric", " is ", static_cast<int>(message.metric()), "; allowed: a number from 0 to ",
+                           static_cast<int>(v1::ImportanceMetric_MAX));
   }
   return absl::OkStatus();
 }
@@ -221,6 +217,19 @@ v1::ModelProfile ModelProfileToProto(const ModelProfile& profile) {
   }
   for (const std::string& name : profile.blocks) message.add_blocks()->set_name(name);
   return message;
+}
+
+v1::Method EffectiveMethod(const v1::PlanOptions& message) {
+  if (message.method() != v1::METHOD_UNSPECIFIED) return message.method();
+  const bool has_budget =
+      message.budget().limit_case() != v1::Budget::LIMIT_NOT_SET || message.budget().has_max_saved_bytes();
+  return has_budget ? v1::METHOD_SELECTION : v1::METHOD_FULL;
+}
+
+absl::StatusOr<Method> MethodFromProto(const v1::PlanOptions& message) {
+  // EffectiveMethod leaves no METHOD_UNSPECIFIED.
+  return EnumFromProto("method", EffectiveMethod(message),
+                       {Method::kFull, Method::kFull, Method::kSelection, Method::kDrop, Method::kJoint});
 }
 
 absl::StatusOr<Budget> BudgetFromProto(const v1::Budget& message, Method method) {
@@ -333,16 +342,17 @@ absl::StatusOr<Plan> PlanFromProto(const v1::Plan& message, const ModelProfile& 
   plan.trainable = *std::move(trainable);
   for (size_t k = 0; k < plan.trainable.size(); ++k) {
     if (!plan.trainable[k] || profile.tensors[k].op != kNone) continue;
-    return Invalid("trainable has tensor ", k, " (\"", profile.tensors[k].name,
-                   "\"), which the loss does not reach; allowed: tensors that have an op");
+    return InvalidArgument("trainable", " has tensor ", k, " (\"", profile.tensors[k].name,
+                           "\"), which the loss does not reach; allowed: tensors that have an op");
   }
   if (message.drop_rates_size() != 0 && message.drop_rates_size() != static_cast<int>(profile.blocks.size())) {
-    return Invalid("drop_rates has ", message.drop_rates_size(), " entries; the profile has ", profile.blocks.size(),
-                   " blocks");
+    return InvalidArgument("drop_rates", " has ", message.drop_rates_size(), " entries; the profile has ",
+                           profile.blocks.size(), " blocks");
   }
   for (int b = 0; b < message.drop_rates_size(); ++b) {
     const double rate = message.drop_rates(b);
-    if (!(rate >= 0 && rate <= 1)) return Invalid("drop_rates[", b, "] is ", rate, "; allowed: a number in [0, 1]");
+    if (!(rate >= 0 && rate <= 1))
+      return InvalidArgument(absl::StrCat("drop_rates[", b, "]"), " is ", rate, "; allowed: a number in [0, 1]");
     plan.drop_rates.push_back(rate);
   }
   plan.seed = message.seed();
@@ -367,12 +377,12 @@ std::string PackMask(const std::vector<bool>& mask) {
 absl::StatusOr<std::vector<bool>> UnpackMask(absl::string_view bytes, int num_tensors) {
   const size_t num_bytes = (static_cast<size_t>(num_tensors) + 7) / 8;
   if (bytes.size() != num_bytes) {
-    return Invalid("trainable has ", bytes.size(), " bytes; ", num_tensors, " tensors take ", num_bytes);
+    return InvalidArgument("trainable", " has ", bytes.size(), " bytes; ", num_tensors, " tensors take ", num_bytes);
   }
   std::vector<bool> mask(num_bytes * 8);
   for (size_t k = 0; k < mask.size(); ++k) mask[k] = bytes[k / 8] >> k % 8 & 1;
   for (size_t k = num_tensors; k < mask.size(); ++k) {
-    if (mask[k]) return Invalid("trainable has bit ", k, " set; the profile has ", num_tensors, " tensors");
+    if (mask[k]) return InvalidArgument("trainable", " has bit ", k, " set; the profile has ", num_tensors, " tensors");
   }
   mask.resize(num_tensors);
   return mask;

@@ -23,14 +23,19 @@ namespace greenplan {
 absl::StatusOr<ModelProfile> ModelProfileFromProto(const v1::ModelProfile& message);
 v1::ModelProfile ModelProfileToProto(const ModelProfile& profile);
 
-// Names of tensors and blocks become indices; METHOD_UNSPECIFIED becomes what the protocol says.
+// The method that the options ask for. METHOD_UNSPECIFIED stands for METHOD_SELECTION if `budget` sets anything,
+// max_saved_bytes alone included, and for METHOD_FULL otherwise. This is the one place that says so.
+v1::Method EffectiveMethod(const v1::PlanOptions& message);
+absl::StatusOr<Method> MethodFromProto(const v1::PlanOptions& message);
+
+// Names of tensors and blocks become indices; the method is the effective one.
 absl::StatusOr<PlanOptions> PlanOptionsFromProto(const v1::PlanOptions& message, const ModelProfile& profile);
 absl::StatusOr<Budget> BudgetFromProto(const v1::Budget& message, Method method);
 // What can be checked of options before the profile is known: all but the names.
 absl::Status ValidatePlanOptions(const v1::PlanOptions& message);
 
 // A report for `method`: full and drop, which need no importance, also take a report without any (every tensor 0).
-// Does not look at the digest; see RoundPlanner.
+// Does not look at the digest; see PreparedProfile in planner/job.
 absl::StatusOr<Measurements> MeasurementsFromProto(const v1::ImportanceReport& message, const ModelProfile& profile,
                                                    Method method);
 

@@ -7,6 +7,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "planner/convert/test_messages.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
@@ -89,7 +90,9 @@ TEST_F(PlanOptionsTest, NamesTheFieldTheValueAndTheLimit) {
       {"budget { mean_drop_rate: 0.5 }", "budget.mean_drop_rate is 0.5; allowed: with method drop only"},
       {"method: METHOD_DROP", "budget is missing; every method but full requires one"},
       {"method: METHOD_FULL " + budget, "budget is set; allowed: none with method full"},
-      {"budget { max_saved_bytes: 5 }", "budget.max_saved_bytes is 5; allowed: none with method full"},
+      {"budget { max_saved_bytes: 5 }", "budget is missing; every method but full requires one"},
+      {"method: METHOD_FULL budget { max_saved_bytes: 5 }",
+       "budget.max_saved_bytes is 5; allowed: none with method full"},
       {budget + "resolution: -1", "resolution is -1; allowed: an integer from 1 to 1000000"},
       {budget + "min_drop_rate: 0.5 max_drop_rate: 0.25",
        "min_drop_rate is 0.5; allowed: at most max_drop_rate, which is 0.25"},
@@ -114,7 +117,32 @@ TEST_F(PlanOptionsTest, NamesTheFieldTheValueAndTheLimit) {
     const auto options = Convert(text);
     EXPECT_EQ(options.status().code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_EQ(options.status().message(), message) << text;
+    EXPECT_EQ(FieldOf(options.status()), message.substr(0, message.find(' '))) << text;
   }
+}
+
+TEST_F(PlanOptionsTest, WithoutAMethodWhateverTheBudgetSetsAsksForSelection) {
+  const struct {
+    std::string options;
+    v1::Method method;
+  } cases[] = {
+      {"", v1::METHOD_FULL},
+      {"budget { }", v1::METHOD_FULL},
+      {"budget { fraction_of_full: 0.5 }", v1::METHOD_SELECTION},
+      {"budget { max_saved_bytes: 0 }", v1::METHOD_SELECTION},
+      {"method: METHOD_DROP", v1::METHOD_DROP},
+      {"method: METHOD_FULL budget { absolute: 1 }", v1::METHOD_FULL},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(EffectiveMethod(ParseText<v1::PlanOptions>(c.options)), c.method) << c.options;
+  }
+  EXPECT_EQ(Convert("")->method, Method::kFull);
+  EXPECT_EQ(Convert("budget { absolute: 1 }")->method, Method::kSelection);
+}
+
+TEST_F(PlanOptionsTest, KeepsTheTimeLimitToTheNanosecond) {
+  EXPECT_EQ(Convert("")->time_limit, absl::InfiniteDuration());
+  EXPECT_EQ(Convert("time_limit { seconds: 2 nanos: 1 }")->time_limit, absl::Seconds(2) + absl::Nanoseconds(1));
 }
 
 TEST_F(PlanOptionsTest, RefusesEnumsFromTheFuture) {

@@ -6,9 +6,11 @@
 
 #include "absl/base/internal/raw_logging.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "openssl/evp.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
@@ -36,6 +38,13 @@ std::string ProfileDigest(const v1::ModelProfile& profile) {
     profile.SerializeToCodedStream(&coded);
   }
   return Sha256Hex(bytes);
+}
+
+absl::Status CheckProfileDigest(absl::string_view field, absl::string_view digest, absl::string_view profile_digest) {
+  if (digest == profile_digest) return absl::OkStatus();
+  return WithField(absl::FailedPreconditionError(
+                       absl::StrCat(field, " is \"", digest, "\"; the profile's digest is ", profile_digest)),
+                   field);
 }
 
 std::string PlanDigest(const v1::Plan& plan) {

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "greenplan/v1/plan.pb.h"
 #include "greenplan/v1/profile.pb.h"
@@ -15,6 +16,9 @@ std::string Sha256Hex(absl::string_view bytes);
 
 // Digest of the profile's deterministic binary serialization.
 std::string ProfileDigest(const v1::ModelProfile& profile);
+
+// FailedPrecondition, naming `field`, unless `digest` is the profile's.
+absl::Status CheckProfileDigest(absl::string_view field, absl::string_view digest, absl::string_view profile_digest);
 
 // Equal iff two ranks hold the same plan. Digest of these bytes, integers and doubles little-endian:
 //   the characters of profile_digest, preceded by their number (uint64);

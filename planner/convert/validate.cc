@@ -9,16 +9,12 @@
 #include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
 
 constexpr int64_t kMaxTotal = int64_t{1} << 62;
-
-template <typename... Parts>
-absl::Status Invalid(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
 
 // "LIST[i].FIELD".
 std::string Field(absl::string_view list, size_t i, absl::string_view field) {
@@ -28,32 +24,34 @@ std::string Field(absl::string_view list, size_t i, absl::string_view field) {
 absl::Status CheckNonNegative(absl::string_view list, size_t i, absl::string_view field, int64_t value,
                               absl::string_view what) {
   if (value >= 0) return absl::OkStatus();
-  return Invalid(Field(list, i, field), " is ", value, "; ", what, " must be >= 0");
+  return InvalidArgument(Field(list, i, field), " is ", value, "; ", what, " must be >= 0");
 }
 
 absl::Status ValidateOps(const ModelProfile& profile) {
   const int num_ops = static_cast<int>(profile.ops.size());
-  if (num_ops == 0) return Invalid("ops is empty; op 0 must be the loss");
+  if (num_ops == 0) return InvalidArgument("ops", " is empty; op 0 must be the loss");
   std::vector<bool> reached(num_ops, false);
   reached[0] = true;
   for (int i = 0; i < num_ops; ++i) {
     const Op& op = profile.ops[i];
     if (!reached[i]) {
-      return Invalid("ops[", i, "] (\"", op.name, "\") is not reachable from op 0; every op must be");
+      return InvalidArgument(absl::StrCat("ops[", i, "]"), " (\"", op.name,
+                             "\") is not reachable from op 0; every op must be");
     }
     if (auto status = CheckNonNegative("ops", i, "cost", op.cost, "costs"); !status.ok()) return status;
     if (auto status = CheckNonNegative("ops", i, "saved_bytes", op.saved_bytes, "bytes"); !status.ok()) return status;
     if (op.block != kNone && (op.block < 0 || op.block >= static_cast<int>(profile.blocks.size()))) {
-      return Invalid(Field("ops", i, "block"), " is ", op.block, "; allowed: 0 <= block < ", profile.blocks.size());
+      return InvalidArgument(Field("ops", i, "block"), " is ", op.block, "; allowed: 0 <= block < ",
+                             profile.blocks.size());
     }
     for (size_t e = 0; e < op.inputs.size(); ++e) {
       const Edge& edge = op.inputs[e];
       if (edge.op <= i || edge.op >= num_ops) {
-        return Invalid(Field("ops", i, Field("inputs", e, "op")), " is ", edge.op,
-                       "; an edge must go to a higher op: ", i, " < op < ", num_ops);
+        return InvalidArgument(Field("ops", i, Field("inputs", e, "op")), " is ", edge.op,
+                               "; an edge must go to a higher op: ", i, " < op < ", num_ops);
       }
       if (edge.cost < 0) {
-        return Invalid(Field("ops", i, Field("inputs", e, "cost")), " is ", edge.cost, "; costs must be >= 0");
+        return InvalidArgument(Field("ops", i, Field("inputs", e, "cost")), " is ", edge.cost, "; costs must be >= 0");
       }
       reached[edge.op] = true;
     }
@@ -65,11 +63,12 @@ absl::Status ValidateShape(const Tensor& tensor, size_t k) {
   absl::uint128 elements = 1;
   for (size_t d = 0; d < tensor.shape.size(); ++d) {
     if (tensor.shape[d] < 0) {
-      return Invalid("tensors[", k, "].shape[", d, "] is ", tensor.shape[d], "; sizes must be >= 0");
+      return InvalidArgument(absl::StrCat("tensors[", k, "].shape[", d, "]"), " is ", tensor.shape[d],
+                             "; sizes must be >= 0");
     }
     elements *= static_cast<uint64_t>(tensor.shape[d]);
     if (elements > static_cast<uint64_t>(kMaxTotal)) {
-      return Invalid(Field("tensors", k, "shape"), " has more than 2^62 elements; allowed: at most 2^62");
+      return InvalidArgument(Field("tensors", k, "shape"), " has more than 2^62 elements; allowed: at most 2^62");
     }
   }
   return absl::OkStatus();
@@ -77,22 +76,22 @@ absl::Status ValidateShape(const Tensor& tensor, size_t k) {
 
 absl::Status CheckUniqueName(absl::string_view list, size_t i, const std::string& name,
                              absl::flat_hash_map<absl::string_view, size_t>& seen) {
-  if (name.empty()) return Invalid(Field(list, i, "name"), " is empty; a name is required");
+  if (name.empty()) return InvalidArgument(Field(list, i, "name"), " is empty; a name is required");
   const auto [it, is_new] = seen.emplace(name, i);
   if (is_new) return absl::OkStatus();
-  return Invalid(Field(list, i, "name"), " is \"", name, "\", which is also the name of ", list, "[", it->second,
-                 "]; names must be unique");
+  return InvalidArgument(Field(list, i, "name"), " is \"", name, "\", which is also the name of ", list, "[",
+                         it->second, "]; names must be unique");
 }
 
 absl::Status ValidateTensors(const ModelProfile& profile) {
-  if (profile.tensors.empty()) return Invalid("tensors is empty; at least one tensor is required");
+  if (profile.tensors.empty()) return InvalidArgument("tensors", " is empty; at least one tensor is required");
   absl::flat_hash_map<absl::string_view, size_t> seen;
   seen.reserve(profile.tensors.size());
   for (size_t k = 0; k < profile.tensors.size(); ++k) {
     const Tensor& tensor = profile.tensors[k];
     if (auto status = CheckUniqueName("tensors", k, tensor.name, seen); !status.ok()) return status;
     if (tensor.op != kNone && (tensor.op < 0 || tensor.op >= static_cast<int>(profile.ops.size()))) {
-      return Invalid(Field("tensors", k, "op"), " is ", tensor.op, "; allowed: 0 <= op < ", profile.ops.size());
+      return InvalidArgument(Field("tensors", k, "op"), " is ", tensor.op, "; allowed: 0 <= op < ", profile.ops.size());
     }
     auto status = CheckNonNegative("tensors", k, "weight_grad_cost", tensor.weight_grad_cost, "costs");
     if (!status.ok()) return status;
@@ -118,11 +117,12 @@ absl::Status ValidateTotals(const ModelProfile& profile) {
     bytes += tensor.saved_bytes;
   }
   if (cost > kMaxTotal) {
-    return Invalid("forward_cost and the costs of all ops, edges and tensors sum to about ", static_cast<double>(cost),
-                   "; allowed: at most 2^62");
+    return InvalidArgument("forward_cost", " and the costs of all ops, edges and tensors sum to about ",
+                           static_cast<double>(cost), "; allowed: at most 2^62");
   }
   if (bytes > kMaxTotal) {
-    return Invalid("the sum of saved_bytes is about ", static_cast<double>(bytes), "; allowed: at most 2^62");
+    return absl::InvalidArgumentError(
+        absl::StrCat("the sum of saved_bytes is about ", static_cast<double>(bytes), "; allowed: at most 2^62"));
   }
   return absl::OkStatus();
 }
@@ -131,10 +131,13 @@ absl::Status ValidateTotals(const ModelProfile& profile) {
 absl::Status CheckFinite(absl::string_view list, const std::vector<double>& values) {
   double magnitude = 0;
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) return Invalid(list, "[", i, "] is ", values[i], "; allowed: finite numbers");
+    if (!std::isfinite(values[i]))
+      return InvalidArgument(absl::StrCat(list, "[", i, "]"), " is ", values[i], "; allowed: finite numbers");
     magnitude += std::abs(values[i]);
   }
-  if (!std::isfinite(magnitude)) return Invalid("the sum of |", list, "| overflows; allowed: at most 1.7e308");
+  if (!std::isfinite(magnitude))
+    return WithField(
+        absl::InvalidArgumentError(absl::StrCat("the sum of |", list, "| overflows; allowed: at most 1.7e308")), list);
   return absl::OkStatus();
 }
 
@@ -143,14 +146,16 @@ absl::Status ValidateUnmeasured(const Measurements& measurements, const ModelPro
   for (size_t i = 0; i < measurements.unmeasured.size(); ++i) {
     const int k = measurements.unmeasured[i];
     if (k < 0 || k >= static_cast<int>(profile.tensors.size())) {
-      return Invalid("unmeasured[", i, "] is ", k, "; allowed: 0 <= index < ", profile.tensors.size());
+      return InvalidArgument(absl::StrCat("unmeasured[", i, "]"), " is ", k, "; allowed: 0 <= index < ",
+                             profile.tensors.size());
     }
     if (k <= previous) {
-      return Invalid("unmeasured[", i, "] is ", k, " after ", previous, "; indices must be in increasing order");
+      return InvalidArgument(absl::StrCat("unmeasured[", i, "]"), " is ", k, " after ", previous,
+                             "; indices must be in increasing order");
     }
     if (measurements.importance[k] != 0) {
-      return Invalid("importance[", k, "] is ", measurements.importance[k],
-                     " though the tensor is in unmeasured; it must be 0");
+      return InvalidArgument(absl::StrCat("importance[", k, "]"), " is ", measurements.importance[k],
+                             " though the tensor is in unmeasured; it must be 0");
     }
     previous = k;
   }
@@ -159,25 +164,25 @@ absl::Status ValidateUnmeasured(const Measurements& measurements, const ModelPro
 
 absl::Status CheckFraction(absl::string_view field, double value) {
   if (value > 0 && value <= 1) return absl::OkStatus();
-  return Invalid(field, " is ", value, "; allowed: a number in (0, 1]");
+  return InvalidArgument(field, " is ", value, "; allowed: a number in (0, 1]");
 }
 
 absl::Status CheckRate(absl::string_view field, double value) {
   if (value >= 0 && value <= 1) return absl::OkStatus();
-  return Invalid(field, " is ", value, "; allowed: a number in [0, 1]");
+  return InvalidArgument(field, " is ", value, "; allowed: a number in [0, 1]");
 }
 
 absl::Status CheckFiniteNonNegative(absl::string_view field, double value) {
   if (std::isfinite(value) && value >= 0) return absl::OkStatus();
-  return Invalid(field, " is ", value, "; allowed: a finite number >= 0");
+  return InvalidArgument(field, " is ", value, "; allowed: a finite number >= 0");
 }
 
 absl::Status ValidateDropRates(const PlanOptions& options) {
   if (auto status = CheckRate("min_drop_rate", options.min_drop_rate); !status.ok()) return status;
   if (auto status = CheckRate("max_drop_rate", options.max_drop_rate); !status.ok()) return status;
   if (options.min_drop_rate > options.max_drop_rate) {
-    return Invalid("min_drop_rate is ", options.min_drop_rate, "; allowed: at most max_drop_rate, which is ",
-                   options.max_drop_rate);
+    return InvalidArgument("min_drop_rate", " is ", options.min_drop_rate,
+                           "; allowed: at most max_drop_rate, which is ", options.max_drop_rate);
   }
   for (size_t i = 0; i < options.drop_rate_bounds.size(); ++i) {
     const DropRateBounds& bounds = options.drop_rate_bounds[i];
@@ -186,8 +191,8 @@ absl::Status ValidateDropRates(const PlanOptions& options) {
     status = CheckRate(Field("drop_rate_bounds", i, "max_drop_rate"), bounds.max_drop_rate);
     if (!status.ok()) return status;
     if (bounds.min_drop_rate > bounds.max_drop_rate) {
-      return Invalid(Field("drop_rate_bounds", i, "min_drop_rate"), " is ", bounds.min_drop_rate,
-                     "; allowed: at most max_drop_rate, which is ", bounds.max_drop_rate);
+      return InvalidArgument(Field("drop_rate_bounds", i, "min_drop_rate"), " is ", bounds.min_drop_rate,
+                             "; allowed: at most max_drop_rate, which is ", bounds.max_drop_rate);
     }
   }
   return absl::OkStatus();
@@ -196,7 +201,8 @@ absl::Status ValidateDropRates(const PlanOptions& options) {
 }  // namespace
 
 absl::Status ValidateModelProfile(const ModelProfile& profile) {
-  if (profile.forward_cost < 0) return Invalid("forward_cost is ", profile.forward_cost, "; costs must be >= 0");
+  if (profile.forward_cost < 0)
+    return InvalidArgument("forward_cost", " is ", profile.forward_cost, "; costs must be >= 0");
   absl::flat_hash_map<absl::string_view, size_t> seen;
   for (size_t b = 0; b < profile.blocks.size(); ++b) {
     if (auto status = CheckUniqueName("blocks", b, profile.blocks[b], seen); !status.ok()) return status;
@@ -208,15 +214,15 @@ absl::Status ValidateModelProfile(const ModelProfile& profile) {
 
 absl::Status ValidateMeasurements(const Measurements& measurements, const ModelProfile& profile) {
   if (measurements.importance.size() != profile.tensors.size()) {
-    return Invalid("importance has ", measurements.importance.size(), " entries; the profile has ",
-                   profile.tensors.size(), " tensors");
+    return InvalidArgument("importance", " has ", measurements.importance.size(), " entries; the profile has ",
+                           profile.tensors.size(), " tensors");
   }
   if (auto status = CheckFinite("importance", measurements.importance); !status.ok()) return status;
   if (auto status = ValidateUnmeasured(measurements, profile); !status.ok()) return status;
   if (measurements.sensitivity.empty()) return absl::OkStatus();
   if (measurements.sensitivity.size() != profile.blocks.size()) {
-    return Invalid("sensitivity has ", measurements.sensitivity.size(), " entries; the profile has ",
-                   profile.blocks.size(), " blocks");
+    return InvalidArgument("sensitivity", " has ", measurements.sensitivity.size(), " entries; the profile has ",
+                           profile.blocks.size(), " blocks");
   }
   for (size_t b = 0; b < measurements.sensitivity.size(); ++b) {
     auto status = CheckFiniteNonNegative(absl::StrCat("sensitivity[", b, "]"), measurements.sensitivity[b]);
@@ -227,15 +233,16 @@ absl::Status ValidateMeasurements(const Measurements& measurements, const ModelP
 
 absl::Status ValidateBudget(const Budget& budget, Method method) {
   if (budget.max_saved_bytes.has_value() && *budget.max_saved_bytes < 0) {
-    return Invalid("budget.max_saved_bytes is ", *budget.max_saved_bytes, "; allowed: an integer >= 0");
+    return InvalidArgument("budget.max_saved_bytes", " is ", *budget.max_saved_bytes, "; allowed: an integer >= 0");
   }
   switch (budget.kind) {
     case Budget::Kind::kNone:
       if (method == Method::kFull) {
         if (!budget.max_saved_bytes.has_value()) return absl::OkStatus();
-        return Invalid("budget.max_saved_bytes is ", *budget.max_saved_bytes, "; allowed: none with method full");
+        return InvalidArgument("budget.max_saved_bytes", " is ", *budget.max_saved_bytes,
+                               "; allowed: none with method full");
       }
-      return Invalid("budget is missing; every method but full requires one");
+      return InvalidArgument("budget", " is missing; every method but full requires one");
     case Budget::Kind::kFractionOfFull:
       if (auto status = CheckFraction("budget.fraction_of_full", budget.fraction); !status.ok()) return status;
       break;
@@ -244,22 +251,22 @@ absl::Status ValidateBudget(const Budget& budget, Method method) {
       break;
     case Budget::Kind::kAbsolute:
       if (budget.absolute > 0) break;
-      return Invalid("budget.absolute is ", budget.absolute, "; allowed: an integer > 0");
+      return InvalidArgument("budget.absolute", " is ", budget.absolute, "; allowed: an integer > 0");
     case Budget::Kind::kMeanDropRate:
       if (!(budget.fraction >= 0 && budget.fraction < 1)) {
-        return Invalid("budget.mean_drop_rate is ", budget.fraction, "; allowed: a number in [0, 1)");
+        return InvalidArgument("budget.mean_drop_rate", " is ", budget.fraction, "; allowed: a number in [0, 1)");
       }
       if (method == Method::kDrop) break;
-      return Invalid("budget.mean_drop_rate is ", budget.fraction, "; allowed: with method drop only");
+      return InvalidArgument("budget.mean_drop_rate", " is ", budget.fraction, "; allowed: with method drop only");
   }
-  if (method == Method::kFull) return Invalid("budget is set; allowed: none with method full");
+  if (method == Method::kFull) return InvalidArgument("budget", " is set; allowed: none with method full");
   return absl::OkStatus();
 }
 
 absl::Status ValidatePlanOptions(const PlanOptions& options) {
   if (auto status = ValidateBudget(options.budget, options.method); !status.ok()) return status;
   if (options.resolution < 1 || options.resolution > 1000000) {
-    return Invalid("resolution is ", options.resolution, "; allowed: an integer from 1 to 1000000");
+    return InvalidArgument("resolution", " is ", options.resolution, "; allowed: an integer from 1 to 1000000");
   }
   if (auto status = ValidateDropRates(options); !status.ok()) return status;
   if (auto status = CheckFiniteNonNegative("mu", options.mu); !status.ok()) return status;
@@ -271,8 +278,8 @@ absl::Status ValidatePenalty(const PlanOptions& options, const Measurements& mea
   for (double value : measurements.importance) importance += std::abs(value);
   for (double value : measurements.sensitivity) sensitivity += value;
   if (std::isfinite(importance + options.mu * sensitivity)) return absl::OkStatus();
-  return Invalid("mu is ", options.mu, "; allowed: mu times the sum of sensitivity, ", sensitivity,
-                 ", must be finite, also with the sum of |importance|, ", importance, ", added");
+  return InvalidArgument("mu", " is ", options.mu, "; allowed: mu times the sum of sensitivity, ", sensitivity,
+                         ", must be finite, also with the sum of |importance|, ", importance, ", added");
 }
 
 }  // namespace greenplan

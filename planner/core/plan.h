@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+
 namespace greenplan {
 
 enum class Method { kFull, kSelection, kDrop, kJoint };
@@ -51,6 +53,8 @@ struct PlanOptions {
   std::vector<int> never;                        // Tensors that train in none.
   double churn_threshold = 0;                    // >= 0; see PlanRequest::previous.
   uint64_t seed = 0;                             // Seeds the draws of dropped blocks.
+  // Of one planning, > 0. Kept by planner/job, which has a clock: Planner looks at PlanRequest::should_stop alone.
+  absl::Duration time_limit = absl::InfiniteDuration();
 };
 
 // What was measured, in the order of the profile's tensors and blocks.

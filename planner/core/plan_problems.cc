@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "planner/core/cost.h"
 #include "planner/core/exact_sum.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
@@ -131,14 +132,12 @@ absl::Status PlanProblems::CheckPins(const SelectionProblem& problem) const {
   if (std::find(pinned.begin(), pinned.end(), true) == pinned.end()) return absl::OkStatus();
   const MaskCost cost = EvaluateMask(profile_, pinned);
   if (cost.backward_cost > problem.backward_budget) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("always: the pinned tensors alone cost ", profile_.forward_cost + cost.backward_cost,
-                     " with the forward pass; the budget is ", profile_.forward_cost + problem.backward_budget));
+    return InvalidArgument("always", ": the pinned tensors alone cost ", profile_.forward_cost + cost.backward_cost,
+                           " with the forward pass; the budget is ", profile_.forward_cost + problem.backward_budget);
   }
   if (problem.max_saved_bytes && cost.saved_bytes > *problem.max_saved_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("always: the pinned tensors alone keep ", cost.saved_bytes,
-                                                   " bytes for backward; max_saved_bytes is ",
-                                                   *problem.max_saved_bytes));
+    return InvalidArgument("always", ": the pinned tensors alone keep ", cost.saved_bytes,
+                           " bytes for backward; max_saved_bytes is ", *problem.max_saved_bytes);
   }
   return absl::OkStatus();
 }

@@ -9,6 +9,7 @@
 #include "planner/core/cost.h"
 #include "planner/core/dead_ends.h"
 #include "planner/core/drop/drop_rates.h"
+#include "planner/core/invalid_argument.h"
 #include "planner/core/joint/joint.h"
 #include "planner/core/plan_check.h"
 #include "planner/core/plan_problems.h"
@@ -192,13 +193,15 @@ class Planner::Impl {
       return plan;
     }
     if (budget.max_saved_bytes && plan.saved_bytes > *budget.max_saved_bytes) {
-      return absl::InvalidArgumentError(absl::StrCat("max_saved_bytes is ", *budget.max_saved_bytes,
-                                                     "; what method drop trains keeps ", plan.saved_bytes, " bytes"));
+      return InvalidArgument("budget.max_saved_bytes", " is ", *budget.max_saved_bytes,
+                             "; what method drop trains keeps ", plan.saved_bytes, " bytes");
     }
     absl::StatusOr<DropRates> rates =
         options.allocation == Allocation::kUniform ? UniformDropRates(problem) : OptimalDropRates(problem);
     if (!rates.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(rates.status().message(), "; the budget is ", plan.budget));
+      return WithField(
+          absl::InvalidArgumentError(absl::StrCat(rates.status().message(), "; the budget is ", plan.budget)),
+          "budget");
     }
     SetRates(std::move(rates->rates), plan);
     SetValue(0 - rates->harm, 0 - rates->lower_bound, kDropTolerance, plan);
@@ -226,8 +229,8 @@ class Planner::Impl {
     const int64_t budget = BudgetOf(problem->selection);
     std::optional<JointResult> found = SolveJoint(*solved_, *problem);
     if (!found) {
-      return absl::InvalidArgumentError(absl::StrCat("always: the pinned tensors alone exceed the budget ", budget,
-                                                     " or max_saved_bytes at max_drop_rate"));
+      return InvalidArgument("always", ": the pinned tensors alone exceed the budget ", budget,
+                             " or max_saved_bytes at max_drop_rate");
     }
     Plan plan = Describe(std::move(found->trainable), options, budget);
     SetRates(std::move(found->drop_rates), plan);

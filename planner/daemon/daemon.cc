@@ -7,14 +7,15 @@
 #include <string>
 #include <system_error>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "grpc/support/log.h"
 #include "planner/convert/files.h"
+#include "planner/core/invalid_argument.h"
 #include "planner/daemon/server.h"
-#include "planner/service/planner_engine.h"
+#include "planner/rpc/host_port.h"
+#include "planner/service/job_engine.h"
 #include "planner/store/sqlite/sqlite_store.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
@@ -55,14 +56,8 @@ void SetUpLog(const std::string& level) {
 }
 
 absl::Status ValidateListen(absl::string_view listen) {
-  const size_t colon = listen.rfind(':');
-  int port = -1;
-  if (colon != absl::string_view::npos && colon > 0 && absl::SimpleAtoi(listen.substr(colon + 1), &port) && port >= 0 &&
-      port <= 65535) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--listen is ", listen, "; allowed: HOST:PORT, PORT being 0 to 65535"));
+  if (ParseHostPort(listen).has_value()) return absl::OkStatus();
+  return InvalidArgument("--listen", " is ", listen, "; allowed: HOST:PORT, PORT being 0 to 65535");
 }
 
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& data_dir) {
@@ -83,11 +78,10 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   SetUpLog(options.log_level);
   const absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(options.data_dir);
   if (!store.ok()) return store.status();
-  PlannerEngine engine(store->get(), {.on_store_error = [](const absl::Status& status) {
-                         spdlog::error("store: {}", status.ToString());
-                       }});
-  const absl::StatusOr<std::unique_ptr<PlannerServer>> server =
-      PlannerServer::Start({.listen = options.listen}, &engine);
+  JobEngine engine(store->get(), {.on_store_error = [](const absl::Status& status) {
+                     spdlog::error("store: {}", status.ToString());
+                   }});
+  const absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start({.listen = options.listen}, &engine);
   if (!server.ok()) return server.status();
   spdlog::info("serving on port {} ({}), data in {}", (*server)->port(), options.listen, options.data_dir);
   if (!options.port_file.empty()) {

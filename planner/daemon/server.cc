@@ -7,19 +7,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
-#include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "planner/daemon/rpc_log.h"
+#include "planner/rpc/limits.h"
 
 namespace greenplan {
 namespace {
 
-// Both are switches of the process, to be set before the first server is built.
-void EnableHealthAndReflection() {
+// A switch of the process, to be set before the first server is built.
+void EnableReflection() {
   static const bool enabled = [] {
-    grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
   }();
@@ -28,9 +27,9 @@ void EnableHealthAndReflection() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PlannerServer>> PlannerServer::Start(const Options& options, PlannerEngine* engine) {
-  EnableHealthAndReflection();
-  auto server = absl::WrapUnique(new PlannerServer(engine));
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& options, JobEngine* engine) {
+  EnableReflection();
+  auto server = absl::WrapUnique(new GrpcServer(engine));
   grpc::ResourceQuota quota("planner");
   quota.SetMaxThreads(options.max_threads).Resize(options.max_memory_bytes);
   grpc::ServerBuilder builder;
@@ -38,7 +37,8 @@ absl::StatusOr<std::unique_ptr<PlannerServer>> PlannerServer::Start(const Option
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // A second daemon on this port is a mistake.
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &server->port_);
-  builder.RegisterService(&server->service_);
+  builder.RegisterService(&server->handlers_);
+  builder.RegisterService(&server->health_);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(NewRpcLog());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
@@ -47,16 +47,14 @@ absl::StatusOr<std::unique_ptr<PlannerServer>> PlannerServer::Start(const Option
     return absl::UnavailableError(absl::StrCat(
         "--listen ", options.listen, " cannot be listened on: the port is taken, or it is no address of this machine"));
   }
-  // "" (the server as a whole) serves from the start; clients may also ask for the service by name.
-  server->server_->GetHealthCheckService()->SetServingStatus(v1::PlannerService::service_full_name(), true);
   return server;
 }
 
-PlannerServer::~PlannerServer() { Drain(absl::ZeroDuration()); }
+GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 
-void PlannerServer::Drain(absl::Duration patience) {
+void GrpcServer::Drain(absl::Duration patience) {
   if (server_ == nullptr) return;
-  server_->GetHealthCheckService()->SetServingStatus(false);
+  health_.Drain();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
   server_->Wait();
   server_.reset();

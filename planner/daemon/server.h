@@ -7,44 +7,44 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/server.h"
-#include "planner/service/planner_engine.h"
-#include "planner/service/planner_service.h"
+#include "planner/daemon/health_service.h"
+#include "planner/service/job_engine.h"
+#include "planner/service/rpc_handlers.h"
 
 namespace greenplan {
 
 // The planner service on a port, with grpc.health.v1 and reflection.
 //
-//   auto server = PlannerServer::Start({.listen = "127.0.0.1:7437"}, &engine);
+//   auto server = GrpcServer::Start({.listen = "127.0.0.1:7437"}, &engine);
 //   ... until a signal ...
 //   (*server)->Drain(absl::Seconds(10));
 //
 // Plans are made on the calls' own threads (gRPC's synchronous interface), at most `max_threads` of them: a call beyond
-// answers RESOURCE_EXHAUSTED. So does a request of more than kMaxRequestBytes.
+// answers RESOURCE_EXHAUSTED. So does a request of more than kMaxRequestBytes (planner/rpc/limits.h).
 // Thread-safety: Drain is called once; it may run while calls are served.
-class PlannerServer {
+class GrpcServer {
  public:
   struct Options {
     std::string listen;                 // "HOST:PORT"; port 0 takes a free one.
     int max_threads = 128;              // Calls at a time, and what serves the connections.
     size_t max_memory_bytes = 1 << 30;  // Of messages in transfer, over all connections.
   };
-  // A profile of 100,000 tensors takes about 10 MB.
-  static constexpr int kMaxRequestBytes = 64 << 20;
-
   // `engine` must outlive the server. Unavailable: `listen` is taken, or is no address of this machine.
-  static absl::StatusOr<std::unique_ptr<PlannerServer>> Start(const Options& options, PlannerEngine* engine);
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const Options& options, JobEngine* engine);
   // Drains without patience if Drain was not called.
-  ~PlannerServer();
+  ~GrpcServer();
 
   int port() const { return port_; }
 
-  // Reports NOT_SERVING, refuses new calls, and waits for those in progress; after `patience` they are cancelled.
+  // Reports NOT_SERVING, ends health watches, refuses new calls, and waits for those in progress. After `patience` they
+  // end with UNAVAILABLE.
   void Drain(absl::Duration patience);
 
  private:
-  explicit PlannerServer(PlannerEngine* engine) : service_(engine) {}
+  explicit GrpcServer(JobEngine* engine) : handlers_(engine) {}
 
-  PlannerService service_;
+  RpcHandlers handlers_;
+  HealthService health_{{v1::PlannerService::service_full_name()}};
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

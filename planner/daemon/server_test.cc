@@ -3,11 +3,13 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "greenplan/v1/planner_service.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/create_channel.h"
 #include "gtest/gtest.h"
 #include "planner/store/memory/memory_store.h"
@@ -57,10 +59,10 @@ grpc::Status GetPlan(v1::PlannerService::Stub& stub) {
   return stub.GetPlan(&context, request, &plan);
 }
 
-TEST(PlannerServerTest, DrainingFinishesTheCallsInProgress) {
+TEST(GrpcServerTest, DrainingFinishesTheCallsInProgress) {
   SlowStore store;
-  PlannerEngine engine(&store, {});
-  const auto server = PlannerServer::Start({.listen = "127.0.0.1:0"}, &engine);
+  JobEngine engine(&store, {});
+  const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
   ASSERT_TRUE(server.ok()) << server.status();
   const auto stub = v1::PlannerService::NewStub(
       grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
@@ -75,13 +77,57 @@ TEST(PlannerServerTest, DrainingFinishesTheCallsInProgress) {
   EXPECT_EQ(GetPlan(*stub).error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
-TEST(PlannerServerTest, AnAddressThatIsNotOursIsRefusedByName) {
+TEST(GrpcServerTest, AnOpenHealthWatchDoesNotDelayTheDrain) {
   const std::unique_ptr<Store> store = NewMemoryStore();
-  PlannerEngine engine(store.get(), {});
-  const auto first = PlannerServer::Start({.listen = "127.0.0.1:0"}, &engine);
+  JobEngine engine(store.get(), {});
+  const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto stub = grpc::health::v1::Health::NewStub(
+      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  const auto watch = stub->Watch(&context, grpc::health::v1::HealthCheckRequest());
+  grpc::health::v1::HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  (*server)->Drain(absl::InfiniteDuration());
+  EXPECT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// A request of `bytes` bytes, nearly all of them in the name of the model.
+v1::SolveRequest RequestOf(size_t bytes) {
+  v1::SolveRequest request;
+  std::string& model = *request.mutable_profile()->mutable_model();
+  model.assign(bytes, 'x');
+  model.resize(bytes - (request.ByteSizeLong() - bytes));
+  EXPECT_EQ(request.ByteSizeLong(), bytes);
+  return request;
+}
+
+TEST(GrpcServerTest, RequestsOfUpTo16MiBAreTakenAndLargerOnesRefused) {
+  const std::unique_ptr<Store> store = NewMemoryStore();
+  JobEngine engine(store.get(), {});
+  const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto stub = v1::PlannerService::NewStub(
+      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  constexpr size_t kLimit = 16 << 20;
+  for (const auto& [bytes, code] : {std::pair(kLimit, grpc::StatusCode::INVALID_ARGUMENT),
+                                    std::pair(kLimit + 1, grpc::StatusCode::RESOURCE_EXHAUSTED)}) {
+    grpc::ClientContext context;
+    v1::Plan plan;
+    const grpc::Status status = stub->Solve(&context, RequestOf(bytes), &plan);
+    EXPECT_EQ(status.error_code(), code) << bytes << ": " << status.error_message();
+  }
+}
+
+TEST(GrpcServerTest, AnAddressThatIsNotOursIsRefusedByName) {
+  const std::unique_ptr<Store> store = NewMemoryStore();
+  JobEngine engine(store.get(), {});
+  const auto first = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
   ASSERT_TRUE(first.ok()) << first.status();
   for (const std::string& listen : {"127.0.0.1:" + std::to_string((*first)->port()), std::string("192.0.2.1:1")}) {
-    const auto server = PlannerServer::Start({.listen = listen}, &engine);
+    const auto server = GrpcServer::Start({.listen = listen}, &engine);
     EXPECT_EQ(server.status().code(), absl::StatusCode::kUnavailable) << server.status();
     EXPECT_THAT(server.status().message(), HasSubstr("--listen " + listen));
   }

@@ -9,17 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "planner/convert/convert.h"
+#include "planner/core/invalid_argument.h"
 #include "planner/flags/program.h"
 
 namespace greenplan {
 namespace {
-
-template <typename... Parts>
-absl::Status Invalid(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
 
 // The value that `name`, lower case, has in an enum of the protocol; an empty name is UNSPECIFIED.
 template <typename Enum>
@@ -124,7 +121,7 @@ absl::StatusOr<v1::PlanOptions> PlanFlags::Options(const v1::Budget& budget) con
   options.set_drop_objective(EnumOf<v1::DropObjective>("DROP_OBJECTIVE", drop_objective_, v1::DropObjective_Parse));
   // In the message 0 stands for the default.
   options.set_resolution(resolution_);
-  if (resolution_ == 0) return Invalid("--resolution is 0; allowed: an integer from 1 to 1000000");
+  if (resolution_ == 0) return InvalidArgument("--resolution", " is 0; allowed: an integer from 1 to 1000000");
   options.set_min_drop_rate(min_drop_rate_);
   if (max_drop_rate_.has_value()) options.set_max_drop_rate(*max_drop_rate_);
   options.set_mu(mu_);
@@ -144,9 +141,9 @@ absl::StatusOr<v1::PlanOptions> PlanFlags::Options(const v1::Budget& budget) con
 absl::StatusOr<v1::Budget> PlanFlags::BudgetOfFlags() const {
   if (!budget_.empty()) {
     if (!mean_drop_rate_.has_value()) return ParseBudget("--budget", budget_);
-    return Invalid("--mean-drop-rate is ", *mean_drop_rate_, " beside --budget; allowed: one of them");
+    return InvalidArgument("--mean-drop-rate", " is ", *mean_drop_rate_, " beside --budget; allowed: one of them");
   }
-  if (!budget_of_.empty()) return Invalid("--budget-of is ", budget_of_, "; allowed: with --budget only");
+  if (!budget_of_.empty()) return InvalidArgument("--budget-of", " is ", budget_of_, "; allowed: with --budget only");
   v1::Budget budget;
   if (mean_drop_rate_.has_value()) budget.set_mean_drop_rate(*mean_drop_rate_);
   if (max_saved_bytes_.has_value()) budget.set_max_saved_bytes(*max_saved_bytes_);
@@ -158,10 +155,10 @@ absl::StatusOr<v1::Budget> PlanFlags::ParseBudget(const std::string& flag, const
   int64_t cost = 0;
   double fraction = 0;
   if (budget_of_ == "absolute") {
-    if (!ParseInteger(text, cost)) return Invalid(flag, " is ", text, "; allowed: an integer > 0");
+    if (!ParseInteger(text, cost)) return InvalidArgument(flag, " is ", text, "; allowed: an integer > 0");
     budget.set_absolute(cost);
   } else if (!absl::SimpleAtod(text, &fraction)) {
-    return Invalid(flag, " is ", text, "; allowed: a number in (0, 1]");
+    return InvalidArgument(flag, " is ", text, "; allowed: a number in (0, 1]");
   } else if (budget_of_ == "backward") {
     budget.set_fraction_of_backward(fraction);
   } else {
@@ -181,7 +178,7 @@ absl::Status PlanFlags::FillDropRateBounds(v1::PlanOptions& options) const {
     if (equals == std::string::npos || colon == std::string::npos || colon < equals ||
         !absl::SimpleAtod(text.substr(equals + 1, colon - equals - 1), &low) ||
         !absl::SimpleAtod(text.substr(colon + 1), &high)) {
-      return Invalid("--drop-rate-bounds is ", text, "; allowed: BLOCK=MIN:MAX");
+      return InvalidArgument("--drop-rate-bounds", " is ", text, "; allowed: BLOCK=MIN:MAX");
     }
     v1::DropRateBounds& bounds = *options.add_drop_rate_bounds();
     bounds.set_block(text.substr(0, equals));
@@ -202,7 +199,7 @@ absl::Status PlanFlags::FillTimeLimit(v1::PlanOptions& options) const {
   }
   constexpr absl::Duration kLongest = absl::Hours(24 * 365);
   if (std::isnan(seconds) || limit < absl::Nanoseconds(1) || limit > kLongest) {
-    return Invalid("--time-limit is ", time_limit_, "; allowed: seconds > 0, or a duration such as 250ms");
+    return InvalidArgument("--time-limit", " is ", time_limit_, "; allowed: seconds > 0, or a duration such as 250ms");
   }
   const int64_t nanoseconds = absl::ToInt64Nanoseconds(limit);
   options.mutable_time_limit()->set_seconds(nanoseconds / 1000000000);
@@ -211,13 +208,11 @@ absl::Status PlanFlags::FillTimeLimit(v1::PlanOptions& options) const {
 }
 
 absl::Status PlanFlags::NameFlags(const absl::Status& status) {
-  if (status.ok()) return status;
-  // "FIELD is ..." or "FIELD: ...".
-  const absl::string_view message = status.message();
-  const absl::string_view field = message.substr(0, message.find_first_of(": "));
+  const std::string field = FieldOf(status);
   const absl::string_view flag = FlagOf(field);
-  if (flag.empty()) return status;
-  return absl::Status(status.code(), absl::StrCat(flag, message.substr(field.size())));
+  absl::string_view message = status.message();
+  if (flag.empty() || !absl::ConsumePrefix(&message, field)) return status;
+  return absl::Status(status.code(), absl::StrCat(flag, message));
 }
 
 }  // namespace greenplan

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
@@ -120,13 +121,13 @@ TEST(PlanFlagsTest, AProgramRestrictsMethodsAndBudgets) {
 }
 
 TEST(PlanFlagsTest, NamesTheFlagOfAField) {
-  const auto named = [](const char* message) {
-    return std::string(PlanFlags::NameFlags(absl::InvalidArgumentError(message)).message());
+  const auto named = [](const char* field, const char* rest) {
+    return std::string(PlanFlags::NameFlags(InvalidArgument(field, rest)).message());
   };
-  EXPECT_EQ(named("always[2] is \"x\"; allowed: names"), "--always is \"x\"; allowed: names");
-  EXPECT_EQ(named("tensors[2].cost is 3"), "tensors[2].cost is 3");
-  EXPECT_EQ(named("budget.absolute is 0"), "--budget is 0");
-  EXPECT_EQ(named("always: the pins alone cost 5"), "--always: the pins alone cost 5");
+  EXPECT_EQ(named("always[2]", " is \"x\"; allowed: names"), "--always is \"x\"; allowed: names");
+  EXPECT_EQ(named("tensors[2].cost", " is 3"), "tensors[2].cost is 3");
+  EXPECT_EQ(named("budget.absolute", " is 0"), "--budget is 0");
+  EXPECT_EQ(named("always", ": the pins alone cost 5"), "--always: the pins alone cost 5");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
@@ -32,8 +33,8 @@ std::string Quoted(absl::string_view value) {
 
 absl::Status ValidateJobName(absl::string_view name, absl::string_view field) {
   if (IsJobName(name)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(field, " is ", Quoted(name), "; must be jobs/{job}, {job} being 1 to ",
-                                                 kMaxJobIdLength, " characters of [A-Za-z0-9._-]"));
+  return InvalidArgument(field, " is ", Quoted(name), "; must be jobs/{job}, {job} being 1 to ", kMaxJobIdLength,
+                         " characters of [A-Za-z0-9._-]");
 }
 
 absl::StatusOr<PlanName> ParsePlanName(absl::string_view name, absl::string_view field) {
@@ -44,8 +45,8 @@ absl::StatusOr<PlanName> ParsePlanName(absl::string_view name, absl::string_view
     const bool is_number = absl::SimpleAtoi(name.substr(infix + kPlansInfix.size()), &result.round);
     if (is_number && result.round >= 0 && FormatPlanName(result.job_name, result.round) == name) return result;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(field, " is ", Quoted(name), "; must be jobs/{job}/plans/{round}, {round} being a number >= 0"));
+  return InvalidArgument(field, " is ", Quoted(name),
+                         "; must be jobs/{job}/plans/{round}, {round} being a number >= 0");
 }
 
 std::string FormatPlanName(absl::string_view job_name, int64_t round) {

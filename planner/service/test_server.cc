@@ -6,11 +6,11 @@
 
 namespace greenplan {
 
-TestServer::TestServer() : store_(NewMemoryStore()), engine_(store_.get(), {}), service_(&engine_) {
+TestServer::TestServer() : store_(NewMemoryStore()), engine_(store_.get(), {}), handlers_(&engine_) {
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service_);
+  builder.RegisterService(&handlers_);
   server_ = builder.BuildAndStart();
   address_ = "127.0.0.1:" + std::to_string(port);
 }

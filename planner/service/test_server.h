@@ -5,8 +5,8 @@
 #include <string>
 
 #include "grpcpp/server.h"
-#include "planner/service/planner_engine.h"
-#include "planner/service/planner_service.h"
+#include "planner/service/job_engine.h"
+#include "planner/service/rpc_handlers.h"
 #include "planner/store/store.h"
 
 namespace greenplan {
@@ -20,12 +20,12 @@ class TestServer {
 
   // "127.0.0.1:PORT".
   const std::string& address() const { return address_; }
-  PlannerEngine& engine() { return engine_; }
+  JobEngine& engine() { return engine_; }
 
  private:
   const std::unique_ptr<Store> store_;
-  PlannerEngine engine_;
-  PlannerService service_;
+  JobEngine engine_;
+  RpcHandlers handlers_;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -12,7 +12,7 @@
 #include "profiler/autograd/profile_time.h"
 #include "torch/torch.h"
 #include "trainer_client/optimizer/adamw.h"
-#include "trainer_client/session/planner_session.h"
+#include "trainer_client/session/training_session.h"
 
 int main() {
   greenplan::profiler::KeepFreedMemory();
@@ -31,7 +31,7 @@ int main() {
   options.plan.set_method(greenplan::v1::METHOD_SELECTION);
   options.plan.mutable_budget()->set_fraction_of_backward(0.5);
   options.importance.update_rule = &optimizer;
-  auto session = greenplan::trainer::PlannerSession::Create(*std::move(connection), options, parameters);
+  auto session = greenplan::trainer::TrainingSession::Create(*std::move(connection), options, parameters);
   if (!session.ok()) {
     std::cerr << session.status() << "\n";
     return 1;
@@ -42,7 +42,7 @@ int main() {
     return 1;
   }
   greenplan::profiler::ExecutedFlopsCounter counter;
-  (*session)->Backward(loss(0));
+  if (!(*session)->Backward(loss(0)).ok()) return 1;
   optimizer.Step();
   std::cout << "executed " << counter.backward_flops() << ", predicted " << round->predicted_backward_cost << " of "
             << round->full_backward_cost << "\n";

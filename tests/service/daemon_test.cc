@@ -26,7 +26,7 @@ constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
 constexpr char kReflection[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 const std::string kServing = "\x08\x01";  // HealthCheckResponse{status: SERVING}
 
-std::unique_ptr<PlannerConnection> ConnectTo(const ServingDaemon& daemon) {
+std::unique_ptr<Connection> ConnectTo(const ServingDaemon& daemon) {
   auto connection = Connect({.planner = daemon.address(), .timeout = absl::Minutes(1)});
   EXPECT_TRUE(connection.ok()) << connection.status();
   return *std::move(connection);
@@ -118,7 +118,7 @@ TEST(DaemonTest, MalformedRequestsAreRefusedAndItServesOn) {
         << method;
   }
   EXPECT_EQ(RawUnaryCall(daemon.address(), service + "Nonsense", "").status().code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(RawUnaryCall(daemon.address(), service + "Solve", std::string((64 << 20) + 1, 'x')).status().code(),
+  EXPECT_EQ(RawUnaryCall(daemon.address(), service + "Solve", std::string((16 << 20) + 1, 'x')).status().code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(*RawUnaryCall(daemon.address(), kHealthCheck, ""), kServing);
 }

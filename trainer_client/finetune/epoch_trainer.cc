@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "planner/convert/names.h"
 #include "profiler/autograd/executed_flops.h"
 #include "trainer_client/finetune/batches.h"
 #include "trainer_client/finetune/peak_memory.h"
@@ -19,10 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 double Seconds(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double>(end - begin).count();
-}
-
-std::string StatusName(v1::PlanStatus status) {
-  return v1::PlanStatus_Name(status).substr(std::string("PLAN_STATUS_").size());
 }
 
 }  // namespace
@@ -142,7 +139,7 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
     return absl::AbortedError(absl::StrCat("the training loss is ", loss_value, " at step ", next_step(), " of epoch ",
                                            report.epoch, ": training has diverged; a lower --lr may help"));
   }
-  setup_.session.Backward(loss);
+  if (absl::StatusOr<bool> ran = setup_.session.Backward(loss); !ran.ok()) return ran.status();
   const Clock::time_point backward_end = Clock::now();
   setup_.optimizer.Step();
   setup_.optimizer.ClearGradients();

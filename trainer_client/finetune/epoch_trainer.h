@@ -16,7 +16,7 @@
 #include "trainer_client/models/causal_lm.h"
 #include "trainer_client/optimizer/adamw.h"
 #include "trainer_client/optimizer/learning_rate.h"
-#include "trainer_client/session/planner_session.h"
+#include "trainer_client/session/training_session.h"
 
 namespace greenplan::trainer {
 
@@ -24,7 +24,7 @@ namespace greenplan::trainer {
 struct TrainingSetup {
   CausalLm& model;
   AdamW& optimizer;
-  PlannerSession& session;
+  TrainingSession& session;
   profiler::EnergyMeter& energy_meter;
   TrainingProgress& progress;                       // Where the run stands; every step adds to it.
   const std::optional<ModelProfile>& time_profile;  // In nanoseconds. Absent: times are not predicted.
@@ -52,13 +52,13 @@ class EpochTrainer {
   static int64_t StepsPerEpoch(int64_t row_count, int64_t batch_size) { return row_count / batch_size; }
 
   // The loss of the first batch of epoch 1, in training mode: of the shape of every step. For
-  // PlannerSession::CreateJob.
+  // TrainingSession::CreateJob.
   LossFunction FirstLoss();
 
   // The plan in force when a run goes on.
   void Continue(const Round& round);
 
-  // Epochs count from 1. The errors of PlannerSession::BeginRound. Aborted: the loss is not finite.
+  // Epochs count from 1. The errors of TrainingSession::BeginRound. Aborted: the loss is not finite.
   absl::StatusOr<EpochReport> TrainEpoch(int64_t epoch);
 
  private:

@@ -46,11 +46,10 @@ absl::Status NameFlags(const FinetuneOptions& options, const absl::Status& statu
   }
 }
 
-absl::StatusOr<std::shared_ptr<PlannerConnection>> ConnectToPlanner(const FinetuneOptions& options,
-                                                                    const FinetuneIo& io) {
-  std::shared_ptr<PlannerConnection> connection = io.connection;
+absl::StatusOr<std::shared_ptr<Connection>> ConnectToPlanner(const FinetuneOptions& options, const FinetuneIo& io) {
+  std::shared_ptr<Connection> connection = io.connection;
   if (connection == nullptr) {
-    absl::StatusOr<std::unique_ptr<PlannerConnection>> made =
+    absl::StatusOr<std::unique_ptr<Connection>> made =
         Connect({.planner = options.planner, .timeout = kPlannerTimeout});
     if (!made.ok()) {
       return absl::InvalidArgumentError(
@@ -91,7 +90,7 @@ absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& i
                                                    ", which holds no run to resume; allowed: a folder that does, or ",
                                                    "a new or empty one and --base or --config to begin with"));
   }
-  absl::StatusOr<std::shared_ptr<PlannerConnection>> connection = ConnectToPlanner(options, io);
+  absl::StatusOr<std::shared_ptr<Connection>> connection = ConnectToPlanner(options, io);
   if (!connection.ok()) return connection.status();
   absl::StatusOr<Inputs> inputs = LoadInputs(options, resumes ? options.output : "");
   if (!inputs.ok()) return inputs.status();

@@ -15,11 +15,11 @@ namespace greenplan::trainer {
 
 // Where a run talks to, and what a test may put in its place.
 struct FinetuneIo {
-  std::ostream& out;                                   // The table of epochs.
-  std::ostream& err;                                   // Remarks and the progress bar.
-  bool show_progress = false;                          // Whether `err` is a terminal.
-  std::shared_ptr<PlannerConnection> connection = {};  // Null: what options.planner says.
-  profiler::MachineEnergy machine = {};                // Where energy is counted.
+  std::ostream& out;                            // The table of epochs.
+  std::ostream& err;                            // Remarks and the progress bar.
+  bool show_progress = false;                   // Whether `err` is a terminal.
+  std::shared_ptr<Connection> connection = {};  // Null: what options.planner says.
+  profiler::MachineEnergy machine = {};         // Where energy is counted.
   // Called when an epoch is over and saved; false ends the run there, as a kill would.
   std::function<bool(const EpochReport&)> after_epoch = {};
 };

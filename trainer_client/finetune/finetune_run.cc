@@ -47,7 +47,7 @@ FinetuneRun::FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, I
                  {.learning_rate = options.learning_rate, .weight_decay = options.weight_decay}),
       progress_bar_(io.err, io.show_progress) {}
 
-absl::Status FinetuneRun::Run(std::shared_ptr<PlannerConnection> connection, bool resumes) {
+absl::Status FinetuneRun::Run(std::shared_ptr<Connection> connection, bool resumes) {
   if (resumes) {
     if (absl::Status status = LoadState(); !status.ok()) return status;
   }
@@ -142,15 +142,15 @@ TrainingObserver FinetuneRun::Observer() {
               }};
 }
 
-absl::Status FinetuneRun::StartTraining(std::shared_ptr<PlannerConnection> connection) {
+absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) {
   const SessionOptions session_options{.job = options_.job.empty() ? state_.job : options_.job,
                                        .model = model().model_type(),
                                        .plan = options_.plan,
                                        .importance = {.metric = options_.importance_metric,
                                                       .update_rule = &optimizer_,
                                                       .probe_batches = static_cast<int>(options_.probe_batches)}};
-  absl::StatusOr<std::unique_ptr<PlannerSession>> session =
-      PlannerSession::Create(std::move(connection), session_options, model().named_parameters().pairs());
+  absl::StatusOr<std::unique_ptr<TrainingSession>> session =
+      TrainingSession::Create(std::move(connection), session_options, model().named_parameters().pairs());
   if (!session.ok()) return session.status();
   session_ = *std::move(session);
   absl::StatusOr<std::unique_ptr<profiler::EnergyMeter>> meter =

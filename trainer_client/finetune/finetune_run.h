@@ -29,14 +29,14 @@ class FinetuneRun {
 
   // With `resumes`, goes on with the run in the output folder, whose weights `inputs` holds. Errors as Finetune's;
   // those of the session are as the session gives them.
-  absl::Status Run(std::shared_ptr<PlannerConnection> connection, bool resumes);
+  absl::Status Run(std::shared_ptr<Connection> connection, bool resumes);
 
  private:
   CausalLm& model() const { return *inputs_.checkpoint.model; }
   nlohmann::json Identity() const;
 
   absl::Status LoadState();
-  absl::Status StartTraining(std::shared_ptr<PlannerConnection> connection);
+  absl::Status StartTraining(std::shared_ptr<Connection> connection);
   absl::Status MeasureTime();
   TrainingSetup Setup();
   TrainingObserver Observer();
@@ -57,7 +57,7 @@ class FinetuneRun {
   AdamW optimizer_;
   ProgressBar progress_bar_;
   RunState state_;
-  std::unique_ptr<PlannerSession> session_;
+  std::unique_ptr<TrainingSession> session_;
   std::unique_ptr<profiler::EnergyMeter> energy_meter_;
   std::optional<ModelProfile> time_profile_;
   std::optional<EpochTrainer> trainer_;

@@ -60,7 +60,7 @@ void WriteTokens(const fs::path& path, int count, int vocabulary) {
   WriteFile(path, file);
 }
 
-class AwayConnection : public PlannerConnection {
+class AwayConnection : public Connection {
  public:
   absl::StatusOr<v1::Job> CreateJob(const v1::Job&) override { return absl::UnavailableError("refused"); }
   absl::StatusOr<v1::Plan> PlanRound(const std::string&, const v1::ImportanceReport&) override {
@@ -80,7 +80,7 @@ class OneRoundConnection : public AwayConnection {
   absl::StatusOr<v1::Plan> GetPlan(const std::string& name) override { return planner_->GetPlan(name); }
 
  private:
-  const std::unique_ptr<PlannerConnection> planner_ = *Connect({});
+  const std::unique_ptr<Connection> planner_ = *Connect({});
 };
 
 struct FinetuneTest : ::testing::Test {
@@ -115,7 +115,7 @@ struct FinetuneTest : ::testing::Test {
     options.plan.mutable_budget()->set_fraction_of_backward(fraction_of_backward);
   }
 
-  absl::Status Run(std::shared_ptr<PlannerConnection> connection = nullptr,
+  absl::Status Run(std::shared_ptr<Connection> connection = nullptr,
                    std::function<bool(const EpochReport&)> after_epoch = nullptr) {
     out.str("");
     err.str("");

@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "planner/convert/convert.h"
+#include "planner/convert/names.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -158,13 +160,11 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   if (!plan.ok()) return plan.status();
   options.plan = *std::move(plan);
   options.plan.set_seed(options.seed);
-  if (options.plan.method() == v1::METHOD_UNSPECIFIED) {
-    options.plan.set_method(options.plan.has_budget() ? v1::METHOD_SELECTION : v1::METHOD_FULL);
-  }
+  options.plan.set_method(EffectiveMethod(options.plan));
   if (options.plan.method() == v1::METHOD_DROP || options.plan.method() == v1::METHOD_JOINT) {
-    const char* name = options.plan.method() == v1::METHOD_DROP ? "drop" : "joint";
     return absl::UnimplementedError(
-        absl::StrCat("--method is ", name, ", which the trainer does not implement yet; allowed: full, selection"));
+        absl::StrCat("--method is ", MethodName(options.plan.method()),
+                     ", which the trainer does not implement yet; allowed: full, selection"));
   }
   return options;
 }

@@ -12,7 +12,7 @@ constexpr int kMostRoundsPassedOver = 10000;
 
 }  // namespace
 
-JobRounds::JobRounds(std::shared_ptr<PlannerConnection> connection, std::string job_name)
+JobRounds::JobRounds(std::shared_ptr<Connection> connection, std::string job_name)
     : connection_(std::move(connection)), job_name_(std::move(job_name)) {}
 
 absl::Status JobRounds::CreateJob(const v1::ModelProfile& profile, const v1::PlanOptions& options) {
@@ -39,20 +39,23 @@ absl::StatusOr<JobRounds::Answer> JobRounds::PlanNextRound(v1::ImportanceReport 
   for (int passed_over = 0; passed_over <= kMostRoundsPassedOver; ++passed_over) {
     report.set_round(next_round_);
     plan = connection_->PlanRound(job_name_, report);
-    if (plan.ok() || absl::IsAlreadyExists(plan.status())) ++next_round_;
     if (!absl::IsAlreadyExists(plan.status())) break;
+    ++next_round_;
   }
 
-  if (plan.ok()) {
-    plan_ = *plan;
-    return Answer{.plan = *std::move(plan)};
-  }
+  if (plan.ok()) return Answer{.plan = *std::move(plan)};
   if (!plan_.has_value() || absl::IsInvalidArgument(plan.status()) || absl::IsUnimplemented(plan.status())) {
     return plan.status();
   }
   return Answer{.plan = *plan_,
                 .notice = absl::StrCat("no new plan for round ", next_round_, " (", plan.status().message(),
                                        "); training goes on with the plan of round ", plan_->round())};
+}
+
+void JobRounds::TakeOver(const Answer& answer) {
+  if (!answer.notice.empty()) return;
+  plan_ = answer.plan;
+  ++next_round_;
 }
 
 }  // namespace greenplan::trainer

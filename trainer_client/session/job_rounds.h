@@ -20,7 +20,7 @@ namespace greenplan::trainer {
 class JobRounds {
  public:
   // `job_name` is "jobs/{job}".
-  JobRounds(std::shared_ptr<PlannerConnection> connection, std::string job_name);
+  JobRounds(std::shared_ptr<Connection> connection, std::string job_name);
 
   // Creates the job, or finds it as it was created before. The errors of CreateJob.
   absl::Status CreateJob(const v1::ModelProfile& profile, const v1::PlanOptions& options);
@@ -33,7 +33,8 @@ class JobRounds {
     v1::Plan plan;
     std::string notice;  // Why the plan is not a new one made from this report; empty if it is.
   };
-  // Plans the next round; round, rank and profile_digest of `report` are filled in here.
+  // Plans the next round; round, rank and profile_digest of `report` are filled in here. The plan is not in force until
+  // TakeOver.
   // - Before the first plan, the errors of PlanRound.
   // - With a plan in force, a planner that fails or cannot be reached is no error: the plan stays, and the notice says
   //   why. The round is then tried again next time. InvalidArgument and Unimplemented remain errors.
@@ -42,11 +43,14 @@ class JobRounds {
   // REQUIRES: has_job().
   absl::StatusOr<Answer> PlanNextRound(v1::ImportanceReport report);
 
+  // Puts the plan of PlanNextRound's answer in force, once it has been applied; the round after it is then the next.
+  void TakeOver(const Answer& answer);
+
   int64_t next_round() const { return next_round_; }
   const std::optional<v1::Plan>& plan() const { return plan_; }
 
  private:
-  const std::shared_ptr<PlannerConnection> connection_;
+  const std::shared_ptr<Connection> connection_;
   const std::string job_name_;
   std::string profile_digest_;
   int64_t next_round_ = 0;

@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Answers PlanRound with what the test queued (OK when nothing is), and notes what it was asked.
-class FakeConnection : public PlannerConnection {
+class FakeConnection : public Connection {
  public:
   absl::StatusOr<v1::Job> CreateJob(const v1::Job& job) override {
     created = job;
@@ -47,6 +47,14 @@ struct JobRoundsTest : ::testing::Test {
     profile.set_model("m");
     EXPECT_TRUE(rounds.CreateJob(profile, v1::PlanOptions()).ok());
   }
+
+  // Plans the next round and applies the plan.
+  absl::StatusOr<JobRounds::Answer> PlanAndApply() {
+    absl::StatusOr<JobRounds::Answer> answer = rounds.PlanNextRound({});
+    if (answer.ok()) rounds.TakeOver(*answer);
+    return answer;
+  }
+
   std::shared_ptr<FakeConnection> connection = std::make_shared<FakeConnection>();
   JobRounds rounds{connection, "jobs/j"};
 };
@@ -61,44 +69,60 @@ TEST_F(JobRoundsTest, CreatesTheJobForOneRankAndSendsItsDigest) {
 
 TEST_F(JobRoundsTest, NumbersRoundsFromZero) {
   for (int round = 0; round < 3; ++round) {
-    auto answer = rounds.PlanNextRound({});
+    auto answer = PlanAndApply();
     ASSERT_TRUE(answer.ok());
     EXPECT_EQ(answer->plan.round(), round);
     EXPECT_EQ(answer->notice, "");
   }
 }
 
+TEST_F(JobRoundsTest, APlanThatWasNotAppliedIsNotInForce) {
+  ASSERT_TRUE(rounds.PlanNextRound({}).ok());
+  EXPECT_FALSE(rounds.plan().has_value());
+  EXPECT_EQ(rounds.next_round(), 0);
+  ASSERT_TRUE(PlanAndApply().ok());
+  EXPECT_EQ(rounds.plan()->round(), 0);
+  EXPECT_EQ(rounds.next_round(), 1);
+
+  ASSERT_TRUE(rounds.PlanNextRound({}).ok());
+  connection->failures = {absl::UnavailableError("gone")};
+  const auto answer = PlanAndApply();
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->plan.round(), 0) << "the plan of round 1 was not applied";
+  EXPECT_EQ(rounds.next_round(), 1);
+}
+
 TEST_F(JobRoundsTest, FailsBeforeTheFirstPlan) {
   connection->failures = {absl::UnavailableError("connection refused")};
-  EXPECT_EQ(rounds.PlanNextRound({}).status(), absl::UnavailableError("connection refused"));
+  EXPECT_EQ(PlanAndApply().status(), absl::UnavailableError("connection refused"));
   EXPECT_EQ(rounds.next_round(), 0);
 }
 
 TEST_F(JobRoundsTest, KeepsThePlanInForceWhenThePlannerGoesAwayAndTriesTheRoundAgain) {
-  ASSERT_TRUE(rounds.PlanNextRound({}).ok());
+  ASSERT_TRUE(PlanAndApply().ok());
   for (absl::Status failure : {absl::UnavailableError("gone"), absl::DeadlineExceededError("gone"),
                                absl::NotFoundError("gone"), absl::InternalError("gone")}) {
     connection->failures = {failure};
-    auto answer = rounds.PlanNextRound({});
+    auto answer = PlanAndApply();
     ASSERT_TRUE(answer.ok()) << answer.status();
     EXPECT_EQ(answer->plan.round(), 0);
     EXPECT_THAT(answer->notice, HasSubstr("round 1 (gone); training goes on with the plan of round 0"));
   }
-  auto answer = rounds.PlanNextRound({});
+  auto answer = PlanAndApply();
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->plan.round(), 1);
   EXPECT_EQ(answer->notice, "");
 }
 
 TEST_F(JobRoundsTest, ReportsOurOwnMistakesEvenWithAPlanInForce) {
-  ASSERT_TRUE(rounds.PlanNextRound({}).ok());
+  ASSERT_TRUE(PlanAndApply().ok());
   connection->failures = {absl::InvalidArgumentError("importance[3] is nan")};
-  EXPECT_EQ(rounds.PlanNextRound({}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(PlanAndApply().status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(JobRoundsTest, PassesOverRoundsThatThePlannerHoldsWithOtherReports) {
   connection->failures = {absl::AlreadyExistsError("round 0"), absl::AlreadyExistsError("round 1")};
-  auto answer = rounds.PlanNextRound({});
+  auto answer = PlanAndApply();
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->plan.round(), 2);
   EXPECT_THAT(connection->rounds_asked, ElementsAre(0, 1, 2));
@@ -110,8 +134,8 @@ TEST_F(JobRoundsTest, ContinuesWhereARunStopped) {
   rounds.Continue(plan, 5);
   EXPECT_EQ(rounds.plan()->round(), 4);
   connection->failures = {absl::UnavailableError("gone")};
-  EXPECT_EQ(rounds.PlanNextRound({})->plan.round(), 4);
-  EXPECT_EQ(rounds.PlanNextRound({})->plan.round(), 5);
+  EXPECT_EQ(PlanAndApply()->plan.round(), 4);
+  EXPECT_EQ(PlanAndApply()->plan.round(), 5);
 }
 
 }  // namespace

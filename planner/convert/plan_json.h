@@ -1,0 +1,50 @@
+#ifndef GREENPLAN_PLANNER_CONVERT_PLAN_JSON_H_
+#define GREENPLAN_PLANNER_CONVERT_PLAN_JSON_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "greenplan/v1/plan.pb.h"
+#include "nlohmann/json.hpp"
+#include "planner/core/model_profile.h"
+
+namespace greenplan {
+
+// A plan as people and scripts read it: names instead of bits, numbers as numbers, every key always present.
+//   {"method": "selection", "algorithm": "exact", "status": "OPTIMAL", "message": "", "trainable": [names],
+//    "drop_rates": {block: rate}, "predicted_cost", "predicted_backward_cost", "budget", "full_cost", "value",
+//    "upper_bound", "saved_bytes", "seed", "profile_revision", "profile_digest", "digest"}
+// Pure functions, thread-safe.
+
+// REQUIRES: `plan` was made for `profile`.
+nlohmann::ordered_json PlanToJson(const v1::Plan& plan, const ModelProfile& profile);
+
+// What a plan is compared with or explained by: method, mask, rates, budget, value, seed and profile_digest.
+// InvalidArgument.
+absl::StatusOr<v1::Plan> PlanFromJson(const nlohmann::json& object, const ModelProfile& profile);
+
+// [num_tensors]. InvalidArgument if a name is no tensor's; the message says that `field` is it.
+absl::StatusOr<std::vector<bool>> MaskFromNames(absl::string_view field, const std::vector<std::string>& names,
+                                                const ModelProfile& profile);
+
+// {block: rate} as [num_blocks]; blocks that are left out have rate 0. InvalidArgument.
+absl::StatusOr<std::vector<double>> DropRatesFromJson(const nlohmann::json& object, const ModelProfile& profile);
+
+// What trains, of what there is. Parameters are elements of tensors, those without an op included.
+struct TrainableShare {
+  int64_t num_trainable = 0;
+  double trainable_parameters = 0;
+  double parameters = 0;
+};
+TrainableShare ShareOf(const std::vector<bool>& trainable, const ModelProfile& profile);
+double NumParameters(const Tensor& tensor);
+
+// [num_tensors]. REQUIRES: `plan` was made for `profile`.
+std::vector<bool> MaskOf(const v1::Plan& plan, const ModelProfile& profile);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CONVERT_PLAN_JSON_H_

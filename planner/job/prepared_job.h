@@ -1,0 +1,78 @@
+#ifndef GREENPLAN_PLANNER_JOB_PREPARED_JOB_H_
+#define GREENPLAN_PLANNER_JOB_PREPARED_JOB_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "greenplan/v1/importance.pb.h"
+#include "greenplan/v1/job.pb.h"
+#include "greenplan/v1/plan.pb.h"
+#include "planner/core/plan.h"
+#include "planner/job/planning.h"
+#include "planner/job/prepared_profile.h"
+
+namespace greenplan {
+
+// The job that a CreateJob request asks for: what the client chose, with every output-only field set anew.
+v1::Job NewJob(const v1::Job& request, absl::Time create_time);
+
+// Whether two jobs are the same but for output-only fields.
+bool SameContent(const v1::Job& a, const v1::Job& b);
+
+// Whether two reports are the same, bit for bit (two NaNs of the same bits are).
+bool SameReport(const v1::ImportanceReport& a, const v1::ImportanceReport& b);
+
+// The errors that whoever keeps jobs and rounds answers. AlreadyExists, NotFound.
+absl::Status JobIsTaken(const std::string& job_name);
+absl::Status ReportIsTaken(const std::string& job_name, const v1::ImportanceReport& report);
+absl::Status DoesNotExist(const std::string& resource_name);
+
+// A job that rounds can be planned for: the rules of one job, whoever keeps its rounds. The daemon's engine and the
+// local connection plan through it, so they answer the same bytes.
+//
+//   auto job = PreparedJob::Create(NewJob(request, absl::Now()));
+//   absl::StatusOr<Measurements> measurements = (*job)->ReadReport(report);
+//   absl::StatusOr<v1::Plan> plan = (*job)->PlanRound(report.round(), *measurements, previous_plan, limits);
+//
+// Profile and options are read once, at Create; a report is read once, at ReadReport.
+// Thread-safety: const methods may be called from many threads at once. Owns everything it needs.
+class PreparedJob {
+ public:
+  // InvalidArgument: name, world_size, profile or options are malformed. Unimplemented: world_size above 1.
+  // REQUIRES: the output-only fields are set, as NewJob sets them.
+  static absl::StatusOr<std::shared_ptr<const PreparedJob>> Create(const v1::Job& job);
+
+  const v1::Job& job() const { return job_; }
+
+  // The report as core takes it. InvalidArgument: it is malformed. FailedPrecondition: it was measured on another
+  // profile.
+  absl::StatusOr<Measurements> ReadReport(const v1::ImportanceReport& report) const;
+
+  // The plan of `round`, with its name. `previous_plan`, which options.churn_threshold keeps in force, may be null.
+  // The errors of MakePlan (planning.h) with AtDeadline::kFail: the plan is made to be kept, so it must depend on the
+  // request alone, or on options.time_limit. InvalidArgument: previous_plan is not of this profile.
+  // REQUIRES: `measurements` is what ReadReport returned.
+  absl::StatusOr<v1::Plan> PlanRound(int64_t round, const Measurements& measurements, const v1::Plan* previous_plan,
+                                     const CallLimits& limits) const;
+
+  // About what this takes, what its plans have built included. Grows with the first plan of a method.
+  size_t MemoryBytes() const;
+
+ private:
+  PreparedJob(const v1::Job& job, std::shared_ptr<const PreparedProfile> profile, PlanOptions options)
+      : job_(job), profile_(std::move(profile)), options_(std::move(options)) {}
+
+  const v1::Job job_;
+  const std::shared_ptr<const PreparedProfile> profile_;
+  const PlanOptions options_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_JOB_PREPARED_JOB_H_

@@ -1,0 +1,160 @@
+#include "planner/job/prepared_job.h"
+
+#include <cmath>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "planner/core/invalid_argument.h"
+#include "planner/job/test_jobs.h"
+
+namespace greenplan {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::shared_ptr<const PreparedJob> PrepareTestJob() {
+  auto job = PreparedJob::Create(NewJob(TestJob("jobs/a"), absl::UnixEpoch()));
+  EXPECT_TRUE(job.ok()) << job.status();
+  return *job;
+}
+
+TEST(JobTest, NewJobSetsEveryOutputOnlyField) {
+  v1::Job request = TestJob("jobs/a");
+  request.set_profile_revision(17);
+  request.set_profile_digest("made up");
+  const v1::Job job = NewJob(request, absl::FromUnixSeconds(1'000'000));
+  EXPECT_EQ(job.profile_revision(), 1);
+  EXPECT_EQ(job.profile_digest(), TestReport(0).profile_digest());
+  EXPECT_EQ(job.create_time().seconds(), 1'000'000);
+}
+
+TEST(JobTest, ContentIsTheSameWhateverOutputOnlyFieldsSay) {
+  const v1::Job request = TestJob("jobs/a");
+  EXPECT_TRUE(SameContent(request, NewJob(request, absl::UnixEpoch())));
+  v1::Job other = request;
+  other.mutable_options()->set_seed(1);
+  EXPECT_FALSE(SameContent(request, other));
+  other = request;
+  other.mutable_profile()->mutable_tensors(2)->set_weight_grad_cost(99);
+  EXPECT_FALSE(SameContent(request, other));
+}
+
+TEST(JobTest, ReportsAreComparedBitForBit) {
+  v1::ImportanceReport a = TestReport(0);
+  a.set_importance(0, 0.0);
+  v1::ImportanceReport b = a;
+  EXPECT_TRUE(SameReport(a, b));
+  b.set_importance(0, -0.0);
+  EXPECT_FALSE(SameReport(a, b));
+}
+
+TEST(PreparedJobTest, PlansTheBestMaskUnderTheRoundsName) {
+  const v1::ImportanceReport report = TestReport(3);
+  const auto job = PrepareTestJob();
+  const auto measurements = job->ReadReport(report);
+  ASSERT_TRUE(measurements.ok()) << measurements.status();
+  const auto plan = job->PlanRound(report.round(), *measurements, nullptr, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->name(), "jobs/a/plans/3");
+  EXPECT_EQ(plan->round(), 3);
+  EXPECT_EQ(plan->trainable(), kTestPlanTrainable);
+  EXPECT_EQ(plan->value(), 5);
+  EXPECT_EQ(plan->predicted_cost(), 14);
+  EXPECT_EQ(plan->profile_revision(), 1);
+  EXPECT_EQ(plan->digest().size(), 64u);
+}
+
+TEST(PreparedJobTest, MalformedJobsAreRefusedNamingTheField) {
+  struct Case {
+    void (*spoil)(v1::Job&);
+    absl::StatusCode code;
+    std::string message;
+  };
+  const Case cases[] = {
+      {[](v1::Job& job) { job.set_name("a"); }, absl::StatusCode::kInvalidArgument, "job.name is \"a\""},
+      {[](v1::Job& job) { job.set_world_size(0); }, absl::StatusCode::kInvalidArgument, "job.world_size is 0"},
+      {[](v1::Job& job) { job.set_world_size(2); }, absl::StatusCode::kUnimplemented, "job.world_size is 2"},
+      {[](v1::Job& job) { job.clear_profile(); }, absl::StatusCode::kInvalidArgument, "cost_unit"},
+      {[](v1::Job& job) { job.mutable_profile()->mutable_tensors(1)->set_weight_grad_cost(-3); },
+       absl::StatusCode::kInvalidArgument, "tensors[1].weight_grad_cost is -3"},
+      {[](v1::Job& job) { job.clear_options(); }, absl::StatusCode::kOk, ""},
+      {[](v1::Job& job) { job.mutable_options()->mutable_budget()->set_fraction_of_full(std::nan("")); },
+       absl::StatusCode::kInvalidArgument, "fraction_of_full is nan"},
+      {[](v1::Job& job) { job.mutable_options()->add_always("nobody"); }, absl::StatusCode::kInvalidArgument, "nobody"},
+  };
+  for (const Case& c : cases) {
+    v1::Job job = TestJob("jobs/a");
+    c.spoil(job);
+    const absl::Status status = PreparedJob::Create(NewJob(job, absl::UnixEpoch())).status();
+    EXPECT_EQ(status.code(), c.code) << status;
+    EXPECT_THAT(status.message(), HasSubstr(c.message));
+  }
+}
+
+TEST(PreparedJobTest, MalformedReportsAreRefusedNamingTheField) {
+  struct Case {
+    void (*spoil)(v1::ImportanceReport&);
+    absl::StatusCode code;
+    std::string message;
+  };
+  const Case cases[] = {
+      {[](auto& report) { report.set_round(-1); }, absl::StatusCode::kInvalidArgument, "report.round is -1"},
+      {[](auto& report) { report.set_rank(1); }, absl::StatusCode::kInvalidArgument, "report.rank is 1"},
+      {[](auto& report) { report.set_rank(-1); }, absl::StatusCode::kInvalidArgument, "report.rank is -1"},
+      {[](auto& report) { report.clear_profile_digest(); }, absl::StatusCode::kInvalidArgument,
+       "report.profile_digest is empty"},
+      {[](auto& report) { report.set_profile_digest(std::string(64, '0')); }, absl::StatusCode::kFailedPrecondition,
+       "report.profile_digest"},
+      {[](auto& report) { report.add_importance(1); }, absl::StatusCode::kInvalidArgument, "importance"},
+      {[](auto& report) { report.set_importance(2, INFINITY); }, absl::StatusCode::kInvalidArgument, "importance[2]"},
+      {[](auto& report) { report.add_unmeasured(4); }, absl::StatusCode::kInvalidArgument, "unmeasured"},
+  };
+  const auto job = PrepareTestJob();
+  for (const Case& c : cases) {
+    v1::ImportanceReport report = TestReport(0);
+    c.spoil(report);
+    const absl::Status status = job->ReadReport(report).status();
+    EXPECT_EQ(status.code(), c.code) << status;
+    EXPECT_THAT(status.message(), HasSubstr(c.message));
+    EXPECT_THAT(std::string(status.message()), StartsWith(FieldOf(status)));
+    EXPECT_NE(FieldOf(status), "");
+  }
+}
+
+TEST(PreparedJobTest, ADeadlineThatHasPassedIsExceeded) {
+  const auto job = PrepareTestJob();
+  const auto measurements = job->ReadReport(TestReport(0));
+  ASSERT_TRUE(measurements.ok()) << measurements.status();
+  const auto plan = job->PlanRound(0, *measurements, nullptr, {.deadline = -absl::InfiniteDuration()});
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kDeadlineExceeded) << plan.status();
+}
+
+TEST(PreparedJobTest, APreviousPlanOfAnotherProfileIsRefusedByName) {
+  const auto job = PrepareTestJob();
+  const auto measurements = job->ReadReport(TestReport(1));
+  ASSERT_TRUE(measurements.ok()) << measurements.status();
+  v1::Plan previous;
+  previous.set_trainable("\x01\x02");
+  const absl::Status status = job->PlanRound(1, *measurements, &previous, {}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("previous_plan.trainable has 2 bytes"));
+  EXPECT_EQ(FieldOf(status), "previous_plan.trainable");
+}
+
+TEST(PreparedJobTest, PinsAboveTheBudgetNameTheirField) {
+  v1::Job request = TestJob("jobs/a");
+  for (const v1::Tensor& tensor : request.profile().tensors()) request.mutable_options()->add_always(tensor.name());
+  for (const v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_JOINT}) {
+    request.mutable_options()->set_method(method);
+    const auto job = PreparedJob::Create(NewJob(request, absl::UnixEpoch()));
+    ASSERT_TRUE(job.ok()) << job.status();
+    const absl::Status status = (*job)->PlanRound(0, *(*job)->ReadReport(TestReport(0)), nullptr, {}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(FieldOf(status), "always") << status;
+  }
+}
+
+}  // namespace
+}  // namespace greenplan

@@ -1,0 +1,22 @@
+#ifndef GREENPLAN_PLANNER_RPC_HOST_PORT_H_
+#define GREENPLAN_PLANNER_RPC_HOST_PORT_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace greenplan {
+
+struct HostPort {
+  std::string host;  // As written, an IPv6 address in its brackets.
+  int port = 0;      // 0 to 65535.
+};
+
+// Parses "HOST:PORT": "localhost:7437", "10.0.0.1:0" or "[::1]:7437". Empty if `text` is nothing of the kind.
+// Pure function, thread-safe.
+std::optional<HostPort> ParseHostPort(absl::string_view text);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_RPC_HOST_PORT_H_
