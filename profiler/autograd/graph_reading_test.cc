@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "ATen/TensorOperators.h"
 #include "ATen/ops/mm.h"
 #include "ATen/ops/ones.h"
 #include "ATen/ops/randn.h"
@@ -27,6 +28,12 @@ struct Model {
     return ReadGraph(loss, parameters, options);
   }
 };
+
+ProfileOptions Frozen(const std::vector<std::string>& names) {
+  ProfileOptions options;
+  options.frozen = names;
+  return options;
+}
 
 void ExpectInvalid(const absl::StatusOr<GraphReading>& reading, const std::string& message) {
   EXPECT_EQ(reading.status().code(), absl::StatusCode::kInvalidArgument);
@@ -57,28 +64,37 @@ TEST(ReadGraphTest, KeepsStoragesThatAreNeitherParametersNorResident) {
   ASSERT_EQ(reading->storages[0].keepers.size(), 1);
   EXPECT_EQ(reading->storages[0].keepers[0], reading->profile.tensors[0].op);
 
-  const absl::StatusOr<GraphReading> with_resident_batch = model.Read({.resident = {model.x}});
+  ProfileOptions options;
+  options.resident = {model.x};
+  const absl::StatusOr<GraphReading> with_resident_batch = model.Read(options);
   ASSERT_TRUE(with_resident_batch.ok()) << with_resident_batch.status();
   EXPECT_TRUE(with_resident_batch->storages.empty());
 }
 
 TEST(ReadGraphTest, RefusesAFrozenNameThatIsNoParameter) {
-  ExpectInvalid(Model().Read({.frozen = {"fc.scale"}}), "options.frozen names fc.scale");
+  ExpectInvalid(Model().Read(Frozen({"fc.scale"})), "options.frozen names fc.scale");
+}
+
+TEST(ReadGraphTest, RefusesToFreezeEveryTensor) {
+  ExpectInvalid(Model().Read(Frozen({"fc.weight", "fc.bias"})), "none of the parameters that may be trained");
 }
 
 TEST(ReadGraphTest, RefusesBlocksThatCannotBeMarked) {
   const Model model;
-  ExpectInvalid(model.Read({.blocks = {{.name = "", .output = model.product}}}), "options.blocks: the name \"\"");
-  ExpectInvalid(model.Read({.blocks = {{.name = "a", .output = model.product}, {.name = "a", .output = model.loss}}}),
-                "options.blocks: the name \"a\"");
-  ExpectInvalid(model.Read({.blocks = {{.name = "a", .output = at::mm(model.x, model.weight)}}}),
-                "the output of block a does not lead to the loss");
-  ExpectInvalid(model.Read({.blocks = {{.name = "a", .output = at::Tensor()}}}),
-                "the output of block a does not lead to the loss");
-}
-
-TEST(ReadGraphTest, RefusesToFreezeEveryTensor) {
-  ExpectInvalid(Model().Read({.frozen = {"fc.weight", "fc.bias"}}), "none of the parameters that may be trained");
+  const struct {
+    std::vector<MarkedBlock> blocks;
+    const char* message;
+  } cases[] = {
+      {{{"", model.product}}, "options.blocks: the name \"\""},
+      {{{"a", model.product}, {"a", model.loss}}, "options.blocks: the name \"a\""},
+      {{{"a", at::mm(model.x, model.weight)}}, "the output of block a does not lead to the loss"},
+      {{{"a", at::Tensor()}}, "the output of block a does not lead to the loss"},
+  };
+  for (const auto& [blocks, message] : cases) {
+    ProfileOptions options;
+    options.blocks = blocks;
+    ExpectInvalid(model.Read(options), message);
+  }
 }
 
 TEST(FinishProfileTest, MovesTensorsToTheOpsThatComputeTheirGradientsAndNamesThese) {

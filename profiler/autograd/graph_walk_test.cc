@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "ATen/TensorOperators.h"
 #include "ATen/core/Tensor.h"
 #include "ATen/ops/linalg_inv.h"
 #include "ATen/ops/mm.h"
