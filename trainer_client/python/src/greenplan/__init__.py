@@ -1,0 +1,33 @@
+"""greenplan: which tensors to train under a budget of FLOPs.
+
+``import greenplan`` imports no torch; what needs it does so when it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from greenplan.cost import Cost
+from greenplan.errors import Error
+from greenplan.profile import Profile, profile
+
+if TYPE_CHECKING:
+    from greenplan._autograd.node_cost import NodeCost
+    from greenplan._autograd.node_shapes import NodeShapes
+    from greenplan._autograd.rules import register_cost
+
+__all__ = ["Cost", "Error", "NodeCost", "NodeShapes", "Profile", "profile", "register_cost"]
+
+_NEEDS_TORCH = {
+    "NodeCost": "greenplan._autograd.node_cost",
+    "NodeShapes": "greenplan._autograd.node_shapes",
+    "register_cost": "greenplan._autograd.rules",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEEDS_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_NEEDS_TORCH[name]), name)

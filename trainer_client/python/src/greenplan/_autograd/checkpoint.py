@@ -1,0 +1,140 @@
+"""What activation checkpointing with ``use_reentrant=False`` adds to a profile.
+
+Such a checkpoint leaves its function's nodes in the graph and packs away what they save. As soon as backward asks for
+the first of these tensors the function runs again, and by default stops once it has made the last one that forward
+saved. Which one that is depends on what is trained: the operators whose nodes do not exist save nothing.
+
+So the products of the function are ordered as forward ran them, and a chain of ops stands for running them again: op i
+of the chain costs what runs between the times at which i - 1 and i were saved, and is live iff what was saved at time i
+or later is asked for. Since whatever consumes a live op is live, nearly always one op remains.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.utils.checkpoint import _CheckpointFrame
+
+from greenplan._autograd.graph_walk import AutogradGraph
+from greenplan._autograd.rules import saves_late
+from greenplan._autograd.saved_bytes import common_block, insert_below_loss
+from greenplan._autograd.saved_tensors import SavedTensors
+from greenplan.errors import Error
+from greenplan.model_profile import ModelProfile, Op
+
+
+def add_recomputation(graph: AutogradGraph, saved: SavedTensors, profile: ModelProfile) -> None:
+    """Inserts ops that pay for running checkpointed functions again, and keep the functions' inputs.
+
+    Args:
+        graph: The nodes.
+        saved: What they keep. The inputs of checkpoints are added, and its keepers are renumbered.
+        profile: Has one op per node, each tensor on its leaf, and its blocks.
+
+    Raises:
+        Error: UNIMPLEMENTED for nested and for selective checkpoints.
+    """
+    frames = [(frame, packed) for unpack, packed in saved.packed.items() if (frame := _frame_of(unpack)) is not None]
+    chains = []
+    for frame, packed in frames:
+        _check_supported(frame)
+        chains.append(_chain(graph, packed, frame.early_stop, profile))
+    inserted = [op for chain in chains for op in chain]
+    insert_below_loss(inserted, profile)
+    for storage in saved.storages.values():
+        storage.keepers = [keeper + len(inserted) if keeper > 0 else keeper for keeper in storage.keepers]
+    first = 1
+    for (frame, _), chain in zip(frames, chains, strict=True):
+        for index in range(first, first + len(chain) - 1):
+            profile.ops[index].inputs.append((index + 1, 0))
+        for tensor in _inputs(frame):
+            saved.keep(tensor, first if chain else 0)
+        first += len(chain)
+
+
+def _chain(graph: AutogradGraph, packed: dict[int, list[int]], early_stop: bool, profile: ModelProfile) -> list[Op]:
+    """Builds the ops that stand for running a function again; ``packed`` is one hook's of SavedTensors."""
+    executed = 0
+    saved_at: dict[int, int] = {}  # When the last tensor that an op keeps was saved, in FLOPs, by the op.
+    for saver in sorted(packed, reverse=True):  # In the order of forward.
+        cost = graph.costs[saver]
+        product = 0 if cost is None else cost.forward
+        time = executed + (product if saves_late(graph.names[saver]) else 0)
+        executed += product
+        for keeper in _keepers(graph, saver, packed[saver]):
+            saved_at[keeper] = time
+    if not early_stop:
+        saved_at = dict.fromkeys(saved_at, executed)
+    if 0 in saved_at:  # The loss itself lies within, and is always live.
+        profile.ops[0].cost += saved_at[0]
+        return []
+    outermost = _not_implied(saved_at, profile)
+    chain = []
+    paid = 0
+    for time in sorted({saved_at[keeper] for keeper in outermost}):
+        inputs = [(keeper, 0) for keeper in outermost if saved_at[keeper] == time]
+        chain.append(Op("Checkpoint", cost=time - paid, inputs=inputs, block=common_block(profile, outermost)))
+        paid = time
+    return chain
+
+
+def _keepers(graph: AutogradGraph, saver: int, keepers: list[int]) -> set[int]:
+    """Returns the ops that are live iff ``saver`` saves anything: the saver itself where each of its inputs is one."""
+    unique = set(keepers)
+    return {saver} if saver in unique or unique == {target for _, target in graph.targets[saver]} else unique
+
+
+def _not_implied(saved_at: dict[int, int], profile: ModelProfile) -> list[int]:
+    """Leaves out the ops that are live only with another one for which a tensor was saved as late; ascending."""
+    latest = dict.fromkeys(saved_at, -1)  # The latest time for anything that consumes an op.
+    for index in range(min(saved_at), max(saved_at)):  # Edges lead to higher indices.
+        time = max(saved_at.get(index, -1), latest.get(index, -1))
+        if time >= 0:
+            for target, _ in profile.ops[index].inputs:
+                latest[target] = max(time, latest.get(target, -1))
+    return [keeper for keeper in sorted(saved_at) if latest[keeper] < saved_at[keeper]]
+
+
+def _frame_of(unpack: Callable[..., Any]) -> _CheckpointFrame | None:
+    """Finds the checkpoint that a function which unpacks saved tensors belongs to; None for any other hook."""
+    for value in _captured(unpack).values():
+        frame = value if isinstance(value, _CheckpointFrame) else None
+        if frame is None and callable(value):  # In debug mode a function around the real one.
+            frame = next((inner for inner in _captured(value).values() if isinstance(inner, _CheckpointFrame)), None)
+        if frame is not None:
+            return frame
+    return None
+
+
+def _check_supported(frame: _CheckpointFrame) -> None:
+    problem = ""
+    if not isinstance(_captured(frame.recompute_fn).get("recompute_context"), contextlib.nullcontext):
+        problem = "a selective checkpoint (context_fn) chooses what it computes again; leave context_fn out"
+    elif any(_frame_of(raw.unpack_hook) is not None for raw in _saved_inputs(frame)):
+        problem = "a checkpoint lies within another one; use one level of checkpoints"
+    if problem:
+        raise Error(f"{problem} while profiling", code="UNIMPLEMENTED", field="loss")
+
+
+def _captured(function: Any) -> dict[str, Any]:
+    """Returns the variables that a function captured from those around it."""
+    cells = getattr(function, "__closure__", None) or ()
+    names = function.__code__.co_freevars if cells else ()
+    captured = {}
+    for name, cell in zip(names, cells, strict=True):
+        with contextlib.suppress(ValueError):  # A variable that was never set.
+            captured[name] = cell.cell_contents
+    return captured
+
+
+def _saved_inputs(frame: _CheckpointFrame) -> list[Any]:
+    return [argument for argument in frame.saved_args if hasattr(argument, "unpack_hook")]
+
+
+def _inputs(frame: _CheckpointFrame) -> Iterator[torch.Tensor]:
+    for raw in _saved_inputs(frame):
+        if isinstance(raw.data, torch.Tensor):
+            yield raw.data

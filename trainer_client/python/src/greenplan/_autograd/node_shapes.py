@@ -1,0 +1,96 @@
+"""The shapes of what one autograd node read and made in forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenplan.errors import ArgumentError
+
+Shape = tuple[int, ...]
+
+# A node of the autograd graph, and its ``next_functions``: one (node, number of its output) per operand.
+Node = Any
+NextFunctions = tuple[tuple[Node, int], ...]
+
+
+class PackedShape:
+    """What is kept in place of a saved tensor whose value nobody will need."""
+
+    def __init__(self, tensor: Any) -> None:
+        self.shape = tensor.shape
+
+
+class NodeShapes:
+    """Shapes around one node, each read when it is asked for.
+
+    Attributes:
+        name: The node's name, such as ``"MmBackward0"``.
+        node: The node itself, as torch gives it.
+    """
+
+    __slots__ = ("_next_functions", "name", "node")
+
+    def __init__(self, name: str, node: Node, next_functions: NextFunctions) -> None:
+        self.name = name
+        self.node = node
+        self._next_functions = next_functions
+
+    def needs_gradient(self, operand: int) -> bool:
+        """Whether operand number ``operand`` required grad in forward. Python functions count tensor operands alone."""
+        return operand < len(self._next_functions) and self._next_functions[operand][0] is not None
+
+    def output(self, rank: int | None = None, index: int = 0) -> Shape:
+        """Returns the shape of an output in forward.
+
+        Args:
+            rank: The rank that it must have; None: any.
+            index: Which output.
+
+        Raises:
+            ArgumentError: The shape is not known, or has another rank.
+        """
+        return self._checked(_output_shape(self.node, index), f"output {index}", rank)
+
+    def operand(self, index: int, rank: int | None = None, saved: str = "") -> Shape:
+        """Returns the shape of an operand in forward.
+
+        Args:
+            index: Which operand.
+            rank: The rank that it must have; None: any.
+            saved: The name under which the node keeps the operand (``"weight"`` for ``_saved_weight``), which tells the
+                shape where the operand required no grad. Its value is not touched.
+
+        Raises:
+            ArgumentError: The shape is not known, or has another rank.
+        """
+        shape = None
+        if self.needs_gradient(index):
+            shape = _output_shape(*self._next_functions[index])
+        elif saved:
+            shape = _saved_shape(self.node, saved)
+        return self._checked(shape, f"operand {index}", rank)
+
+    def _checked(self, shape: Shape | None, what: str, rank: int | None) -> Shape:
+        if shape is None:
+            problem = "is not known; it must be a dense tensor that required grad in the forward pass that is profiled"
+        elif rank is not None and len(shape) != rank:
+            problem = f"has rank {len(shape)}; it must have rank {rank}"
+        else:
+            return shape
+        raise ArgumentError(f"autograd node {self.name}: the shape of {what} {problem}", field="loss")
+
+
+def _output_shape(node: Node, index: int) -> Shape | None:
+    metadata = node._input_metadata
+    if index >= len(metadata) or metadata[index].is_nested_tensor:
+        return None
+    shape = tuple(metadata[index].shape)
+    return shape if all(type(size) is int for size in shape) else None
+
+
+def _saved_shape(node: Node, name: str) -> Shape | None:
+    sizes = getattr(node, f"_saved_{name}_sym_sizes", None)
+    if sizes is None:
+        raw = getattr(node, f"_raw_saved_{name}", None)
+        sizes = getattr(getattr(raw, "data", None), "shape", None)
+    return None if sizes is None else tuple(sizes)
