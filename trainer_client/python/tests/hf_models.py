@@ -109,10 +109,16 @@ def build(family: str, attention: str = "eager", **overrides: Any) -> HfModel:
     """Builds a model of random weights, always the same."""
     torch.manual_seed(1)
     keys = {"model_type": family, **CONFIGS[family], **overrides}
+    return HfModel(from_keys(keys, attention, _HEADS.get(family, transformers.AutoModelForCausalLM)), _batch(family))
+
+
+def from_keys(
+    keys: dict[str, Any], attention: str, head: Any = transformers.AutoModelForCausalLM
+) -> transformers.PreTrainedModel:
+    """Builds a model in training mode from the keys of a config.json."""
+    keys = dict(keys)
     config = transformers.AutoConfig.for_model(keys.pop("model_type"), **keys)
-    head = _HEADS.get(family, transformers.AutoModelForCausalLM)
-    model = head.from_config(config, attn_implementation=attention, dtype=torch.float32).train()
-    return HfModel(model, _batch(family))
+    return head.from_config(config, attn_implementation=attention, dtype=torch.float32).train()
 
 
 def _batch(family: str) -> dict[str, torch.Tensor]:

@@ -67,7 +67,7 @@ def mlp_on_sequences() -> OperatorModel:
     return m
 
 
-def _split_heads(x: Tensor, heads: int) -> Tensor:
+def split_heads(x: Tensor, heads: int) -> Tensor:
     return x.view(x.size(0), x.size(1), heads, -1).transpose(1, 2)
 
 
@@ -82,7 +82,7 @@ def _eager_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | N
     return torch.matmul(scores.softmax(-1), value)
 
 
-def _causal_mask(length: int) -> Tensor:
+def causal_mask(length: int) -> Tensor:
     return torch.full((length, length), -1e9).triu(1)
 
 
@@ -103,8 +103,8 @@ def gpt() -> OperatorModel:
         up, down = m.linear(f"{name}.mlp.c_fc", width, 4 * width), m.linear(f"{name}.mlp.c_proj", 4 * width, width)
 
         def run(x: Tensor) -> Tensor:
-            query, key, value = (_split_heads(part, heads) for part in qkv(ln1(x)).chunk(3, -1))
-            x = x + out(_merge_heads(_eager_attention(query, key, value, _causal_mask(x.size(1)))))
+            query, key, value = (split_heads(part, heads) for part in qkv(ln1(x)).chunk(3, -1))
+            x = x + out(_merge_heads(_eager_attention(query, key, value, causal_mask(x.size(1)))))
             return x + down(F.gelu(up(ln2(x))))
 
         return run
@@ -148,9 +148,9 @@ def llama() -> OperatorModel:
 
         def run(x: Tensor) -> Tensor:
             h = norm1(x)
-            query = rotate(_split_heads(q(h), heads))
-            key = rotate(_split_heads(k(h), key_heads)).repeat_interleave(heads // key_heads, 1)
-            value = _split_heads(v(h), key_heads).repeat_interleave(heads // key_heads, 1)
+            query = rotate(split_heads(q(h), heads))
+            key = rotate(split_heads(k(h), key_heads)).repeat_interleave(heads // key_heads, 1)
+            value = split_heads(v(h), key_heads).repeat_interleave(heads // key_heads, 1)
             x = x + o(_merge_heads(F.scaled_dot_product_attention(query, key, value, is_causal=True)))
             h2 = norm2(x)
             return x + down(F.silu(gate(h2)) * up(h2))

@@ -90,5 +90,8 @@ def reaching_ops(profile: ModelProfile, tensors: Iterable[Tensor]) -> list[bool]
             live[tensor.op] = True
     for index in range(len(live) - 1, -1, -1):
         if not live[index]:
-            live[index] = any(live[target] for target, _ in profile.ops[index].inputs)
+            for target, _ in profile.ops[index].inputs:
+                if live[target]:
+                    live[index] = True
+                    break
     return live

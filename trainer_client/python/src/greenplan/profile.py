@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from greenplan import profile_json
 from greenplan.cost import Cost, block_costs, evaluate
@@ -29,12 +29,8 @@ class Profile:
         """Wraps a cost model.
 
         Args:
-            data: Must not be changed afterwards.
-
-        Raises:
-            ArgumentError: ``data`` is no valid profile; names the field, its value and what is allowed.
+            data: A valid one (``profile_json.validate``), not changed afterwards.
         """
-        profile_json.validate(data)
         self._data = data
 
     @classmethod
@@ -69,7 +65,7 @@ class Profile:
 
     @property
     def cost_unit(self) -> str:
-        """What one unit of cost is: ``"COST_UNIT_FLOPS"``, ``"COST_UNIT_NANOSECONDS"`` or ``"COST_UNIT_MICROJOULES"``."""
+        """What one unit of cost is: COST_UNIT_FLOPS, COST_UNIT_NANOSECONDS or COST_UNIT_MICROJOULES."""
         return self._data.cost_unit
 
     @property
@@ -183,6 +179,7 @@ def profile(
     *,
     frozen: Iterable[str] = (),
     resident: Iterable[torch.Tensor] = (),
+    other_leaves: Literal["refuse", "always"] = "refuse",
     model: str = "",
 ) -> Profile:
     """Reads the cost model of a training step off the autograd graph behind a loss, in FLOPs.
@@ -213,6 +210,9 @@ def profile(
             without op, and the work that only they would need is left out.
         resident: Tensors that exist whether or not backward needs them, such as the batch: left out of saved_bytes, as
             the parameters are.
+        other_leaves: What to do about leaf tensors that require grad and are not listed, whose gradients no plan can
+            avoid: ``"refuse"`` them, or charge them ``"always"``, whatever is trained. T5 makes such a leaf in every
+            layer under gradient checkpointing.
         model: A label for people.
 
     Returns:
@@ -221,10 +221,10 @@ def profile(
 
     Raises:
         ArgumentError: The loss does not require grad or has been differentiated, no parameter is reached, the graph
-            ends at a tensor that requires grad and is not listed, a name is unknown.
+            ends at a tensor that requires grad and is not listed (``other_leaves``), a name is unknown.
         Error: UNIMPLEMENTED if a node may hide matrix products and has no rule (``register_cost`` teaches one);
             INTERNAL if a checkpointed function raises.
     """
     from greenplan._autograd.reading import read_profile
 
-    return Profile(read_profile(loss, named_parameters, frozen, resident, model))
+    return Profile(read_profile(loss, named_parameters, frozen, resident, other_leaves, model))

@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.utils.checkpoint import _CheckpointFrame
+from torch.utils.checkpoint import _CachedTorchDispatchMode, _CheckpointFrame
 
 from greenplan._autograd.graph_walk import AutogradGraph
-from greenplan._autograd.rules import saves_late
 from greenplan._autograd.saved_bytes import common_block, insert_below_loss
 from greenplan._autograd.saved_tensors import SavedTensors
 from greenplan.errors import Error
@@ -60,9 +59,9 @@ def _chain(graph: AutogradGraph, packed: dict[int, list[int]], early_stop: bool,
     executed = 0
     saved_at: dict[int, int] = {}  # When the last tensor that an op keeps was saved, in FLOPs, by the op.
     for saver in sorted(packed, reverse=True):  # In the order of forward.
-        cost = graph.costs[saver]
+        cost = graph.costs.get(saver)
         product = 0 if cost is None else cost.forward
-        time = executed + (product if saves_late(graph.names[saver]) else 0)
+        time = executed + (product if graph.kinds[saver].saves_late else 0)
         executed += product
         for keeper in _keepers(graph, saver, packed[saver]):
             saved_at[keeper] = time
@@ -84,7 +83,7 @@ def _chain(graph: AutogradGraph, packed: dict[int, list[int]], early_stop: bool,
 def _keepers(graph: AutogradGraph, saver: int, keepers: list[int]) -> set[int]:
     """Returns the ops that are live iff ``saver`` saves anything: the saver itself where each of its inputs is one."""
     unique = set(keepers)
-    return {saver} if saver in unique or unique == {target for _, target in graph.targets[saver]} else unique
+    return {saver} if saver in unique or unique == set(graph.targets[saver]) else unique
 
 
 def _not_implied(saved_at: dict[int, int], profile: ModelProfile) -> list[int]:
@@ -111,7 +110,7 @@ def _frame_of(unpack: Callable[..., Any]) -> _CheckpointFrame | None:
 
 def _check_supported(frame: _CheckpointFrame) -> None:
     problem = ""
-    if not isinstance(_captured(frame.recompute_fn).get("recompute_context"), contextlib.nullcontext):
+    if isinstance(_captured(frame.recompute_fn).get("recompute_context"), _CachedTorchDispatchMode):
         problem = "a selective checkpoint (context_fn) chooses what it computes again; leave context_fn out"
     elif any(_frame_of(raw.unpack_hook) is not None for raw in _saved_inputs(frame)):
         problem = "a checkpoint lies within another one; use one level of checkpoints"

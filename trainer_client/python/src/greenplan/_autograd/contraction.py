@@ -61,104 +61,104 @@ def contract_ops(profile: ModelProfile) -> None:
 
 
 class _Contraction:
+    """Goes from the highest op to the lowest, so that all an op leads to is final when its turn comes.
+
+    An op that is removed leaves behind what its edges lead to. Those above take that over when it is their turn, which
+    takes O(edges) in all, also where hundreds of ops lead to one.
+    """
+
     def __init__(self, profile: ModelProfile) -> None:
         _merge_parallel_edges(profile)
         self._profile = profile
-        self._keep = [True] * len(profile.ops)
-        self._consumers = _consumers(profile)
-        self._holds_tensor = [False] * len(profile.ops)
-        for tensor in profile.tensors:
-            if tensor.op is not None:
-                self._holds_tensor[tensor.op] = True
+        self._removed: dict[int, list[int]] = {}  # What a removed op led to.
+        self._consumers: list[set[int]] = [set() for _ in profile.ops]
+        self._cost_of_edges_to = [0] * len(profile.ops)
+        for index, op in enumerate(profile.ops):
+            for target, cost in op.inputs:
+                self._consumers[target].add(index)
+                self._cost_of_edges_to[target] += cost
+        self._tensor_ops = {tensor.op for tensor in profile.tensors}
 
     def run(self) -> None:
-        for index in range(len(self._profile.ops) - 1, 0, -1):
-            if self._can_remove(index):
+        ops = self._profile.ops
+        for index in range(len(ops) - 1, -1, -1):
+            self._lead_past_removed(index)
+            if index > 0 and self._can_remove(index):
                 self._remove(index)
-        _keep_ops(self._keep, self._profile)
+        _keep_ops([index not in self._removed for index in range(len(ops))], self._profile)
+
+    def _lead_past_removed(self, index: int) -> None:
+        op, removed = self._profile.ops[index], self._removed
+        for target, _ in op.inputs:
+            if target in removed:
+                break
+        else:
+            return
+        edges: list[Edge] = []
+        for target, cost in op.inputs:
+            if target in removed:  # At a cost only if it led to one op.
+                edges.extend((below, cost) for below in removed[target])
+            else:
+                edges.append((target, cost))
+        op.inputs = _merged(edges)
 
     def _can_remove(self, index: int) -> bool:
         ops = self._profile.ops
         op = ops[index]
+        inputs = op.inputs
         # Its edges are free, hence never parallel: each leads to another op.
-        if self._holds_tensor[index] or op.cost or not op.inputs:
+        if not inputs or op.cost or index in self._tensor_ops:
             return False
-        for _, cost in op.inputs:
+        for _, cost in inputs:
             if cost:
                 return False
-        if len(op.inputs) > 1:
-            consumers = self._consumers[index]
-            if op.saved_bytes or len(consumers) > 1 or _cost_of_edges(ops[consumers[0]].inputs, index):
+        if len(inputs) > 1:
+            if op.saved_bytes or len(self._consumers[index]) > 1 or self._cost_of_edges_to[index]:
                 return False
-        elif op.saved_bytes and ops[op.inputs[0][0]].block != op.block:
+        elif op.saved_bytes and ops[inputs[0][0]].block != op.block:
             return False
-        return not self._leads_around_block(index)
+        return op.block is None or not self._leads_around(op.block, index)
 
-    def _leads_around_block(self, index: int) -> bool:
+    def _leads_around(self, block: int, index: int) -> bool:
         ops = self._profile.ops
-        block = ops[index].block
-        return (
-            block is not None
-            and any(ops[consumer].block != block for consumer in self._consumers[index])
-            and any(ops[target].block != block for target, _ in ops[index].inputs)
+        return any(ops[consumer].block != block for consumer in self._consumers[index]) and any(
+            ops[target].block != block for target, _ in ops[index].inputs
         )
 
     def _remove(self, index: int) -> None:
-        ops, consumers = self._profile.ops, self._consumers
-        self._keep[index] = False
-        op = ops[index]
-        below = [target for target, _ in op.inputs]
-        op.inputs = []
+        op = self._profile.ops[index]
+        below = self._removed[index] = [target for target, _ in op.inputs]
         if len(below) == 1:
-            ops[below[0]].saved_bytes += op.saved_bytes
+            self._profile.ops[below[0]].saved_bytes += op.saved_bytes
+            self._cost_of_edges_to[below[0]] += self._cost_of_edges_to[index]
         for target in below:
-            consumers[target].remove(index)
-        for consumer in consumers[index]:
-            edges: list[Edge] = []
-            for edge in ops[consumer].inputs:
-                if edge[0] != index:
-                    _add_edge(edges, edge)
-                else:
-                    for target in below:  # At a cost only if there is one target.
-                        _add_edge(edges, (target, edge[1]))
-            ops[consumer].inputs = edges
-            for target in below:
-                if consumer not in consumers[target]:
-                    consumers[target].append(consumer)
+            consumers = self._consumers[target]
+            consumers.discard(index)
+            consumers |= self._consumers[index]
 
 
-def _cost_of_edges(edges: Sequence[Edge], target: int) -> int:
-    return sum(cost for op, cost in edges if op == target)
-
-
-def _consumers(profile: ModelProfile) -> list[list[int]]:
-    """Returns the ops that hold edges to each op, once each, ascending, [num_ops]."""
-    consumers: list[list[int]] = [[] for _ in profile.ops]
-    for index, op in enumerate(profile.ops):
-        for target, _ in op.inputs:
-            of_target = consumers[target]
-            if not of_target or of_target[-1] != index:
-                of_target.append(index)
-    return consumers
-
-
-def _add_edge(edges: list[Edge], edge: Edge) -> None:
+def _merged(edges: list[Edge]) -> list[Edge]:
     """Makes parallel edges one, unless both cost something: two uses of a tied tensor stay two edges."""
-    target, cost = edge
-    for position, (other, other_cost) in enumerate(edges):
-        if other == target and (cost == 0 or other_cost == 0):
-            edges[position] = (target, cost + other_cost)
-            return
-    edges.append(edge)
+    if len(edges) < 2 or len(dict(edges)) == len(edges):
+        return edges
+    merged: list[Edge] = []
+    positions: dict[int, list[int]] = {}
+    for target, cost in edges:
+        for position in positions.setdefault(target, []):
+            other_cost = merged[position][1]
+            if cost == 0 or other_cost == 0:
+                merged[position] = (target, cost + other_cost)
+                break
+        else:
+            positions[target].append(len(merged))
+            merged.append((target, cost))
+    return merged
 
 
 def _merge_parallel_edges(profile: ModelProfile) -> None:
     for op in profile.ops:
         if len(op.inputs) > 1:
-            edges: list[Edge] = []
-            for edge in op.inputs:
-                _add_edge(edges, edge)
-            op.inputs = edges
+            op.inputs = _merged(op.inputs)
 
 
 def _keep_ops(keep: Sequence[bool], profile: ModelProfile) -> None:
@@ -172,8 +172,12 @@ def _keep_ops(keep: Sequence[bool], profile: ModelProfile) -> None:
         return
     profile.ops = [op for op, stays in zip(profile.ops, keep, strict=True) if stays]
     for op in profile.ops:
-        if op.inputs:
-            op.inputs = [(new_index[target], cost) for target, cost in op.inputs if keep[target]]
+        inputs = op.inputs
+        if len(inputs) == 1:  # By far the most frequent case.
+            target, cost = inputs[0]
+            op.inputs = [(new_index[target], cost)] if keep[target] else []
+        elif inputs:
+            op.inputs = [(new_index[target], cost) for target, cost in inputs if keep[target]]
     for tensor in profile.tensors:
         if tensor.op is not None:
             tensor.op = new_index[tensor.op]

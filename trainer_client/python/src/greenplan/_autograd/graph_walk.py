@@ -3,45 +3,47 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from greenplan._autograd.node_cost import NodeCost
-from greenplan._autograd.node_shapes import Node, NodeShapes
-from greenplan._autograd.reentrant_checkpoint import REENTRANT_CHECKPOINT, run_again
-from greenplan._autograd.rules import LEAF, rule_of
-
-# Where the gradient of one input goes: the number of the input, and the index of a node.
-Target = tuple[int, int]
-
-# Which nodes follow a node: the number of the input, and the node.
-_Following = list[tuple[int, Node]]
+from greenplan._autograd.node_kind import NodeKind, is_one_kind, kind_of
+from greenplan._autograd.node_shapes import NextFunctions, Node, NodeShapes
+from greenplan._autograd.reentrant_checkpoint import CHECKPOINT_KIND, is_reentrant_checkpoint, run_again
 
 
 @dataclass(slots=True)
 class AutogradGraph:
-    """The nodes behind a loss as lists of equal length, in the engine's order.
+    """The nodes behind a loss, in the engine's order.
 
-    A reentrant checkpoint is followed by the graph of its function: the checkpoint pays for running it again, and its
-    targets are the function's last nodes.
+    A reentrant checkpoint is followed by the graph of its function: the checkpoint pays for running it again, and it
+    leads to the function's last nodes.
 
     Attributes:
-        nodes: torch's nodes.
-        names: Their names.
-        costs: None where a node is free. The forward cost of nodes within a reentrant checkpoint is part of the
-            checkpoint's.
-        targets: Where their gradients go, by increasing input.
-        recomputed: Whether a node lies within a reentrant checkpoint: made again in backward, keeps nothing from
+        nodes: torch's nodes, [num_nodes].
+        kinds: Their kinds, [num_nodes].
+        following: Where the gradient of each input goes, as torch tells it, [num_nodes].
+        targets: The same as indices of nodes, without the inputs that need no gradient, [num_nodes].
+        index_of: The index of every node.
+        costs: Of the nodes that are not free, by index. The forward cost of nodes within a reentrant checkpoint is part
+            of the checkpoint's.
+        recomputed: The indices of nodes within reentrant checkpoints: made again in backward, keep nothing from
             forward.
         kept_alive: What the nodes within checkpoints need to stay alive.
     """
 
-    nodes: list[Node] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    costs: list[NodeCost | None] = field(default_factory=list)
-    targets: list[list[Target]] = field(default_factory=list)
-    recomputed: list[bool] = field(default_factory=list)
-    kept_alive: list[object] = field(default_factory=list)
+    nodes: list[Node]
+    kinds: list[NodeKind]
+    following: list[NextFunctions]
+    targets: list[list[int]]
+    index_of: dict[Node, int]
+    costs: dict[int, NodeCost]
+    recomputed: set[int]
+    kept_alive: list[object]
+
+    def target(self, index: int, operand: int) -> int | None:
+        """Returns the index of the node that the gradient of an operand goes to; None if it needs no gradient."""
+        following = self.following[index]
+        return self.index_of.get(following[operand][0]) if operand < len(following) else None
 
 
 def walk_graph(loss: Node) -> AutogradGraph:
@@ -57,144 +59,155 @@ def walk_graph(loss: Node) -> AutogradGraph:
 
 
 class _Walk:
+    """Nodes are entered in any order; lists by entry."""
+
     def __init__(self) -> None:
         self._position: dict[Node, int] = {}
-        self._entered = AutogradGraph()
-        self._following: list[_Following] = []
+        self._kind_of_type: dict[type, NodeKind] = {}
+        self._kinds: list[NodeKind] = []
+        self._following: list[NextFunctions] = []
+        self._leaves: dict[Node, int] = {}  # And how many edges lead to each.
+        self._costs: dict[int, NodeCost] = {}
+        self._recomputed: set[int] = set()
+        self._kept_alive: list[object] = []
         # Leaves that stand for an input of a checkpoint, and what the checkpoint's own edge leads to.
         self._stands_for: dict[Node, Node] = {}
         self._reached_inputs: set[Node] = set()
 
     def enter(self, stack: list[Node], recomputed: bool) -> int:
         """Enters every node that those on ``stack`` lead to; returns the sum of their forward costs."""
-        position, entered, all_following = self._position, self._entered, self._following
+        position, kinds, all_following = self._position, self._kinds, self._following
+        kind_of_type, leaves, stands_for = self._kind_of_type, self._leaves, self._stands_for
         forward = 0
         while stack:
             node = stack.pop()
             if node in position:
+                if node in leaves:
+                    leaves[node] += 1
                 continue
-            entry = position[node] = len(position)
-            name = node.name()
-            following: _Following = []
-            entered.nodes.append(node)
-            entered.names.append(name)
-            entered.costs.append(None)
-            entered.recomputed.append(recomputed)
+            if stands_for and node in stands_for:  # What it stands for lies in the graph around and is entered there.
+                self._reached_inputs.add(node)
+                continue
+            entry = position[node] = len(kinds)
+            if recomputed:
+                self._recomputed.add(entry)
+            kind = kind_of_type.get(type(node))
+            if kind is None:
+                kind = self._new_kind(node)
+            kinds.append(kind)
+            if kind.is_leaf:
+                leaves[node] = 1
+                all_following.append(())
+                continue
+            following = node.next_functions
             all_following.append(following)
-            if name == LEAF:
+            if kind is CHECKPOINT_KIND:
+                forward += self._enter_checkpoint(node, entry, stack)
                 continue
-            if name == REENTRANT_CHECKPOINT:
-                self._enter_checkpoint(node, entry, stack)
-            else:
-                next_functions = node.next_functions
-                rule = rule_of(name, node, next_functions)
-                if rule is not None:
-                    entered.costs[entry] = rule.cost(NodeShapes(name, node, next_functions))
-                for operand, (target, _) in enumerate(next_functions):
-                    if target is not None:
-                        if target in self._stands_for:
-                            target = self._outside(target)
-                        else:
-                            stack.append(target)
-                        following.append((operand, target))
-            cost = entered.costs[entry]
-            if cost is not None:
+            if kind.rule is not None:
+                cost = self._costs[entry] = kind.rule.cost(NodeShapes(kind.name, node, following))
                 forward += cost.forward
+            for target, _ in following:
+                if target is not None:
+                    stack.append(target)
         return forward
 
-    def _outside(self, leaf: Node) -> Node:
-        """Follows a leaf that stands for an input of a checkpoint to the graph around, where that is entered."""
-        while leaf in self._stands_for:
-            self._reached_inputs.add(leaf)
-            leaf = self._stands_for[leaf]
-        return leaf
+    def _new_kind(self, node: Node) -> NodeKind:
+        kind = CHECKPOINT_KIND if is_reentrant_checkpoint(node) else kind_of(node)
+        if is_one_kind(node):
+            self._kind_of_type[type(node)] = kind
+        return kind
 
-    def _enter_checkpoint(self, checkpoint: Node, entry: int, stack: list[Node]) -> None:
+    def _enter_checkpoint(self, checkpoint: Node, entry: int, stack: list[Node]) -> int:
+        """Returns the forward cost of the checkpoint's function."""
         run = run_again(checkpoint)
-        self._entered.kept_alive.append(run)
+        self._kept_alive.append(run)
         self._stands_for.update(run.inputs)
-        roots = []
-        for number, output in enumerate(run.outputs):
-            if output in self._stands_for:  # The function returned one of its inputs.
-                output = self._outside(output)
-            else:
-                roots.append(output)
-            self._following[entry].append((number, output))
-        forward = self.enter(roots, recomputed=True)
-        self._entered.costs[entry] = NodeCost(forward=forward, op=forward)
-        for leaf, around in run.inputs.items():
-            if leaf in self._reached_inputs and around not in self._stands_for:
-                stack.append(around)
+        self._following[entry] = tuple((output, 0) for output in run.outputs)
+        forward = self.enter(list(run.outputs), recomputed=True)
+        self._costs[entry] = NodeCost(forward=forward, op=forward)
+        stack.extend(around for leaf, around in run.inputs.items() if leaf in self._reached_inputs)
+        return forward
+
+    def _outside(self, node: Node) -> Node:
+        """Follows a leaf that stands for an input of a checkpoint to the graph around."""
+        while node in self._stands_for:
+            node = self._stands_for[node]
+        return node
 
     def in_engine_order(self, loss: Node) -> AutogradGraph:
         """Puts consumers before what they consume; of those that are ready, the node made last in forward."""
-        entered, position = self._entered, self._position
-        following = [[(operand, position[target]) for operand, target in entry] for entry in self._following]
-        sequence = [node._sequence_nr() for node in entered.nodes]
-        is_leaf = [name == LEAF for name in entered.names]
-        order = _order_of_plain_graph(following, sequence, is_leaf)
-        if order is None:
-            order = _order_of_any_graph(position[loss], following, sequence)
-        new_index = [0] * len(order)
-        for index, entry in enumerate(order):
-            new_index[entry] = index
-        return AutogradGraph(
-            nodes=[entered.nodes[entry] for entry in order],
-            names=[entered.names[entry] for entry in order],
-            costs=[entered.costs[entry] for entry in order],
-            targets=[[(operand, new_index[target]) for operand, target in following[entry]] for entry in order],
-            recomputed=[entered.recomputed[entry] for entry in order],
-            kept_alive=entered.kept_alive,
-        )
+        nodes = list(self._position)
+        graph = None
+        if not self._stands_for:
+            graph = self._arranged(nodes, self._order_of_plain_graph(nodes))
+        if graph is None:
+            self._following = [
+                tuple((self._outside(target), number) for target, number in following) for following in self._following
+            ]
+            graph = self._arranged(nodes, self._order_of_any_graph(loss, nodes))
+        assert graph is not None
+        return graph
 
+    def _order_of_plain_graph(self, nodes: list[Node]) -> list[int]:
+        """Orders a graph whose nodes were all made before those that consume them, as forward makes them.
 
-def _order_of_plain_graph(
-    following: Sequence[Sequence[Target]], sequence: list[int], is_leaf: list[bool]
-) -> list[int] | None:
-    """Orders a graph whose nodes were all made before those that consume them, as forward makes them.
+        The engine's order is then that of decreasing sequence numbers, with each leaf right behind its last consumer: a
+        sort, several times faster than a heap.
+        """
+        position, leaves = self._position, dict(self._leaves)
+        sequence = [node._sequence_nr() for node in nodes]
+        inner = [entry for entry, kind in enumerate(self._kinds) if not kind.is_leaf]
+        inner.sort(key=sequence.__getitem__, reverse=True)
+        order = []
+        for entry in inner:
+            order.append(entry)
+            for target, _ in self._following[entry]:
+                if target in leaves:
+                    leaves[target] -= 1
+                    if leaves[target] == 0:
+                        order.append(position[target])
+        return order
 
-    The engine's order is then that of decreasing sequence numbers, with each leaf right behind its last consumer: a
-    sort, several times faster than a heap. None if the graph is not such a one.
-    """
-    inner = [entry for entry, leaf in enumerate(is_leaf) if not leaf]
-    inner.sort(key=sequence.__getitem__, reverse=True)
-    waiting_for = [0] * len(sequence)
-    previous = None
-    for entry in inner:
-        number = sequence[entry]
-        if number == previous:
-            return None
-        previous = number
-        for _, target in following[entry]:
-            if is_leaf[target]:
-                waiting_for[target] += 1
-            elif sequence[target] >= number:
+    def _order_of_any_graph(self, loss: Node, nodes: list[Node]) -> list[int]:
+        waiting_for = dict.fromkeys(nodes, 0)
+        for following in self._following:
+            for target, _ in following:
+                if target is not None:
+                    waiting_for[target] += 1
+        order = []
+        ready = [(-loss._sequence_nr(), 0, loss)]
+        pushed = 1
+        while ready:
+            _, _, node = heapq.heappop(ready)
+            order.append(self._position[node])
+            for target, _ in self._following[order[-1]]:
+                if target is not None:
+                    waiting_for[target] -= 1
+                    if waiting_for[target] == 0:
+                        heapq.heappush(ready, (-target._sequence_nr(), pushed, target))
+                        pushed += 1
+        return order
+
+    def _arranged(self, nodes: list[Node], order: list[int]) -> AutogradGraph | None:
+        """Lists the entries in ``order``; None if an edge would lead to a lower index."""
+        nodes = [nodes[entry] for entry in order]
+        following = [self._following[entry] for entry in order]
+        index_of = {node: index for index, node in enumerate(nodes)}
+        all_targets = []
+        for index, edges in enumerate(following):
+            targets = [index_of[target] for target, _ in edges if target is not None]
+            if targets and min(targets) <= index:
                 return None
-    order = []
-    for entry in inner:
-        order.append(entry)
-        for _, target in following[entry]:
-            if is_leaf[target]:
-                waiting_for[target] -= 1
-                if waiting_for[target] == 0:
-                    order.append(target)
-    return order
-
-
-def _order_of_any_graph(loss: int, following: Sequence[Sequence[Target]], sequence: list[int]) -> list[int]:
-    waiting_for = [0] * len(sequence)
-    for targets in following:
-        for _, target in targets:
-            waiting_for[target] += 1
-    order: list[int] = []
-    ready = [(-sequence[loss], 0, loss)]
-    pushed = 1
-    while ready:
-        _, _, entry = heapq.heappop(ready)
-        order.append(entry)
-        for _, target in following[entry]:
-            waiting_for[target] -= 1
-            if waiting_for[target] == 0:
-                heapq.heappush(ready, (-sequence[target], pushed, target))
-                pushed += 1
-    return order
+            all_targets.append(targets)
+        new_index = {entry: index for index, entry in enumerate(order)}
+        return AutogradGraph(
+            nodes=nodes,
+            kinds=[self._kinds[entry] for entry in order],
+            following=following,
+            targets=all_targets,
+            index_of=index_of,
+            costs={new_index[entry]: cost for entry, cost in self._costs.items()},
+            recomputed={new_index[entry] for entry in self._recomputed},
+            kept_alive=self._kept_alive,
+        )

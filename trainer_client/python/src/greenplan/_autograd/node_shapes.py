@@ -85,7 +85,10 @@ def _output_shape(node: Node, index: int) -> Shape | None:
     if index >= len(metadata) or metadata[index].is_nested_tensor:
         return None
     shape = tuple(metadata[index].shape)
-    return shape if all(type(size) is int for size in shape) else None
+    for size in shape:
+        if type(size) is not int:  # Symbolic.
+            return None
+    return shape
 
 
 def _saved_shape(node: Node, name: str) -> Shape | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
+from greenplan._autograd.always_live import charge_always
 from greenplan._autograd.checkpoint import add_recomputation
 from greenplan._autograd.contraction import contract_ops, hang_tensors, prune_unreaching_ops
 from greenplan._autograd.graph_walk import AutogradGraph, walk_graph
@@ -22,28 +25,59 @@ def read_profile(
     named_parameters: Iterable[tuple[str, torch.Tensor]],
     frozen: Iterable[str],
     resident: Iterable[torch.Tensor],
+    other_leaves: str,
     model: str,
 ) -> ModelProfile:
     """Does the work of ``greenplan.profile``, which states the contract."""
     _check_loss(loss)
-    parameters = _listed(named_parameters)
+    if other_leaves not in ("refuse", "always"):
+        raise unknown_name("other_leaves", other_leaves, ("refuse", "always"), '"refuse", "always"')
+    with _collector_paused():
+        return _read(loss, _listed(named_parameters), frozen, resident, other_leaves, model)
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keeps Python's cycle collector off: it would go through all objects of the process several times.
+
+    Everything made here is freed by reference counting. For a graph of 9,000 nodes in a process that has imported
+    transformers, collections were nine tenths of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read(
+    loss: torch.Tensor,
+    parameters: Sequence[tuple[str, torch.Tensor]],
+    frozen: Iterable[str],
+    resident: Iterable[torch.Tensor],
+    other_leaves: str,
+    model: str,
+) -> ModelProfile:
     graph = walk_graph(loss.grad_fn)
     profile = ModelProfile(model=model)
     for name, parameter in parameters:
         profile.tensors.append(Tensor(name, tuple(parameter.shape)))
-    _hang_on_leaves(graph, parameters, profile)
+    others = _hang_on_leaves(graph, parameters, profile)
+    if others and other_leaves == "refuse":
+        raise _unlisted(graph.nodes[others[0]].variable)
     _add_ops(graph, profile)
     find_residual_blocks(profile)
     _freeze(frozen, profile)
     if all(tensor.op is None for tensor in profile.tensors):
         raise ArgumentError("loss depends on none of the parameters that may be trained", field="loss")
-    saved = saved_tensors(graph)
+    saved = saved_tensors(graph, [*(parameter for _, parameter in parameters), *resident])
     add_recomputation(graph, saved, profile)
-    for _, parameter in parameters:
-        saved.forget(parameter)
-    for tensor in resident:
-        saved.forget(tensor)
     book_saved_bytes(saved.storages.values(), profile)
+    if others:
+        inserted = len(profile.ops) - len(graph.nodes)
+        charge_always(profile, [leaf + inserted for leaf in others])
     prune_unreaching_ops(profile)
     hang_tensors(profile)
     contract_ops(profile)
@@ -81,36 +115,48 @@ def _listed(named_parameters: Iterable[tuple[str, torch.Tensor]]) -> list[tuple[
 
 def _hang_on_leaves(
     graph: AutogradGraph, parameters: Sequence[tuple[str, torch.Tensor]], profile: ModelProfile
-) -> None:
+) -> list[int]:
+    """Hangs each tensor on its leaf; returns the other leaves."""
     index_of = {id(parameter): index for index, (_, parameter) in enumerate(parameters)}
-    for op, name in enumerate(graph.names):
-        if name != LEAF:
-            continue
-        variable = graph.nodes[op].variable
-        index = index_of.get(id(variable))
-        if index is None:
-            raise ArgumentError(
-                f"loss depends on a tensor of shape {list(variable.shape)} that requires grad and is not among "
-                "named_parameters, so its gradient would cost what no plan can avoid; list it or let it not require "
-                "grad (after enable_input_require_grads(), call disable_input_require_grads())",
-                field="loss",
-            )
-        profile.tensors[index].op = op
+    others = []
+    for op, kind in enumerate(graph.kinds):
+        if kind.is_leaf:
+            index = index_of.get(id(graph.nodes[op].variable))
+            if index is None:
+                others.append(op)
+            else:
+                profile.tensors[index].op = op
+    return others
+
+
+def _unlisted(variable: torch.Tensor) -> ArgumentError:
+    return ArgumentError(
+        f"loss depends on a tensor of shape {list(variable.shape)} that requires grad and is not among "
+        "named_parameters, so its gradient would cost what no plan can avoid; list it, let it not require grad (after "
+        'enable_input_require_grads(): disable_input_require_grads()), or say other_leaves="always"',
+        field="loss",
+    )
 
 
 def _add_ops(graph: AutogradGraph, profile: ModelProfile) -> None:
     """Adds one op per node, leaves included."""
+    profile.ops = [
+        Op(kind.name, 0, [(target, 0) for target in targets], None, 0)
+        for kind, targets in zip(graph.kinds, graph.targets, strict=True)
+    ]
     total = 0
-    for name, cost, targets, recomputed in zip(graph.names, graph.costs, graph.targets, graph.recomputed, strict=True):
-        if cost is None:
-            profile.ops.append(Op(name, inputs=[(target, 0) for _, target in targets]))
-            continue
+    for index, cost in graph.costs.items():
+        op = profile.ops[index]
         per_input = cost.per_input
-        inputs = [(target, per_input[operand] if operand < len(per_input) else 0) for operand, target in targets]
-        profile.ops.append(Op(name, cost.op, inputs))
-        if not recomputed:
+        op.cost = cost.op
+        operands = [operand for operand, (node, _) in enumerate(graph.following[index]) if node is not None]
+        op.inputs = [
+            (target, per_input[operand] if operand < len(per_input) else 0)
+            for operand, target in zip(operands, graph.targets[index], strict=True)
+        ]
+        if index not in graph.recomputed:
             profile.forward_cost += cost.forward
-        total += cost.op + sum(edge_cost for _, edge_cost in inputs)
+        total += cost.op + sum(edge_cost for _, edge_cost in op.inputs)
     if profile.forward_cost + total > MAX_TOTAL:
         raise ArgumentError("forward and full backward cost more than 2^62 FLOPs", field="loss")
 

@@ -12,11 +12,16 @@ from typing import Any
 
 import torch
 from torch.autograd.graph import get_gradient_edge, saved_tensors_hooks
+from torch.utils.checkpoint import CheckpointFunction
 
+from greenplan._autograd.node_kind import ANY_INPUT, NodeKind
 from greenplan._autograd.node_shapes import Node, PackedShape
 from greenplan.errors import Error
 
-REENTRANT_CHECKPOINT = "CheckpointFunctionBackward"
+# Its cost is that of running the function again, which no rule can tell.
+CHECKPOINT_KIND = NodeKind(
+    name="CheckpointFunctionBackward", is_leaf=False, rule=None, saves=(("_raw_saved_tensors", ANY_INPUT),)
+)
 
 
 @dataclass(slots=True)
@@ -33,6 +38,11 @@ class Run:
     inputs: dict[Node, Node]
     outputs: list[Node]
     kept_alive: list[Any]
+
+
+def is_reentrant_checkpoint(node: Node) -> bool:
+    """Whether ``node`` stands for a function under ``torch.utils.checkpoint`` with ``use_reentrant=True``."""
+    return getattr(node, "_forward_cls", None) is CheckpointFunction
 
 
 def run_again(checkpoint: Node) -> Run:

@@ -63,7 +63,7 @@ class _BranchFinder:
         """Returns the ops that gradient reaches only through ``branch``, if one of them starts from ``stream``."""
         if self._uses[branch] != 1:
             return None
-        # What nothing but this addition uses is no start of the branch; most additions, such as those of biases, end here.
+        # What nothing but this addition uses is no start of the branch. Most additions, as of biases, end here.
         start: int | None = stream
         while start is not None and self._uses[start] == 1:
             start = self._upstream(start)

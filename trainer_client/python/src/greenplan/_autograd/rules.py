@@ -12,12 +12,12 @@ from torch.autograd.function import BackwardCFunction
 
 from greenplan._autograd.free_ops import is_free
 from greenplan._autograd.node_cost import NodeCost, Rule
-from greenplan._autograd.node_shapes import NextFunctions, Node, NodeShapes
+from greenplan._autograd.node_shapes import Node, NodeShapes
 from greenplan.errors import ArgumentError, Error
 
 LEAF = "torch::autograd::AccumulateGrad"
 _COPY_SLICES = "torch::autograd::CopySlices"
-_COPY = "torch::autograd::CopyBackwards"
+_FREE_NODES = (LEAF, "torch::autograd::CopyBackwards")
 
 
 def flops(*sizes: int) -> int:
@@ -172,23 +172,19 @@ _FUNCTIONS: dict[tuple[str, str], Rule | None] = {
     ("transformers.models.bloom.modeling_bloom", "GeLUFunction"): None,
 }
 
-# Every node met so far, by name; None: free.
-_known: dict[str, Rule | None] = {LEAF: None, _COPY: None, **_RULES}
+# What users have registered, by the node's name.
+_registered: dict[str, Rule] = {}
 
 
-def rule_of(name: str, node: Node, next_functions: NextFunctions) -> Rule | None:
+def rule_of(name: str, node: Node) -> Rule | None:
     """Returns the rule for a node, or None if it is free.
 
     Raises:
         Error: UNIMPLEMENTED; the node may hide products.
     """
-    try:
-        return _known[name]
-    except KeyError:
-        pass
-    if is_free(name):
-        _known[name] = None
-        return None
+    rule = _RULES.get(name) or _registered.get(name)
+    if rule is not None or name in _FREE_NODES or is_free(name):
+        return rule
     if isinstance(node, BackwardCFunction):
         function = getattr(node, "_forward_cls", type(node))
         key = (function.__module__, function.__name__)
@@ -196,15 +192,9 @@ def rule_of(name: str, node: Node, next_functions: NextFunctions) -> Rule | None
             return _FUNCTIONS[key]
     # In-place work on a view. Which operator wrote is hidden, but those that multiply matrices (addmm_, baddbmm_,
     # addbmm_, addmv_, addr_) have three operands.
-    if name == _COPY_SLICES and len(next_functions) <= 2:
+    if name == _COPY_SLICES and len(node.next_functions) <= 2:
         return None
     raise Error(_refusal(name, node), code="UNIMPLEMENTED", field="loss")
-
-
-def saves_late(name: str) -> bool:
-    """Whether the node of this name saves tensors after its product has run (``Rule.saves_late``)."""
-    rule = _RULES.get(name)
-    return rule is None or rule.saves_late
 
 
 def register_cost(name: str, cost: Callable[[NodeShapes], NodeCost] | None) -> None:
@@ -231,11 +221,11 @@ def register_cost(name: str, cost: Callable[[NodeShapes], NodeCost] | None) -> N
     if name in _RULES or name == LEAF or is_free(name):
         raise ArgumentError(f'name is "{name}", which has a rule already; allowed: nodes without one', field="name")
     if cost is None:
-        _known.pop(name, None)
+        _registered.pop(name, None)
         return
     if not callable(cost):
         raise ArgumentError(f"cost is {cost!r}; allowed: a function of NodeShapes, or None", field="cost")
-    _known[name] = Rule(lambda shapes: _checked(name, cost(shapes)), saves_late=True)
+    _registered[name] = Rule(lambda shapes: _checked(name, cost(shapes)), saves_late=True)
 
 
 def _checked(name: str, cost: NodeCost) -> NodeCost:

@@ -55,27 +55,28 @@ def common_block(profile: ModelProfile, ops: Sequence[int]) -> int | None:
 def _only_consumers(profile: ModelProfile) -> list[int | None]:
     """Returns the op that holds the only edge to each op, [num_ops]; None where there are none or several."""
     only_consumer: list[int | None] = [None] * len(profile.ops)
-    edges_to = [0] * len(profile.ops)
+    has_edge = [False] * len(profile.ops)
     for index, op in enumerate(profile.ops):
         for target, _ in op.inputs:
-            edges_to[target] += 1
-            only_consumer[target] = index if edges_to[target] == 1 else None
+            only_consumer[target] = None if has_edge[target] else index
+            has_edge[target] = True
     return only_consumer
 
 
 def _necessary(keepers: list[int], reaching: list[bool], only_consumer: list[int | None]) -> tuple[int, ...]:
+    if len(keepers) == 1:
+        return tuple(keepers) if reaching[keepers[0]] else ()
     ascending = sorted({op for op in keepers if reaching[op]})
-    if len(ascending) < 2:
-        return tuple(ascending)
-    if ascending[0] == 0:  # Whatever is live, op 0 is.
+    if ascending and ascending[0] == 0:  # Whatever is live, op 0 is.
         return (0,)
-    return tuple(op for op in ascending if not _live_only_with_another(op, ascending, only_consumer))
+    among = set(ascending)
+    return tuple(op for op in ascending if not _live_only_with_another(op, among, ascending[0], only_consumer))
 
 
-def _live_only_with_another(op: int, keepers: list[int], only_consumer: list[int | None]) -> bool:
+def _live_only_with_another(op: int, keepers: set[int], lowest: int, only_consumer: list[int | None]) -> bool:
     """Goes up from ``op`` as long as there is one way. Edges lead to higher indices: not beyond the lowest keeper."""
     above = only_consumer[op]
-    while above is not None and above >= keepers[0]:
+    while above is not None and above >= lowest:
         if above in keepers:
             return True
         above = only_consumer[above]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from greenplan._autograd.graph_walk import AutogradGraph
-from greenplan._autograd.node_shapes import Node
+from greenplan._autograd.node_kind import ANY_INPUT
 from greenplan.errors import ArgumentError
-
-_PREFIX = "_raw_saved_"
-_ANY_INPUT = -1
 
 
 @dataclass(slots=True)
@@ -21,29 +19,6 @@ class KeptStorage:
 
     bytes: int
     keepers: list[int] = field(default_factory=list)
-
-
-# For the nodes whose saved tensors serve the gradient of one input alone (in torch's derivative formulas): which input,
-# by the saved tensor's name. A kind that is missing here is overestimated when only its other inputs' gradients are
-# asked for.
-_SERVES_INPUT: dict[str, dict[str, int]] = {
-    "MmBackward0": {"self": 1, "mat2": 0},
-    "MulBackward0": {"self": 1, "other": 0},
-    "AddmmBackward0": {"mat1": 2, "mat2": 1},
-    "BmmBackward0": {"self": 1, "mat2": 0},
-    "BaddbmmBackward0": {"batch1": 2, "batch2": 1},
-    "AddbmmBackward0": {"batch1": 2, "batch2": 1},
-    "MvBackward0": {"self": 1, "vec": 0},
-    "AddmvBackward0": {"mat": 2, "vec": 1},
-    "AddrBackward0": {"vec1": 2, "vec2": 1},
-    "DotBackward0": {"self": 1, "tensor": 0},
-    "VdotBackward0": {"self": 1, "other": 0},
-    "AddcmulBackward0": {"tensor1": 2, "tensor2": 1},
-    "GroupedMmBackward0": {"self": 1, "mat2": 0},
-    "DivBackward0": {"self": 1},
-    "IndexAddBackward0": {"index": 1, "source": 1},
-    "ScatterAddBackward0": {"index": 1},
-}
 
 
 @dataclass(slots=True)
@@ -56,8 +31,18 @@ class SavedTensors:
             is kept for.
     """
 
+    _resident: set[int]
     storages: dict[int, KeptStorage] = field(default_factory=dict)
     packed: dict[Any, dict[int, list[int]]] = field(default_factory=dict)
+
+    def note(self, raw: Any, op: int, keeper: int, recomputed: set[int]) -> None:
+        """Notes what one attribute of the node ``op`` keeps, if that is any tensor."""
+        data = raw.data
+        if isinstance(data, torch.Tensor):
+            if op not in recomputed:
+                self.keep(data, keeper)
+        elif data is not None:
+            self.packed.setdefault(raw.unpack_hook, {}).setdefault(op, []).append(keeper)
 
     def keep(self, tensor: torch.Tensor, keeper: int) -> None:
         """Notes that the op ``keeper`` keeps the storage behind ``tensor``."""
@@ -67,65 +52,46 @@ class SavedTensors:
             return
         address = storage._cdata
         kept = self.storages.get(address)
-        if kept is None:
-            kept = self.storages[address] = KeptStorage(storage.nbytes())
-        kept.keepers.append(keeper)
-
-    def forget(self, tensor: torch.Tensor) -> None:
-        """Leaves out the storage behind ``tensor``, which exists whether or not backward needs it."""
-        try:
-            self.storages.pop(tensor.untyped_storage()._cdata, None)
-        except (NotImplementedError, RuntimeError):
-            return
+        if kept is not None:
+            kept.keepers.append(keeper)
+        elif address not in self._resident:
+            self.storages[address] = KeptStorage(storage.nbytes(), [keeper])
 
 
-def saved_tensors(graph: AutogradGraph) -> SavedTensors:
+def saved_tensors(graph: AutogradGraph, resident: Iterable[torch.Tensor]) -> SavedTensors:
     """Collects what the nodes of ``graph`` keep. Op i of the keepers is node i.
+
+    Args:
+        graph: The nodes.
+        resident: Tensors that exist whether or not backward needs them: their storages are left out.
 
     Raises:
         ArgumentError: backward() has freed the graph already.
     """
-    saved = SavedTensors()
-    kinds: dict[type, list[tuple[str, int]]] = {}
-    for op, node in enumerate(graph.nodes):
-        kind = kinds.get(type(node))
-        if kind is None:
-            kind = kinds[type(node)] = _saved_by(node, graph.names[op])
-        for attribute, serves in kind:
+    saved = SavedTensors({_address(tensor) for tensor in resident})
+    for op, (node, kind) in enumerate(zip(graph.nodes, graph.kinds, strict=True)):
+        for attribute, serves in kind.saves:
+            keeper = op if serves == ANY_INPUT else graph.target(op, serves)
+            if keeper is None:
+                continue
             try:
                 raw = getattr(node, attribute)
             except RuntimeError as error:
                 raise ArgumentError(
                     f"loss has been differentiated already ({error}); profile it before backward()", field="loss"
                 ) from None
-            keeper = op
-            if serves != _ANY_INPUT:
-                keeper = _target_of(graph.targets[op], serves)
-            if raw is None or keeper == _ANY_INPUT:
-                continue
-            for one in raw if isinstance(raw, tuple) else (raw,):
-                _note(one, op, keeper, graph.recomputed[op], saved)
+            if type(raw) is tuple:
+                for one in raw:
+                    saved.note(one, op, keeper, graph.recomputed)
+            elif raw is not None:
+                saved.note(raw, op, keeper, graph.recomputed)
     return saved
 
 
-def _note(raw: Any, op: int, keeper: int, recomputed: bool, saved: SavedTensors) -> None:
-    data = raw.data
-    if isinstance(data, torch.Tensor):
-        if not recomputed:
-            saved.keep(data, keeper)
-    elif data is not None:
-        saved.packed.setdefault(raw.unpack_hook, {}).setdefault(op, []).append(keeper)
-
-
-def _saved_by(node: Node, name: str) -> list[tuple[str, int]]:
-    """Lists the attributes in which this kind of node keeps tensors, and the input that each serves."""
-    serves = _SERVES_INPUT.get(name, {})
-    attributes = [attribute for attribute in dir(type(node)) if attribute.startswith(_PREFIX)]
-    return [(attribute, serves.get(attribute.removeprefix(_PREFIX), _ANY_INPUT)) for attribute in attributes]
-
-
-def _target_of(targets: list[tuple[int, int]], operand: int) -> int:
-    for number, target in targets:
-        if number == operand:
-            return target
-    return _ANY_INPUT
+def _address(tensor: torch.Tensor) -> int:
+    """Tells tensors that share memory; 0 for one without a storage, such as a sparse one."""
+    try:
+        address: int = tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):
+        return 0
+    return address

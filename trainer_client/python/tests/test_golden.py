@@ -1,0 +1,45 @@
+"""The same profile as the C++ profiler's, on models that both can build (testdata/make_golden.py)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import hf_models
+import pytest
+import torch
+import trainer_models
+from flops import random_masks
+
+import greenplan
+from greenplan.profile_json import to_json
+
+TESTDATA = Path(__file__).parent / "testdata"
+ENTRIES = json.loads((TESTDATA / "golden_models.json").read_text())
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_is_the_cpp_profilers_profile(name):
+    entry = ENTRIES[name]
+    family = entry["config"]["model_type"]
+    model = getattr(trainer_models, family)(entry)
+    profile = greenplan.profile(model.loss(), model.parameters.items(), model=family)
+    golden = json.loads((TESTDATA / f"{name}.json").read_text())
+    assert to_json(profile._data) == golden
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_transformers_own_module_costs_the_same_as_ours_in_cpp(name):
+    entry = ENTRIES[name]
+    family = entry["config"]["model_type"]
+    shape = entry["batch_size"], entry["seq_len"]
+    model = hf_models.from_keys(entry["config"], entry["attention"])
+    ids = torch.randint(3, 100, shape)
+    profile = greenplan.profile(model(input_ids=ids, labels=ids).loss, model.named_parameters(), model=family)
+    golden = greenplan.Profile.load(TESTDATA / f"{name}.json")
+    assert profile.shapes == golden.shapes
+    assert profile.blocks == golden.blocks
+    assert profile.forward_cost == golden.forward_cost
+    for mask in random_masks(list(golden.names), 30):
+        assert profile.cost(mask).backward_cost == golden.cost(mask).backward_cost
+        assert profile.block_costs(mask) == golden.block_costs(mask)
