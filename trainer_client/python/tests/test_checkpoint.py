@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import hf_models
 import pytest
 import torch
 import torch.nn.functional as F
-from flops import count, executed_backward_flops, random_masks
 from torch.utils.checkpoint import (
     CheckpointPolicy,
     checkpoint,
@@ -13,6 +11,8 @@ from torch.utils.checkpoint import (
 )
 
 import greenplan
+import hf_models
+from flops import count, executed_backward_flops, random_masks
 from greenplan.profile_json import to_json
 
 SIZES = {"in": (7, 5), "0.up": (11, 7), "0.down": (7, 11), "1.up": (13, 7), "1.down": (7, 13), "head": (2, 7)}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import hf_models
 import pytest
 import torch
-import trainer_models
-from flops import random_masks
 
 import greenplan
+import hf_models
+import trainer_models
+from flops import random_masks
 from greenplan.profile_json import to_json
 
 TESTDATA = Path(__file__).parent / "testdata"

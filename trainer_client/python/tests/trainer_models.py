@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+
 from operator_models import OperatorModel, Tensor, causal_mask, split_heads
 
 multiply_by_number = torch.ops.aten.mul.Scalar  # As C++ does; Python's x * 2.0 keeps the number as a tensor.

@@ -10,6 +10,7 @@ import torch
 
 from greenplan._autograd.graph_walk import AutogradGraph
 from greenplan._autograd.node_kind import ANY_INPUT
+from greenplan._autograd.node_shapes import Node
 from greenplan.errors import ArgumentError
 
 
@@ -35,14 +36,15 @@ class SavedTensors:
     storages: dict[int, KeptStorage] = field(default_factory=dict)
     packed: dict[Any, dict[int, list[int]]] = field(default_factory=dict)
 
-    def note(self, raw: Any, op: int, keeper: int, recomputed: set[int]) -> None:
-        """Notes what one attribute of the node ``op`` keeps, if that is any tensor."""
+    def note(self, raw: Any, op: int, keeper: int, recomputed: set[int]) -> bool:
+        """Notes what one attribute of the node ``op`` keeps; False if that is nothing."""
         data = raw.data
         if isinstance(data, torch.Tensor):
             if op not in recomputed:
                 self.keep(data, keeper)
         elif data is not None:
             self.packed.setdefault(raw.unpack_hook, {}).setdefault(op, []).append(keeper)
+        return data is not None
 
     def keep(self, tensor: torch.Tensor, keeper: int) -> None:
         """Notes that the op ``keeper`` keeps the storage behind ``tensor``."""
@@ -74,18 +76,23 @@ def saved_tensors(graph: AutogradGraph, resident: Iterable[torch.Tensor]) -> Sav
             keeper = op if serves == ANY_INPUT else graph.target(op, serves)
             if keeper is None:
                 continue
-            try:
-                raw = getattr(node, attribute)
-            except RuntimeError as error:
-                raise ArgumentError(
-                    f"loss has been differentiated already ({error}); profile it before backward()", field="loss"
-                ) from None
+            raw = getattr(node, attribute)
             if type(raw) is tuple:
                 for one in raw:
                     saved.note(one, op, keeper, graph.recomputed)
-            elif raw is not None:
-                saved.note(raw, op, keeper, graph.recomputed)
+            elif raw is not None and not saved.note(raw, op, keeper, graph.recomputed):
+                _check_not_freed(node, attribute)
     return saved
+
+
+def _check_not_freed(node: Node, attribute: str) -> None:
+    """Tells a tensor that was never saved from one that backward() has freed. Neither is unpacked."""
+    try:
+        getattr(node, attribute.removeprefix("_raw"))
+    except RuntimeError as error:
+        raise ArgumentError(
+            "loss has been differentiated already; profile it before backward()", field="loss"
+        ) from error
 
 
 def _address(tensor: torch.Tensor) -> int:
