@@ -1,0 +1,99 @@
+"""What an optimizer's next step would change, without taking it."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict, defaultdict
+from typing import Any
+
+import torch
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+
+from greenplan.errors import ArgumentError, Error
+
+# Optimizers that treat every tensor by itself, elementwise: one tensor's step tells its part of the whole step.
+_SEPARABLE = (AdamW, Adam, SGD, RMSprop, Adagrad)
+
+
+class NextUpdate:
+    """Replays the next step of an optimizer on copies, one tensor at a time.
+
+    The replay is torch's own step on a copy of the tensor, of its state and of its group's options, so it equals the
+    real step bit by bit, whether plain, foreach or fused. Optimizer, weights, gradients and random generators stay as
+    they are. Extra memory: a copy of one tensor and its state.
+
+    Not thread-safe against steps of the optimizer.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        """Looks up the optimizer's tensors.
+
+        Args:
+            optimizer: An AdamW, Adam, SGD, RMSprop or Adagrad of torch.optim. Its groups may change later; tensors that
+                are added later are not known.
+
+        Raises:
+            Error: UNIMPLEMENTED; the optimizer is of another type.
+        """
+        if type(optimizer) not in _SEPARABLE:
+            allowed = ", ".join(kind.__name__ for kind in _SEPARABLE)
+            raise Error(
+                f"optimizer is {type(optimizer).__name__}; allowed: {allowed} of torch.optim",
+                code="UNIMPLEMENTED",
+                field="optimizer",
+            )
+        self._optimizer = optimizer
+        self._group_of: dict[torch.Tensor, dict[str, Any]] = {
+            parameter: group for group in optimizer.param_groups for parameter in group["params"]
+        }
+
+    def __contains__(self, parameter: torch.Tensor) -> bool:
+        """Whether the optimizer updates ``parameter``."""
+        return parameter in self._group_of
+
+    @torch.no_grad()
+    def __call__(self, parameter: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """Returns what the next step would add to a tensor.
+
+        Args:
+            parameter: One of the optimizer's tensors.
+            gradient: The gradient that the step would see, of the same shape and type; not changed.
+
+        Returns:
+            New value minus old value, of the parameter's shape and type.
+
+        Raises:
+            ArgumentError: The optimizer does not update ``parameter``.
+        """
+        group = self._group_of.get(parameter)
+        if group is None:
+            shape = list(parameter.shape)
+            raise ArgumentError(f"parameter of shape {shape} is in no group of the optimizer", field="optimizer")
+        scratch = parameter.detach().clone().requires_grad_(parameter.requires_grad)
+        scratch.grad = gradient.detach().clone()  # Some rules write into the gradient.
+        _step(self._optimizer, {**group, "params": [scratch]}, {scratch: _copied(self._optimizer, parameter)})
+        return scratch.detach() - parameter.detach()
+
+
+def _copied(optimizer: Optimizer, parameter: torch.Tensor) -> dict[str, Any]:
+    """Copies a tensor's state; {} if it has none yet."""
+    state = optimizer.state.get(parameter, {})
+    return {
+        key: value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+        for key, value in state.items()
+    }
+
+
+def _step(optimizer: Optimizer, group: dict[str, Any], state: dict[torch.Tensor, dict[str, Any]]) -> None:
+    """Runs the class's own step on another group and state, without hooks and what a scheduler wrapped around it."""
+    twin = object.__new__(type(optimizer))
+    twin.__dict__.update(optimizer.__dict__)
+    twin.__dict__.update(
+        param_groups=[group],
+        state=defaultdict(dict, state),
+        _optimizer_step_pre_hooks=OrderedDict(),
+        _optimizer_step_post_hooks=OrderedDict(),
+    )
+    for scaling in ("grad_scale", "found_inf"):  # Of a GradScaler: the gradient is unscaled already.
+        twin.__dict__.pop(scaling, None)
+    type(optimizer).step(twin)
