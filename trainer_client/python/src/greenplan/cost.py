@@ -6,11 +6,11 @@ Every function is pure, exact and takes O(ops + edges + tensors).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from greenplan.model_profile import ModelProfile, Tensor, reaching_ops
+from greenplan.model_profile import RECOMPUTED, SAVED, ModelProfile, Tensor, reaching_ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,39 @@ def evaluate(profile: ModelProfile, trainable: Sequence[bool], drop_rates: Mappi
     return Cost(profile.forward_cost, backward, full, profile.forward_cost + backward, saved_bytes)
 
 
+def step_cost(profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int]) -> int:
+    """Counts what backward of one step costs that skips exactly the blocks ``dropped``, given by index.
+
+    An op runs iff a gradient arrives from the loss and a trained tensor lies behind it, both past the dropped blocks.
+    """
+    selected = [tensor for tensor, chosen in zip(profile.tensors, trainable, strict=True) if chosen]
+    runs = _running_ops(profile, selected, dropped)
+    return _cost_of_live(profile, selected, runs)
+
+
+def _running_ops(profile: ModelProfile, selected: Sequence[Tensor], dropped: Collection[int]) -> list[bool]:
+    ops = profile.ops
+    is_books = [op.name in (SAVED, RECOMPUTED) for op in ops]
+    passes = [not books and op.block not in dropped for op, books in zip(ops, is_books, strict=True)]
+    needed = [False] * len(ops)
+    for tensor in selected:
+        if tensor.op is not None:
+            needed[tensor.op] = passes[tensor.op]
+    for index in range(len(ops) - 1, -1, -1):
+        if passes[index] and any(needed[target] for target, _ in ops[index].inputs):
+            needed[index] = True
+    runs = [False] * len(ops)
+    runs[0] = needed[0]
+    for index, op in enumerate(ops):
+        if runs[index]:
+            for target, _ in op.inputs:
+                runs[target] = needed[target]
+    for index in range(len(ops) - 1, 0, -1):
+        if is_books[index]:
+            runs[index] = any(runs[target] for target, _ in ops[index].inputs)
+    return runs
+
+
 def block_costs(profile: ModelProfile, trainable: Sequence[bool]) -> list[int]:
     """Sums what each block's live ops, their edges to live ops and the selected tensors on them cost, [num_blocks]."""
     selected = [tensor for tensor, chosen in zip(profile.tensors, trainable, strict=True) if chosen]
@@ -70,13 +103,14 @@ def block_costs(profile: ModelProfile, trainable: Sequence[bool]) -> list[int]:
 def _backward(profile: ModelProfile, selected: Sequence[Tensor]) -> tuple[int, int]:
     """Returns the cost of backward and the bytes saved for it."""
     live = reaching_ops(profile, selected)
-    cost = saved_bytes = 0
+    saved_bytes = sum(op.saved_bytes for op, is_live in zip(profile.ops, live, strict=True) if is_live)
+    saved_bytes += sum(tensor.saved_bytes for tensor in selected if tensor.op is not None)
+    return _cost_of_live(profile, selected, live), saved_bytes
+
+
+def _cost_of_live(profile: ModelProfile, selected: Sequence[Tensor], live: Sequence[bool]) -> int:
+    cost = sum(tensor.weight_grad_cost for tensor in selected if tensor.op is not None and live[tensor.op])
     for op, is_live in zip(profile.ops, live, strict=True):
         if is_live:
             cost += op.cost + sum(edge_cost for target, edge_cost in op.inputs if live[target])
-            saved_bytes += op.saved_bytes
-    for tensor in selected:
-        if tensor.op is not None:
-            cost += tensor.weight_grad_cost
-            saved_bytes += tensor.saved_bytes
-    return cost, saved_bytes
+    return cost

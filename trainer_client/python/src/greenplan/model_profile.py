@@ -19,6 +19,10 @@ COST_UNITS = ("COST_UNIT_FLOPS", "COST_UNIT_NANOSECONDS", "COST_UNIT_MICROJOULES
 # The sum of all costs of a profile is at most this.
 MAX_TOTAL = 2**62
 
+# Names of ops that book what the ops behind them keep or run again, and pass no gradient on.
+SAVED = "saved"
+RECOMPUTED = "recomputed"
+
 # Where one gradient goes: the index of the target op, and what producing the gradient adds if the target is live.
 Edge = tuple[int, int]
 

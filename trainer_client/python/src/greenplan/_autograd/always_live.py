@@ -11,7 +11,7 @@ def charge_always(profile: ModelProfile, leaves: Iterable[int]) -> None:
     """Moves the costs of what leads to ``leaves`` to op 0, which is live whenever anything is.
 
     A leaf that requires grad and is no parameter has its gradient computed in every step: all ops that lead to it are
-    live, and all edges between them are paid. Moved costs are in no block any more.
+    live, and all edges between them are paid. Moved costs are in no block any more: dropping a block leaves them.
     """
     always = reaching_ops(profile, [Tensor("", op=leaf) for leaf in leaves])
     cost = saved_bytes = 0

@@ -6,7 +6,7 @@ saved. Which one that is depends on what is trained: the operators whose nodes d
 
 So the products of the function are ordered as forward ran them, and a chain of ops stands for running them again: op i
 of the chain costs what runs between the times at which i - 1 and i were saved, and is live iff what was saved at time i
-or later is asked for. Since whatever consumes a live op is live, nearly always one op remains.
+or later is asked for. Since whatever consumes a live op is live, about one op for each block in the function remains.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from greenplan._autograd.graph_walk import AutogradGraph
 from greenplan._autograd.saved_bytes import common_block, insert_below_loss
 from greenplan._autograd.saved_tensors import SavedTensors
 from greenplan.errors import Error
-from greenplan.model_profile import ModelProfile, Op
+from greenplan.model_profile import RECOMPUTED, ModelProfile, Op
 
 
 def add_recomputation(graph: AutogradGraph, saved: SavedTensors, profile: ModelProfile) -> None:
@@ -75,7 +75,7 @@ def _chain(graph: AutogradGraph, packed: dict[int, list[int]], early_stop: bool,
     paid = 0
     for time in sorted({saved_at[keeper] for keeper in outermost}):
         inputs = [(keeper, 0) for keeper in outermost if saved_at[keeper] == time]
-        chain.append(Op("Checkpoint", cost=time - paid, inputs=inputs, block=common_block(profile, outermost)))
+        chain.append(Op(RECOMPUTED, cost=time - paid, inputs=inputs, block=common_block(profile, outermost)))
         paid = time
     return chain
 
@@ -87,12 +87,19 @@ def _keepers(graph: AutogradGraph, saver: int, keepers: list[int]) -> set[int]:
 
 
 def _not_implied(saved_at: dict[int, int], profile: ModelProfile) -> list[int]:
-    """Leaves out the ops that are live only with another one for which a tensor was saved as late; ascending."""
-    latest = dict.fromkeys(saved_at, -1)  # The latest time for anything that consumes an op.
+    """Leaves out the ops that are live only with another one for which a tensor was saved as late; ascending.
+
+    What consumes a live op is live, unless it belongs to a block that is dropped and the op does not.
+    """
+    ops = profile.ops
+    latest = dict.fromkeys(saved_at, -1)  # The latest time for anything that is live with an op.
     for index in range(min(saved_at), max(saved_at)):  # Edges lead to higher indices.
         time = max(saved_at.get(index, -1), latest.get(index, -1))
-        if time >= 0:
-            for target, _ in profile.ops[index].inputs:
+        if time < 0:
+            continue
+        block = ops[index].block
+        for target, _ in ops[index].inputs:
+            if block is None or block == ops[target].block:
                 latest[target] = max(time, latest.get(target, -1))
     return [keeper for keeper in sorted(saved_at) if latest[keeper] < saved_at[keeper]]
 

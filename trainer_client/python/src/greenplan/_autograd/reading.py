@@ -11,6 +11,7 @@ import torch
 from greenplan._autograd.always_live import charge_always
 from greenplan._autograd.checkpoint import add_recomputation
 from greenplan._autograd.contraction import contract_ops, hang_tensors, prune_unreaching_ops
+from greenplan._autograd.graph_blocks import GraphBlocks
 from greenplan._autograd.graph_walk import AutogradGraph, walk_graph
 from greenplan._autograd.residual_blocks import find_residual_blocks
 from greenplan._autograd.rules import LEAF
@@ -27,8 +28,8 @@ def read_profile(
     resident: Iterable[torch.Tensor],
     other_leaves: str,
     model: str,
-) -> ModelProfile:
-    """Does the work of ``greenplan.profile``, which states the contract."""
+) -> tuple[ModelProfile, GraphBlocks]:
+    """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie."""
     _check_loss(loss)
     if other_leaves not in ("refuse", "always"):
         raise unknown_name("other_leaves", other_leaves, ("refuse", "always"), '"refuse", "always"')
@@ -59,7 +60,7 @@ def _read(
     resident: Iterable[torch.Tensor],
     other_leaves: str,
     model: str,
-) -> ModelProfile:
+) -> tuple[ModelProfile, GraphBlocks]:
     graph = walk_graph(loss.grad_fn)
     profile = ModelProfile(model=model)
     for name, parameter in parameters:
@@ -69,6 +70,7 @@ def _read(
         raise _unlisted(graph.nodes[others[0]].variable)
     _add_ops(graph, profile)
     find_residual_blocks(profile)
+    blocks = GraphBlocks(profile.blocks, graph, [op.block for op in profile.ops])
     _freeze(frozen, profile)
     if all(tensor.op is None for tensor in profile.tensors):
         raise ArgumentError("loss depends on none of the parameters that may be trained", field="loss")
@@ -82,7 +84,7 @@ def _read(
     hang_tensors(profile)
     contract_ops(profile)
     _label_ops(profile)
-    return profile
+    return profile, blocks
 
 
 def _check_loss(loss: torch.Tensor) -> None:

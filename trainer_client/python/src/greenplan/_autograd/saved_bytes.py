@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from greenplan._autograd.saved_tensors import KeptStorage
-from greenplan.model_profile import ModelProfile, Op, reaching_ops
+from greenplan.model_profile import SAVED, ModelProfile, Op, reaching_ops
 
 
 def book_saved_bytes(storages: Iterable[KeptStorage], profile: ModelProfile) -> None:
@@ -26,7 +26,7 @@ def book_saved_bytes(storages: Iterable[KeptStorage], profile: ModelProfile) -> 
             shared[keepers] = shared.get(keepers, 0) + storage.bytes
     ops = []
     for keepers in sorted(shared):
-        op = Op("saved", inputs=[(keeper, 0) for keeper in keepers], saved_bytes=shared[keepers])
+        op = Op(SAVED, inputs=[(keeper, 0) for keeper in keepers], saved_bytes=shared[keepers])
         op.block = common_block(profile, keepers)
         ops.append(op)
     insert_below_loss(ops, profile)

@@ -1,0 +1,138 @@
+"""Which modules of a model make up a block of its graph, and steps that run some blocks without recording.
+
+A block is skipped in backward by running its modules under ``torch.no_grad()`` in that step: the forward pass computes
+the same, nothing is saved, and the gradient stops where it would enter the block. Which modules these are is seen in a
+forward pass: those whose outputs all lie within the block. A module around the addition x + f(x) is none of them, as
+its output lies outside; nor is one that several blocks share.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from greenplan._autograd.graph_blocks import GraphBlocks
+from greenplan._autograd.node_shapes import Node
+from greenplan.errors import Error, unknown_name
+
+
+@contextlib.contextmanager
+def recorded_outputs(model: torch.nn.Module) -> Iterator[dict[str, list[Node]]]:
+    """Records the autograd nodes of every module's outputs while it is entered.
+
+    Keep it entered until the loss has been profiled: functions under reentrant checkpointing have nodes only then.
+
+    Yields:
+        The nodes by the module's name, filled as modules run.
+    """
+    outputs: dict[str, list[Node]] = {}
+
+    def record(name: str) -> Callable[..., None]:
+        def hook(module: torch.nn.Module, args: Any, output: Any) -> None:
+            nodes = (tensor.grad_fn for tensor in _tensors(output))
+            outputs.setdefault(name, []).extend(node for node in nodes if node is not None)
+
+        return hook
+
+    hooks = [module.register_forward_hook(record(name)) for name, module in model.named_modules() if name]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class BlockModules:
+    """The modules of each block of a model.
+
+    Attributes:
+        modules: The names of the modules by the block's name, for the blocks that can be dropped.
+        undroppable: Names of blocks through which gradient would flow past all their modules.
+    """
+
+    def __init__(self, model: torch.nn.Module, blocks: GraphBlocks, outputs: Mapping[str, list[Node]]) -> None:
+        """Maps blocks to modules.
+
+        Args:
+            model: Not kept alive but for the modules of its blocks.
+            blocks: Of the graph of a forward pass of ``model``.
+            outputs: Of the same forward pass, by ``recorded_outputs``.
+        """
+        members = _outermost_members(outputs, blocks)
+        self.modules: dict[str, tuple[str, ...]] = {}
+        self._modules: dict[str, list[torch.nn.Module]] = {}
+        undroppable = []
+        for block, name in enumerate(blocks.names):
+            of_block = members.get(block, [])
+            if blocks.leads_out(block, {node for member in of_block for node in outputs[member]}):
+                undroppable.append(name)
+            else:
+                self.modules[name] = tuple(of_block)
+                self._modules[name] = [model.get_submodule(member) for member in of_block]
+        self.undroppable = tuple(undroppable)
+
+    @contextlib.contextmanager
+    def dropped(self, blocks: Iterable[str]) -> Iterator[None]:
+        """Runs the modules of the given blocks without recording while it is entered.
+
+        Enter it around forward and backward: checkpointed functions run again in backward, and must do so alike.
+
+        Raises:
+            Error: UNIMPLEMENTED for a block that cannot be dropped; ArgumentError for an unknown one.
+        """
+        modules = [module for block in blocks for module in self._modules_of(block)]
+        was_enabled: list[bool] = []
+
+        def before(module: torch.nn.Module, args: Any) -> None:
+            was_enabled.append(torch.is_grad_enabled())
+            torch.set_grad_enabled(False)
+
+        def after(module: torch.nn.Module, args: Any, output: Any) -> None:
+            torch.set_grad_enabled(was_enabled.pop())
+
+        with contextlib.ExitStack() as stack:
+            for module in modules:
+                stack.callback(module.register_forward_pre_hook(before).remove)
+                stack.callback(module.register_forward_hook(after, always_call=True).remove)
+            yield
+
+    def _modules_of(self, block: str) -> list[torch.nn.Module]:
+        if block in self.undroppable:
+            raise Error(
+                f'block "{block}" cannot be dropped: gradient flows past its modules; pin its drop rate to 0',
+                code="UNIMPLEMENTED",
+                field="blocks",
+            )
+        if block not in self._modules:
+            raise unknown_name("blocks", block, self._modules, "names of the profile's blocks")
+        return self._modules[block]
+
+
+def _outermost_members(outputs: Mapping[str, list[Node]], blocks: GraphBlocks) -> dict[int, list[str]]:
+    """Returns the modules all of whose outputs lie within one block, by block, without those within such a module."""
+    block_of_module: dict[str, int] = {}
+    for name, nodes in outputs.items():
+        of_outputs = {blocks.block_of(node) for node in nodes}
+        if len(of_outputs) == 1 and (block := of_outputs.pop()) is not None:
+            block_of_module[name] = block
+    members: dict[int, list[str]] = {}
+    for name, block in block_of_module.items():
+        ancestors = (name.rsplit(".", count)[0] for count in range(1, name.count(".") + 1))
+        if all(block_of_module.get(ancestor) != block for ancestor in ancestors):
+            members.setdefault(block, []).append(name)
+    return members
+
+
+def _tensors(output: Any) -> Iterator[torch.Tensor]:
+    """Lists the tensors in what a module returns."""
+    if isinstance(output, torch.Tensor):
+        yield output
+    elif isinstance(output, Mapping):
+        for value in output.values():
+            yield from _tensors(value)
+    elif isinstance(output, tuple | list):
+        for value in output:
+            yield from _tensors(value)
