@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import os
-import warnings
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["HF_HUB_OFFLINE"] = "1"
-warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import greenplan
 import hf_models
@@ -34,3 +35,33 @@ def test_predicts_what_backward_executes(family, attention):
         pytest.skip("transformers has no fused attention for this model")
     model = hf_models.build(family, attention)
     _check(model, _always(family, attention, list(model.parameters)))
+
+
+@pytest.mark.parametrize("experts", ["eager", "grouped_mm", "batched_mm"])
+def test_predicts_what_backward_executes_for_experts(experts):
+    model = hf_models.build("mixtral", "sdpa")
+    model.model.set_experts_implementation(experts)
+    _check(model)
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_predicts_what_backward_executes_under_autocast(checkpointed):
+    model = hf_models.build("llama", "sdpa")
+    if checkpointed:
+        model.model.activation_checkpointing_enable()
+        model.model.disable_input_require_grads()
+    plain_loss = model.loss
+
+    def loss() -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return plain_loss()
+
+    profile = greenplan.profile(loss(), model.parameters.items())
+    for mask in random_masks(list(profile.names), MASKS):
+        assert profile.cost(mask).backward_cost == executed_backward_flops(model.parameters, mask, loss), mask
+
+
+def test_predicts_what_backward_executes_for_bfloat16_weights():
+    model = hf_models.build("qwen3", "sdpa")
+    model.model.to(torch.bfloat16)
+    _check(model)
