@@ -8,10 +8,10 @@ from __future__ import annotations
 import statistics
 import time
 
-import hf_models
 import torch
 
 import greenplan
+import hf_models
 
 MODELS = {
     "opt": {"num_hidden_layers": 62},

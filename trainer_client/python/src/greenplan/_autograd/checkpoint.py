@@ -136,8 +136,10 @@ def _captured(function: Any) -> dict[str, Any]:
     return captured
 
 
-def _saved_inputs(frame: _CheckpointFrame) -> list[Any]:
-    return [argument for argument in frame.saved_args if hasattr(argument, "unpack_hook")]
+def _saved_inputs(frame: Any) -> list[Any]:
+    if hasattr(frame, "saved_args"):
+        return [argument for argument in frame.saved_args if hasattr(argument, "unpack_hook")]
+    return list(frame.input_saver.grad_fn._raw_saved_tensors)  # As older versions of torch keep them.
 
 
 def _inputs(frame: _CheckpointFrame) -> Iterator[torch.Tensor]:

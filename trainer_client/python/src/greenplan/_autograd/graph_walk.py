@@ -6,7 +6,7 @@ import heapq
 from dataclasses import dataclass
 
 from greenplan._autograd.node_cost import NodeCost
-from greenplan._autograd.node_kind import NodeKind, is_one_kind, kind_of
+from greenplan._autograd.node_kind import NodeKind, has_type_of_its_own, kind_of
 from greenplan._autograd.node_shapes import NextFunctions, Node, NodeShapes
 from greenplan._autograd.reentrant_checkpoint import CHECKPOINT_KIND, is_reentrant_checkpoint, run_again
 
@@ -114,7 +114,7 @@ class _Walk:
 
     def _new_kind(self, node: Node) -> NodeKind:
         kind = CHECKPOINT_KIND if is_reentrant_checkpoint(node) else kind_of(node)
-        if is_one_kind(node):
+        if has_type_of_its_own(node):
             self._kind_of_type[type(node)] = kind
         return kind
 

@@ -75,9 +75,10 @@ def kind_of(node: Node) -> NodeKind:
     )
 
 
-def is_one_kind(node: Node) -> bool:
-    """Whether all nodes of this node's type are of its kind: not so for what torch has no type of its own for."""
-    name = node.name()
-    return bool(type(node).__name__ == name or name.rpartition("::")[2] == type(node).__name__) and name not in (
-        "torch::autograd::CopySlices",
-    )
+def has_type_of_its_own(node: Node) -> bool:
+    """Whether every node of this node's Python type is of its kind.
+
+    Not so for nodes that torch knows no type for, and for writes into views: their operands decide what they may hide.
+    """
+    name: str = node.name().rpartition("::")[2]
+    return type(node).__name__ == name != "CopySlices"

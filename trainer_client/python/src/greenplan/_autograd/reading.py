@@ -17,7 +17,7 @@ from greenplan._autograd.residual_blocks import find_residual_blocks
 from greenplan._autograd.rules import LEAF
 from greenplan._autograd.saved_bytes import book_saved_bytes
 from greenplan._autograd.saved_tensors import saved_tensors
-from greenplan.errors import ArgumentError, unknown_name
+from greenplan.errors import ArgumentError, Error, unknown_name
 from greenplan.model_profile import MAX_TOTAL, ModelProfile, Op, Tensor
 
 
@@ -30,6 +30,7 @@ def read_profile(
     model: str,
 ) -> tuple[ModelProfile, GraphBlocks]:
     """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie."""
+    _check_torch()
     _check_loss(loss)
     if other_leaves not in ("refuse", "always"):
         raise unknown_name("other_leaves", other_leaves, ("refuse", "always"), '"refuse", "always"')
@@ -85,6 +86,16 @@ def _read(
     contract_ops(profile)
     _label_ops(profile)
     return profile, blocks
+
+
+def _check_torch() -> None:
+    """Without the raw data of saved tensors, checkpoints would be taken for plain functions, and priced too low."""
+    if not hasattr(torch._C._autograd.SavedTensor, "data"):
+        raise Error(
+            f"torch {torch.__version__} does not tell what autograd keeps for backward; use a later one, such as 2.13",
+            code="UNIMPLEMENTED",
+            field="torch",
+        )
 
 
 def _check_loss(loss: torch.Tensor) -> None:
