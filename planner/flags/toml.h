@@ -13,12 +13,12 @@ namespace greenplan {
 struct TomlEntry {
   std::string key;
   std::vector<std::string> values;  // As a command line would have them; an array has any number, all else one.
-  int line = 0;                     // From 1.
+  int line = 0;                     // Of the value, from 1.
 };
 
-// The part of TOML that a file of flags needs: keys without dots, strings on one line, numbers, booleans, arrays of
-// these (over several lines too), comments. Pure function, thread-safe.
-// InvalidArgument for anything else, and for a key that stands twice: "line 3: ...".
+// The flags in a TOML file, in the order of the file. A flag is text, a number, a boolean, or an array of these;
+// numbers are written so that reading them gives the same value. Pure function, thread-safe. InvalidArgument, beginning
+// with "line 3: ", if the text is not TOML, if a key stands twice, and for a table or a date.
 absl::StatusOr<std::vector<TomlEntry>> ParseToml(absl::string_view text);
 
 }  // namespace greenplan

@@ -4,10 +4,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace greenplan {
 namespace {
+
+using ::testing::StartsWith;
 
 std::vector<std::string> ValuesOf(const std::string& text) {
   const auto entries = ParseToml(text);
@@ -23,11 +27,12 @@ TEST(ParseTomlTest, ReadsValuesAsACommandLineHasThem) {
   EXPECT_EQ(ValuesOf("k = 'C:\\new'"), (Values{"C:\\new"}));
   EXPECT_EQ(ValuesOf(R"(k = "say \"x\"\t\\")"), (Values{"say \"x\"\t\\"}));
   EXPECT_EQ(ValuesOf("k=0.5#comment"), (Values{"0.5"}));
-  EXPECT_EQ(ValuesOf("  k\t=  -1e-5  \r\n"), (Values{"-1e-5"}));
+  EXPECT_EQ(ValuesOf("  k\t=  -1e-5  \r\n"), (Values{"-1e-05"}));
   EXPECT_EQ(ValuesOf("k = 1_000_000"), (Values{"1000000"}));
   EXPECT_EQ(ValuesOf("k = true"), (Values{"true"}));
   EXPECT_EQ(ValuesOf("k = \"\""), (Values{""}));
   EXPECT_EQ(ValuesOf("\"k\" = 1"), (Values{"1"}));
+  EXPECT_EQ(ValuesOf("k = \"\"\"a\nb\"\"\""), (Values{"a\nb"}));
 }
 
 TEST(ParseTomlTest, ArraysMaySpanLines) {
@@ -48,28 +53,62 @@ TEST(ParseTomlTest, KeepsOrderAndLines) {
   EXPECT_TRUE(ParseToml("# only this")->empty());
 }
 
-TEST(ParseTomlTest, RefusesNamingTheLine) {
+TEST(ParseTomlTest, NumbersReadBackTheSame) {
+  EXPECT_EQ(ValuesOf("k = 0.1"), (Values{"0.1"}));
+  EXPECT_EQ(ValuesOf("k = 0x10"), (Values{"16"}));
+  EXPECT_EQ(ValuesOf("k = -9223372036854775808"), (Values{"-9223372036854775808"}));
+  EXPECT_EQ(ValuesOf("k = 4.9406564584124654e-324"), (Values{"5e-324"}));
+  EXPECT_EQ(ValuesOf("k = 7.0"), (Values{"7.0"})) << "no integer, as in the file";
+  EXPECT_EQ(ValuesOf("k = inf"), (Values{"inf"}));
+}
+
+TEST(ParseTomlTest, RefusesWhatIsNoFlagNamingTheLine) {
+  const std::string no_table = " is a table; allowed: long flag names as keys, without tables";
+  const std::string no_value =
+      " has no value of a flag; allowed: \"text\", a number, true, false, or an array of these";
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"a = 1\n[table]", "line 2: is a table; allowed: long flag names as keys, without tables"},
-      {"a = 1\na = 2", "line 2: the key a stands twice"},
-      {"budget 0.5", "line 1: is not KEY = VALUE"},
-      {"a.b = 1", "line 1: is not KEY = VALUE"},
-      {"= 1", "line 1: is not KEY = VALUE"},
-      {"a = ", "line 1: has no value; allowed: \"text\", a number, true, false, or an array of these"},
-      {"a = b", "line 1: has no value; allowed: \"text\", a number, true, false, or an array of these"},
-      {"\na = \"b", "line 2: has a string without its closing quote"},
-      {"a = \"b\nc\"", "line 1: has a string without its closing quote"},
-      {"a = \"\\q\"", "line 1: has an unknown escape; allowed: \\\" \\\\ \\n \\t \\r"},
-      {"a = 1 2", "line 1: has more behind its value"},
-      {"a = [1", "line 1: is an array without its end"},
-      {"a = [1 2]", "line 1: is an array without its end"},
-      {"a = [", "line 1: has no value; allowed: \"text\", a number, true, false, or an array of these"},
+      {"a = 1\n[table]", "line 2: table" + no_table},
+      {"a = 1\n[[tables]]\nb = 2", "line 2: tables" + no_table},
+      {"a.b = 1", "line 1: a" + no_table},
+      {"\na = {b = 1}", "line 2: a" + no_table},
+      {"\n\na = 1979-05-27", "line 3: a" + no_value},
+      {"a = [1, [2]]", "line 1: a" + no_value},
   };
   for (const auto& [text, message] : cases) {
     const auto entries = ParseToml(text);
     EXPECT_EQ(entries.status().code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_EQ(entries.status().message(), message) << text;
   }
+}
+
+TEST(ParseTomlTest, RefusesWhatIsNoTomlNamingTheLine) {
+  const std::vector<std::pair<std::string, int>> cases = {
+      {"a = 1\na = 2", 2},
+      {"budget 0.5", 1},
+      {"= 1", 1},
+      {"a = ", 1},
+      {"a = b", 1},
+      {"\na = \"b", 2},
+      {"a = \"b\nc\"", 1},
+      {"a = \"\\q\"", 1},
+      {"a = 1 2", 1},
+      {"\n\na = [1", 3},
+      {"a = [1 2]", 1},
+      {"a = \"\xff\"", 1},
+      {"a = 9223372036854775808", 1},
+      {"a = 1\rb = 2", 1},
+  };
+  for (const auto& [text, line] : cases) {
+    const auto entries = ParseToml(text);
+    EXPECT_EQ(entries.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(entries.status().message()), StartsWith(absl::StrCat("line ", line, ": "))) << text;
+  }
+}
+
+TEST(ParseTomlTest, DeepNestingIsRefusedNotFollowed) {
+  const std::string brackets(1000000, '[');
+  EXPECT_EQ(ParseToml("a = " + brackets).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ParseToml(brackets).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace
