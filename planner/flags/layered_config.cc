@@ -20,6 +20,23 @@ const CLI::Option* FlagOf(const CLI::App& app, const std::string& name) {
   return option != nullptr && !EnvironmentNameOf(*option).empty() ? option : nullptr;
 }
 
+// The same of `root` or any of its commands, named or not.
+const CLI::Option* FlagOfAny(const CLI::App& root, const std::string& name) {
+  const CLI::Option* option = FlagOf(root, name);
+  for (const CLI::App* command : root.get_subcommands(nullptr)) {
+    if (option == nullptr) option = FlagOf(*command, name);
+  }
+  return option;
+}
+
+// What is wrong with the number of values, empty if nothing is. A list may be empty; CLI11 says the rest.
+std::string CountError(const CLI::Option& option, size_t count) {
+  const bool is_switch = option.get_expected_min() == 0;
+  if (is_switch && count != 1) return absl::StrCat(" has ", count, " values; allowed: true or false");
+  if (count == 0 && option.get_expected_max() <= 1) return " has no value; allowed: one";
+  return "";
+}
+
 }  // namespace
 
 std::string EnvironmentNameOf(const CLI::Option& option) {
@@ -39,13 +56,10 @@ void BindEnvironment(CLI::App& app) {
 
 std::string LayeredConfig::path() const { return root_.get_config_ptr()->as<std::string>(); }
 
-void LayeredConfig::CheckKey(const std::string& key) const {
-  if (FlagOf(root_, key) != nullptr) return;
-  for (const CLI::App* command : root_.get_subcommands(nullptr)) {
-    if (FlagOf(*command, key) != nullptr) return;
-  }
-  throw CLI::ConfigError(
-      absl::StrCat(path(), ": unknown key ", key, "; allowed: the long flag names, see ", root_.get_name(), " --help"));
+std::string LayeredConfig::PlaceOf(const CLI::Option& option) const {
+  const std::string key = option.get_lnames().empty() ? "" : option.get_lnames().front();
+  const auto line = lines_.find(key);
+  return line == lines_.end() ? "" : absl::StrCat(path(), ": line ", line->second, ": ", key);
 }
 
 std::vector<CLI::ConfigItem> LayeredConfig::from_config(std::istream& input) const {
@@ -54,15 +68,23 @@ std::vector<CLI::ConfigItem> LayeredConfig::from_config(std::istream& input) con
   if (!entries.ok()) throw CLI::ConfigError(absl::StrCat(path(), ": ", entries.status().message()));
   std::vector<CLI::ConfigItem> kept;
   for (TomlEntry& entry : *entries) {
-    CheckKey(entry.key);
+    const CLI::Option* option = FlagOfAny(root_, entry.key);
+    if (option == nullptr) {
+      throw CLI::ConfigError(absl::StrCat(path(), ": line ", entry.line, ": unknown key ", entry.key,
+                                          "; allowed: the long flag names, see ", root_.get_name(), " --help"));
+    }
+    lines_[entry.key] = entry.line;
+    const std::string error = CountError(*option, entry.values.size());
+    if (!error.empty()) throw CLI::ConfigError(PlaceOf(*option) + error);
+
     CLI::ConfigItem item;
-    const CLI::Option* option = FlagOf(root_, entry.key);
+    option = FlagOf(root_, entry.key);
     for (const CLI::App* command : root_.get_subcommands()) {
       if (option != nullptr) break;
       option = FlagOf(*command, entry.key);
       if (option != nullptr) item.parents = {command->get_name()};
     }
-    if (option == nullptr || !EnvironmentValueOf(*option).empty()) continue;
+    if (option == nullptr || entry.values.empty() || !EnvironmentValueOf(*option).empty()) continue;
     item.name = std::move(entry.key);
     item.inputs = std::move(entry.values);
     kept.push_back(std::move(item));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "CLI/App.hpp"
+#include "absl/container/flat_hash_map.h"
 
 namespace greenplan {
 
@@ -25,14 +26,18 @@ class LayeredConfig : public CLI::ConfigBase {
   // `root` must outlive it.
   explicit LayeredConfig(const CLI::App& root) : root_(root) {}
 
-  // Throws CLI::ConfigError for what is no TOML, and for a key that is no flag.
+  // Throws CLI::ConfigError, naming file and line: for what is no TOML, for a key that is no flag, and for a flag that
+  // cannot have as many values.
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override;
 
- private:
+  // Of the file; empty if none is named.
   std::string path() const;
-  void CheckKey(const std::string& key) const;
+  // "FILE: line 3: budget" if the file that was read last sets the flag, else empty.
+  std::string PlaceOf(const CLI::Option& option) const;
 
+ private:
   const CLI::App& root_;
+  mutable absl::flat_hash_map<std::string, int> lines_;  // Of the keys; CLI11 declares from_config const.
 };
 
 }  // namespace greenplan

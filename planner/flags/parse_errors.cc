@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <utility>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "planner/flags/layered_config.h"
 
 namespace greenplan {
 namespace {
@@ -26,43 +24,60 @@ absl::string_view AllowedBy(const CLI::Option& option) {
   return "what --help says";
 }
 
-// "The value came from the command line": the arguments spell the flag.
-bool Spells(const std::vector<std::string>& arguments, const std::string& flag) {
+// `app` and the commands that were named.
+std::vector<CLI::App*> ParsedApps(CLI::App& app) {
+  std::vector<CLI::App*> apps = app.get_subcommands();
+  apps.insert(apps.begin(), &app);
+  return apps;
+}
+
+// Whether the option's value came from the command line: the arguments spell it.
+bool IsSpelled(const std::vector<std::string>& arguments, const std::string& flag) {
   return std::any_of(arguments.begin(), arguments.end(), [&flag](const std::string& argument) {
     return argument == flag || absl::StartsWith(argument, flag + "=");
   });
 }
 
-// The flag as its user wrote it: --budget, GREENPLAN_BUDGET, or budget of a file.
-std::string SourceOf(const CLI::App& app, const std::string& flag, const std::vector<std::string>& arguments) {
-  const CLI::Option* option = app.get_option_no_throw(flag);
-  for (const CLI::App* command : app.get_subcommands()) {
-    if (option == nullptr) option = command->get_option_no_throw(flag);
-  }
-  if (option == nullptr || Spells(arguments, flag)) return flag;
-  if (!EnvironmentValueOf(*option).empty()) return EnvironmentNameOf(*option);
-  const CLI::Option* config = app.get_config_ptr();
-  if (config->empty()) return flag;
-  return absl::StrCat(config->as<std::string>(), ": ", option->get_lnames().front());
+// The flag as its user wrote it.
+std::string SourceOf(const CLI::Option& option, const LayeredConfig& config,
+                     const std::vector<std::string>& arguments) {
+  const std::string flag = option.get_name();
+  if (IsSpelled(arguments, flag)) return flag;
+  if (!EnvironmentValueOf(option).empty()) return EnvironmentNameOf(option);
+  const std::string place = config.PlaceOf(option);
+  return place.empty() ? flag : place;
 }
 
-// "FLAG: what" -> "FLAG what", with the flag as its user wrote it.
-std::string ValidationMessage(const CLI::App& app, const std::string& what, const std::vector<std::string>& arguments) {
-  const std::pair<std::string, std::string> parts = absl::StrSplit(what, absl::MaxSplits(": ", 1));
-  return absl::StrCat(SourceOf(app, parts.first, arguments), " ", parts.second);
+// An option that does not take its values, and what it says of them.
+struct Refusal {
+  const CLI::Option* option;
+  std::string what;
+};
+
+// CLI11 names the option of an error in its prose alone. So each option that was given is asked to take its values
+// again: the one that refuses with the same code is meant. Absent for an error about no option's values.
+std::optional<Refusal> FindRefusal(CLI::App& app, const CLI::ParseError& error) {
+  for (CLI::App* parsed : ParsedApps(app)) {
+    for (CLI::Option* option : parsed->get_options()) {
+      if (option->empty()) continue;
+      try {
+        option->run_callback();
+      } catch (const CLI::ParseError& again) {
+        if (again.get_exit_code() == error.get_exit_code()) return Refusal{option, again.what()};
+      }
+    }
+  }
+  return std::nullopt;
 }
 
-// "Could not convert: FLAG = VALUE" -> "FLAG is VALUE; allowed: ...".
-std::string ConversionMessage(const CLI::App& app, const std::string& what, const std::vector<std::string>& arguments) {
-  absl::string_view rest = what;
-  if (!absl::ConsumePrefix(&rest, "Could not convert: ")) return what;
-  const std::pair<std::string, std::string> parts = absl::StrSplit(rest, absl::MaxSplits(" = ", 1));
-  const CLI::Option* option = app.get_option_no_throw(parts.first);
-  for (const CLI::App* command : app.get_subcommands()) {
-    if (option == nullptr) option = command->get_option_no_throw(parts.first);
+std::string RefusalMessage(const Refusal& refusal, CLI::ExitCodes code, const std::string& source) {
+  const CLI::Option& option = *refusal.option;
+  if (code == CLI::ExitCodes::ArgumentMismatch) return source + " has several values; allowed: one";
+  if (code == CLI::ExitCodes::ConversionError) {
+    return absl::StrCat(source, " is ", absl::StrJoin(option.results(), " "), "; allowed: ", AllowedBy(option));
   }
-  return absl::StrCat(SourceOf(app, parts.first, arguments), " is ", parts.second,
-                      "; allowed: ", option == nullptr ? "what --help says" : AllowedBy(*option));
+  // Our validators say "is VALUE; allowed: ..."; CLI11 puts the name before it.
+  return absl::StrCat(source, " ", absl::StripPrefix(refusal.what, option.get_name() + ": "));
 }
 
 std::string CommandsOf(const CLI::App& app) {
@@ -71,36 +86,54 @@ std::string CommandsOf(const CLI::App& app) {
   return absl::StrJoin(names, ", ");
 }
 
-// "FLAG: At Most 1 required but received 2", or "FLAG: 1 required TEXT missing".
-std::string CountMessage(const CLI::App& app, const std::string& what, const std::vector<std::string>& arguments) {
-  const std::pair<std::string, std::string> parts = absl::StrSplit(what, absl::MaxSplits(": ", 1));
-  const std::string source = SourceOf(app, parts.first, arguments);
-  if (absl::StrContains(parts.second, "At Most 1 required")) return source + " has several values; allowed: one";
-  if (absl::StrContains(parts.second, "missing")) return source + " has no value; see --help";
-  return what;
-}
-
-}  // namespace
-
-std::string ParseErrorMessage(const CLI::App& app, const CLI::ParseError& error,
-                              const std::vector<std::string>& arguments) {
-  const std::string what = error.what();
-  if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) return ValidationMessage(app, what, arguments);
-  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) return ConversionMessage(app, what, arguments);
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) return CountMessage(app, what, arguments);
-  if (dynamic_cast<const CLI::FileError*>(&error) != nullptr) {
-    return absl::StrCat("--config is ", app.get_config_ptr()->as<std::string>(), "; allowed: a readable file");
+// What is missing, or what is there and is no flag: a misspelt flag is more to the point than what is missing because
+// of it.
+std::string IncompleteMessage(CLI::App& app) {
+  const CLI::Option* missing = nullptr;
+  for (CLI::App* parsed : ParsedApps(app)) {
+    for (const CLI::Option* option : parsed->get_options()) {
+      if (missing == nullptr && option->get_required() && option->empty()) missing = option;
+    }
   }
-  // A misspelt flag is more to the point than what is missing because of it.
   const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
-  const bool needs_command = what == "A subcommand is required";
+  const bool needs_command = app.get_subcommands().size() < app.get_require_subcommand_min();
   if (!unknown.empty()) {
     const bool is_command = needs_command && !absl::StartsWith(unknown.front(), "-");
     return is_command ? absl::StrCat("unknown command ", unknown.front(), "; allowed: ", CommandsOf(app))
                       : absl::StrCat("unknown argument ", unknown.front(), "; see --help");
   }
-  if (needs_command) return absl::StrCat("a command is required; allowed: ", CommandsOf(app));
-  return what;
+  if (missing != nullptr) return missing->get_name() + " is required";
+  return absl::StrCat("a command is required; allowed: ", CommandsOf(app));
+}
+
+}  // namespace
+
+std::string ParseErrorMessage(CLI::App& app, const LayeredConfig& config, const CLI::ParseError& error,
+                              const std::vector<std::string>& arguments) {
+  const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
+  switch (code) {
+    case CLI::ExitCodes::ValidationError:
+    case CLI::ExitCodes::ConversionError:
+    case CLI::ExitCodes::ArgumentMismatch: {
+      const std::optional<Refusal> refusal = FindRefusal(app, error);
+      if (refusal.has_value()) {
+        return RefusalMessage(*refusal, code, SourceOf(*refusal->option, config, arguments));
+      }
+      // The command line ended where a value was due.
+      if (code == CLI::ExitCodes::ArgumentMismatch && !arguments.empty()) {
+        const std::string& last = arguments.back();
+        return last.substr(0, last.find('=')) + " has no value; see --help";
+      }
+      return error.what();
+    }
+    case CLI::ExitCodes::FileError:
+      return absl::StrCat("--config is ", config.path(), "; allowed: a readable file");
+    case CLI::ExitCodes::RequiredError:
+    case CLI::ExitCodes::ExtrasError:
+      return IncompleteMessage(app);
+    default:
+      return error.what();  // ConfigError: LayeredConfig's own words.
+  }
 }
 
 void CheckIntegers(CLI::App& app) {

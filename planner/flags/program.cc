@@ -41,13 +41,13 @@ CLI::App* AddVersion(CLI::App& app, const std::string& program, std::string& for
 }  // namespace
 
 Program::Program(std::string name, std::string description, const std::string& example)
-    : name_(std::move(name)), app_(std::move(description), name_) {
+    : name_(std::move(name)), app_(std::move(description), name_), config_(std::make_shared<LayeredConfig>(app_)) {
   app_.footer(Footer(example));
   app_.get_help_ptr()->configurable(false);
   app_.set_config("--config", "", "TOML file of flag values; its keys are the long flag names.")
       ->configurable(false)
       ->type_name("FILE");
-  app_.config_formatter(std::make_shared<LayeredConfig>(app_));
+  app_.config_formatter(config_);
   app_.add_flag("--quiet", quiet_, "No progress and no remarks on stderr.");
   CLI::App* version = AddVersion(app_, name_, version_format_);
   commands_.push_back({version, [this] {
@@ -109,7 +109,7 @@ absl::Status Program::Parse(int argc, const char* const* argv, bool& help_printe
     help_printed = true;
     return absl::OkStatus();
   } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(ParseErrorMessage(app, error, arguments));
+    return absl::InvalidArgumentError(ParseErrorMessage(app, *config_, error, arguments));
   }
   if (is_version) {
     PrintVersion(name_, version_format_);

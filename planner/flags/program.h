@@ -12,6 +12,8 @@
 
 namespace greenplan {
 
+class LayeredConfig;
+
 inline constexpr absl::string_view kVersion = "0.1.0";
 
 // What all programs of this project have in common: where the values of flags come from, `version`, `--help`,
@@ -67,6 +69,7 @@ class Program {
 
   const std::string name_;
   CLI::App app_;
+  const std::shared_ptr<LayeredConfig> config_;  // Of app_, which shares it.
   std::vector<NamedCommand> commands_;
   std::string version_format_ = "table";
   bool quiet_ = false;

@@ -115,15 +115,15 @@ TEST(LayersTest, RefusesUnknownKeyNamingFileAndKey) {
   const std::string config = WriteConfig("data_dir = \"x\"\n");
   const Result result = daemon.Run({"--config", config});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_EQ(result.err,
-            "greenpland: " + config + ": unknown key data_dir; allowed: the long flag names, see greenpland --help\n");
+  EXPECT_EQ(result.err, "greenpland: " + config +
+                            ": line 1: unknown key data_dir; allowed: the long flag names, see greenpland --help\n");
 }
 
 TEST(LayersTest, RefusesTablesInAFile) {
   Daemon daemon;
   const Result result = daemon.Run({"--config", WriteConfig("[server]\ndata-dir = \"x\"\n")});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.err, HasSubstr(".toml: line 1: is a table"));
+  EXPECT_THAT(result.err, HasSubstr(".toml: line 1: server is a table"));
 }
 
 TEST(LayersTest, ABadValueNamesWhereItStands) {
@@ -133,15 +133,38 @@ TEST(LayersTest, ABadValueNamesWhereItStands) {
   }
   {
     Daemon daemon;
-    const std::string config = WriteConfig("max-jobs = \"many\"\n");
+    const std::string config = WriteConfig("\nmax-jobs = \"many\"\n");
     EXPECT_EQ(daemon.Run({"--config", config}).err,
-              "greenpland: " + config + ": max-jobs is many; allowed: an integer\n");
+              "greenpland: " + config + ": line 2: max-jobs is many; allowed: an integer\n");
   }
   ScopedVariable variable("GREENPLAN_MAX_JOBS", "many");
   Daemon daemon;
   const Result result = daemon.Run({});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.err, "greenpland: GREENPLAN_MAX_JOBS is many; allowed: an integer\n");
+}
+
+TEST(LayersTest, RefusesAWrongNumberOfValuesInAFile) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"max-jobs = [1, 2]", "max-jobs has several values; allowed: one"},
+      {"max-jobs = []", "max-jobs has no value; allowed: one"},
+      {"quiet = [true, false]", "quiet has 2 values; allowed: true or false"},
+      {"quiet = \"perhaps\"", "quiet is perhaps; allowed: true or false"},
+  };
+  for (const auto& [line, message] : cases) {
+    Daemon daemon;
+    const std::string config = WriteConfig(line);
+    const Result result = daemon.Run({"--config", config});
+    EXPECT_EQ(result.exit_code, 2) << line;
+    EXPECT_EQ(result.err, "greenpland: " + config + ": line 1: " + message + "\n");
+  }
+}
+
+TEST(LayersTest, AListInAFileMayBeEmpty) {
+  Daemon daemon;
+  std::vector<std::string> names = {"initial"};
+  daemon.program.app().add_option("--names", names, "A list.");
+  EXPECT_EQ(daemon.Run({"--config", WriteConfig("names = []")}).err, "");
 }
 
 TEST(LayersTest, RefusesAConfigThatCannotBeRead) {
@@ -197,11 +220,23 @@ TEST(ProgramTest, IntegersNeitherWrapNorSaturate) {
   EXPECT_EQ(seed, std::numeric_limits<uint64_t>::max());
 }
 
+TEST(ProgramTest, NamesTheFlagThatRefusesAmongSeveral) {
+  Daemon daemon;
+  double speed = 0;
+  daemon.program.app().add_option("--speed", speed, "A number.");
+  daemon.program.app().add_option("--mode", daemon.data_dir, "A mode.")->check(OneOf({"a: b", "c"}));
+  EXPECT_EQ(daemon.Run({"--max-jobs", "3", "--mode", "c", "--speed", "fast"}).err,
+            "greenpland: --speed is fast; allowed: a number\n");
+  EXPECT_EQ(daemon.Run({"--speed", "1", "--mode", "x: y"}).err, "greenpland: --mode is x: y; allowed: a: b, c\n");
+  EXPECT_EQ(daemon.Run({"--quiet=perhaps"}).err, "greenpland: --quiet is perhaps; allowed: true or false\n");
+}
+
 TEST(ProgramTest, AFlagTakesOneValue) {
   Daemon daemon;
   EXPECT_EQ(daemon.Run({"--max-jobs", "1", "--max-jobs", "2"}).err,
             "greenpland: --max-jobs has several values; allowed: one\n");
   EXPECT_EQ(daemon.Run({"--max-jobs"}).err, "greenpland: --max-jobs has no value; see --help\n");
+  EXPECT_EQ(daemon.Run({"--max-jobs="}).err, "greenpland: --max-jobs has no value; see --help\n");
 }
 
 TEST(ProgramTest, MissingRequiredFlagIsBadUsage) {
@@ -276,6 +311,20 @@ TEST(CommandsTest, OneMustBeNamed) {
   const Result result = RunProgram(tool.program, {});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.err, "tool: a command is required; allowed: version, greet, other\n");
+}
+
+TEST(CommandsTest, NamesAMissingFlagOfTheCommand) {
+  Commands tool;
+  tool.program.app().get_subcommand("greet")->get_option("--count")->required();
+  tool.program.app().get_subcommand("other")->get_option("--speed")->required();
+  EXPECT_EQ(RunProgram(tool.program, {"greet"}).err, "tool: --count is required\n");
+}
+
+TEST(CommandsTest, NamesWhatIsUnknown) {
+  Commands tool;
+  EXPECT_EQ(RunProgram(tool.program, {"great"}).err, "tool: unknown command great; allowed: version, greet, other\n");
+  EXPECT_EQ(RunProgram(tool.program, {"greet", "--speed", "1"}).err, "tool: unknown argument --speed; see --help\n");
+  EXPECT_EQ(RunProgram(tool.program, {"greet", "--count", "x"}).err, "tool: --count is x; allowed: an integer\n");
 }
 
 TEST(CommandsTest, HelpOfACommandHasItsExample) {
