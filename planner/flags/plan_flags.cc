@@ -73,7 +73,7 @@ bool ParseInteger(const std::string& text, int64_t& value) {
 
 }  // namespace
 
-PlanFlags::PlanFlags(CLI::App& app, const Allowed& allowed) {
+PlanFlags::PlanFlags(CLI::App& app, const Allowed& allowed) : app_(app) {
   app.add_option("--method", method_, absl::StrCat("What to plan: ", absl::StrJoin(allowed.methods, ", "), "."))
       ->check(OneOf(allowed.methods));
   if (allowed.has_budget) {
@@ -143,7 +143,11 @@ absl::StatusOr<v1::Budget> PlanFlags::BudgetOfFlags() const {
     if (!mean_drop_rate_.has_value()) return ParseBudget("--budget", budget_);
     return InvalidArgument("--mean-drop-rate", " is ", *mean_drop_rate_, " beside --budget; allowed: one of them");
   }
-  if (!budget_of_.empty()) return InvalidArgument("--budget-of", " is ", budget_of_, "; allowed: with --budget only");
+  const CLI::Option* budget_list = app_.get_option_no_throw("--budgets");
+  if (!budget_of_.empty() && (budget_list == nullptr || budget_list->empty())) {
+    return InvalidArgument("--budget-of", " is ", budget_of_, "; allowed: with ",
+                           budget_list == nullptr ? "--budget" : "--budget or --budgets", " only");
+  }
   v1::Budget budget;
   if (mean_drop_rate_.has_value()) budget.set_mean_drop_rate(*mean_drop_rate_);
   if (max_saved_bytes_.has_value()) budget.set_max_saved_bytes(*max_saved_bytes_);

@@ -21,7 +21,9 @@ namespace greenplan {
 //   ... within Program::Run:
 //   absl::StatusOr<v1::PlanOptions> options = flags.Options();
 //
-// Not thread-safe. Must outlive parsing, as must the app.
+// A command may have a --budgets of its own, a list; --budget-of then says what those are a share of too.
+//
+// Not thread-safe. Must outlive parsing; the app must outlive it.
 class PlanFlags {
  public:
   struct Allowed {
@@ -54,6 +56,7 @@ class PlanFlags {
   absl::Status FillDropRateBounds(v1::PlanOptions& options) const;
   absl::Status FillTimeLimit(v1::PlanOptions& options) const;
 
+  const CLI::App& app_;
   std::string method_;
   std::string budget_;
   std::string budget_of_;

@@ -120,6 +120,20 @@ TEST(PlanFlagsTest, AProgramRestrictsMethodsAndBudgets) {
             "--budget-of: is absolute; allowed: full, backward");
 }
 
+TEST(PlanFlagsTest, BudgetOfGoesWithACommandsListOfBudgetsToo) {
+  CLI::App app;
+  const PlanFlags flags(app);
+  std::vector<std::string> budgets;
+  app.add_option("--budgets", budgets, "A list.");
+  app.parse("--method drop --mean-drop-rate 0.5 --budget-of absolute --budgets 100 200");
+  const auto options = flags.Options();
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->budget().mean_drop_rate(), 0.5);
+  EXPECT_EQ(flags.ParseBudget("--budgets", "100")->absolute(), 100);
+  app.parse("--method drop --mean-drop-rate 0.5 --budget-of absolute");
+  EXPECT_EQ(flags.Options().status().message(), "--budget-of is absolute; allowed: with --budget or --budgets only");
+}
+
 TEST(PlanFlagsTest, NamesTheFlagOfAField) {
   const auto named = [](const char* field, const char* rest) {
     return std::string(PlanFlags::NameFlags(InvalidArgument(field, rest)).message());
