@@ -7,6 +7,29 @@
 
 namespace greenplan {
 
+namespace {
+
+// What failed of a file's operations, of which SQLite's own text says no more than "disk I/O error". The errno would
+// say more, but SQLite does not keep it over the rollback that follows.
+absl::string_view FailedCall(int code) {
+  switch (code) {
+    case SQLITE_IOERR_READ:
+    case SQLITE_IOERR_SHORT_READ:
+      return " while reading";
+    case SQLITE_IOERR_WRITE:
+      return " while writing";
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_DIR_FSYNC:
+      return " while flushing to the disk";
+    case SQLITE_IOERR_TRUNCATE:
+      return " while truncating";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path) {
   sqlite3* handle = nullptr;
   constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -34,7 +57,7 @@ absl::StatusOr<int64_t> Database::QueryNumber(const std::string& sql) {
 absl::Status Database::ToStatus(int code) const {
   if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW) return absl::OkStatus();
   const auto text = [&](absl::string_view problem) {
-    return absl::StrCat(path_, " ", problem, ": ", sqlite3_errstr(code));
+    return absl::StrCat(path_, " ", problem, ": ", sqlite3_errstr(code), FailedCall(code));
   };
   if (code == SQLITE_CONSTRAINT_FOREIGNKEY) return absl::NotFoundError(text("has no such parent"));
   switch (code & 0xff) {
