@@ -10,6 +10,8 @@
 #include "planner/convert/files.h"
 #include "planner/convert/plan_json.h"
 #include "planner/core/invalid_argument.h"
+#include "planner/files/files.h"
+#include "planner/files/json_reader.h"
 #include "planner/flags/plan_flags.h"
 
 namespace greenplan {
@@ -17,7 +19,7 @@ namespace {
 
 absl::StatusOr<v1::Plan> ReadPlanFile(const std::string& path, const ModelProfile& profile) {
   if (!absl::EndsWith(path, ".json")) return ReadMessageFile<v1::Plan>(path);
-  const auto object = ReadJson(path);
+  const auto object = ReadJsonFile(path);
   if (!object.ok()) return object.status();
   const bool has_names = object->is_object() && object->contains("trainable") && (*object)["trainable"].is_array();
   if (!has_names) return ReadMessageFile<v1::Plan>(path);
@@ -45,14 +47,6 @@ absl::StatusOr<std::vector<std::string>> ExpandNames(const std::vector<std::stri
 }
 
 }  // namespace
-
-absl::StatusOr<nlohmann::json> ReadJson(const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadFile(path);
-  if (!text.ok()) return text.status();
-  nlohmann::json value = nlohmann::json::parse(*text, /*cb=*/nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) return absl::InvalidArgumentError(absl::StrCat(path, " is not JSON"));
-  return value;
-}
 
 absl::StatusOr<std::shared_ptr<const PreparedProfile>> LoadProfile(const std::string& path) {
   const auto message = ReadMessageFile<v1::ModelProfile>(path);
@@ -89,7 +83,7 @@ absl::StatusOr<std::vector<bool>> LoadMask(const std::string& flag, const std::v
 }
 
 absl::StatusOr<std::vector<double>> LoadDropRates(const std::string& path, const ModelProfile& profile) {
-  const auto object = ReadJson(path);
+  const auto object = ReadJsonFile(path);
   if (!object.ok()) return object.status();
   auto rates = DropRatesFromJson(*object, profile);
   if (!rates.ok()) return InContext(path, rates.status());

@@ -6,15 +6,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "nlohmann/json.hpp"
 #include "planner/core/plan.h"
 #include "planner/job/prepared_profile.h"
 
 namespace greenplan {
 
 // The files that commands read. Every error names the file and is a matter of the user's (see ExitCode).
-
-absl::StatusOr<nlohmann::json> ReadJson(const std::string& path);
 
 absl::StatusOr<std::shared_ptr<const PreparedProfile>> LoadProfile(const std::string& path);
 

@@ -16,6 +16,7 @@
 #include "planner/convert/plan_json.h"
 #include "planner/core/cost.h"
 #include "planner/core/invalid_argument.h"
+#include "planner/files/json_reader.h"
 #include "profiler/analytic/analytic.h"
 #include "profiler/analytic/chain_arrays.h"
 
@@ -75,7 +76,7 @@ absl::StatusOr<ModelProfile> ProfileCommand::FromConfig() const {
   if (!bytes.ok()) return absl::InvalidArgumentError(absl::StrCat("--dtype: ", bytes.status().message()));
   analytic.bytes_per_element = *bytes;
   const std::string path = IsFolder(config) ? config + "/config.json" : config;
-  const auto json = ReadJson(path);
+  const auto json = ReadJsonFile(path);
   if (!json.ok()) return json.status();
   auto profile = profiler::AnalyticProfile(*json, analytic);
   if (!profile.ok()) return InContext(path, profile.status());
@@ -86,7 +87,7 @@ absl::StatusOr<ModelProfile> ProfileCommand::FromArrays() const {
   if (own_dx.empty()) return absl::InvalidArgumentError("--own-dx is missing; allowed: seed, autograd");
   const auto reading = profiler::ParseOwnDx(own_dx);
   if (!reading.ok()) return reading.status();
-  const auto json = ReadJson(from_arrays);
+  const auto json = ReadJsonFile(from_arrays);
   if (!json.ok()) return json.status();
   auto profile = profiler::ImportChainArrays(*json, *reading);
   if (!profile.ok()) return InContext(from_arrays, profile.status());

@@ -13,8 +13,8 @@ namespace greenplan {
 // Messages as files: proto3 JSON with the fields' original names (.json) or binary (.pb), either one gzipped (.gz).
 // Readers take int64 as number or string, and refuse unknown fields. Thread-safe.
 
-// Fills `message`, such as a v1::ModelProfile. NotFound: no such file. PermissionDenied: it cannot be read.
-// InvalidArgument: its name has another extension, or its content is not such a message; the error names the file.
+// Fills `message`, such as a v1::ModelProfile. The errors of ReadFile (planner/files/files.h). InvalidArgument also if
+// the name has another extension, or the content is not such a message; the error names the file.
 absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message& message);
 
 template <typename Message>
@@ -25,18 +25,14 @@ absl::StatusOr<Message> ReadMessageFile(const std::string& path) {
   return message;
 }
 
-// Leaves either the old file or the whole new one: writes beside `path`, then renames. InvalidArgument: extension;
-// NotFound, PermissionDenied or Internal: it cannot be written.
+// Leaves either the old file or the whole new one, as WriteFile does, and with its errors. InvalidArgument also if the
+// name has another extension.
 absl::Status WriteMessageFile(const std::string& path, const google::protobuf::Message& message);
 
 // Proto3 JSON on one line (or indented), original field names, fields with default values left out.
 std::string MessageToJson(const google::protobuf::Message& message, bool indent = false);
 // InvalidArgument: what is wrong, without the name of a file.
 absl::Status MessageFromJson(absl::string_view json, google::protobuf::Message& message);
-
-// Whole files of any content, ".gz" left as it is. The same errors.
-absl::StatusOr<std::string> ReadFile(const std::string& path);
-absl::Status WriteFile(const std::string& path, absl::string_view content);
 
 }  // namespace greenplan
 

@@ -1,7 +1,5 @@
 #include "planner/convert/files.h"
 
-#include <sys/stat.h>
-
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -10,6 +8,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "planner/convert/gzip.h"
 #include "planner/convert/test_messages.h"
+#include "planner/files/testing/faults.h"
 
 namespace greenplan {
 namespace {
@@ -104,27 +103,30 @@ TEST(FilesTest, SaysWhyAFileCannotBeRead) {
             "profile.yaml has no known extension; allowed: .json, .pb, each also .gz");
 }
 
-TEST(FilesTest, AFailedWriteLeavesTheFolderAsItWas) {
+TEST(FilesTest, WhateverCallFailsTheOldMessageStands) {
   const std::string folder = Folder();
-  EXPECT_EQ(WriteFile(folder + "/missing/p.json", "x").code(), absl::StatusCode::kNotFound);
-  std::filesystem::create_directory(folder + "/p.json");
-  EXPECT_FALSE(WriteFile(folder + "/p.json", "x").ok());
-  int num_entries = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++num_entries;
-  EXPECT_EQ(num_entries, 1);
-}
-
-TEST(FilesTest, OverwritesAWholeFile) {
-  const std::string path = Write("p.txt", "something longer");
-  ASSERT_TRUE(WriteFile(path, "short").ok());
-  EXPECT_EQ(*ReadFile(path), "short");
-}
-
-TEST(FilesTest, WritesToADeviceWithoutReplacingIt) {
-  EXPECT_TRUE(WriteFile("/dev/null", "x").ok());
-  struct stat info;
-  ASSERT_EQ(stat("/dev/null", &info), 0);
-  EXPECT_TRUE(S_ISCHR(info.st_mode));
+  v1::ModelProfile other = SmallProfile();
+  other.set_model("other");
+  for (const std::string name : {"/p.json", "/p.pb.gz"}) {
+    const std::string path = folder + name;
+    ASSERT_TRUE(WriteMessageFile(path, SmallProfile()).ok());
+    const int num_errors = SweepFaults({
+        .operation = [&] { return WriteMessageFile(path, other); },
+        .check =
+            [&](const absl::Status& status) {
+              const bool is_new = status.ok() || absl::IsDataLoss(status);
+              const auto read = ReadMessageFile<v1::ModelProfile>(path);
+              ASSERT_TRUE(read.ok()) << read.status();
+              EXPECT_TRUE(MessageDifferencer::Equals(*read, is_new ? other : SmallProfile())) << status;
+              const ScopedFaults quick({});
+              ASSERT_TRUE(WriteMessageFile(path, SmallProfile()).ok());
+            },
+        .named = path + " ",
+    });
+    EXPECT_GT(num_errors, 0);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+    std::filesystem::remove(path);
+  }
 }
 
 }  // namespace

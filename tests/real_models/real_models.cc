@@ -8,6 +8,7 @@
 #include "nlohmann/json.hpp"
 #include "planner/convert/convert.h"
 #include "planner/convert/files.h"
+#include "planner/files/files.h"
 
 namespace greenplan {
 namespace {

@@ -13,7 +13,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "trainer_client/checkpoint/atomic_file.h"
+#include "planner/files/files.h"
+#include "planner/files/json_reader.h"
 #include "trainer_client/checkpoint/safetensors.h"
 #include "trainer_client/checkpoint/weights.h"
 
@@ -100,11 +101,7 @@ absl::Status WriteConfig(nlohmann::json config, const std::string& path) {
   for (const char* key : {"dtype", "torch_dtype"}) {
     if (config.contains(key)) config[key] = "float32";
   }
-  absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
-  if (!file.ok()) return file.status();
-  const std::string text = config.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  if (absl::Status status = (*file)->Append(text); !status.ok()) return status;
-  return (*file)->Commit();
+  return WriteFile(path, IndentedJsonText(config) + "\n");
 }
 
 }  // namespace
@@ -115,7 +112,7 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& directory, Attentio
     return absl::NotFoundError(absl::StrCat(directory, ": no such folder"));
   }
   const std::string config_path = std::filesystem::path(directory) / "config.json";
-  absl::StatusOr<nlohmann::json> config = ReadJsonObject(config_path);
+  absl::StatusOr<nlohmann::json> config = ReadJsonObjectFile(config_path);
   if (!config.ok()) return config.status();
   absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateUninitializedCausalLm(*config, attention);
   if (!model.ok()) return Prefixed(model.status(), config_path);
@@ -130,7 +127,9 @@ absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& dir
   std::filesystem::create_directories(directory, error);
   if (error) return absl::UnavailableError(absl::StrCat(directory, ": cannot create: ", error.message()));
   const std::filesystem::path folder(directory);
-  if (absl::Status status = WriteConfig(checkpoint.config, folder / "config.json"); !status.ok()) return status;
+  absl::Status unflushed;
+  absl::Status status = IfWritten(WriteConfig(checkpoint.config, folder / "config.json"), unflushed);
+  if (!status.ok()) return status;
 
   std::vector<torch::Tensor> values;  // Keeps converted copies alive until they are written.
   std::map<std::string, TensorView> views;
@@ -141,7 +140,8 @@ absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& dir
                               value.sizes().vec(),
                               {static_cast<const std::byte*>(value.const_data_ptr()), value.nbytes()}};
   }
-  return WriteSafetensors(folder / "model.safetensors", views);
+  status = IfWritten(WriteSafetensors(folder / "model.safetensors", views), unflushed);
+  return status.ok() ? unflushed : status;
 }
 
 }  // namespace greenplan::trainer

@@ -21,8 +21,8 @@ struct Checkpoint {
 // NotFound / InvalidArgument name the file and what is wrong with it (a missing or surplus tensor, a shape, an offset).
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& directory, Attention attention);
 
-// Writes config.json and model.safetensors (float32), each to a temporary file first and then renamed, so that a folder
-// never holds half a file. Creates the folder.
+// Writes config.json and model.safetensors (float32), each whole or not at all. Creates the folder. The errors of
+// planner/files/files.h; DataLoss: both are written, but their folder could not be flushed.
 absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& directory);
 
 }  // namespace greenplan::trainer

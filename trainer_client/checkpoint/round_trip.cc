@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "planner/files/json_reader.h"
 #include "profiler/autograd/executed_flops.h"
 #include "trainer_client/checkpoint/checkpoint.h"
 #include "trainer_client/checkpoint/weights.h"
@@ -21,7 +22,7 @@ using nlohmann::json;
 
 absl::StatusOr<Checkpoint> LoadOrMake(const std::string& folder, Attention attention) {
   if (OpenWeights(folder).status().code() != absl::StatusCode::kNotFound) return LoadCheckpoint(folder, attention);
-  absl::StatusOr<json> config = ReadJsonObject(folder + "/config.json");
+  absl::StatusOr<json> config = ReadJsonObjectFile(folder + "/config.json");
   if (!config.ok()) return config.status();
   absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateCausalLm(*config, attention);
   if (!model.ok()) return model.status();

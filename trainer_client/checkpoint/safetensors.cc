@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
-#include "trainer_client/checkpoint/atomic_file.h"
+#include "planner/files/atomic_file.h"
 
 namespace greenplan::trainer {
 namespace {

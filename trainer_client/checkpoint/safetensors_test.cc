@@ -1,11 +1,13 @@
 #include "trainer_client/checkpoint/safetensors.h"
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <random>
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "planner/files/testing/faults.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -184,6 +186,32 @@ TEST(WriteSafetensorsTest, WritesWhatOpenReads) {
   std::string header(length, ' ');
   stream.read(header.data(), static_cast<std::streamsize>(length));
   EXPECT_EQ(nlohmann::json::parse(header)["__metadata__"]["format"], "pt");
+}
+
+TEST(WriteSafetensorsTest, WhateverCallFailsTheOldFileStands) {
+  const std::string folder = testing::TempDir() + "/safetensors_faults";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const std::string path = folder + "/model.safetensors";
+  const auto write = [&](const std::string& data) {
+    return WriteSafetensors(path, {{"a", {TensorDtype::kFloat32, {1}, Bytes(data).subspan(0, 4)}},
+                                   {"b", {TensorDtype::kFloat32, {1}, Bytes(data).subspan(4, 4)}}});
+  };
+  ASSERT_TRUE(write("old data").ok());
+  const int num_errors = SweepFaults({
+      .operation = [&] { return write("new data"); },
+      .check =
+          [&](const absl::Status& status) {
+            const auto file = SafetensorsFile::Open(path);
+            ASSERT_TRUE(file.ok()) << file.status();
+            const std::string expected = status.ok() || absl::IsDataLoss(status) ? "new data" : "old data";
+            EXPECT_EQ((*file)->tensors().at("b").data, Bytes(expected).subspan(4, 4));
+            EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1) << status;
+            ASSERT_TRUE(write("old data").ok());
+          },
+      .named = path,
+  });
+  EXPECT_GT(num_errors, 0);
 }
 
 TEST(OpenTest, NamesTheFileThatIsNotThere) {

@@ -1,13 +1,13 @@
 #include "trainer_client/checkpoint/weights.h"
 
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "planner/files/json_reader.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -42,7 +42,7 @@ absl::StatusOr<std::set<std::string>> ShardNames(const json& index, const std::s
 
 absl::StatusOr<Weights> OpenShards(const std::filesystem::path& folder) {
   const std::string path = folder / kIndexFile;
-  absl::StatusOr<json> index = ReadJsonObject(path);
+  absl::StatusOr<json> index = ReadJsonObjectFile(path);
   if (!index.ok()) return index.status();
   absl::StatusOr<std::set<std::string>> shards = ShardNames(*index, path);
   if (!shards.ok()) return shards.status();
@@ -71,14 +71,6 @@ absl::StatusOr<Weights> OpenShards(const std::filesystem::path& folder) {
 }
 
 }  // namespace
-
-absl::StatusOr<json> ReadJsonObject(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) return absl::NotFoundError(absl::StrCat(path, ": no such file, or it cannot be read"));
-  json value = json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  if (value.is_object()) return value;
-  return absl::InvalidArgumentError(absl::StrCat(path, ": is not a JSON object"));
-}
 
 absl::StatusOr<Weights> OpenWeights(const std::string& directory) {
   const std::filesystem::path folder(directory);

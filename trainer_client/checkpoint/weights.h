@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "nlohmann/json_fwd.hpp"
 #include "trainer_client/checkpoint/safetensors.h"
 
 namespace greenplan::trainer {
@@ -22,9 +21,6 @@ struct Weights {
 // Opens model.safetensors, failing that the shards that model.safetensors.index.json names.
 // NotFound / InvalidArgument name the file and what is wrong with it.
 absl::StatusOr<Weights> OpenWeights(const std::string& directory);
-
-// NotFound / InvalidArgument name the file.
-absl::StatusOr<nlohmann::json> ReadJsonObject(const std::string& path);
 
 }  // namespace greenplan::trainer
 

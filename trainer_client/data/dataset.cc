@@ -6,9 +6,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "planner/files/files.h"
 #include "trainer_client/data/jsonl.h"
 #include "trainer_client/data/npy.h"
-#include "trainer_client/data/read_file.h"
 
 namespace greenplan::trainer {
 namespace {

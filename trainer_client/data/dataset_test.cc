@@ -111,7 +111,7 @@ void ExpectInvalid(const absl::StatusOr<Dataset>& data, const std::string& messa
 TEST(ReadDatasetTest, NamesAFileThatIsMissingEmptyOrTooShort) {
   const absl::Status missing = ReadDataset("/no/such.txt", nullptr, 4, 16, 20).status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(missing.message(), "/no/such.txt: no such file");
+  EXPECT_EQ(missing.message(), "/no/such.txt cannot be read: No such file or directory");
   const auto tokenizer = MakeTokenizer();
   std::string path = Write("empty.txt", "");
   ExpectInvalid(ReadDataset(path, tokenizer.get(), 4, 16, 280), path + ": is empty; text is needed");

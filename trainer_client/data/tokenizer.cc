@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "trainer_client/data/read_file.h"
+#include "planner/files/files.h"
 #include "trainer_client/data/sentencepiece_model.h"
 
 namespace greenplan::trainer {

@@ -63,7 +63,7 @@ TEST(SentencePieceModelTest, PiecesOfATextInChunksAreThoseOfTheWhole) {
 TEST(TokenizerTest, NamesAFileThatIsMissingEmptyOrNoModel) {
   const absl::Status missing = Tokenizer::Load("/no/such.model").status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(missing.message(), "/no/such.model: no such file");
+  EXPECT_EQ(missing.message(), "/no/such.model cannot be read: No such file or directory");
   for (const std::string content : {"", "no model", "\x0a\xff\xff\xff\xff\x0f"}) {
     const std::string path = Write("broken.model", content);
     const absl::Status status = Tokenizer::Load(path).status();

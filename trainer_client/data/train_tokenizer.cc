@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
-#include "trainer_client/checkpoint/atomic_file.h"
-#include "trainer_client/data/read_file.h"
+#include "planner/files/files.h"
+#include "planner/flags/program.h"
 #include "trainer_client/data/sentencepiece_model.h"
 
 namespace greenplan::trainer {
@@ -26,10 +26,7 @@ absl::Status TrainTokenizer(const std::string& input, const std::string& output,
     return absl::InvalidArgumentError(input + ": no vocabulary of " + std::to_string(vocab_size) +
                                       " pieces can be learned from it: " + error);
   }
-  absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(output);
-  if (!file.ok()) return file.status();
-  if (absl::Status status = (*file)->Append(model); !status.ok()) return status;
-  return (*file)->Commit();
+  return WriteFile(output, model);
 }
 
 }  // namespace
@@ -56,5 +53,5 @@ int main(int argc, char** argv) {
   const absl::Status status = greenplan::trainer::TrainTokenizer(input, output, vocab_size);
   if (status.ok()) return 0;
   std::fprintf(stderr, "train_tokenizer: %s\n", std::string(status.message()).c_str());
-  return status.code() == absl::StatusCode::kUnavailable ? 1 : 2;
+  return greenplan::ExitCode(status);
 }

@@ -107,6 +107,8 @@ absl::Status Finetune(const FinetuneOptions& options, const FinetuneIo& io) {
     return absl::InternalError(error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("out of memory; a smaller --batch-size or --seq-len needs less");
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
   }
 }
 

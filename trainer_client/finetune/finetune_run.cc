@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/files.h"
+#include "planner/files/files.h"
+#include "planner/files/json_reader.h"
 #include "profiler/autograd/profile_time.h"
 #include "trainer_client/finetune/epoch_table.h"
 #include "trainer_client/finetune/evaluate.h"
@@ -37,8 +39,7 @@ std::string CpuRandomState() {
 
 }  // namespace
 
-FinetuneRun::FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs,
-                         const OutputFolder* output)
+FinetuneRun::FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, OutputFolder* output)
     : options_(options),
       io_(io),
       inputs_(std::move(inputs)),
@@ -220,8 +221,10 @@ absl::Status FinetuneRun::Save() {
     state_.next_round = session_->next_round();
     state_.plan = session_->plan();
   }
-  if (absl::Status status = output_->AddCompanions(options_.base, inputs_.tokenizer_model); !status.ok()) return status;
-  return SaveRun(output_->path(), inputs_.checkpoint, optimizer_, state_);
+  absl::Status status = output_->AddCompanions(options_.base, inputs_.tokenizer_model);
+  if (status.ok()) status = SaveRun(output_->path(), inputs_.checkpoint, optimizer_, state_);
+  if (!status.ok() && !HasRun(output_->path())) output_->RemoveCompanions();
+  return status;
 }
 
 absl::Status FinetuneRun::WriteReport() const {
@@ -235,7 +238,7 @@ absl::Status FinetuneRun::WriteReport() const {
                    .seconds = seconds(),
                    .grid_grams_per_kwh = options_.grid_grams_per_kwh};
   for (const auto& parameter : model().named_parameters()) report.parameter_count += parameter.value().numel();
-  return WriteFile(options_.report, ToJson(report).dump(2) + "\n");
+  return WriteFile(options_.report, IndentedJsonText(ToJson(report)) + "\n");
 }
 
 double FinetuneRun::seconds() const {

@@ -25,7 +25,7 @@ namespace greenplan::trainer {
 class FinetuneRun {
  public:
   // `output` may be null: nothing is kept.
-  FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, const OutputFolder* output);
+  FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, OutputFolder* output);
 
   // With `resumes`, goes on with the run in the output folder, whose weights `inputs` holds. Errors as Finetune's;
   // those of the session are as the session gives them.
@@ -53,7 +53,7 @@ class FinetuneRun {
   const FinetuneOptions& options_;
   const FinetuneIo& io_;
   const Inputs inputs_;
-  const OutputFolder* const output_;
+  OutputFolder* const output_;
   AdamW optimizer_;
   ProgressBar progress_bar_;
   RunState state_;

@@ -2,9 +2,9 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string>
@@ -16,8 +16,10 @@
 #include "nlohmann/json.hpp"
 #include "planner/convert/convert.h"
 #include "planner/convert/files.h"
+#include "planner/files/testing/faults.h"
 #include "trainer_client/checkpoint/checkpoint.h"
 #include "trainer_client/finetune/predicted_seconds.h"
+#include "trainer_client/finetune/test_inputs.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -26,39 +28,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
-
-const json kLlama = {{"model_type", "llama"},
-                     {"hidden_size", 16},
-                     {"intermediate_size", 32},
-                     {"num_hidden_layers", 2},
-                     {"num_attention_heads", 4},
-                     {"num_key_value_heads", 2},
-                     {"vocab_size", 32},
-                     {"max_position_embeddings", 16},
-                     {"tie_word_embeddings", false}};
-const json kOpt = {{"model_type", "opt"},           {"hidden_size", 16},         {"ffn_dim", 32},
-                   {"num_hidden_layers", 2},        {"num_attention_heads", 4},  {"vocab_size", 32},
-                   {"max_position_embeddings", 16}, {"word_embed_proj_dim", 16}, {"dropout", 0.1}};
-
-void WriteFile(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
-
-// Token ids as numpy.save writes them: mostly each id's successor, so that there is something to learn.
-void WriteTokens(const fs::path& path, int count, int vocabulary) {
-  std::string header = "{'descr': '<i4', 'fortran_order': False, 'shape': (" + std::to_string(count) + ",), }";
-  header.resize((header.size() + 10 + 1 + 63) / 64 * 64 - 11, ' ');
-  header += '\n';
-  const uint16_t length = static_cast<uint16_t>(header.size());
-  std::string file("\x93NUMPY\x01\x00", 8);
-  file.append(reinterpret_cast<const char*>(&length), 2).append(header);
-  int32_t id = 1;
-  uint32_t noise = 12345;
-  for (int i = 0; i < count; ++i) {
-    noise = noise * 1664525 + 1013904223;
-    id = (noise >> 28) == 0 ? static_cast<int32_t>((noise >> 8) % vocabulary) : (id + 1) % vocabulary;
-    file.append(reinterpret_cast<const char*>(&id), 4);
-  }
-  WriteFile(path, file);
-}
 
 class AwayConnection : public Connection {
  public:
@@ -107,7 +76,7 @@ struct FinetuneTest : ::testing::Test {
 
   void UseModel(const json& config) {
     options.config = root / "config.json";
-    WriteFile(options.config, config.dump());
+    WriteText(options.config, config.dump());
   }
 
   void SetBudget(double fraction_of_backward) {
@@ -191,9 +160,9 @@ TEST_F(FinetuneTest, EstimatesEnergyOfStepsAndRoundsFromTheStatedPower) {
 TEST_F(FinetuneTest, SaysSoWhenTheMachineStopsCountingEnergy) {
   const fs::path package = fs::path(machine.powercap_root) / "intel-rapl:0";
   fs::create_directories(package);
-  WriteFile(package / "name", "package-0");
-  WriteFile(package / "max_energy_range_uj", "1000000");
-  WriteFile(package / "energy_uj", "5");
+  WriteText(package / "name", "package-0");
+  WriteText(package / "max_energy_range_uj", "1000000");
+  WriteText(package / "energy_uj", "5");
   ASSERT_EQ(Run(nullptr, [&](const EpochReport&) { return fs::remove(package / "energy_uj"), true; }),
             absl::OkStatus());
   const json report = Report();
@@ -372,12 +341,12 @@ TEST_F(FinetuneTest, EvaluatesAloneWithoutEpochsAndWithoutAPlanner) {
 }
 
 TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
-  WriteFile(root / "empty.txt", "");
+  WriteText(root / "empty.txt", "");
   WriteTokens(root / "short.npy", 15, 32);
   WriteTokens(root / "foreign.npy", 400, 64);
-  WriteFile(root / "not_json.json", "{");
+  WriteText(root / "not_json.json", "{");
   fs::create_directories(root / "full");
-  WriteFile(root / "full" / "file", "x");
+  WriteText(root / "full" / "file", "x");
   const FinetuneOptions good = options;
   const struct {
     const char* name;
@@ -389,7 +358,9 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
       {"folder as train", [&](auto& o) { o.train = root; }, {"--train is", "another kind of file"}},
       {"missing base", [&](auto& o) { o.config = "", o.base = root / "none"; }, {"--base is", "none"}},
       {"base is no checkpoint", [&](auto& o) { o.config = "", o.base = root / "full"; }, {"--base", "config.json"}},
-      {"config is not JSON", [&](auto& o) { o.config = root / "not_json.json"; }, {"--config is", "not JSON"}},
+      {"config is not JSON",
+       [&](auto& o) { o.config = root / "not_json.json"; },
+       {"--config: ", "not_json.json is not JSON"}},
       {"missing tokenizer", [&](auto& o) { o.tokenizer = root / "none"; }, {"--tokenizer is"}},
       {"text without tokenizer", [&](auto& o) { o.train = root / "empty.txt"; }, {"--train", "empty.txt"}},
       {"too short", [&](auto& o) { o.train = root / "short.npy"; }, {"--train", "short.npy"}},
@@ -416,6 +387,50 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
     EXPECT_FALSE(fs::exists(good.report));
     EXPECT_EQ(err.str(), "");
   }
+}
+
+TEST_F(FinetuneTest, SaysWhyTheReportCannotBeWritten) {
+  options.report = "/dev/full";
+  options.epochs = 0;
+  const absl::Status status = Run();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message(), "/dev/full cannot be written: No space left on device");
+}
+
+TEST_F(FinetuneTest, ARunThatCannotBeSavedOnceLeavesNothingBehind) {
+  options.output = root / "out";
+  options.epochs = 1;
+  options.tokenizer = "";
+  absl::Status status;
+  {
+    const ScopedFaults faults({.fail_at = 40, .error = ENOSPC, .goes_on = true});
+    status = Run();
+    ASSERT_TRUE(faults.has_failed());
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("cannot be written: No space left on device"));
+  EXPECT_FALSE(fs::exists(options.output));
+  EXPECT_FALSE(fs::exists(options.report));
+}
+
+TEST_F(FinetuneTest, GoesOnAfterAFullDiskFromTheLastEpochThatWasSaved) {
+  options.output = root / "straight";
+  options.epochs = 3;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json straight = Report();
+
+  options.output = root / "out";
+  std::optional<ScopedFaults> faults;
+  const absl::Status status = Run(nullptr, [&](const EpochReport& epoch) {
+    if (epoch.epoch == 1) faults.emplace(ScopedFaults::Plan{.fail_at = 30, .error = ENOSPC, .goes_on = true});
+    return true;
+  });
+  faults.reset();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("out/"));
+  options.resume = true;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  EXPECT_EQ(Report()["steps"], straight["steps"]);
 }
 
 TEST_F(FinetuneTest, StopsWhenTrainingDiverges) {

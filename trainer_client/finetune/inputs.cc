@@ -11,7 +11,7 @@
 
 #include "ATen/Context.h"
 #include "absl/strings/str_cat.h"
-#include "planner/convert/files.h"
+#include "planner/files/json_reader.h"
 #include "trainer_client/data/tokenizer.h"
 #include "trainer_client/finetune/batches.h"
 #include "trainer_client/models/special_tokens.h"
@@ -41,17 +41,13 @@ absl::Status WithFlag(const char* flag, const absl::Status& status) {
 }
 
 absl::StatusOr<Checkpoint> NewModel(const std::string& config_path, Attention attention) {
-  absl::StatusOr<std::string> text = ReadFile(config_path);
-  if (!text.ok()) return WithFlag("--config", text.status());
-  nlohmann::json config = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (config.is_discarded()) {
-    return absl::InvalidArgumentError(absl::StrCat("--config is ", config_path, ", which is not JSON"));
-  }
-  absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateCausalLm(config, attention);
+  absl::StatusOr<nlohmann::json> config = ReadJsonObjectFile(config_path);
+  if (!config.ok()) return WithFlag("--config", config.status());
+  absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateCausalLm(*config, attention);
   if (!model.ok())
     return WithFlag("--config",
                     absl::Status(model.status().code(), absl::StrCat(config_path, ": ", model.status().message())));
-  return Checkpoint{std::move(config), *std::move(model)};
+  return Checkpoint{*std::move(config), *std::move(model)};
 }
 
 absl::StatusOr<Checkpoint> LoadModel(const FinetuneOptions& options, const std::string& resume_from) {

@@ -38,7 +38,6 @@ bool IsProfileFile(absl::string_view path) {
 absl::Status CheckRanges(const FinetuneOptions& options) {
   if (options.epochs < 0) return Refuse("--epochs", options.epochs, "an integer >= 0");
   if (options.batch_size < 1) return Refuse("--batch-size", options.batch_size, "an integer >= 1");
-  if (options.seq_len != 0 && options.seq_len < 2) return Refuse("--seq-len", options.seq_len, "an integer >= 2");
   if (!std::isfinite(options.learning_rate) || options.learning_rate <= 0) {
     return Refuse("--lr", options.learning_rate, "a number > 0");
   }
@@ -119,7 +118,7 @@ void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
 void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
   app.add_option("--epochs", options_.epochs, "Passes over the training data; 0 evaluates alone. Default: 3.");
   app.add_option("--batch-size", options_.batch_size, "Rows per step. Default: 8.");
-  app.add_option("--seq-len", options_.seq_len,
+  app.add_option("--seq-len", seq_len_,
                  "Tokens per row. Default: the longest row for .jsonl, else what the model takes, at most 512.");
   app.add_option("--lr", options_.learning_rate, "Peak learning rate; it falls to 0 by a half cosine. Default: 5e-5.");
   app.add_option("--warmup-steps", options_.warmup_steps, "Steps of linear rise to --lr. Default: 0.");
@@ -152,6 +151,9 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   if (plan_every_ != "epoch" && (!absl::SimpleAtoi(plan_every_, &options.plan_every) || options.plan_every < 1)) {
     return Refuse("--plan-every", plan_every_, "epoch, or a number of steps >= 1");
   }
+  // In the options 0 stands for the default; a flag that says 0 is a mistake.
+  if (seq_len_.has_value() && *seq_len_ < 2) return Refuse("--seq-len", *seq_len_, "an integer >= 2");
+  options.seq_len = seq_len_.value_or(0);
   v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(importance_metric_),
                              &options.importance_metric);
   if (absl::Status status = CheckRanges(options); !status.ok()) return status;

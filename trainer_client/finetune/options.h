@@ -65,6 +65,7 @@ class FinetuneFlags {
 
   const Program& program_;
   FinetuneOptions options_;
+  std::optional<int64_t> seq_len_;
   std::string plan_every_ = "epoch";
   std::string importance_metric_ = "gradient_times_update";
   PlanFlags plan_flags_;

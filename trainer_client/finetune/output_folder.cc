@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "planner/convert/files.h"
+#include "planner/files/files.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -49,19 +49,29 @@ OutputFolder::~OutputFolder() {
   if (is_ours_ && fs::is_empty(path_, ignored)) fs::remove(path_, ignored);
 }
 
-absl::Status OutputFolder::AddCompanions(const std::string& base, const std::string& tokenizer_model) const {
+absl::Status OutputFolder::AddCompanions(const std::string& base, const std::string& tokenizer_model) {
   const fs::path here(path_);
   std::error_code ignored;
+  const auto add = [&](const fs::path& from, const char* name) {
+    if (!fs::exists(here / name, ignored)) added_.push_back(here / name);
+    return CopyFile(from, here / name);
+  };
   if (!tokenizer_model.empty() && !fs::equivalent(tokenizer_model, here / "tokenizer.model", ignored)) {
-    if (absl::Status status = CopyFile(tokenizer_model, here / "tokenizer.model"); !status.ok()) return status;
+    if (absl::Status status = add(tokenizer_model, "tokenizer.model"); !status.ok()) return status;
   }
   if (base.empty()) return absl::OkStatus();
   for (const char* name : kCompanions) {
     const fs::path from = fs::path(base) / name;
     if (!fs::is_regular_file(from, ignored) || fs::exists(here / name, ignored)) continue;
-    if (absl::Status status = CopyFile(from, here / name); !status.ok()) return status;
+    if (absl::Status status = add(from, name); !status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+void OutputFolder::RemoveCompanions() {
+  std::error_code ignored;
+  for (const std::string& path : added_) fs::remove(path, ignored);
+  added_.clear();
 }
 
 }  // namespace greenplan::trainer

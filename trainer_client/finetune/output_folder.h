@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,13 +24,17 @@ class OutputFolder {
 
   // Copies what belongs to the tokenizer and to generation from the base model's folder (where it is there and not here
   // yet), and `tokenizer_model`, unless it is empty, as tokenizer.model: so that the output opens like the base.
-  absl::Status AddCompanions(const std::string& base, const std::string& tokenizer_model) const;
+  // The errors of planner/files/files.h.
+  absl::Status AddCompanions(const std::string& base, const std::string& tokenizer_model);
+  // Removes what AddCompanions has copied: for a run that could not be saved even once.
+  void RemoveCompanions();
 
  private:
   OutputFolder(std::string path, bool is_ours) : path_(std::move(path)), is_ours_(is_ours) {}
 
   const std::string path_;
   const bool is_ours_;
+  std::vector<std::string> added_;  // Paths.
 };
 
 }  // namespace greenplan::trainer

@@ -73,6 +73,19 @@ TEST_F(OutputFolderTest, TakesTheTokenizerAlong) {
   EXPECT_EQ(Read(root / "out" / "tokenizer.model"), "other");
 }
 
+TEST_F(OutputFolderTest, TakesBackWhatItCopiedAndNothingElse) {
+  fs::create_directories(root / "base");
+  Write(root / "base" / "tokenizer.model", "base");
+  Write(root / "base" / "vocab.json", "base");
+  auto folder = OutputFolder::Prepare(root / "out", /*resume=*/false);
+  ASSERT_TRUE(folder.ok());
+  Write(root / "out" / "vocab.json", "there before");
+  ASSERT_TRUE((*folder)->AddCompanions(root / "base", "").ok());
+  (*folder)->RemoveCompanions();
+  EXPECT_FALSE(fs::exists(root / "out" / "tokenizer.model"));
+  EXPECT_EQ(Read(root / "out" / "vocab.json"), "there before");
+}
+
 TEST_F(OutputFolderTest, SaysWhichTokenizerIsMissing) {
   auto folder = OutputFolder::Prepare(root / "out", /*resume=*/false);
   const absl::Status status = (*folder)->AddCompanions("", root / "missing.model");

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
+#include "planner/files/json_reader.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -33,22 +34,21 @@ json ToJson(const RoundReport& round) {
           {"plan_seconds", round.plan_seconds}};
 }
 
-RoundReport RoundFromJson(const json& round) {
-  return {.round = round.at("round"),
-          .step = round.at("step"),
-          .trainable = round.at("trainable"),
-          .status = round.at("status"),
-          .message = round.at("message"),
-          .digest = round.at("digest"),
-          .predicted_backward_flops = round.at("predicted_backward_flops"),
-          .value = round.at("value"),
-          .upper_bound = round.at("upper_bound"),
-          .probe_seconds = round.at("probe_seconds"),
-          .plan_seconds = round.at("plan_seconds")};
-}
-
-std::optional<double> OptionalFromJson(const json& value) {
-  return value.is_null() ? std::nullopt : std::optional<double>(value.get<double>());
+absl::StatusOr<RoundReport> RoundFromJson(const json& round, const std::string& place) {
+  JsonReader reader(round, place);
+  RoundReport report{.round = reader.Integer("round", 0),
+                     .step = reader.Integer("step", 0),
+                     .trainable = reader.Texts("trainable"),
+                     .status = reader.Text("status"),
+                     .message = reader.Text("message"),
+                     .digest = reader.Text("digest"),
+                     .predicted_backward_flops = reader.Integer("predicted_backward_flops", 0),
+                     .value = reader.Number("value"),
+                     .upper_bound = reader.Number("upper_bound"),
+                     .probe_seconds = reader.Number("probe_seconds"),
+                     .plan_seconds = reader.Number("plan_seconds")};
+  if (!reader.status().ok()) return reader.status();
+  return report;
 }
 
 }  // namespace
@@ -81,33 +81,36 @@ json ToJson(const EpochReport& epoch) {
           {"rounds", std::move(rounds)}};
 }
 
-absl::StatusOr<EpochReport> EpochReportFromJson(const json& epoch) {
-  try {
-    EpochReport report{
-        .epoch = epoch.at("epoch"),
-        .trainable = epoch.at("trainable"),
-        .tensor_count = epoch.at("tensor_count"),
-        .predicted_backward_flops = {epoch.at("predicted_backward_flops_sum"), epoch.at("steps")},
-        .executed_backward_flops = {epoch.at("executed_backward_flops_sum"), epoch.at("steps")},
-        .full_backward_flops = epoch.at("full_backward_flops"),
-        .step_seconds = epoch.at("step_seconds"),
-        .forward_seconds = epoch.at("forward_seconds"),
-        .backward_seconds = epoch.at("backward_seconds"),
-        .optimizer_seconds = epoch.at("optimizer_seconds"),
-        .predicted_backward_seconds = OptionalFromJson(epoch.at("predicted_backward_seconds")),
-        .probe_seconds = epoch.at("probe_seconds"),
-        .plan_seconds = epoch.at("plan_seconds"),
-        .joules_per_step = epoch.at("joules_per_step"),
-        .energy_is_estimate = epoch.at("energy_is_estimate"),
-        .peak_memory_bytes = epoch.at("peak_memory_bytes"),
-        .train_loss = OptionalFromJson(epoch.at("train_loss")),
-        .validation_loss = OptionalFromJson(epoch.at("validation_loss")),
-    };
-    for (const json& round : epoch.at("rounds")) report.rounds.push_back(RoundFromJson(round));
-    return report;
-  } catch (const json::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not an epoch's report: ", error.what()));
+absl::StatusOr<EpochReport> EpochReportFromJson(const json& epoch, const std::string& place) {
+  JsonReader reader(epoch, place);
+  const int64_t steps = reader.Integer("steps", 0);
+  EpochReport report{
+      .epoch = reader.Integer("epoch", 0),
+      .trainable = reader.Texts("trainable"),
+      .tensor_count = reader.Integer("tensor_count", 0),
+      .predicted_backward_flops = {reader.Integer("predicted_backward_flops_sum", 0), steps},
+      .executed_backward_flops = {reader.Integer("executed_backward_flops_sum", 0), steps},
+      .full_backward_flops = reader.Integer("full_backward_flops", 0),
+      .step_seconds = reader.Number("step_seconds"),
+      .forward_seconds = reader.Number("forward_seconds"),
+      .backward_seconds = reader.Number("backward_seconds"),
+      .optimizer_seconds = reader.Number("optimizer_seconds"),
+      .predicted_backward_seconds = reader.OptionalNumber("predicted_backward_seconds"),
+      .probe_seconds = reader.Number("probe_seconds"),
+      .plan_seconds = reader.Number("plan_seconds"),
+      .joules_per_step = reader.Number("joules_per_step"),
+      .energy_is_estimate = reader.Boolean("energy_is_estimate"),
+      .peak_memory_bytes = reader.Integer("peak_memory_bytes", 0),
+      .train_loss = reader.OptionalNumber("train_loss"),
+      .validation_loss = reader.OptionalNumber("validation_loss"),
+  };
+  for (const json& round : reader.Array("rounds")) {
+    absl::StatusOr<RoundReport> read = RoundFromJson(round, reader.PathOf("rounds", report.rounds.size()));
+    if (!read.ok()) return read.status();
+    report.rounds.push_back(*std::move(read));
   }
+  if (!reader.status().ok()) return reader.status();
+  return report;
 }
 
 json ToJson(const RunReport& report) {

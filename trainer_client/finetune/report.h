@@ -82,8 +82,8 @@ struct RunReport {
 nlohmann::json ToJson(const RunReport& report);
 
 nlohmann::json ToJson(const EpochReport& epoch);
-// The inverse. InvalidArgument: not such JSON.
-absl::StatusOr<EpochReport> EpochReportFromJson(const nlohmann::json& json);
+// The inverse. InvalidArgument: not such JSON; names the key, with `place` before it, the value and what is allowed.
+absl::StatusOr<EpochReport> EpochReportFromJson(const nlohmann::json& json, const std::string& place = "");
 
 }  // namespace greenplan::trainer
 

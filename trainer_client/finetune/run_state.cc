@@ -17,6 +17,8 @@
 #include "absl/strings/strip.h"
 #include "planner/convert/digest.h"
 #include "planner/convert/files.h"
+#include "planner/files/files.h"
+#include "planner/files/json_reader.h"
 #include "trainer_client/checkpoint/safetensors.h"
 
 namespace greenplan::trainer {
@@ -102,35 +104,54 @@ json StateToJson(const RunState& state, const std::string& weights_digest) {
           {"epochs", std::move(epochs)}};
 }
 
-absl::StatusOr<RunState> StateFromJson(const json& file) {
-  try {
-    RunState state{.identity = file.at("identity"),
-                   .job = file.at("job"),
-                   .next_round = file.at("next_round"),
-                   .seconds = file.at("seconds"),
-                   .progress = {.step_losses = file.at("step_losses"),
-                                .executed_flops = file.at("executed_flops"),
-                                .probe_flops = file.at("probe_flops"),
-                                .energy = {.joules = file.at("joules"),
-                                           .is_estimate = file.at("energy_is_estimate"),
-                                           .sources = file.at("energy_sources")}}};
-    if (!absl::Base64Unescape(file.at("random_state").get<std::string>(), &state.random_state)) {
-      return absl::InvalidArgumentError("random_state is not base64");
-    }
-    if (!file.at("plan").is_null()) {
-      state.plan.emplace();
-      if (absl::Status status = MessageFromJson(file.at("plan").dump(), *state.plan); !status.ok()) return status;
-    }
-    for (const json& epoch : file.at("epochs")) {
-      absl::StatusOr<EpochReport> report = EpochReportFromJson(epoch);
-      if (!report.ok()) return report.status();
-      state.epochs.push_back(*std::move(report));
-    }
-    return state;
-  } catch (const json::exception& error) {
-    return absl::InvalidArgumentError(error.what());
+absl::StatusOr<RunState> StateFromJson(const json& file, const std::string& path) {
+  JsonReader reader(file, path + ": ");
+  RunState state{.identity = reader.IsNull("identity") ? json() : reader.Object("identity"),
+                 .job = reader.Text("job"),
+                 .next_round = reader.Integer("next_round", 0),
+                 .seconds = reader.Number("seconds"),
+                 .progress = {.step_losses = reader.Numbers("step_losses"),
+                              .executed_flops = reader.Integer("executed_flops", 0),
+                              .probe_flops = reader.Integer("probe_flops", 0),
+                              .energy = {.joules = reader.Number("joules"),
+                                         .is_estimate = reader.Boolean("energy_is_estimate"),
+                                         .sources = reader.Texts("energy_sources")}}};
+  if (!absl::Base64Unescape(reader.Text("random_state"), &state.random_state)) reader.Fail("random_state", "base64");
+  if (!reader.IsNull("plan")) {
+    state.plan.emplace();
+    const absl::Status status = MessageFromJson(JsonText(reader.Object("plan")), *state.plan);
+    if (!status.ok()) reader.Fail("plan", absl::StrCat("a plan, but it ", status.message()));
   }
+  for (const json& epoch : reader.Array("epochs")) {
+    absl::StatusOr<EpochReport> report = EpochReportFromJson(epoch, reader.PathOf("epochs", state.epochs.size()));
+    if (!report.ok()) return report.status();
+    state.epochs.push_back(*std::move(report));
+  }
+  if (!reader.status().ok()) return reader.status();
+  return state;
 }
+
+// Files that are about to be written: those that were not there before are removed again unless kept.
+class NewFiles {
+ public:
+  explicit NewFiles(std::vector<fs::path> paths) : paths_(std::move(paths)) {
+    std::erase_if(paths_, [](const fs::path& path) {
+      std::error_code ignored;
+      return fs::exists(path, ignored);
+    });
+  }
+  ~NewFiles() {
+    std::error_code ignored;
+    for (const fs::path& path : paths_) fs::remove(path, ignored);
+  }
+  NewFiles(const NewFiles&) = delete;
+  NewFiles& operator=(const NewFiles&) = delete;
+
+  void Keep() { paths_.clear(); }
+
+ private:
+  std::vector<fs::path> paths_;
+};
 
 absl::Status SaveOptimizer(const std::string& path, const AdamW& optimizer) {
   std::vector<at::Tensor> values;  // Keeps copies alive until they are written.
@@ -166,14 +187,20 @@ absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint,
                      const RunState& state) {
   std::error_code error;
   fs::create_directories(directory, error);
-  if (error) return absl::UnavailableError(absl::StrCat(directory, ": cannot create: ", error.message()));
+  if (error) return absl::UnavailableError(absl::StrCat(directory, " cannot be created: ", error.message()));
   const int64_t epoch = state.last_epoch();
-  if (absl::Status status = SaveOptimizer(OptimizerPath(directory, epoch), optimizer); !status.ok()) return status;
-  const std::string text = StateToJson(state, WeightsDigest(*checkpoint.model)).dump() + "\n";
-  if (absl::Status status = WriteFile(StatePath(directory, epoch), text); !status.ok()) return status;
-  if (absl::Status status = SaveCheckpoint(checkpoint, directory); !status.ok()) return status;
-  RemoveOtherEpochs(directory, epoch);
-  return absl::OkStatus();
+  NewFiles new_files(
+      {OptimizerPath(directory, epoch), StatePath(directory, epoch), fs::path(directory) / "config.json"});
+  const std::string text = JsonText(StateToJson(state, WeightsDigest(*checkpoint.model))) + "\n";
+  absl::Status unflushed;
+  absl::Status status = IfWritten(SaveOptimizer(OptimizerPath(directory, epoch), optimizer), unflushed);
+  if (status.ok()) status = IfWritten(WriteFile(StatePath(directory, epoch), text), unflushed);
+  if (status.ok()) status = IfWritten(SaveCheckpoint(checkpoint, directory), unflushed);
+  if (!status.ok()) return status;
+  new_files.Keep();
+  // What a power failure may bring back needs its state.
+  if (unflushed.ok()) RemoveOtherEpochs(directory, epoch);
+  return unflushed;
 }
 
 bool HasRun(const std::string& directory) { return !SavedEpochs(directory).empty(); }
@@ -182,13 +209,14 @@ absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& m
   const std::string weights_digest = WeightsDigest(model);
   for (int64_t epoch : SavedEpochs(directory)) {
     const std::string path = StatePath(directory, epoch);
-    absl::StatusOr<std::string> text = ReadFile(path);
-    if (!text.ok()) return text.status();
-    const json file = json::parse(*text, nullptr, /*allow_exceptions=*/false);
-    if (!file.is_object()) return absl::InvalidArgumentError(absl::StrCat(path, ": not JSON"));
-    if (file.value("weights_digest", "") != weights_digest) continue;
-    absl::StatusOr<RunState> state = StateFromJson(file);
-    if (!state.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", state.status().message()));
+    const absl::StatusOr<json> file = ReadJsonObjectFile(path);
+    if (!file.ok()) return file.status();
+    JsonReader reader(*file, path + ": ");
+    const std::string saved_digest = reader.Text("weights_digest");
+    if (!reader.status().ok()) return reader.status();
+    if (saved_digest != weights_digest) continue;
+    absl::StatusOr<RunState> state = StateFromJson(*file, path);
+    if (!state.ok()) return state.status();
     if (absl::Status status = LoadOptimizer(OptimizerPath(directory, epoch), optimizer); !status.ok()) return status;
     return state;
   }

@@ -35,6 +35,8 @@ struct RunState {
 //   trainer_state-EPOCH.json      all else
 // These come first, the weights last, and those of older epochs are then removed: whatever stops the program, the
 // weights in the folder have the state that belongs to them beside them.
+// If a file cannot be written, the folder is as it was before, and the error, one of planner/files/files.h, names the
+// file. DataLoss: all is written, but a power failure may undo it.
 absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const AdamW& optimizer,
                      const RunState& state);
 

@@ -9,13 +9,17 @@
 #include "ATen/ops/ones_like.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "planner/files/testing/faults.h"
 
 namespace greenplan::trainer {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
+using ::testing::UnorderedElementsAreArray;
 
 const nlohmann::json kConfig = {{"model_type", "llama"},        {"hidden_size", 8},         {"intermediate_size", 16},
                                 {"num_hidden_layers", 1},       {"num_attention_heads", 2}, {"vocab_size", 20},
@@ -135,7 +139,97 @@ TEST_F(RunStateTest, NamesADamagedFile) {
   EXPECT_THAT(read.status().message(), HasSubstr("trainer_state-1.json"));
 
   std::ofstream(folder / "trainer_state-1.json") << "{";
-  EXPECT_THAT(LoadRun(folder, *checkpoint.model, *optimizer).status().message(), HasSubstr("not JSON"));
+  EXPECT_THAT(LoadRun(folder, *checkpoint.model, *optimizer).status().message(),
+              HasSubstr("trainer_state-1.json is not JSON"));
+}
+
+TEST_F(RunStateTest, NamesTheKeyOfAValueOfTheWrongType) {
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  const std::string path = folder / "trainer_state-1.json";
+  const nlohmann::json good = nlohmann::json::parse(std::ifstream(path));
+  const struct {
+    const char* pointer;  // To what is replaced.
+    nlohmann::json value;
+    const char* message;
+  } cases[] = {
+      {"/weights_digest", 3, "weights_digest is 3; allowed: text"},
+      {"/identity", "x", "identity is \"x\"; allowed: an object"},
+      {"/job", {1}, "job is [1]; allowed: text"},
+      {"/next_round", -1, "next_round is -1; allowed: an integer >= 0"},
+      {"/seconds", "1", "seconds is \"1\"; allowed: a number"},
+      {"/step_losses/1", "x", "step_losses is [3.5,\"x\"]; allowed: a list of numbers"},
+      {"/executed_flops", 1.5, "executed_flops is 1.5; allowed: an integer >= 0"},
+      {"/energy_is_estimate", 1, "energy_is_estimate is 1; allowed: true or false"},
+      {"/energy_sources", "a", "energy_sources is \"a\"; allowed: a list of texts"},
+      {"/random_state", "%", "random_state is \"%\"; allowed: base64"},
+      {"/plan", 4, "plan is 4; allowed: an object"},
+      {"/plan/round", "x", "plan is {\"round\":\"x\"}; allowed: a plan, but it is not the JSON of a Plan"},
+      {"/epochs", 2, "epochs is 2; allowed: a list"},
+      {"/epochs/1", "x", "epochs[1].steps is missing; allowed: an integer >= 0"},
+      {"/epochs/0/train_loss", "x", "epochs[0].train_loss is \"x\"; allowed: a number or null"},
+      {"/epochs/1/rounds", {1}, "epochs[1].rounds[0].round is missing; allowed: an integer >= 0"},
+  };
+  for (const auto& [pointer, value, message] : cases) {
+    nlohmann::json spoilt = good;
+    spoilt[nlohmann::json::json_pointer(pointer)] = value;
+    std::ofstream(path) << spoilt;
+    const absl::Status status = LoadRun(folder, *checkpoint.model, *optimizer).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << pointer;
+    EXPECT_THAT(std::string(status.message()), StartsWith(path + ": " + message));
+  }
+  for (const auto& [key, value] : good.items()) {
+    nlohmann::json spoilt = good;
+    spoilt.erase(key);
+    std::ofstream(path) << spoilt;
+    const absl::Status status = LoadRun(folder, *checkpoint.model, *optimizer).status();
+    if (key == "format") continue;
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << key;
+    EXPECT_THAT(std::string(status.message()), StartsWith(path + ": " + key + " is missing; allowed: "));
+  }
+}
+
+// A folder whose files cannot be written holds the earlier run as it was, and no other file.
+TEST_F(RunStateTest, WhateverCallFailsTheEarlierRunStands) {
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  const fs::path aside = folder.string() + "_aside";
+  fs::remove_all(aside);
+  fs::copy(folder, aside);
+  const std::vector<std::string> files = Files();
+  Step();
+  state.epochs.push_back({.epoch = 2});
+  const int num_errors = SweepFaults({
+      .operation = [this] { return SaveRun(folder, checkpoint, *optimizer, state); },
+      .check =
+          [&](const absl::Status& status) {
+            auto loaded = LoadCheckpoint(folder, Attention::kSdpa);
+            ASSERT_TRUE(loaded.ok()) << loaded.status();
+            AdamW resumed(loaded->model->named_parameters().pairs(), {});
+            auto read = LoadRun(folder, *loaded->model, resumed);
+            ASSERT_TRUE(read.ok()) << read.status();
+            const bool is_saved = status.ok() || absl::IsDataLoss(status);
+            EXPECT_EQ(read->last_epoch(), is_saved ? 2 : 1) << status;
+            if (!is_saved) EXPECT_THAT(Files(), UnorderedElementsAreArray(files)) << status;
+            fs::remove_all(folder);
+            fs::copy(aside, folder);
+          },
+      .named = folder,
+  });
+  EXPECT_GT(num_errors, 100);
+}
+
+TEST_F(RunStateTest, AFirstSaveThatFailsLeavesNothing) {
+  fs::create_directories(folder);
+  SweepFaults({
+      .operation = [this] { return SaveRun(folder, checkpoint, *optimizer, state); },
+      .check =
+          [&](const absl::Status& status) {
+            EXPECT_EQ(status.ok() || absl::IsDataLoss(status), HasRun(folder)) << status;
+            if (!HasRun(folder)) EXPECT_THAT(Files(), IsEmpty()) << status;
+            fs::remove_all(folder);
+            fs::create_directories(folder);
+          },
+      .named = folder,
+  });
 }
 
 }  // namespace

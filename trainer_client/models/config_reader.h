@@ -9,13 +9,14 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
+#include "planner/files/json_reader.h"
 #include "trainer_client/models/activation.h"
 
 namespace greenplan::trainer {
 
-// Reads typed values from one object of a config.json. If a key is missing or null, the default is returned. If a value
-// is not allowed, the default is returned, too, and status() reports the first such value. So a caller reads all values
-// first and checks the status once.
+// Reads typed values from one object of a config.json: a JsonReader where missing keys have defaults. If a key is missing
+// or null, the default is returned. If a value is not allowed, the default is returned, too, and status() reports the
+// first such value. So a caller reads all values first and checks the status once.
 //
 //   ConfigReader reader(config, "");
 //   const int64_t layers = reader.Integer("num_hidden_layers", 32, 1);
@@ -25,13 +26,13 @@ namespace greenplan::trainer {
 class ConfigReader {
  public:
   // In messages `prefix` comes before the key, for example "rope_parameters.".
-  ConfigReader(const nlohmann::json& object, std::string prefix);
+  ConfigReader(const nlohmann::json& object, const std::string& prefix) : reader_(object, "config " + prefix) {}
 
   // Returns whether the key is there and its value is not null.
-  bool Has(const std::string& key) const;
+  bool Has(const std::string& key) const { return reader_.Has(key) && !reader_.IsNull(key); }
 
   // Returns whether the key is there and its value is null.
-  bool IsNull(const std::string& key) const;
+  bool IsNull(const std::string& key) const { return reader_.IsNull(key); }
 
   // Returns an integer in [minimum, 2^31 - 1].
   int64_t Integer(const std::string& key, int64_t default_value, int64_t minimum);
@@ -50,18 +51,13 @@ class ConfigReader {
 
   // Refuses the value of `key`. In the message `allowed` follows "allowed: ". Does nothing if status() already reports
   // another value.
-  void Fail(const std::string& key, absl::string_view allowed);
+  void Fail(const std::string& key, absl::string_view allowed) { reader_.Fail(key, allowed); }
 
   // Returns INVALID_ARGUMENT with the key, the value and what is allowed if a value was refused; otherwise OK.
-  const absl::Status& status() const { return status_; }
+  const absl::Status& status() const { return reader_.status(); }
 
  private:
-  // Returns the value, or a null pointer if the key is missing or its value is null.
-  const nlohmann::json* Find(const std::string& key) const;
-
-  const nlohmann::json& object_;
-  std::string prefix_;
-  absl::Status status_;
+  JsonReader reader_;
 };
 
 // Returns `pad_token_id` as a row of the embedding in [0, vocab_size). A negative value counts from the end. If the

@@ -1,0 +1,151 @@
+#include "trainer_client/finetune/inputs.h"
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ATen/ops/equal.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "trainer_client/finetune/test_inputs.h"
+
+namespace greenplan::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+struct InputsTest : ::testing::Test {
+  InputsTest() {
+    root = fs::path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(root);
+    fs::create_directories(root);
+    WriteText(root / "config.json", kLlama.dump());
+    WriteTokens(root / "train.npy", 16 * 10 + 3, 32);
+    WriteTokens(root / "valid.npy", 16 * 2, 32);
+    options.config = root / "config.json";
+    options.train = root / "train.npy";
+    options.valid = root / "valid.npy";
+    options.batch_size = 4;
+  }
+
+  void ExpectRefused(const std::string& message) {
+    const absl::Status status = LoadInputs(options, "").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+  }
+
+  fs::path root;
+  FinetuneOptions options;
+};
+
+TEST_F(InputsTest, LoadsModelAndDataAsTheOptionsSay) {
+  options.seq_len = 8;
+  const auto inputs = LoadInputs(options, "");
+  ASSERT_TRUE(inputs.ok()) << inputs.status();
+  EXPECT_EQ(inputs->checkpoint.config, kLlama);
+  EXPECT_EQ(inputs->checkpoint.model->vocab_size(), 32);
+  EXPECT_EQ(inputs->train.seq_len, 8);
+  EXPECT_EQ(inputs->train.num_rows(), 20);
+  EXPECT_EQ(inputs->train_rows.size(), 20u);
+  EXPECT_EQ(inputs->valid.num_rows(), 4);
+  EXPECT_EQ(inputs->tokenizer_model, "");
+}
+
+TEST_F(InputsTest, RowsAreAsLongAsTheModelTakesByDefault) {
+  const auto inputs = LoadInputs(options, "");
+  ASSERT_TRUE(inputs.ok()) << inputs.status();
+  EXPECT_EQ(inputs->train.seq_len, 16);
+  EXPECT_EQ(inputs->train.num_rows(), 10) << "the shorter last one is dropped";
+}
+
+TEST_F(InputsTest, ValidationRowsAreAsLongAsThoseOfTraining) {
+  WriteText(root / "train.jsonl", R"({"source_ids": [3, 4], "target_ids": [5]})"
+                                  "\n");
+  options.train = root / "train.jsonl";
+  options.batch_size = 1;
+  const auto inputs = LoadInputs(options, "");
+  ASSERT_TRUE(inputs.ok()) << inputs.status();
+  EXPECT_EQ(inputs->train.seq_len, 5) << "BOS and EOS";
+  EXPECT_EQ(inputs->valid.seq_len, 5);
+}
+
+TEST_F(InputsTest, TheSeedDeterminesRandomWeights) {
+  const auto first_weight = [&](uint64_t seed) {
+    options.seed = seed;
+    return LoadInputs(options, "")->checkpoint.model->parameters()[0];
+  };
+  EXPECT_TRUE(at::equal(first_weight(1), first_weight(1)));
+  EXPECT_FALSE(at::equal(first_weight(1), first_weight(2)));
+}
+
+TEST_F(InputsTest, AResumeTakesTheModelOfItsFolderAndItsTokenizer) {
+  options.seed = 1;
+  const auto saved = LoadInputs(options, "");
+  ASSERT_TRUE(saved.ok()) << saved.status();
+  ASSERT_TRUE(SaveCheckpoint(saved->checkpoint, root / "out").ok());
+  options.seed = 2;
+  const auto resumed = LoadInputs(options, root / "out");
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_TRUE(at::equal(resumed->checkpoint.model->parameters()[0], saved->checkpoint.model->parameters()[0]));
+
+  WriteText(root / "out" / "tokenizer.model", "no model");
+  const absl::Status status = LoadInputs(options, root / "out").status();
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--tokenizer: " + (root / "out/tokenizer.model").string()));
+}
+
+TEST_F(InputsTest, NoEpochsNeedNoTrainingData) {
+  options.epochs = 0;
+  options.train = "";
+  const auto inputs = LoadInputs(options, "");
+  ASSERT_TRUE(inputs.ok()) << inputs.status();
+  EXPECT_TRUE(inputs->train_rows.empty());
+  EXPECT_EQ(inputs->valid.num_rows(), 2);
+}
+
+TEST_F(InputsTest, RefusesDataThatDoNotFitNamingTheFlag) {
+  options.batch_size = 11;
+  ExpectRefused("--batch-size is 11; allowed: at most 10, the rows of 16 tokens in " + options.train);
+  options.batch_size = 4;
+  options.seq_len = 17;
+  ExpectRefused("--seq-len is 17; allowed: an integer from 2 to 16, the model's max_position_embeddings");
+  options.seq_len = 0;
+  WriteText(root / "source_only.jsonl", R"({"source_ids": [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], )"
+                                        R"("target_ids": [2]})");
+  options.valid = root / "source_only.jsonl";
+  ExpectRefused("--valid is " + options.valid + ", of which no token within 16 is to be predicted");
+  options.train = options.valid;
+  options.batch_size = 1;
+  ExpectRefused("--batch-size is 1; allowed: at most 0");
+}
+
+TEST_F(InputsTest, RefusesAConfigNamingFileKeyAndValue) {
+  WriteText(root / "config.json", "[1]");
+  ExpectRefused("--config: " + options.config + " is not a JSON object");
+  WriteText(root / "config.json", R"({"model_type": "llama", "hidden_size": "wide"})");
+  ExpectRefused("--config: " + options.config + ": config hidden_size is \"wide\"; allowed: an integer from 1 to");
+  WriteText(root / "config.json", R"({"model_type": 3})");
+  ExpectRefused("config model_type is 3; allowed: llama, opt");
+}
+
+TEST_F(InputsTest, ChecksWhatTheOptionsNameBeforeReadingIt) {
+  EXPECT_TRUE(CheckInputs(options).ok());
+  const std::vector<std::pair<std::function<void()>, std::string>> cases = {
+      {[&] { options.base = root / "none"; }, "--base is " + (root / "none").string() + ", which does not exist"},
+      {[&] { options.base = options.train; }, "--base is " + options.train + ", which is another kind of file"},
+      {[&] { options.tokenizer = root; }, "--tokenizer is " + root.string() + ", which is another kind of file"},
+      {[&] { options.valid = root / "none"; }, "--valid is " + (root / "none").string() + ", which does not exist"},
+  };
+  const FinetuneOptions good = options;
+  for (const auto& [spoil, message] : cases) {
+    options = good;
+    spoil();
+    const absl::Status status = CheckInputs(options);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << message;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+  }
+}
+
+}  // namespace
+}  // namespace greenplan::trainer
