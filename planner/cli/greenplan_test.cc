@@ -161,6 +161,19 @@ TEST_F(GreenplanTest, KeepsAPlanThatAnotherIsNotBetterThan) {
   EXPECT_EQ(RunJson(again + "--churn-threshold 0.5")["trainable"], json({"b", "a"}));
 }
 
+TEST_F(GreenplanTest, KeepsThePlanInForceWhateverTheMethod) {
+  Write("i.json", R"({"importance": [3, 2, 1, 0], "sensitivity": [1, 4]})");
+  Write("j.json", R"({"importance": [1, 2, 3, 0], "sensitivity": [4, 1]})");
+  for (const std::string method : {"selection", "drop", "joint"}) {
+    const std::string plan = "plan --profile p.json --budget 130 --budget-of absolute --mu 1 --method " + method + " ";
+    const json first = RunJson(plan + "--importance i.json");
+    Write("first.json", first.dump());
+    const std::string again = plan + "--importance j.json --keep-plan first.json --churn-threshold ";
+    EXPECT_EQ(RunJson(again + "10")["digest"], first["digest"]) << method;
+    if (method == "drop") EXPECT_NE(RunJson(again + "0")["digest"], first["digest"]);
+  }
+}
+
 TEST_F(GreenplanTest, RefusesAPlanInForceOfAnotherProfile) {
   Write("first.json", R"({"method": "selection", "trainable": ["x"]})");
   ExpectRefused("plan --profile p.json --importance i.json --budget 1 --keep-plan first.json",

@@ -65,6 +65,38 @@ TEST_P(ConnectionConformanceTest, AReportOfAnotherProfileIsRefused) {
   EXPECT_THAT(plan.status().message(), HasSubstr("report.profile_digest"));
 }
 
+// Two blocks, so that blocks can be dropped; the second round's report makes another plan better.
+TEST_P(ConnectionConformanceTest, EveryMethodKeepsThePlanInForceWithinTheChurnThreshold) {
+  for (const v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_DROP, v1::METHOD_JOINT}) {
+    for (const double churn_threshold : {0.0, 10.0}) {
+      v1::Job job = TestJob("jobs/" + v1::Method_Name(method) + std::to_string(churn_threshold));
+      job.mutable_profile()->add_blocks()->set_name("top");
+      job.mutable_profile()->add_blocks()->set_name("bottom");
+      job.mutable_profile()->mutable_ops(1)->set_block(0);
+      job.mutable_profile()->mutable_ops(2)->set_block(1);
+      job.mutable_options()->set_method(method);
+      job.mutable_options()->mutable_budget()->set_fraction_of_backward(0.75);
+      job.mutable_options()->set_mu(1);
+      job.mutable_options()->set_churn_threshold(churn_threshold);
+      const auto created = connection_->CreateJob(job);
+      ASSERT_TRUE(created.ok()) << created.status();
+      v1::ImportanceReport report = TestReport(0);
+      report.set_profile_digest(created->profile_digest());
+      report.add_sensitivity(1);
+      report.add_sensitivity(4);
+      const auto first = connection_->PlanRound(job.name(), report);
+      report.set_round(1);
+      report.set_importance(1, 0.5);
+      report.set_importance(2, 3);
+      report.set_sensitivity(0, 4);
+      report.set_sensitivity(1, 1);
+      const auto second = connection_->PlanRound(job.name(), report);
+      ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
+      EXPECT_EQ(first->digest() == second->digest(), churn_threshold > 0) << job.name();
+    }
+  }
+}
+
 TEST_P(ConnectionConformanceTest, WhatDoesNotExistIsNotFoundByName) {
   const auto plan = connection_->PlanRound("jobs/a", TestReport(0));
   EXPECT_EQ(plan.status().code(), absl::StatusCode::kNotFound) << plan.status();
