@@ -9,16 +9,17 @@
 
 namespace greenplan {
 
-// The gzip format in memory. Pure functions, thread-safe.
+// The gzip format in memory. Thread-safe.
 
-// Messages are at most 2 GiB, and so is what a .gz file of one holds.
+// The largest content in bytes. A protobuf message cannot be larger.
 inline constexpr size_t kMaxGunzippedBytes = (size_t{1} << 31) - 1;
 
-// One member without a name or a time: the same bytes give the same result. REQUIRES: at most kMaxGunzippedBytes.
+// Compresses the bytes into one member that holds no file name and no time, so the same bytes give the same result.
+// REQUIRES: there are at most kMaxGunzippedBytes bytes.
 std::string Gzip(absl::string_view bytes);
 
-// The content of all members of a gzip file, one behind the other. InvalidArgument: not gzip, damaged, truncated, or
-// more than `max_bytes` of content, at which point reading stops.
+// Returns the contents of all members of a gzip file, one after the other. InvalidArgument: the bytes are not gzip,
+// damaged or truncated, or there are more than `max_bytes` of content; reading stops at that point.
 absl::StatusOr<std::string> Gunzip(absl::string_view bytes, size_t max_bytes = kMaxGunzippedBytes);
 
 }  // namespace greenplan

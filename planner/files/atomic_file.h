@@ -12,29 +12,32 @@
 
 namespace greenplan {
 
-// A file that appears under its name whole or not at all, whatever stops the program or fails: it is written beside its
-// place, flushed to the disk and then renamed, and so is the folder's entry of it.
+// A file that appears under its name whole or not at all, whatever fails or stops the program. It is written under a
+// temporary name in the same folder, flushed to the disk and renamed; then the folder is flushed.
 //
 //   absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
 //   if (!file.ok()) return file.status();
 //   if (absl::Status status = (*file)->Append(bytes); !status.ok()) return status;
 //   return (*file)->Commit();
 //
-// Errors are those of FileError in system_calls.h; they name the file and the system's reason. After any of them, and
-// without Commit, the destructor removes what was written, and the file that had the name before is as it was.
-// Not thread-safe; files of one name may be written at the same time, and the last Commit stands.
+// Errors have the codes of FileError in system_calls.h, name the file and give the system's reason. After an error, or
+// if Commit is not called, the destructor removes the temporary file, and the file that had the name before is
+// unchanged. Not thread-safe. Several objects may write the same path at the same time; the last Commit wins.
 class AtomicFile {
  public:
+  // Opens the temporary file.
   static absl::StatusOr<std::unique_ptr<AtomicFile>> Create(const std::string& path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
+  // Writes behind what was appended before.
   absl::Status Append(absl::Span<const std::byte> bytes);
   absl::Status Append(absl::string_view text);
 
-  // The file has its name and survives a power failure once this is OK. DataLoss: it has its name, but a power failure
-  // may still bring the old file back, because the folder could not be flushed. To be called once, after no error.
+  // If this returns OK, the file has its name and survives a power failure. DataLoss: the file has its name, but a
+  // power failure may still bring the old file back, because the folder could not be flushed. REQUIRES: Append has
+  // returned no error, and Commit has not been called before.
   absl::Status Commit();
 
  private:

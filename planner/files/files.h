@@ -9,18 +9,23 @@
 
 namespace greenplan {
 
-// Whole files of any content. Thread-safe. Errors name the file and the system's reason, under these codes: NotFound,
-// PermissionDenied, InvalidArgument (a folder, or no name for a file), ResourceExhausted (no room), Unavailable (an I/O
-// error). What is too large to hold is the caller's to know.
+// Functions that read and write whole files of any content. Thread-safe.
+//
+// Every error names the file and gives the system's reason. Its code is NotFound, PermissionDenied, InvalidArgument
+// (the path is a folder or no name for a file), ResourceExhausted (there is no room) or Unavailable (anything else,
+// such as an I/O error).
 
+// Returns the bytes of the file. The caller decides whether a file may be too large for the memory.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
-// Leaves either the old file or the whole new one; see atomic_file.h for how. A pipe, a terminal or another device is
-// written to as it is. DataLoss: written, but its folder could not be flushed.
+// Replaces the file by one that holds `content`, or creates it. If this fails, the old file is as it was; see
+// atomic_file.h. A pipe, a terminal or another device is not replaced: the content is written to it.
+// DataLoss: the new file has its name, but its folder could not be flushed to the disk.
 absl::Status WriteFile(const std::string& path, absl::string_view content);
 
-// For files that belong together: OK if the file has its name, be it that its folder could not be flushed; that
-// DataLoss goes to `unflushed`, for when all files are written. Otherwise `status`.
+// Helps to write several files that belong together. `status` is what writing one of them returned. If it is DataLoss,
+// the file is there: this keeps the first such error in `unflushed`, to be returned once all files are written, and
+// returns OK. Returns any other status as it is.
 absl::Status IfWritten(const absl::Status& status, absl::Status& unflushed);
 
 }  // namespace greenplan

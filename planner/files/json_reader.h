@@ -15,64 +15,70 @@
 
 namespace greenplan {
 
-// The JSON in a file. The errors of ReadFile. InvalidArgument: "PATH is not JSON", "PATH is not a JSON object".
+// Return the JSON value in a file. The second function refuses every value except an object. Errors are those of
+// ReadFile, and InvalidArgument: "PATH is not JSON" or "PATH is not a JSON object".
 absl::StatusOr<nlohmann::json> ReadJsonFile(const std::string& path);
 absl::StatusOr<nlohmann::json> ReadJsonObjectFile(const std::string& path);
 
-// One line of text without its end, or several, indented by two. Bytes that are not UTF-8 become U+FFFD.
+// Return the value as JSON text, without a line break at the end: the first function on one line, the second on several
+// lines that are indented by two spaces. Bytes that are not UTF-8 become U+FFFD.
 std::string JsonText(const nlohmann::json& value);
 std::string IndentedJsonText(const nlohmann::json& value);
 
-// Reads typed values from a JSON object where nlohmann's own accessors would throw. The first value that is missing or
-// not allowed is kept in status() as InvalidArgument, by key and value; it and later ones are answered by `fallback`:
+// Reads typed values from a JSON object, without exceptions (nlohmann's own accessors throw). If a key is missing or
+// its value is not allowed, the reader returns `fallback`, and status() reports the first such key. So a caller reads
+// all values first and checks the status once:
 //
 //   JsonReader reader(object, "state.json: ");
 //   const int64_t round = reader.Integer("next_round", 0);
 //   const std::vector<double> losses = reader.Numbers("step_losses");
 //   if (!reader.status().ok()) return reader.status();  // "state.json: next_round is "x"; allowed: an integer >= 0"
 //
-// Holds a reference to the object. Not thread-safe.
+// Keeps a reference to the object, which must outlive the reader. Not thread-safe.
 class JsonReader {
  public:
   static constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
   static constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 
-  // `prefix` stands before the key in messages. An `object` that is none has no key.
+  // In messages `prefix` comes before the key. If `object` is another kind of value, every key is missing.
   JsonReader(const nlohmann::json& object, std::string prefix) : object_(object), prefix_(std::move(prefix)) {}
 
-  // Whether the key is there; its value may be null.
+  // Returns whether the key is there. Its value may be null.
   bool Has(const std::string& key) const { return Find(key) != nullptr; }
+  // Returns whether the key is there and its value is null.
   bool IsNull(const std::string& key) const;
 
-  // In [minimum, maximum]. A number with a fraction or an exponent is no integer.
+  // Returns an integer in [minimum, maximum]. A number that is written with a fraction or an exponent is not an
+  // integer.
   int64_t Integer(const std::string& key, int64_t minimum = kMin, int64_t maximum = kMax, int64_t fallback = 0);
-  // In [minimum, maximum].
+  // Returns a number in [minimum, maximum].
   double Number(const std::string& key, double minimum = std::numeric_limits<double>::lowest(),
                 double maximum = std::numeric_limits<double>::max(), double fallback = 0);
-  // Absent for null.
+  // Returns nullopt if the value is null. The key must be there.
   std::optional<double> OptionalNumber(const std::string& key);
   bool Boolean(const std::string& key, bool fallback = false);
-  // Without `allowed`, any text.
+  // Returns one of the texts in `allowed`, or any text if `allowed` is empty.
   std::string Text(const std::string& key, std::initializer_list<absl::string_view> allowed = {},
                    std::string fallback = "");
   std::vector<double> Numbers(const std::string& key);
   std::vector<std::string> Texts(const std::string& key);
-  // As they are; empty ones where they are missing or of another type. Valid as long as the object.
+  // Return the value itself, or an empty one if it is missing or has another type. Valid as long as the object.
   const nlohmann::json& Array(const std::string& key);
   const nlohmann::json& Object(const std::string& key);
-  // Any value; null where it is missing.
+  // Returns a value of any type. The key must be there.
   const nlohmann::json& Value(const std::string& key);
 
-  // How messages name a value below this object: PathOf("epochs", 2) is "state.json: epochs[2].".
+  // Return the prefix for a reader of an object below this one: PathOf("epochs", 2) is "state.json: epochs[2].".
   std::string PathOf(const std::string& key) const { return prefix_ + key + "."; }
   std::string PathOf(const std::string& key, size_t index) const;
 
-  // Keeps an error about the key: "KEY is VALUE; allowed: ALLOWED".
+  // Refuses the value of `key`: status() is then "PREFIX KEY is VALUE; allowed: ALLOWED". Does nothing if status()
+  // reports another key already.
   void Fail(const std::string& key, absl::string_view allowed);
   const absl::Status& status() const { return status_; }
 
  private:
-  // Null where the key is missing.
+  // Returns a null pointer if the key is missing.
   const nlohmann::json* Find(const std::string& key) const;
 
   const nlohmann::json& object_;

@@ -11,8 +11,8 @@
 
 namespace greenplan {
 
-// The system calls that read and write files. Each does as its namesake in POSIX, errno included. Tests override what
-// should fail; see testing/faults.h. Thread-safe.
+// The system calls that read and write files. Each behaves as the POSIX function of the same name and sets errno. Tests
+// override those that should fail; see testing/faults.h. Thread-safe.
 class SystemCalls {
  public:
   virtual ~SystemCalls() = default;
@@ -24,26 +24,31 @@ class SystemCalls {
   virtual int Rename(const char* from, const char* to);
   virtual int Unlink(const char* path);
 
-  // Those that the process uses.
+  // Returns the calls that this process uses.
   static SystemCalls& Get();
-  // For tests: uses `calls` from now on, null for the system's own. Not while a file is being read or written.
+  // For tests. Makes Get return `calls`, or the system's own calls if it is null.
+  // REQUIRES: no file is being read or written.
   static void Replace(SystemCalls* calls);
 };
 
-// The calls with what is the same for all callers: signals interrupt none of them, and an error is answered as an
-// errno, success as 0.
+// The four functions below go on after a signal has interrupted a call.
 
-// The descriptor, or -errno.
+// Returns the descriptor, or -errno.
 int OpenDescriptor(const std::string& path, int flags, mode_t mode = 0);
-// Until all is written.
+
+// Writes all bytes, in several calls if need be. Returns 0 or an errno.
 int WriteAll(int descriptor, absl::string_view bytes);
+
+// Flushes the file or folder to the disk. Returns 0 or an errno.
 int Flush(int descriptor);
-// The descriptor is closed whatever the answer.
+
+// Closes the descriptor, which is closed even if this returns an error. Returns 0 or an errno.
 int CloseDescriptor(int descriptor);
 
-// "PATH WHAT: REASON" for an errno, under the code that fits it. NotFound: no such file or folder. PermissionDenied:
-// not allowed. InvalidArgument: a folder, or no name for a file. ResourceExhausted: no room, or too many open files.
-// Unavailable: anything else, such as an I/O error.
+// Returns the error "PATH WHAT: REASON", where the reason is the system's text for the errno `error`. The code is
+// NotFound if there is no such file or folder, PermissionDenied if access is not allowed, InvalidArgument if the path
+// is a folder or no name for a file, ResourceExhausted if there is no room or too many files are open, and Unavailable
+// for anything else, such as an I/O error.
 absl::Status FileError(const std::string& path, absl::string_view what, int error);
 
 }  // namespace greenplan

@@ -26,13 +26,13 @@ class LayeredConfig : public CLI::ConfigBase {
   // `root` must outlive it.
   explicit LayeredConfig(const CLI::App& root) : root_(root) {}
 
-  // Throws CLI::ConfigError, naming file and line: for what is no TOML, for a key that is no flag, and for a flag that
-  // cannot have as many values.
+  // Throws CLI::ConfigError, which names the file and the line, if the file is not TOML, a key is not a flag, or a flag
+  // has the wrong number of values.
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override;
 
-  // Of the file; empty if none is named.
+  // Returns the path of the file, or an empty string if no file is named.
   std::string path() const;
-  // "FILE: line 3: budget" if the file that was read last sets the flag, else empty.
+  // Returns "FILE: line 3: budget" if the file sets the flag, otherwise an empty string.
   std::string PlaceOf(const CLI::Option& option) const;
 
  private:

@@ -9,9 +9,9 @@
 
 namespace greenplan {
 
-// What CLI11 found wrong when it parsed `arguments`, the command line, in this project's words: the flag as its user
-// wrote it (--budget, GREENPLAN_BUDGET, or "FILE: line 3: budget"), the value, and what is allowed. Sets the variables
-// of some flags again, to what they are already.
+// Returns what is wrong with `arguments`, the command line, in this project's words: the flag as the user wrote it
+// (--budget, GREENPLAN_BUDGET or "FILE: line 3: budget"), its value, and what is allowed. `error` is what CLI11 threw.
+// To find the flag, this asks each flag to take its value again, so variables that are bound to flags may be set again.
 std::string ParseErrorMessage(CLI::App& app, const LayeredConfig& config, const CLI::ParseError& error,
                               const std::vector<std::string>& arguments);
 

@@ -9,16 +9,17 @@
 
 namespace greenplan {
 
-// One `key = value` of a TOML file.
+// One `key = value` pair of a TOML file.
 struct TomlEntry {
   std::string key;
   std::vector<std::string> values;  // As a command line would have them; an array has any number, all else one.
   int line = 0;                     // Of the value, from 1.
 };
 
-// The flags in a TOML file, in the order of the file. A flag is text, a number, a boolean, or an array of these;
-// numbers are written so that reading them gives the same value. Pure function, thread-safe. InvalidArgument, beginning
-// with "line 3: ", if the text is not TOML, if a key stands twice, and for a table or a date.
+// Returns the flags in the text of a TOML file, in the order of the file. The value of a flag is text, a number, a
+// boolean, or an array of these. A number becomes a text that reads back as the same number.
+// InvalidArgument: the text is not TOML, a key appears twice, or a value is a table or a date. The message begins with
+// "line 3: ". Thread-safe.
 absl::StatusOr<std::vector<TomlEntry>> ParseToml(absl::string_view text);
 
 }  // namespace greenplan

@@ -14,9 +14,9 @@
 
 namespace greenplan::trainer {
 
-// Reads typed values from one object of a config.json: a JsonReader where missing keys have defaults. If a key is missing
-// or null, the default is returned. If a value is not allowed, the default is returned, too, and status() reports the
-// first such value. So a caller reads all values first and checks the status once.
+// Reads typed values from one object of a config.json: a JsonReader where missing keys have defaults. If a key is
+// missing or null, the default is returned. If a value is not allowed, the default is returned, too, and status()
+// reports the first such value. So a caller reads all values first and checks the status once.
 //
 //   ConfigReader reader(config, "");
 //   const int64_t layers = reader.Integer("num_hidden_layers", 32, 1);

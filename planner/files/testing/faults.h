@@ -14,21 +14,21 @@
 
 namespace greenplan {
 
-// Faults under files, for tests. While one of these lives, the process's calls that change files go through it:
+// Makes system calls on files fail in a test. While an object of this class lives, planner/files calls it:
 //
 //   ScopedFaults faults({.fail_at = 3, .error = ENOSPC});
 //   EXPECT_EQ(WriteFile(path, "text").code(), absl::StatusCode::kResourceExhausted);
 //
-// Open, Write, Fsync, Close and Rename are counted from 0 together; Read and Unlink never fail. Nothing is really
-// flushed: no power fails during a test, and flushing is slow. Thread-safe.
+// One counter, from 0, counts the calls of Open, Write, Fsync, Close and Rename. Read and Unlink never fail. Fsync does
+// not flush: no power fails during a test, and flushing is slow. Thread-safe.
 class ScopedFaults : public SystemCalls {
  public:
   struct Plan {
-    int64_t fail_at = INT64_MAX;     // The count of the call that fails.
+    int64_t fail_at = INT64_MAX;     // The number of the call that fails.
     int error = 0;                   // Its errno.
-    bool goes_on = false;            // Whether all later ones fail too, as on a full disk, but for Open and Close.
-    bool interrupts = false;         // Every call fails once with EINTR before it is done.
-    size_t most_at_once = SIZE_MAX;  // What one Write takes at most.
+    bool goes_on = false;            // All later Write, Fsync and Rename calls fail, too, as on a full disk.
+    bool interrupts = false;         // Every Open, Write and Fsync fails once with EINTR first.
+    size_t most_at_once = SIZE_MAX;  // The most bytes that one Write takes.
   };
   explicit ScopedFaults(const Plan& plan) : plan_(plan) { Replace(this); }
   ~ScopedFaults() override { Replace(nullptr); }
@@ -39,11 +39,11 @@ class ScopedFaults : public SystemCalls {
   int Close(int descriptor) override;
   int Rename(const char* from, const char* to) override;
 
-  // Whether the call of `fail_at` has come.
+  // Returns whether the call `fail_at` has been made.
   bool has_failed() const { return next_ > plan_.fail_at; }
 
  private:
-  // Sets errno and answers true if this call is to fail.
+  // Counts this call. If it is to fail, sets errno and returns true.
   bool Fails(bool goes_on);
   bool Interrupts();
 
@@ -52,18 +52,17 @@ class ScopedFaults : public SystemCalls {
   std::atomic<bool> was_interrupted_ = false;
 };
 
-// What an operation that writes files may do when one of its calls fails.
+// An operation that writes files, and what must hold if one of its calls fails.
 struct FaultSweep {
   std::function<absl::Status()> operation;
-  // Looks at what is left on the disk after each try, with the operation's status.
+  // Called after each try with the operation's status. It checks what is on the disk, and prepares the next try.
   std::function<void(const absl::Status&)> check;
-  // What every error must name: the path, or a part of it.
-  std::string named;
+  std::string named;  // What the message of every error must contain, such as the path.
 };
 
-// Tries the operation with a fault at its first call, its second, and so on until no fault is met any more, for ENOSPC
-// and EIO, once and from there on. Expects of every error that it has the right code and gives the system's reason on
-// one line. Answers the number of errors.
+// Runs the operation with a fault in its first call, then in its second call, and so on until it makes fewer calls. It
+// does so for ENOSPC and for EIO, and both with one fault and with faults in all calls from there on. Expects that
+// every error has the right code and gives the system's reason on one line. Returns the number of tries that failed.
 int SweepFaults(const FaultSweep& sweep);
 
 }  // namespace greenplan

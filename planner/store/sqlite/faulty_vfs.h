@@ -5,13 +5,13 @@
 
 namespace greenplan {
 
-// SQLite's interface to the operating system with faults, for tests. While one of these lives, databases that are
-// opened go through it to the real files. Calls that change a file or ask for it to be durable (write, truncate, sync)
-// are counted from 0 together. One at a time; not thread-safe.
+// Makes SQLite's file operations fail in a test. While an object of this class lives, every database that is opened
+// uses it, and it uses the real files. One counter, from 0, counts the calls that change a file or flush it to the disk
+// (write, truncate, sync). Only one object may live at a time. Not thread-safe.
 class FaultyVfs {
  public:
   FaultyVfs();
-  // Databases that were opened meanwhile must be closed.
+  // REQUIRES: all databases that were opened in the meantime are closed.
   ~FaultyVfs();
   FaultyVfs(const FaultyVfs&) = delete;
   FaultyVfs& operator=(const FaultyVfs&) = delete;
