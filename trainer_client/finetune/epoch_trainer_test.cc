@@ -50,7 +50,8 @@ struct EpochTrainerTest : ::testing::Test {
   EpochTrainer Make() {
     optimizer = std::make_unique<AdamW>(model->named_parameters().pairs(), AdamWOptions{});
     session = *PlannerSession::Create(
-        *Connect({}), {.model = "llama", .plan = plan_options, .importance = {.update_rule = optimizer.get()}},
+        *Connect({}),
+        {.job = "", .model = "llama", .plan = plan_options, .importance = {.update_rule = optimizer.get()}},
         model->named_parameters().pairs());
     meter = *profiler::EnergyMeter::Create(10, machine);
     return EpochTrainer({.model = *model,

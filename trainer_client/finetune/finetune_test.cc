@@ -291,7 +291,7 @@ TEST_F(FinetuneTest, PlansEveryNStepsAndReportsEachRound) {
       steps.push_back(round["step"]);
       trainable.insert(round["trainable"].begin(), round["trainable"].end());
     }
-    for (const std::string name : trainable) EXPECT_THAT(epoch["trainable"], ::testing::Contains(json(name)));
+    for (const std::string& name : trainable) EXPECT_THAT(epoch["trainable"], ::testing::Contains(json(name)));
     EXPECT_EQ(epoch["executed_backward_flops"], epoch["predicted_backward_flops"]);
   }
   EXPECT_THAT(steps, ::testing::ElementsAre(0, 5, 10, 15, 20));

@@ -208,7 +208,9 @@ TEST_F(RunStateTest, WhateverCallFailsTheEarlierRunStands) {
             ASSERT_TRUE(read.ok()) << read.status();
             const bool is_saved = status.ok() || absl::IsDataLoss(status);
             EXPECT_EQ(read->last_epoch(), is_saved ? 2 : 1) << status;
-            if (!is_saved) EXPECT_THAT(Files(), UnorderedElementsAreArray(files)) << status;
+            if (!is_saved) {
+              EXPECT_THAT(Files(), UnorderedElementsAreArray(files)) << status;
+            }
             fs::remove_all(folder);
             fs::copy(aside, folder);
           },
@@ -224,7 +226,9 @@ TEST_F(RunStateTest, AFirstSaveThatFailsLeavesNothing) {
       .check =
           [&](const absl::Status& status) {
             EXPECT_EQ(status.ok() || absl::IsDataLoss(status), HasRun(folder)) << status;
-            if (!HasRun(folder)) EXPECT_THAT(Files(), IsEmpty()) << status;
+            if (!HasRun(folder)) {
+              EXPECT_THAT(Files(), IsEmpty()) << status;
+            }
             fs::remove_all(folder);
             fs::create_directories(folder);
           },
