@@ -22,10 +22,13 @@ void PrintCurve(int size, ImportanceKind kind, const char* label) {
   for (int i = 1; i <= 1000; ++i) budgets.push_back(one.backward_budget / 500 * i);
   SelectionProblem problem = one;
   problem.work_limit = 200000;
-  std::vector<SelectionResult> results;
-  const double curve = Microseconds([&] { results = solver.SolveCurve(problem, budgets); });
-  const auto unproved =
-      std::count_if(results.begin(), results.end(), [](const SelectionResult& result) { return !result.proved; });
+  int64_t unproved = 0;
+  WorkMeter unlimited;
+  const double curve = Microseconds([&] {
+    solver.SolveCurve(problem, budgets, unlimited, [&](const SelectionResult& result, const std::vector<int>& points) {
+      unproved += result.proved ? 0 : static_cast<int64_t>(points.size());
+    });
+  });
   std::printf("| curve of 1,000 budgets, %s | / one plan | %.0f | | %.1f ms, %ld with a gap |\n", label, curve / plan,
               curve / 1000, static_cast<long>(unproved));
 }

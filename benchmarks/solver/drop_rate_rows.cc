@@ -38,7 +38,8 @@ void PrintDropRateRows() {
     // Both have to skip the same cost: what the greedy allocation skips, but no more than the given rate demands.
     problem.required_skip = static_cast<int64_t>(std::min(skipped, rate * static_cast<double>(total)));
     double harm = 0;
-    const double fast = Microseconds([&] { harm = OptimalDropRates(problem)->harm; });
+    WorkMeter unlimited;
+    const double fast = Microseconds([&] { harm = OptimalDropRates(problem, unlimited)->harm; });
     const double theirs = HarmOf(problem, greedy);
     ratios.push_back(theirs / harm);
     speedups.push_back(slow / fast);

@@ -49,8 +49,9 @@ void PrintStops(const char* label, GraphShape shape, int size, bool has_byte_lim
     SelectionProblem problem = MakeProblem(profile, importance, fraction);
     if (has_byte_limit) problem.max_saved_bytes = EvaluateMask(profile, FullMask(profile)).saved_bytes / 2;
     const SelectionSolver solver(profile);
-    problem.should_stop = StopAfter(kMilliseconds);
-    late.push_back(Microseconds([&] { solver.Solve(problem); }) / 1000 - kMilliseconds);
+    const StopFunction stop = StopAfter(kMilliseconds);
+    WorkMeter request(WorkMeter::kNoLimit, stop);
+    late.push_back(Microseconds([&] { solver.Solve(problem, request); }) / 1000 - kMilliseconds);
   }
   std::printf("| %s%s, stopped at %.0f ms | ms late | %.1f | %.1f | |\n", label,
               has_byte_limit ? ", with a second limit" : "", kMilliseconds, Quantile(late, 0.5), Quantile(late, 1));

@@ -62,10 +62,11 @@ void PrintHardImportance(int size, double milliseconds) {
     for (double fraction : {0.2, 0.35, 0.5, 0.65, 0.8}) {
       TestRandom random(size + static_cast<int>(100 * fraction));
       const std::vector<double> importance = RandomImportance(profile, kind, random);
-      SelectionProblem problem = MakeProblem(profile, importance, fraction);
-      problem.should_stop = StopAfter(milliseconds);
+      const SelectionProblem problem = MakeProblem(profile, importance, fraction);
+      const StopFunction stop = StopAfter(milliseconds);
+      WorkMeter request(WorkMeter::kNoLimit, stop);
       SelectionResult result;
-      times.push_back(Microseconds([&] { result = solver.Solve(problem); }) / 1000);
+      times.push_back(Microseconds([&] { result = solver.Solve(problem, request); }) / 1000);
       const double value = SelectionValue(result.trainable, importance);
       gaps.push_back((result.upper_bound - value) / value);
     }

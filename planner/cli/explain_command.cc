@@ -157,7 +157,8 @@ absl::Status ExplainCommand::Run() const {
   if (!curve.ok()) return NameBudgets(PlanFlags::NameFlags(curve.status()));
 
   const auto marginals = ExplainMask(model, plan->trainable, measurements.importance);
-  const auto rows = Rows(model, marginals, EntryBudgets(*curve, static_cast<int>(model.tensors.size())));
+  if (!marginals.ok()) return marginals.status();
+  const auto rows = Rows(model, *marginals, EntryBudgets(*curve, static_cast<int>(model.tensors.size())));
   if (format == "table") {
     Print(absl::StrCat(Headline(*plan, model), "\n", ExplanationTable(rows, model)));
   } else {

@@ -15,6 +15,11 @@ namespace greenplan {
 namespace {
 
 constexpr int64_t kMaxTotal = int64_t{1} << 62;
+// What a profile may hold, so that planning for it stays within the memory that Planner promises.
+constexpr size_t kMaxOps = 1 << 18;
+constexpr size_t kMaxTensors = 1 << 18;
+constexpr size_t kMaxBlocks = 1 << 18;
+constexpr size_t kMaxEdges = 1 << 21;
 
 // "LIST[i].FIELD".
 std::string Field(absl::string_view list, size_t i, absl::string_view field) {
@@ -25,6 +30,21 @@ absl::Status CheckNonNegative(absl::string_view list, size_t i, absl::string_vie
                               absl::string_view what) {
   if (value >= 0) return absl::OkStatus();
   return InvalidArgument(Field(list, i, field), " is ", value, "; ", what, " must be >= 0");
+}
+
+absl::Status CheckSize(absl::string_view list, size_t size, size_t limit) {
+  if (size <= limit) return absl::OkStatus();
+  return WithField(
+      absl::ResourceExhaustedError(absl::StrCat(list, " has ", size, " entries; allowed: at most ", limit)), list);
+}
+
+absl::Status ValidateSizes(const ModelProfile& profile) {
+  size_t num_edges = 0;
+  for (const Op& op : profile.ops) num_edges += op.inputs.size();
+  if (auto status = CheckSize("ops", profile.ops.size(), kMaxOps); !status.ok()) return status;
+  if (auto status = CheckSize("ops[].inputs[]", num_edges, kMaxEdges); !status.ok()) return status;
+  if (auto status = CheckSize("tensors", profile.tensors.size(), kMaxTensors); !status.ok()) return status;
+  return CheckSize("blocks", profile.blocks.size(), kMaxBlocks);
 }
 
 absl::Status ValidateOps(const ModelProfile& profile) {
@@ -201,8 +221,10 @@ absl::Status ValidateDropRates(const PlanOptions& options) {
 }  // namespace
 
 absl::Status ValidateModelProfile(const ModelProfile& profile) {
-  if (profile.forward_cost < 0)
+  if (auto status = ValidateSizes(profile); !status.ok()) return status;
+  if (profile.forward_cost < 0) {
     return InvalidArgument("forward_cost", " is ", profile.forward_cost, "; costs must be >= 0");
+  }
   absl::flat_hash_map<absl::string_view, size_t> seen;
   for (size_t b = 0; b < profile.blocks.size(); ++b) {
     if (auto status = CheckUniqueName("blocks", b, profile.blocks[b], seen); !status.ok()) return status;

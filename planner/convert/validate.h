@@ -14,6 +14,7 @@ namespace greenplan {
 // Everything that the comment above ModelProfile promises: costs and bytes >= 0, each with a sum over the
 // whole profile of at most 2^62, edges to higher ops only, every op reached from op 0, indices in range, unique names
 // of tensors and blocks, at least one tensor. O(ops + edges + tensors).
+// ResourceExhausted if it has more ops, tensors or blocks than 2^18, or more edges than 2^21.
 absl::Status ValidateModelProfile(const ModelProfile& profile);
 
 // Lengths, finite numbers, unmeasured tensors in increasing order with importance 0. REQUIRES: `profile` is valid.

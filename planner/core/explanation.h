@@ -5,12 +5,14 @@
 #include <optional>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
-// Why a tensor is, or is not, in a plan. Pure functions, thread-safe.
+// Why a tensor is, or is not, in a plan. Thread-safe functions.
 struct TensorMarginal {
   bool trainable = false;
   // What training it adds to the plan's backward cost, ops that only it keeps live included: what adding it would cost,
@@ -22,9 +24,13 @@ struct TensorMarginal {
   int64_t marginal_saved_bytes = 0;
 };
 
-// [num_tensors]. A tensor without an op has marginal cost 0. O(num_tensors * (ops + edges)).
-std::vector<TensorMarginal> ExplainMask(const ModelProfile& profile, const std::vector<bool>& trainable,
-                                        const std::vector<double>& importance);
+// [num_tensors]. A tensor without an op has marginal cost 0. O(ops + edges + tensors) if the parents of an op are near
+// it, as in models; on other graphs up to that times the number of ops. ResourceExhausted if the meter runs out.
+absl::StatusOr<std::vector<TensorMarginal>> ExplainMask(const ModelProfile& profile, const std::vector<bool>& trainable,
+                                                        const std::vector<double>& importance, WorkMeter& meter);
+// The same within a work limit of its own, some seconds.
+absl::StatusOr<std::vector<TensorMarginal>> ExplainMask(const ModelProfile& profile, const std::vector<bool>& trainable,
+                                                        const std::vector<double>& importance);
 
 // [num_tensors]: the lowest budget among `curve` (plans of Planner::MakeCurve) whose plan trains the tensor.
 std::vector<std::optional<int64_t>> EntryBudgets(const std::vector<Plan>& curve, int num_tensors);

@@ -10,21 +10,42 @@ namespace greenplan {
 namespace {
 
 TEST(ExplainMask, MarginalCostIsTheDifferenceThatTheTensorMakes) {
-  TestRandom random(3);
-  const ModelProfile profile = RandomProfile({.shape = GraphShape::kEncoderDecoder, .size = 2}, random);
-  const int n = static_cast<int>(profile.tensors.size());
-  std::vector<bool> mask(n);
-  for (int k = 0; k < n; ++k) mask[k] = random.Chance(0.3);
-  const std::vector<TensorMarginal> marginals = ExplainMask(profile, mask, std::vector<double>(n, 2.5));
-  const int64_t cost = EvaluateMask(profile, mask).backward_cost;
-  for (int k = 0; k < n; ++k) {
-    std::vector<bool> other = mask;
-    other[k] = !mask[k];
-    EXPECT_EQ(marginals[k].trainable, mask[k]);
-    EXPECT_EQ(EvaluateMask(profile, other).backward_cost, cost + (mask[k] ? -1 : 1) * marginals[k].marginal_cost);
-    EXPECT_GE(marginals[k].marginal_cost, profile.tensors[k].weight_grad_cost);
-    EXPECT_EQ(marginals[k].importance, 2.5);
+  for (const GraphShape shape : kAllShapes) {
+    for (uint64_t seed = 0; seed < 100 && !testing::Test::HasFailure(); ++seed) {
+      TestRandom random(seed);
+      const ModelProfile profile = RandomProfile({.shape = shape, .size = 1 + random.Below(10)}, random);
+      const int n = static_cast<int>(profile.tensors.size());
+      std::vector<bool> mask(n);
+      const double share = random.Unit() * random.Unit();
+      for (int k = 0; k < n; ++k) mask[k] = random.Chance(share);
+      const auto marginals = ExplainMask(profile, mask, std::vector<double>(n, 2.5));
+      ASSERT_TRUE(marginals.ok()) << marginals.status();
+      const MaskCost cost = EvaluateMask(profile, mask);
+      for (int k = 0; k < n; ++k) {
+        const TensorMarginal& marginal = (*marginals)[k];
+        std::vector<bool> other = mask;
+        other[k] = !mask[k];
+        const int sign = mask[k] ? -1 : 1;
+        const MaskCost changed = EvaluateMask(profile, other);
+        EXPECT_EQ(marginal.trainable, mask[k]);
+        EXPECT_EQ(changed.backward_cost, cost.backward_cost + sign * marginal.marginal_cost) << seed;
+        EXPECT_EQ(changed.saved_bytes, cost.saved_bytes + sign * marginal.marginal_saved_bytes) << seed;
+        EXPECT_EQ(marginal.importance, 2.5);
+      }
+    }
   }
+}
+
+TEST(ExplainMask, SaysSoIfTheMeterRunsOut) {
+  TestRandom random(1);
+  const ModelProfile profile = RandomProfile({.shape = GraphShape::kDag, .size = 2000}, random);
+  const std::vector<bool> nothing(profile.tensors.size(), false);
+  const std::vector<double> importance(profile.tensors.size(), 1);
+  const StopFunction never, at_once = [] { return true; };
+  WorkMeter little(1000, never);
+  EXPECT_EQ(ExplainMask(profile, nothing, importance, little).status().code(), absl::StatusCode::kResourceExhausted);
+  WorkMeter stopped(WorkMeter::kNoLimit, at_once);
+  EXPECT_EQ(ExplainMask(profile, nothing, importance, stopped).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST(EntryBudgets, IsTheLowestBudgetThatTrainsTheTensor) {

@@ -63,9 +63,11 @@ absl::Status CheckCosts(const ModelProfile& profile, const PlanLimits& limits, c
 
 }  // namespace
 
-absl::Status CheckPlan(const ModelProfile& profile, const PlanLimits& limits, const Plan& plan) {
-  if (absl::Status status = CheckMask(profile, limits, plan); !status.ok()) return status;
-  if (absl::Status status = CheckRates(limits, plan); !status.ok()) return status;
+absl::Status CheckPlan(const ModelProfile& profile, const PlanLimits& limits, const Plan& plan, bool is_copy) {
+  if (!is_copy) {
+    if (absl::Status status = CheckMask(profile, limits, plan); !status.ok()) return status;
+    if (absl::Status status = CheckRates(limits, plan); !status.ok()) return status;
+  }
   if (absl::Status status = CheckCosts(profile, limits, plan); !status.ok()) return status;
   if (!std::isfinite(plan.value) || !std::isfinite(plan.upper_bound) || plan.value > plan.upper_bound) {
     return Broken("value is ", plan.value, ", upper_bound ", plan.upper_bound);

@@ -28,8 +28,9 @@ struct PlanLimits {
 //
 // Returns Internal, with what is wrong, if a solver broke a promise.
 // REQUIRES: plan.predicted_cost and plan.saved_bytes were computed by cost.h, which shares no code with the solvers.
+// is_copy: a plan passed that is this one but for its budget; then pins and rates are not looked at again.
 // Pure, thread-safe, O(tensors + blocks).
-absl::Status CheckPlan(const ModelProfile& profile, const PlanLimits& limits, const Plan& plan);
+absl::Status CheckPlan(const ModelProfile& profile, const PlanLimits& limits, const Plan& plan, bool is_copy = false);
 
 }  // namespace greenplan
 

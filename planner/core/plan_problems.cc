@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -12,6 +13,9 @@
 
 namespace greenplan {
 namespace {
+
+// Of the downscaled program's table: more would take minutes.
+constexpr int64_t kMostCells = int64_t{1} << 31;
 
 struct RateBounds {
   std::vector<double> min_rates, max_rates;  // [num_blocks]
@@ -25,6 +29,13 @@ RateBounds RateBoundsOf(const PlanOptions& options, size_t num_blocks) {
     bounds.max_rates[of_block.block] = of_block.max_drop_rate;
   }
   return bounds;
+}
+
+// What a mean drop rate has to skip, rounded up.
+int64_t SkippedAtMeanRate(double rate, const std::vector<int64_t>& block_costs) {
+  ExactSum skipped;
+  skipped.AddProduct(rate, std::accumulate(block_costs.begin(), block_costs.end(), int64_t{0}));
+  return skipped.Ceiling();
 }
 
 // What was not measured does no harm.
@@ -55,6 +66,20 @@ int64_t PlanProblems::BudgetInCost(const Budget& budget) const {
   return 0;
 }
 
+std::vector<int64_t> PlanProblems::BudgetsInCost(const PlanRequest& request, const std::vector<Budget>& budgets) const {
+  std::vector<bool> trained = FullMask(profile_);
+  for (int k : request.options->never) trained[k] = false;
+  const std::vector<int64_t> block_costs = BlockCosts(profile_, trained);
+  const int64_t cost = profile_.forward_cost + EvaluateMask(profile_, trained).backward_cost;
+  std::vector<int64_t> in_cost;
+  for (const Budget& budget : budgets) {
+    in_cost.push_back(budget.kind == Budget::Kind::kMeanDropRate
+                          ? cost - SkippedAtMeanRate(budget.fraction, block_costs)
+                          : BudgetInCost(budget));
+  }
+  return in_cost;
+}
+
 PlanLimits PlanProblems::Limits(const PlanRequest& request, const Budget& budget) const {
   const PlanOptions& options = *request.options;
   const bool selects = options.method == Method::kSelection || options.method == Method::kJoint;
@@ -74,9 +99,24 @@ absl::StatusOr<SelectionProblem> PlanProblems::Selection(const PlanRequest& requ
   SelectionProblem problem = WithoutChecks(request, budget);
   if (request.options->algorithm == Algorithm::kDownscaled) {
     if (budget.max_saved_bytes) return absl::UnimplementedError("algorithm downscaled with max_saved_bytes");
+    const auto num_tensors = static_cast<int64_t>(profile_.tensors.size());
+    if (num_tensors * request.options->resolution > kMostCells) {
+      return WithField(absl::ResourceExhaustedError(
+                           absl::StrCat("resolution is ", request.options->resolution, " with ", num_tensors,
+                                        " tensors; allowed: a product of at most ", kMostCells)),
+                       "resolution");
+    }
     problem.resolution = request.options->resolution;
   }
-  if (absl::Status status = CheckPins(problem); !status.ok()) return status;
+  if (absl::Status status = CheckPins(problem, {problem.backward_budget}); !status.ok()) return status;
+  return problem;
+}
+
+absl::StatusOr<SelectionProblem> PlanProblems::SelectionCurve(const PlanRequest& request,
+                                                              const std::vector<int64_t>& backward_budgets) const {
+  SelectionProblem problem = WithoutChecks(request, {});
+  problem.backward_budget = backward_budgets.front();
+  if (absl::Status status = CheckPins(problem, backward_budgets); !status.ok()) return status;
   return problem;
 }
 
@@ -93,9 +133,7 @@ DropRateProblem PlanProblems::DropRates(const PlanRequest& request, const Budget
   (is_linear ? problem.quadratic : problem.linear).assign(num_blocks, 0.0);
   (is_linear ? problem.linear : problem.quadratic) = SensitivityOf(*request.measurements, num_blocks);
   if (budget.kind == Budget::Kind::kMeanDropRate) {
-    ExactSum skipped;
-    for (int64_t cost : problem.block_costs) skipped.AddProduct(budget.fraction, cost);
-    problem.required_skip = skipped.Ceiling();
+    problem.required_skip = SkippedAtMeanRate(budget.fraction, problem.block_costs);
   } else {
     const int64_t backward_budget = BudgetInCost(budget) - profile_.forward_cost;
     problem.required_skip = EvaluateMask(profile_, trainable).backward_cost - backward_budget;
@@ -122,18 +160,19 @@ SelectionProblem PlanProblems::WithoutChecks(const PlanRequest& request, const B
   problem.pins = Pins(request);
   problem.backward_budget = BudgetInCost(budget) - profile_.forward_cost;
   problem.max_saved_bytes = budget.max_saved_bytes;
-  problem.should_stop = request.should_stop;
   return problem;
 }
 
-absl::Status PlanProblems::CheckPins(const SelectionProblem& problem) const {
+absl::Status PlanProblems::CheckPins(const SelectionProblem& problem,
+                                     const std::vector<int64_t>& backward_budgets) const {
   std::vector<bool> pinned(problem.pins.size());
   for (size_t k = 0; k < pinned.size(); ++k) pinned[k] = problem.pins[k] == Pin::kAlways;
   if (std::find(pinned.begin(), pinned.end(), true) == pinned.end()) return absl::OkStatus();
   const MaskCost cost = EvaluateMask(profile_, pinned);
-  if (cost.backward_cost > problem.backward_budget) {
+  for (int64_t backward_budget : backward_budgets) {
+    if (cost.backward_cost <= backward_budget) continue;
     return InvalidArgument("always", ": the pinned tensors alone cost ", profile_.forward_cost + cost.backward_cost,
-                           " with the forward pass; the budget is ", profile_.forward_cost + problem.backward_budget);
+                           " with the forward pass; the budget is ", profile_.forward_cost + backward_budget);
   }
   if (problem.max_saved_bytes && cost.saved_bytes > *problem.max_saved_bytes) {
     return InvalidArgument("always", ": the pinned tensors alone keep ", cost.saved_bytes,

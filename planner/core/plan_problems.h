@@ -25,13 +25,21 @@ class PlanProblems {
   int64_t full_cost() const { return profile_.forward_cost + full_backward_cost_; }
   // Forward + backward allowed. 0 for a mean drop rate, which depends on what trains.
   int64_t BudgetInCost(const Budget& budget) const;
+  // The same for all budgets, mean drop rates included: of what methods full and drop train.
+  std::vector<int64_t> BudgetsInCost(const PlanRequest& request, const std::vector<Budget>& budgets) const;
 
   // What any plan for the request has to keep (plan_check.h). The budget is unset for method full, and for a mean drop
   // rate.
   PlanLimits Limits(const PlanRequest& request, const Budget& budget) const;
 
   // InvalidArgument if the pins alone exceed a limit. Unimplemented: algorithm downscaled with max_saved_bytes.
+  // ResourceExhausted: more cost steps for so many tensors than the downscaled program may take.
   absl::StatusOr<SelectionProblem> Selection(const PlanRequest& request, const Budget& budget) const;
+
+  // The problem that all `backward_budgets` share, with the first of them. The same errors for each.
+  // REQUIRES: at least one; algorithm exact.
+  absl::StatusOr<SelectionProblem> SelectionCurve(const PlanRequest& request,
+                                                  const std::vector<int64_t>& backward_budgets) const;
 
   // For what `trainable` ([num_tensors]) costs.
   DropRateProblem DropRates(const PlanRequest& request, const Budget& budget, const std::vector<bool>& trainable) const;
@@ -41,7 +49,7 @@ class PlanProblems {
 
  private:
   SelectionProblem WithoutChecks(const PlanRequest& request, const Budget& budget) const;
-  absl::Status CheckPins(const SelectionProblem& problem) const;
+  absl::Status CheckPins(const SelectionProblem& problem, const std::vector<int64_t>& backward_budgets) const;
   std::vector<Pin> Pins(const PlanRequest& request) const;
   std::vector<Pin> PinsOfAllButNever(const PlanOptions& options) const;
 

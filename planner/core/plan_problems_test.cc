@@ -68,6 +68,56 @@ TEST(PlanProblems, WhatIsNotBuiltIsUnimplementedByName) {
   }
 }
 
+TEST(PlanProblems, ATableOfTooManyStepsIsRefused) {
+  ModelProfile profile = TwoBlocks();
+  profile.tensors.resize(3000);
+  Measurements measurements;
+  measurements.importance.resize(3000);
+  PlanOptions options;
+  options.algorithm = Algorithm::kDownscaled;
+  options.resolution = 1000000;
+  const PlanRequest request{.measurements = &measurements, .options = &options};
+  const Budget budget{.kind = Budget::Kind::kAbsolute, .absolute = 120};
+  const absl::Status status = PlanProblems(profile).Selection(request, budget).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message(), "resolution is 1000000 with 3000 tensors; allowed: a product of at most 2147483648");
+  options.resolution = 700000;
+  EXPECT_TRUE(PlanProblems(profile).Selection(request, budget).ok());
+}
+
+TEST(PlanProblems, BudgetsOfMeanDropRatesAreThoseOfTheirPlans) {
+  const ModelProfile profile = TwoBlocks();
+  PlanOptions options;
+  options.method = Method::kDrop;
+  const PlanRequest request{.measurements = &kMeasurements, .options = &options};
+  EXPECT_EQ(PlanProblems(profile).BudgetsInCost(request, {{.kind = Budget::Kind::kMeanDropRate, .fraction = 0.51},
+                                                          {.kind = Budget::Kind::kAbsolute, .absolute = 77}}),
+            (std::vector<int64_t>{145 - 21, 77}));
+}
+
+TEST(PlanProblems, LimitsAreThoseOfTheRequest) {
+  const ModelProfile profile = TwoBlocks();
+  const Budget budget{.kind = Budget::Kind::kAbsolute, .absolute = 120, .max_saved_bytes = 5};
+  PlanOptions options;
+  options.always = {1};
+  options.max_drop_rate = 0.5;
+  const PlanRequest request{.measurements = &kMeasurements, .options = &options};
+  const PlanProblems problems(profile);
+  const PlanLimits selection = problems.Limits(request, budget);
+  EXPECT_EQ(selection.pins, (std::vector<Pin>{Pin::kNever, Pin::kAlways, Pin::kNever}));
+  EXPECT_EQ(selection.budget, 120);
+  EXPECT_EQ(selection.max_saved_bytes, 5);
+  EXPECT_TRUE(selection.min_rates.empty());
+  options.method = Method::kDrop;
+  options.never = {1};
+  const PlanLimits drop = problems.Limits(request, budget);
+  EXPECT_EQ(drop.pins, (std::vector<Pin>{Pin::kAlways, Pin::kNever, Pin::kNever}));
+  EXPECT_EQ(drop.max_rates, (std::vector<double>{0.5, 0.5}));
+  EXPECT_EQ(problems.Limits(request, {.kind = Budget::Kind::kMeanDropRate, .fraction = 0.5}).budget, std::nullopt);
+  options.method = Method::kFull;
+  EXPECT_EQ(problems.Limits(request, {}).budget, std::nullopt);
+}
+
 TEST(PlanProblems, RatesTakeTheirBoundsPerBlockAndTheObjectivesSensitivity) {
   const ModelProfile profile = TwoBlocks();
   PlanOptions options;

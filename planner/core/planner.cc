@@ -1,7 +1,6 @@
 #include "planner/core/planner.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -13,23 +12,28 @@
 #include "planner/core/joint/joint.h"
 #include "planner/core/plan_check.h"
 #include "planner/core/plan_problems.h"
-#include "planner/core/selection/cheapest_tensor.h"
+#include "planner/core/plan_writer.h"
 #include "planner/core/selection/selection.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 namespace {
 
-bool TrainsNothing(const Plan& plan) {
-  return std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end();
-}
-
-// The sums that make up a value and its bound are rounded: a gap this small is none.
-bool IsClosed(double value, double upper_bound, double tolerance) {
-  return upper_bound - value <= tolerance * (1e-300 + std::abs(value));
-}
+// What planning for one request may hold at a time.
+constexpr int64_t kMostBytes = int64_t{256} << 20;
+// What the plans of a curve may hold together; sending them takes as much again.
+constexpr int64_t kMostCurveBytes = int64_t{64} << 20;
+// A point of a curve may take this share of a plan's work.
+constexpr int kCurveWorkShare = 64;
+// Plans that the points of a curve which a stop leaves open share.
+constexpr size_t kPlansAfterStop = 2;
+// What a gap may come to, relative to the value, by rounding alone.
+constexpr double kDropTolerance = 1e-9;
+constexpr double kJointTolerance = 1e-11;
 
 // Whether one rate for all blocks, clamped to each block's bounds, gives `rates`.
 bool IsUniform(const std::vector<double>& rates, const PlanLimits& limits) {
+  if (rates.size() != limits.min_rates.size()) return false;
   double least = 0, most = 1;
   for (size_t b = 0; b < rates.size(); ++b) {
     if (rates[b] > limits.min_rates[b]) least = std::max(least, rates[b]);
@@ -43,72 +47,124 @@ bool IsUniform(const std::vector<double>& rates, const PlanLimits& limits) {
 class Planner::Impl {
  public:
   explicit Impl(std::shared_ptr<const ModelProfile> profile)
-      : profile_(std::move(profile)), solved_(WithoutDeadEnds(profile_)), problems_(*profile_), selection_(*solved_) {}
+      : profile_(std::move(profile)),
+        solved_(WithoutDeadEnds(profile_)),
+        problems_(*profile_),
+        writer_(*profile_, problems_.full_cost()),
+        selection_(*solved_) {}
 
   const ModelProfile& profile() const { return *profile_; }
+  size_t MemoryBytes() const { return selection_.MemoryBytes(); }
 
-  // No plan leaves this class but through here and MakeCurve, which check it.
-  absl::StatusOr<Plan> MakePlan(const PlanRequest& request, const Budget& budget) const {
+  // No plan leaves this class but through here and MakeShared, which check it.
+  absl::StatusOr<Plan> MakePlan(const PlanRequest& request, const Budget& budget, WorkMeter& meter) const {
     const PlanLimits limits = problems_.Limits(request, budget);
-    return Checked(MakeUncheckedPlan(request, budget, limits), limits);
+    return Checked(MakeUnchecked(request, budget, limits, meter), limits);
   }
 
-  absl::StatusOr<std::vector<Plan>> MakeCurve(const PlanRequest& request, const std::vector<Budget>& budgets) const {
+  absl::StatusOr<std::vector<Plan>> MakeCurve(const PlanRequest& request, const std::vector<Budget>& budgets,
+                                              WorkMeter& meter) const {
+    if (absl::Status status = CheckCurveSize(budgets.size()); !status.ok()) return status;
     const bool shares_work = request.options->method == Method::kSelection &&
                              request.options->algorithm == Algorithm::kExact && request.previous == nullptr;
     std::vector<Plan> plans(budgets.size());
-    std::vector<size_t> shared;
-    std::vector<int64_t> backward_budgets;
-    std::optional<SelectionProblem> problem;
+    std::vector<size_t> shared, left;
     for (size_t i = 0; i < budgets.size(); ++i) {
       if (shares_work && !budgets[i].max_saved_bytes) {
-        absl::StatusOr<SelectionProblem> one = problems_.Selection(request, budgets[i]);
-        if (!one.ok()) return one.status();
-        if (one->backward_budget < 0) {
-          plans[i] = NothingFits(request, *one);
-          continue;
-        }
         shared.push_back(i);
-        backward_budgets.push_back(one->backward_budget);
-        problem = *std::move(one);
-        continue;
+      } else if (meter.stopped()) {
+        left.push_back(i);
+      } else {
+        absl::StatusOr<Plan> plan = MakePlan(request, budgets[i], meter);
+        if (!plan.ok()) return plan.status();
+        plans[i] = *std::move(plan);
       }
-      absl::StatusOr<Plan> plan = MakePlan(request, budgets[i]);
-      if (!plan.ok()) return plan.status();
-      plans[i] = *std::move(plan);
     }
-    if (shared.empty()) return plans;
-    problem->work_limit /= kCurveWorkShare;
-    std::vector<SelectionResult> results = selection_.SolveCurve(*problem, backward_budgets);
-    PlanLimits limits = problems_.Limits(request, budgets[shared.front()]);
-    for (size_t i = 0; i < shared.size(); ++i) {
-      problem->backward_budget = backward_budgets[i];
-      limits.budget = BudgetOf(*problem);
-      absl::StatusOr<Plan> plan = Checked(FinishSelection(request, *problem, limits, std::move(results[i])), limits);
-      if (!plan.ok()) return plan.status();
-      plans[shared[i]] = *std::move(plan);
-    }
+    if (absl::Status status = MakeAfterStop(request, budgets, left, meter, plans); !status.ok()) return status;
+    if (absl::Status status = MakeShared(request, budgets, shared, meter, plans); !status.ok()) return status;
     return plans;
   }
 
  private:
-  // A point of a curve may take this share of a plan's work.
-  static constexpr int kCurveWorkShare = 64;
-  // What a gap may come to, relative to the value, by rounding alone.
-  static constexpr double kDropTolerance = 1e-9;
-  static constexpr double kJointTolerance = 1e-11;
+  absl::Status CheckCurveSize(size_t num_budgets) const {
+    const size_t bytes_per_plan =
+        sizeof(Plan) + profile_->tensors.size() / 8 + sizeof(double) * profile_->blocks.size();
+    if (num_budgets * bytes_per_plan <= kMostCurveBytes) return absl::OkStatus();
+    return WithField(absl::ResourceExhaustedError(absl::StrCat(
+                         "budgets has ", num_budgets, " entries; allowed: at most ", kMostCurveBytes / bytes_per_plan,
+                         " for ", profile_->tensors.size(), " tensors and ", profile_->blocks.size(),
+                         " blocks, whose plans take ", kMostCurveBytes, " bytes")),
+                     "budgets");
+  }
 
-  absl::StatusOr<Plan> MakeUncheckedPlan(const PlanRequest& request, const Budget& budget,
-                                         const PlanLimits& limits) const {
+  // The points of a selection's curve without a second limit.
+  absl::Status MakeShared(const PlanRequest& request, const std::vector<Budget>& budgets,
+                          const std::vector<size_t>& points, WorkMeter& meter, std::vector<Plan>& plans) const {
+    if (points.empty()) return absl::OkStatus();
+    std::vector<int64_t> backward_budgets;
+    for (size_t i : points) {
+      backward_budgets.push_back(problems_.BudgetInCost(budgets[i]) - profile_->forward_cost);
+    }
+    absl::StatusOr<SelectionProblem> problem = problems_.SelectionCurve(request, backward_budgets);
+    if (!problem.ok()) return problem.status();
+    problem->work_limit /= kCurveWorkShare;
+    PlanLimits limits = problems_.Limits(request, budgets[points.front()]);
+    PlanWriter::Memory memory;
+    SelectionProblem lowest = *problem;
+    absl::Status status;
+    selection_.SolveCurve(*problem, backward_budgets, meter, [&](SelectionResult result, const std::vector<int>& of) {
+      // The lowest budget, whose plan keeps the others too, comes last.
+      lowest.backward_budget = backward_budgets[of.back()];
+      const Plan plan = writer_.Selection(*request.options, lowest, std::move(result), meter, memory);
+      for (int i : of) {
+        Plan& copy = plans[points[i]] = plan;
+        limits.budget = copy.budget = problems_.BudgetInCost(budgets[points[i]]);
+        status.Update(CheckPlan(*profile_, limits, copy, i != of.front()));
+      }
+    });
+    return status;
+  }
+
+  // The points that a stop has left open. A plan keeps every budget above its own, and after a stop its bound does not
+  // depend on the budget: few plans serve all points.
+  absl::Status MakeAfterStop(const PlanRequest& request, const std::vector<Budget>& budgets, std::vector<size_t> points,
+                             WorkMeter& meter, std::vector<Plan>& plans) const {
+    if (points.empty()) return absl::OkStatus();
+    const std::vector<int64_t> costs = problems_.BudgetsInCost(request, budgets);
+    std::stable_sort(points.begin(), points.end(), [&](size_t a, size_t b) { return costs[a] < costs[b]; });
+    const size_t at_a_time = points.size() / kPlansAfterStop + 1;
+    const Plan* shared = nullptr;
+    for (size_t i = 0; i < points.size(); ++i) {
+      Plan& plan = plans[points[i]];
+      const std::optional<int64_t>& max_bytes = budgets[points[i]].max_saved_bytes;
+      const bool is_served = i % at_a_time != 0 && (!max_bytes || shared->saved_bytes <= *max_bytes) &&
+                             (shared->status == PlanStatus::kEmpty) == (costs[points[i]] < profile_->forward_cost);
+      if (is_served) {
+        plan = *shared;
+        plan.budget = costs[points[i]];
+        PlanLimits limits{.budget = plan.budget, .max_saved_bytes = max_bytes};
+        if (absl::Status status = CheckPlan(*profile_, limits, plan, true); !status.ok()) return status;
+        continue;
+      }
+      absl::StatusOr<Plan> own = MakePlan(request, budgets[points[i]], meter);
+      if (!own.ok()) return own.status();
+      plan = *std::move(own);
+      shared = &plan;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Plan> MakeUnchecked(const PlanRequest& request, const Budget& budget, const PlanLimits& limits,
+                                     WorkMeter& meter) const {
     switch (request.options->method) {
       case Method::kFull:
         return FullPlan(*request.options);
       case Method::kSelection:
-        return SelectionPlan(request, budget, limits);
+        return SelectionPlan(request, budget, limits, meter);
       case Method::kDrop:
-        return DropPlan(request, budget, limits);
+        return DropPlan(request, budget, limits, meter);
       case Method::kJoint:
-        return JointPlan(request, budget, limits);
+        return JointPlan(request, budget, limits, meter);
     }
     return absl::InternalError("unknown method");
   }
@@ -119,26 +175,15 @@ class Planner::Impl {
     return plan;
   }
 
-  // A plan for `trainable` with everything that follows from it.
-  Plan Describe(std::vector<bool> trainable, const PlanOptions& options, int64_t budget) const {
-    Plan plan;
-    plan.method = options.method;
-    plan.algorithm = options.algorithm;
-    plan.seed = options.seed;
-    plan.budget = budget;
-    plan.full_cost = problems_.full_cost();
-    const MaskCost cost = EvaluateMask(*profile_, trainable);
-    plan.predicted_backward_cost = cost.backward_cost;
-    plan.predicted_cost = profile_->forward_cost + cost.backward_cost;
-    plan.saved_bytes = cost.saved_bytes;
-    plan.trainable = std::move(trainable);
-    return plan;
+  // What methods full and drop train.
+  std::vector<bool> AllButNever(const PlanOptions& options) const {
+    std::vector<bool> trainable = FullMask(*profile_);
+    for (int k : options.never) trainable[k] = false;
+    return trainable;
   }
 
   Plan FullPlan(const PlanOptions& options) const {
-    std::vector<bool> trainable = FullMask(*profile_);
-    for (int k : options.never) trainable[k] = false;
-    Plan plan = Describe(std::move(trainable), options, 0);
+    Plan plan = writer_.Describe(AllButNever(options), options, 0);
     plan.status = PlanStatus::kOptimal;
     if (TrainsNothing(plan)) {
       plan.status = PlanStatus::kEmpty;
@@ -147,45 +192,24 @@ class Planner::Impl {
     return plan;
   }
 
-  absl::StatusOr<Plan> SelectionPlan(const PlanRequest& request, const Budget& budget, const PlanLimits& limits) const {
+  absl::StatusOr<Plan> SelectionPlan(const PlanRequest& request, const Budget& budget, const PlanLimits& limits,
+                                     WorkMeter& meter) const {
     absl::StatusOr<SelectionProblem> problem = problems_.Selection(request, budget);
     if (!problem.ok()) return problem.status();
-    if (problem->backward_budget < 0) return NothingFits(request, *problem);
-    return FinishSelection(request, *problem, limits, selection_.Solve(*problem));
+    PlanWriter::Memory memory;
+    Plan plan = writer_.Selection(*request.options, *problem, selection_.Solve(*problem, meter), meter, memory);
+    if (plan.status == PlanStatus::kEmpty) return plan;
+    return writer_.KeepPrevious(request, limits, std::move(plan), [&](const Plan& previous) {
+      return SelectionValue(previous.trainable, *problem->importance);
+    });
   }
 
-  // Forward + backward.
-  int64_t BudgetOf(const SelectionProblem& problem) const { return profile_->forward_cost + problem.backward_budget; }
-
-  Plan NothingFits(const PlanRequest& request, const SelectionProblem& problem) const {
-    std::vector<bool> nothing(profile_->tensors.size(), false);
-    return Empty(Describe(std::move(nothing), *request.options, BudgetOf(problem)), problem);
-  }
-
-  Plan FinishSelection(const PlanRequest& request, const SelectionProblem& problem, const PlanLimits& limits,
-                       SelectionResult result) const {
+  // REQUIRES: the budget is of the method's kind.
+  absl::StatusOr<Plan> DropPlan(const PlanRequest& request, const Budget& budget, const PlanLimits& limits,
+                                WorkMeter& meter) const {
     const PlanOptions& options = *request.options;
-    Plan plan = Describe(std::move(result.trainable), options, BudgetOf(problem));
-    plan.value = SelectionValue(plan.trainable, *problem.importance);
-    plan.upper_bound = result.proved ? plan.value : std::max(result.upper_bound, plan.value);
-    plan.status = result.proved ? PlanStatus::kOptimal : PlanStatus::kFeasible;
-    if (!result.proved) {
-      plan.message = options.algorithm == Algorithm::kDownscaled ? "the downscaled algorithm proves no optimum"
-                                                                 : "stopped before the proof";
-    }
-    // An empty plan that is not proved is one that a stop came before.
-    if (TrainsNothing(plan) && result.proved && options.always.empty()) return Empty(std::move(plan), problem);
-    return KeepPrevious(request, limits, std::move(plan),
-                        [&](const Plan& previous) { return SelectionValue(previous.trainable, *problem.importance); });
-  }
-
-  // REQUIRES: the budget is of `method`'s kind.
-  absl::StatusOr<Plan> DropPlan(const PlanRequest& request, const Budget& budget, const PlanLimits& limits) const {
-    const PlanOptions& options = *request.options;
-    std::vector<bool> trainable = FullMask(*profile_);
-    for (int k : options.never) trainable[k] = false;
-    const DropRateProblem problem = problems_.DropRates(request, budget, trainable);
-    Plan plan = Describe(std::move(trainable), options, 0);
+    Plan plan = writer_.Describe(AllButNever(options), options, 0);
+    const DropRateProblem problem = problems_.DropRates(request, budget, plan.trainable);
     plan.budget = plan.predicted_cost - problem.required_skip;
     if (TrainsNothing(plan)) {
       plan.drop_rates = problem.min_rates;
@@ -196,126 +220,65 @@ class Planner::Impl {
       return InvalidArgument("budget.max_saved_bytes", " is ", *budget.max_saved_bytes,
                              "; what method drop trains keeps ", plan.saved_bytes, " bytes");
     }
-    absl::StatusOr<DropRates> rates =
-        options.allocation == Allocation::kUniform ? UniformDropRates(problem) : OptimalDropRates(problem);
+    const bool is_uniform = options.allocation == Allocation::kUniform;
+    absl::StatusOr<DropRates> rates = is_uniform ? UniformDropRates(problem, meter) : OptimalDropRates(problem, meter);
     if (!rates.ok()) {
       return WithField(
           absl::InvalidArgumentError(absl::StrCat(rates.status().message(), "; the budget is ", plan.budget)),
           "budget");
     }
-    SetRates(std::move(rates->rates), plan);
-    SetValue(0 - rates->harm, 0 - rates->lower_bound, kDropTolerance, plan);
+    writer_.SetRates(std::move(rates->rates), plan);
+    PlanWriter::SetValue(0 - rates->harm, 0 - rates->lower_bound, kDropTolerance, plan);
     if (plan.status == PlanStatus::kFeasible) {
-      plan.message = "rounding keeps the proof open: upper_bound says how far the rates may be from the optimum";
+      plan.message = meter.stopped()
+                         ? "stopped before the proof"
+                         : "rounding keeps the proof open: upper_bound says how far the rates may be from the optimum";
     }
-    if (options.allocation == Allocation::kUniform && request.previous != nullptr &&
-        !IsUniform(request.previous->drop_rates, limits)) {
-      return plan;
-    }
-    return KeepPrevious(request, limits, std::move(plan),
-                        [&](const Plan& previous) { return 0 - HarmOf(problem, previous.drop_rates); });
+    if (is_uniform && request.previous != nullptr && !IsUniform(request.previous->drop_rates, limits)) return plan;
+    return writer_.KeepPrevious(request, limits, std::move(plan),
+                                [&](const Plan& previous) { return 0 - HarmOf(problem, previous.drop_rates); });
   }
 
-  absl::StatusOr<Plan> JointPlan(const PlanRequest& request, const Budget& budget_asked,
-                                 const PlanLimits& limits) const {
+  absl::StatusOr<Plan> JointPlan(const PlanRequest& request, const Budget& budget, const PlanLimits& limits,
+                                 WorkMeter& meter) const {
     const PlanOptions& options = *request.options;
-    absl::StatusOr<JointProblem> problem = problems_.Joint(request, budget_asked);
+    absl::StatusOr<JointProblem> problem = problems_.Joint(request, budget);
     if (!problem.ok()) return problem.status();
+    PlanWriter::Memory memory;
     if (problem->selection.backward_budget < 0 && options.always.empty()) {
-      Plan plan = NothingFits(request, problem->selection);
+      Plan plan = writer_.Nothing(options, problem->selection, meter, memory);
       plan.drop_rates = problem->min_rates;
       return plan;
     }
-    const int64_t budget = BudgetOf(problem->selection);
-    std::optional<JointResult> found = SolveJoint(*solved_, *problem);
+    const int64_t budget_in_cost = *limits.budget;
+    std::optional<JointResult> found = SolveJoint(*solved_, *problem, meter);
     if (!found) {
-      return InvalidArgument("always", ": the pinned tensors alone exceed the budget ", budget,
+      return InvalidArgument("always", ": the pinned tensors alone exceed the budget ", budget_in_cost,
                              " or max_saved_bytes at max_drop_rate");
     }
-    Plan plan = Describe(std::move(found->trainable), options, budget);
-    SetRates(std::move(found->drop_rates), plan);
-    if (options.always.empty() && TrainsNothing(plan)) {
-      plan = Empty(std::move(plan), problem->selection);
-      plan.value = found->value;
-      plan.upper_bound = found->upper_bound;
-      return plan;
+    Plan plan = writer_.Describe(std::move(found->trainable), options, budget_in_cost);
+    writer_.SetRates(std::move(found->drop_rates), plan);
+    // An empty plan after a stop does not say that nothing fits.
+    if (options.always.empty() && TrainsNothing(plan) && !meter.stopped()) {
+      Plan empty = writer_.Nothing(options, problem->selection, meter, memory);
+      writer_.SetRates(std::move(plan.drop_rates), empty);
+      empty.value = found->value;
+      empty.upper_bound = found->upper_bound;
+      return empty;
     }
-    SetValue(found->value, found->upper_bound, kJointTolerance, plan);
+    PlanWriter::SetValue(found->value, found->upper_bound, kJointTolerance, plan);
     if (plan.status == PlanStatus::kFeasible) {
       plan.message = "the best of several starts; upper_bound says how far it may be from the optimum";
     }
-    return KeepPrevious(request, limits, std::move(plan), [&](const Plan& previous) {
+    return writer_.KeepPrevious(request, limits, std::move(plan), [&](const Plan& previous) {
       return JointValue(*profile_, *problem, previous.trainable, previous.drop_rates);
     });
-  }
-
-  // Optimal if the bound proves it.
-  static void SetValue(double value, double upper_bound, double tolerance, Plan& plan) {
-    const bool is_closed = IsClosed(value, upper_bound, tolerance);
-    plan.value = value;
-    plan.upper_bound = is_closed ? value : upper_bound;
-    plan.status = is_closed ? PlanStatus::kOptimal : PlanStatus::kFeasible;
-  }
-
-  void SetRates(std::vector<double> rates, Plan& plan) const {
-    plan.drop_rates = std::move(rates);
-    plan.predicted_backward_cost = ExpectedBackwardCost(*profile_, plan.trainable, plan.drop_rates);
-    plan.predicted_cost = profile_->forward_cost + plan.predicted_backward_cost;
-  }
-
-  // Why nothing is selected.
-  Plan Empty(Plan plan, const SelectionProblem& problem) const {
-    plan.status = PlanStatus::kEmpty;
-    plan.value = 0;
-    plan.upper_bound = 0;
-    std::vector<bool> candidates(problem.pins.size());
-    for (size_t k = 0; k < candidates.size(); ++k) {
-      candidates[k] = problem.pins[k] == Pin::kFree && (*problem.importance)[k] > 0;
-    }
-    const CheapestTensor cheapest = FindCheapestTensor(*solved_, candidates, problem.backward_budget);
-    if (!cheapest.backward_cost) {
-      plan.message = "no tensor is worth training: none that may train has an importance above 0";
-    } else if (!cheapest.saved_bytes) {
-      plan.message = absl::StrCat("no tensor fits: the cheapest needs ",
-                                  profile_->forward_cost + *cheapest.backward_cost, ", the budget is ", plan.budget);
-    } else {
-      plan.message = absl::StrCat("no tensor fits: of those within the budget the least keeps ", *cheapest.saved_bytes,
-                                  " bytes for backward, max_saved_bytes is ", problem.max_saved_bytes.value_or(0));
-    }
-    return plan;
-  }
-
-  // Returns the previous plan if it is still allowed and, by value_of(plan) under the new measurements, nearly as good
-  // as `plan`; else `plan`.
-  template <typename ValueOf>
-  Plan KeepPrevious(const PlanRequest& request, const PlanLimits& limits, Plan plan, const ValueOf& value_of) const {
-    const Plan* previous = request.previous;
-    if (previous == nullptr || previous->trainable.size() != plan.trainable.size()) return plan;
-    // A selection does not look at the rates of a plan that some other method made.
-    const bool drops = !limits.min_rates.empty();
-    if (drops && previous->drop_rates.size() != plan.drop_rates.size()) return plan;
-    if (previous->trainable == plan.trainable && (!drops || previous->drop_rates == plan.drop_rates)) return plan;
-    Plan kept = Describe(previous->trainable, *request.options, plan.budget);
-    if (drops) SetRates(previous->drop_rates, kept);
-    kept.status = PlanStatus::kFeasible;
-    // With the rates allowed it has a value, and with that a bound.
-    kept.value = kept.upper_bound = 0;
-    if (!CheckPlan(*profile_, limits, kept).ok()) return plan;
-    kept.value = value_of(kept);
-    if (plan.value > kept.value + request.options->churn_threshold * std::abs(kept.value)) return plan;
-    kept.upper_bound = std::max(plan.upper_bound, kept.value);
-    if (kept.value >= plan.upper_bound) {
-      kept.status = PlanStatus::kOptimal;
-    } else {
-      kept.message = absl::StrCat("kept the previous plan: the best found has value ", plan.value, " against ",
-                                  kept.value, ", within the churn threshold");
-    }
-    return kept;
   }
 
   const std::shared_ptr<const ModelProfile> profile_;
   const std::shared_ptr<const ModelProfile> solved_;  // What the solvers look at: without dead ends.
   const PlanProblems problems_;
+  const PlanWriter writer_;
   const SelectionSolver selection_;
 };
 
@@ -325,12 +288,16 @@ Planner::~Planner() = default;
 const ModelProfile& Planner::profile() const { return impl_->profile(); }
 
 absl::StatusOr<Plan> Planner::MakePlan(const PlanRequest& request) const {
-  return impl_->MakePlan(request, request.options->budget);
+  WorkMeter meter(WorkMeter::kNoLimit, request.should_stop, kMostBytes);
+  return impl_->MakePlan(request, request.options->budget, meter);
 }
 
 absl::StatusOr<std::vector<Plan>> Planner::MakeCurve(const PlanRequest& request,
                                                      const std::vector<Budget>& budgets) const {
-  return impl_->MakeCurve(request, budgets);
+  WorkMeter meter(WorkMeter::kNoLimit, request.should_stop, kMostBytes);
+  return impl_->MakeCurve(request, budgets, meter);
 }
+
+size_t Planner::MemoryBytes() const { return impl_->MemoryBytes(); }
 
 }  // namespace greenplan

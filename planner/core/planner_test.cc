@@ -6,6 +6,8 @@
 
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
+#include "planner/core/testing/random_profiles.h"
+#include "planner/core/testing/small_stack.h"
 
 namespace greenplan {
 namespace {
@@ -336,6 +338,94 @@ TEST(Planner, CurveHoldsThePlanOfEachBudget) {
     EXPECT_EQ((*curve)[i].value, plan->value) << i;
     EXPECT_EQ((*curve)[i].message, plan->message) << i;
   }
+}
+
+TEST(Planner, PlansADeepChainByEveryMethodOnASmallStack) {
+  constexpr int kOps = 100000;
+  std::vector<int64_t> dy(kOps, 10), dw(kOps, 10);
+  auto profile = Chain(dy, dw);
+  profile->blocks = {"block"};
+  for (int op = 1; op <= kOps; op += 2) profile->ops[op].block = 0;
+  const Planner planner(profile);
+  Measurements measurements;
+  for (int k = 0; k < kOps; ++k) measurements.importance.push_back(1 + k % 7);
+  RunOnSmallStack([&] {
+    for (const Method method : {Method::kSelection, Method::kDrop, Method::kJoint}) {
+      for (const bool has_byte_limit : {false, true}) {
+        PlanOptions options = Selection(0.6);
+        options.method = method;
+        if (has_byte_limit) options.budget.max_saved_bytes = 100;
+        int asked = 0;
+        const PlanRequest request{
+            .measurements = &measurements, .options = &options, .should_stop = [&] { return ++asked > 200; }};
+        const absl::StatusOr<Plan> plan = planner.MakePlan(request);
+        EXPECT_TRUE(plan.ok()) << plan.status();
+      }
+    }
+  });
+}
+
+TEST(Planner, AStopLeavesAPlanForEveryPointOfACurve) {
+  TestRandom random(5);
+  for (const bool has_byte_limit : {false, true}) {
+    for (const Method method : {Method::kSelection, Method::kDrop, Method::kJoint}) {
+      auto profile = std::make_shared<ModelProfile>(
+          RandomProfile({.shape = GraphShape::kDecoder, .size = 4, .with_blocks = true}, random));
+      const Planner planner(profile);
+      const MaskCost full = EvaluateMask(*profile, FullMask(*profile));
+      const std::vector<double> importance = RandomImportance(*profile, ImportanceKind::kHeavyTailed, random);
+      const Measurements measurements{
+          .importance = importance, .unmeasured = {}, .sensitivity = std::vector<double>(profile->blocks.size(), 1)};
+      PlanOptions options;
+      options.method = method;
+      std::vector<Budget> budgets;
+      for (int i = 0; i < 40; ++i) {
+        // From below what the forward pass costs; method drop cannot go as low.
+        const int64_t least = method == Method::kDrop ? full.backward_cost : -2;
+        budgets.push_back({.kind = Budget::Kind::kAbsolute,
+                           .absolute = profile->forward_cost + least + (full.backward_cost - least) * i / 40 + 1});
+        if (has_byte_limit) budgets.back().max_saved_bytes = method == Method::kDrop ? full.saved_bytes : i * 2;
+      }
+      for (const int questions : {0, 3}) {
+        int asked = 0;
+        const PlanRequest request{
+            .measurements = &measurements, .options = &options, .should_stop = [&] { return asked++ >= questions; }};
+        const auto curve = planner.MakeCurve(request, budgets);
+        ASSERT_TRUE(curve.ok()) << curve.status();
+        for (size_t i = 0; i < budgets.size(); ++i) {
+          const Plan& plan = (*curve)[i];
+          EXPECT_EQ(plan.budget, budgets[i].absolute);
+          if (plan.status == PlanStatus::kEmpty) continue;
+          EXPECT_LE(plan.predicted_cost, plan.budget);
+          EXPECT_LE(plan.saved_bytes, budgets[i].max_saved_bytes.value_or(plan.saved_bytes));
+          EXPECT_LE(plan.value, plan.upper_bound);
+        }
+      }
+    }
+  }
+}
+
+TEST(Planner, ACurveTooLargeToHoldIsRefused) {
+  const Planner planner(Chain({1}, {1}));
+  const Measurements measurements{.importance = {1}};
+  const PlanOptions options = Selection(1);
+  const std::vector<Budget> budgets(1 << 20, options.budget);
+  const absl::Status status = planner.MakeCurve({.measurements = &measurements, .options = &options}, budgets).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message().substr(0, 28), "budgets has 1048576 entries;") << status.message();
+}
+
+TEST(Planner, TellsTheMemoryThatItKeepsBetweenPlans) {
+  const Planner planner(Chain(std::vector<int64_t>(1000, 1), std::vector<int64_t>(1000, 1)));
+  EXPECT_EQ(planner.MemoryBytes(), 0);
+  Measurements measurements;
+  measurements.importance.assign(1000, 1);
+  const PlanOptions options = Selection(0.5);
+  ASSERT_TRUE(planner.MakePlan({.measurements = &measurements, .options = &options}).ok());
+  const size_t bytes = planner.MemoryBytes();
+  EXPECT_GT(bytes, 1000 * sizeof(double));
+  ASSERT_TRUE(planner.MakePlan({.measurements = &measurements, .options = &options}).ok());
+  EXPECT_EQ(planner.MemoryBytes(), bytes);
 }
 
 }  // namespace

@@ -1,47 +1,120 @@
 #ifndef GREENPLAN_PLANNER_CORE_WORK_METER_H_
 #define GREENPLAN_PLANNER_CORE_WORK_METER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "planner/core/plan.h"
 
 namespace greenplan {
 
-// Bounds a search by work done, which is the same on every machine, and by a stop function. A unit is a few
-// nanoseconds.
+// Bounds what one request takes: its work, which is the same on every machine, its memory, and its time, by a stop
+// function. A unit of work is a few nanoseconds.
+//
+// Planner makes one meter per request and hands it down. A part that may take no more than a share of the work or of
+// the memory gets a meter of its own, made from the request's: what the share takes, the request takes too, and the
+// stop is the request's. Running out of work or memory depends on the problem alone, so the same request gives the same
+// result; once the stop function has fired, that no longer holds.
+// Not thread-safe: one thread plans one request.
 class WorkMeter {
  public:
+  static constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
+
   // Without limits.
-  WorkMeter() : WorkMeter(std::numeric_limits<int64_t>::max(), kNoStop) {}
-  // `should_stop` must outlive the meter.
-  WorkMeter(int64_t limit, const StopFunction& should_stop) : left_(limit), should_stop_(should_stop) {}
+  WorkMeter() : WorkMeter(kNoLimit, kNoStop) {}
+  // `should_stop` may be empty; it must outlive the meter.
+  WorkMeter(int64_t work, const StopFunction& should_stop, int64_t bytes = kNoLimit)
+      : left_(work), bytes_left_(bytes), own_stop_{&should_stop}, stop_(&own_stop_) {}
+  // A share of `parent`: at most all that it has left. `parent` must outlive it and spends nothing meanwhile.
+  WorkMeter(int64_t work, WorkMeter& parent, int64_t bytes = kNoLimit)
+      : left_(std::min(work, parent.left_)),
+        at_start_(left_),
+        since_asked_(parent.since_asked_),
+        bytes_left_(bytes),
+        stop_(parent.stop_),
+        parent_(&parent) {}
+  WorkMeter(const WorkMeter&) = delete;
+  WorkMeter& operator=(const WorkMeter&) = delete;
+  ~WorkMeter() {
+    if (parent_ == nullptr) return;
+    parent_->since_asked_ = since_asked_;
+    if (parent_->left_ != kNoLimit) parent_->left_ -= at_start_ - left_;
+  }
 
   // False once the work is used up or a stop was asked for.
   bool Spend(int64_t units) {
     left_ -= units;
     since_asked_ += units;
-    if (since_asked_ >= kUnitsBetweenQuestions && should_stop_) {
-      since_asked_ = 0;
-      stopped_ = stopped_ || should_stop_();
-      if (stopped_) left_ = -1;
-    }
+    if (since_asked_ >= kUnitsBetweenQuestions) AskToStop();
     return left_ > 0;
   }
 
-  bool exhausted() const { return left_ <= 0; }
+  bool exhausted() const { return left_ <= 0 || stopped(); }
   int64_t left() const { return left_; }
-  // Whether the stop function ended it: then it does not depend on the problem alone how far the search came.
-  bool stopped() const { return stopped_; }
+  // Whether the stop function ended the request: then it does not depend on the problem alone how far it came.
+  bool stopped() const { return stop_->has_fired; }
+
+  // Takes `bytes` of the memory that may be held at a time. False, and takes nothing, if so much is not left. HeldBytes
+  // gives back what it took.
+  bool TakeBytes(int64_t bytes) {
+    if (bytes > bytes_left_ || (parent_ != nullptr && !parent_->TakeBytes(bytes))) return false;
+    bytes_left_ -= bytes;
+    return true;
+  }
+  void GiveBackBytes(int64_t bytes) {
+    bytes_left_ += bytes;
+    if (parent_ != nullptr) parent_->GiveBackBytes(bytes);
+  }
 
  private:
+  struct Stop {
+    const StopFunction* should_stop = nullptr;
+    bool has_fired = false;
+  };
+
   static inline const StopFunction kNoStop;
   static constexpr int64_t kUnitsBetweenQuestions = 4000;
 
+  void AskToStop() {
+    since_asked_ = 0;
+    if (!stop_->has_fired && *stop_->should_stop) stop_->has_fired = (*stop_->should_stop)();
+    if (stop_->has_fired) left_ = -1;
+  }
+
   int64_t left_;
+  int64_t at_start_ = 0;  // Of a share.
   int64_t since_asked_ = 0;
-  bool stopped_ = false;
-  const StopFunction& should_stop_;
+  int64_t bytes_left_;
+  Stop own_stop_;
+  Stop* stop_;  // own_stop_, or that of the meter which this is a share of.
+  WorkMeter* parent_ = nullptr;
+};
+
+// Memory that a part of the planner holds, counted until this goes out of scope. `meter` must outlive it.
+class HeldBytes {
+ public:
+  explicit HeldBytes(WorkMeter& meter) : meter_(&meter) {}
+  HeldBytes(HeldBytes&& other) noexcept : meter_(other.meter_), bytes_(std::exchange(other.bytes_, 0)) {}
+  HeldBytes& operator=(HeldBytes&& other) noexcept {
+    std::swap(meter_, other.meter_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~HeldBytes() { GiveBack(); }
+
+  // False, and holds no more than before, if the request may not hold so much.
+  bool Grow(int64_t bytes) {
+    if (!meter_->TakeBytes(bytes)) return false;
+    bytes_ += bytes;
+    return true;
+  }
+  void GiveBack() { meter_->GiveBackBytes(std::exchange(bytes_, 0)); }
+
+ private:
+  WorkMeter* meter_;
+  int64_t bytes_ = 0;
 };
 
 }  // namespace greenplan

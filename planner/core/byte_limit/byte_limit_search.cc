@@ -135,6 +135,7 @@ class ByteLimitSearch {
   void Search(int live_set, int64_t max_work) {
     Bound& bound = bounds_[live_set];
     if (!IsOpen(bound)) return;
+    if (meter_.stopped()) return;
     Departures departures(sets_, live_set, bound.prices, bound.value, best_);
     if (departures.Run(max_work, meter_)) bound.value = best_.value;
   }

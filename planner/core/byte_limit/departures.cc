@@ -17,7 +17,9 @@ Departures::Departures(const PricedLiveSets& sets, int live_set, const LimitPric
                        PricedSelection& best)
     : sets_(sets), prices_(prices), room_(sets.room(live_set)), bound_(static_cast<double>(bound) + 1), best_(best) {
   std::vector<int> singles;
-  for (int item : sets.ItemsOf(live_set)) {
+  const std::vector<int> items = sets.ItemsOf(live_set);
+  num_items_ = static_cast<int64_t>(items.size());
+  for (int item : items) {
     if (sets.ChoicesEnd(item) - sets.item(item).choices_begin == 2) {
       singles.push_back(item);
     } else {
@@ -33,7 +35,8 @@ Departures::Departures(const PricedLiveSets& sets, int live_set, const LimitPric
 }
 
 bool Departures::Run(int64_t max_work, WorkMeter& meter) {
-  if (!meter.Spend(static_cast<int64_t>(decisions_.size()))) return false;
+  // Making the decisions is paid here.
+  if (!meter.Spend(static_cast<int64_t>(decisions_.size()) + num_items_ / 8)) return false;
   path_.assign(1, {.bound = bound_, .room = room_});
   while (!path_.empty()) {
     max_work -= kStepWork;

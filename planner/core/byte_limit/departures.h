@@ -65,6 +65,7 @@ class Departures {
   const LimitPrices prices_;
   const Room room_;
   const double bound_;
+  int64_t num_items_ = 0;
   PricedSelection& best_;
   std::vector<Decision> decisions_;
   std::vector<Room> most_;  // [decisions + 1] What the decisions from each on can take at most.

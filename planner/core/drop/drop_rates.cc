@@ -13,6 +13,9 @@
 namespace greenplan {
 namespace {
 
+// What adding up the blocks' products exactly takes, in units of work for each block.
+constexpr int64_t kBlockWork = 8;
+
 // Exactly what `rates` skip.
 ExactSum SkippedBy(const DropRateProblem& problem, const std::vector<double>& rates) {
   ExactSum sum;
@@ -47,8 +50,9 @@ struct Ramp {
 };
 
 // Sets the rates of the ramps' blocks for the least t at which all rates together meet the requirement, but for
-// rounding; t = least_t if they do there. REQUIRES: they meet it with every ramp at its end.
-void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, double least_t,
+// rounding; t = least_t if they do there. After a stop the rates are of no use. REQUIRES: they meet it with every ramp
+// at its end.
+void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, double least_t, WorkMeter& meter,
                 std::vector<double>& rates) {
   // `with_jumps`: those at t itself are behind.
   const auto set_all = [&](double t, bool with_jumps) {
@@ -67,9 +71,12 @@ void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, 
   turns.erase(std::unique(turns.begin(), turns.end()), turns.end());
   // Between two turns all rates are linear in t; whether a turn is far enough is decided exactly.
   const auto enough = std::partition_point(turns.begin(), turns.end() - 1, [&](double t) {
+    meter.Spend(kBlockWork * static_cast<int64_t>(rates.size()));
+    if (meter.stopped()) return false;
     set_all(t, true);
     return !Meets(problem, rates);
   });
+  if (meter.stopped()) return;
   set_all(*enough, false);
   if (!Meets(problem, rates)) {
     // The jumps at *enough go as far as needed, together.
@@ -79,7 +86,7 @@ void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, 
         jumps.push_back({ramp.block, ramp.min, ramp.max, ramp.min, ramp.max});
       }
     }
-    if (!jumps.empty()) ClimbRamps(problem, jumps, 0, rates);
+    if (!jumps.empty()) ClimbRamps(problem, jumps, 0, meter, rates);
     return;
   }
   if (enough == turns.begin()) return;
@@ -95,8 +102,9 @@ void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, 
   set_all(t, true);
 }
 
-// Raises rates by what rounding left missing, blocks of highest cost first, those between their bounds before others.
-void TopUp(const DropRateProblem& problem, std::vector<double>& rates) {
+// Raises rates by what rounding left missing, unless a stop comes before that: blocks of highest cost first, those
+// between their bounds before others.
+void TopUp(const DropRateProblem& problem, WorkMeter& meter, std::vector<double>& rates) {
   if (Meets(problem, rates)) return;
   std::vector<int> order;
   for (int b = 0; b < static_cast<int>(rates.size()); ++b) {
@@ -114,6 +122,8 @@ void TopUp(const DropRateProblem& problem, std::vector<double>& rates) {
   };
   size_t too_few = 0, enough = keys.size();
   while (enough - too_few > 1) {
+    meter.Spend(kBlockWork * static_cast<int64_t>(rates.size()));
+    if (meter.stopped()) return;
     const size_t middle = too_few + (enough - too_few) / 2;
     (Meets(problem, with_raised(middle)) ? enough : too_few) = middle;
   }
@@ -204,6 +214,14 @@ DropRates Result(const DropRateProblem& problem, std::vector<double> rates) {
   return result;
 }
 
+// What a stop leaves time for.
+DropRates AtOnce(const DropRateProblem& problem) {
+  DropRates result = Result(problem, Meets(problem, problem.min_rates) ? problem.min_rates : problem.max_rates);
+  const int scale = ScaleOf(problem);
+  result.lower_bound = std::min(result.harm, ScaledBound(DualBound(ScaledBy(problem, -scale), 0), scale));
+  return result;
+}
+
 }  // namespace
 
 double HarmOf(const DropRateProblem& problem, const std::vector<double>& rates) {
@@ -214,7 +232,8 @@ double HarmOf(const DropRateProblem& problem, const std::vector<double>& rates) 
   return sum;
 }
 
-absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& unscaled) {
+absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& unscaled, WorkMeter& meter) {
+  meter.Spend(kBlockWork * static_cast<int64_t>(unscaled.block_costs.size()));
   if (absl::Status status = CheckReachable(unscaled); !status.ok()) return status;
   const int scale = ScaleOf(unscaled);
   const DropRateProblem problem = ScaledBy(unscaled, -scale);
@@ -233,14 +252,15 @@ absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& unscaled) {
       rates[b] = low == high ? ramp.max : ramp.At(0);
     }
   }
-  ClimbRamps(problem, ramps, 0, rates);
-  TopUp(problem, rates);
+  ClimbRamps(problem, ramps, 0, meter, rates);
+  if (!meter.stopped()) TopUp(problem, meter, rates);
+  if (meter.stopped()) return AtOnce(unscaled);
   DropRates result = Result(unscaled, std::move(rates));
   result.lower_bound = std::min(result.harm, ScaledBound(BestDualBound(problem, result.rates), scale));
   return result;
 }
 
-absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem) {
+absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem, WorkMeter& meter) {
   if (absl::Status status = CheckReachable(problem); !status.ok()) return status;
   const auto clamped = [&](double rate) {
     std::vector<double> rates(problem.block_costs.size());
@@ -252,13 +272,14 @@ absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem) {
   // The least double that meets the requirement, by bisection over the doubles of [0, 1].
   double low = 0, high = 1;
   if (Meets(problem, clamped(0))) high = 0;
-  while (std::nextafter(low, 2.0) < high) {
+  while (std::nextafter(low, 2.0) < high && !meter.stopped()) {
+    meter.Spend(kBlockWork * static_cast<int64_t>(problem.block_costs.size()));
     const double middle = low + (high - low) / 2;
     if (middle <= low || middle >= high) break;
     (Meets(problem, clamped(middle)) ? high : low) = middle;
   }
   DropRates result = Result(problem, clamped(high));
-  result.lower_bound = result.harm;
+  result.lower_bound = meter.stopped() ? HarmOf(problem, clamped(low)) : result.harm;
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
@@ -16,7 +17,7 @@ namespace greenplan {
 // p_b = clamp((t * cost_b - linear_b) / (2 quadratic_b)), a jump from min_b to max_b at t = linear_b / cost_b if
 // quadratic_b = 0; t is found among the at most 2 * num_blocks points where some rate starts or stops to rise. Blocks
 // that jump at the same t, such as those that harm nothing, share one rate as far as their bounds let them, and no more
-// is skipped than needed. Pure functions, thread-safe, O(num_blocks log num_blocks).
+// is skipped than needed. Thread-safe, O(num_blocks log num_blocks).
 
 struct DropRateProblem {
   std::vector<int64_t> block_costs;  // [num_blocks], >= 0, sum <= 2^62.
@@ -35,12 +36,13 @@ struct DropRates {
   double lower_bound = 0;
 };
 
-// The optimum. InvalidArgument if max_rates do not meet the requirement.
-absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem);
+// The optimum. If the meter's stop function fires meanwhile: the least or the highest rates, whichever meet the
+// requirement, with a bound. InvalidArgument if max_rates do not meet it.
+absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem, WorkMeter& meter);
 
 // One rate for all blocks, clamped to each block's bounds: the smallest that meets the requirement. Its lower_bound is
-// its own harm.
-absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem);
+// its own harm. After a stop: some rate that meets it, and the harm of one too low as the bound. The same error.
+absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem, WorkMeter& meter);
 
 // The harm of `rates`, added up in block order.
 double HarmOf(const DropRateProblem& problem, const std::vector<double>& rates);

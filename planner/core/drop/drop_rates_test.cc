@@ -13,6 +13,8 @@
 namespace greenplan {
 namespace {
 
+WorkMeter unlimited;
+
 DropRateProblem RandomProblem(TestRandom& random) {
   DropRateProblem problem;
   const int n = 1 + random.Below(12);
@@ -60,7 +62,7 @@ TEST(OptimalDropRates, ItsOwnBoundProvesItOptimal) {
     TestRandom random(seed);
     const DropRateProblem problem = RandomProblem(random);
     SCOPED_TRACE(absl::StrCat("seed ", seed));
-    const absl::StatusOr<DropRates> result = OptimalDropRates(problem);
+    const absl::StatusOr<DropRates> result = OptimalDropRates(problem, unlimited);
     ASSERT_TRUE(result.ok()) << result.status();
     ExpectValid(problem, *result);
     EXPECT_LE(result->lower_bound, result->harm);
@@ -74,7 +76,7 @@ TEST(OptimalDropRates, NoExchangeBetweenTwoBlocksLowersTheObjective) {
   for (int seed = 0; seed < 3000; ++seed) {
     TestRandom random(70000 + seed);
     const DropRateProblem problem = RandomProblem(random);
-    const absl::StatusOr<DropRates> result = OptimalDropRates(problem);
+    const absl::StatusOr<DropRates> result = OptimalDropRates(problem, unlimited);
     ASSERT_TRUE(result.ok()) << result.status();
     const int n = static_cast<int>(problem.block_costs.size());
     for (int from = 0; from < n; ++from) {
@@ -99,10 +101,10 @@ TEST(UniformDropRates, IsTheLeastCommonRateAndNeverBetterThanTheOptimum) {
     TestRandom random(50000 + seed);
     const DropRateProblem problem = RandomProblem(random);
     SCOPED_TRACE(absl::StrCat("seed ", seed));
-    const absl::StatusOr<DropRates> uniform = UniformDropRates(problem);
+    const absl::StatusOr<DropRates> uniform = UniformDropRates(problem, unlimited);
     ASSERT_TRUE(uniform.ok()) << uniform.status();
     ExpectValid(problem, *uniform);
-    const absl::StatusOr<DropRates> optimal = OptimalDropRates(problem);
+    const absl::StatusOr<DropRates> optimal = OptimalDropRates(problem, unlimited);
     ASSERT_TRUE(optimal.ok());
     EXPECT_GE(uniform->harm, optimal->harm - 1e-9 * std::abs(optimal->harm));
     if (HasFailure()) return;
@@ -116,7 +118,7 @@ TEST(UniformDropRates, DropsHalfOfTheCostAtOneHalf) {
                           .min_rates = {0, 0, 0},
                           .max_rates = {1, 1, 1},
                           .required_skip = 9};
-  const absl::StatusOr<DropRates> result = UniformDropRates(problem);
+  const absl::StatusOr<DropRates> result = UniformDropRates(problem, unlimited);
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->rates, (std::vector<double>{0.5, 0.5, 0.5}));
 }
@@ -128,7 +130,7 @@ TEST(OptimalDropRates, FollowsCostOverSensitivity) {
                                 .min_rates = {0, 0, 0},
                                 .max_rates = {1, 1, 1},
                                 .required_skip = 10};
-  const absl::StatusOr<DropRates> result = OptimalDropRates(problem);
+  const absl::StatusOr<DropRates> result = OptimalDropRates(problem, unlimited);
   ASSERT_TRUE(result.ok());
   // p proportional to 10, 5, 5: 10 p_0 + 10 p_1 + 20 p_2 = 25 p_0 = 10.
   EXPECT_NEAR(result->rates[0], 0.4, 1e-15);
@@ -143,7 +145,7 @@ TEST(OptimalDropRates, WithoutSensitivitiesDropsEvenly) {
                                 .min_rates = {0, 0},
                                 .max_rates = {1, 1},
                                 .required_skip = 10};
-  const absl::StatusOr<DropRates> result = OptimalDropRates(problem);
+  const absl::StatusOr<DropRates> result = OptimalDropRates(problem, unlimited);
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->rates, (std::vector<double>{0.25, 0.25}));
 }
@@ -155,7 +157,7 @@ TEST(OptimalDropRates, LinearHarmFillsTheCheapestBlocksFirst) {
                                 .min_rates = {0, 0, 0},
                                 .max_rates = {1, 0.5, 1},
                                 .required_skip = 10};
-  const absl::StatusOr<DropRates> result = OptimalDropRates(problem);
+  const absl::StatusOr<DropRates> result = OptimalDropRates(problem, unlimited);
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->rates, (std::vector<double>{0, 0.5, 0.25}));
   EXPECT_EQ(result->harm, 1.5);
@@ -164,7 +166,7 @@ TEST(OptimalDropRates, LinearHarmFillsTheCheapestBlocksFirst) {
 TEST(OptimalDropRates, SaysThatTheBoundsDoNotReachTheTarget) {
   const DropRateProblem problem{
       .block_costs = {10}, .linear = {0}, .quadratic = {1}, .min_rates = {0}, .max_rates = {0.5}, .required_skip = 6};
-  const absl::StatusOr<DropRates> result = OptimalDropRates(problem);
+  const absl::StatusOr<DropRates> result = OptimalDropRates(problem, unlimited);
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(result.status().message(),
             "budget: the drop rates would have to skip 6 of the blocks' cost; at max_drop_rate they skip 5");

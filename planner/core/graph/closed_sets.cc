@@ -43,8 +43,21 @@ ClosedSets::ClosedSets(const OpGraph& graph, int begin, int end) : size_(end - b
 }
 
 int ClosedSets::Count(int limit) const {
+  struct Place {
+    uint64_t set = 0;
+    int next = 0;
+  };
   int count = 0;
-  CountFrom(0, 0, limit, count);
+  std::vector<Place> path(1);
+  while (!path.empty() && count <= limit) {
+    uint64_t added = 0;
+    if (!NextExtension(path.back().set, path.back().next, added)) {
+      path.pop_back();
+      continue;
+    }
+    ++count;
+    path.push_back({path.back().set | added, path.back().next});
+  }
   return count;
 }
 
@@ -54,14 +67,6 @@ uint64_t ClosedSets::WithFreeOps(uint64_t set) const {
     if ((needs_[op] & ~set) == 0) set |= uint64_t{1} << op;
   }
   return set;
-}
-
-void ClosedSets::CountFrom(uint64_t set, int from, int limit, int& count) const {
-  ForEachExtension(set, from, [&](int op, uint64_t added) {
-    if (count > limit) return;
-    ++count;
-    CountFrom(set | added, op + 1, limit, count);
-  });
 }
 
 }  // namespace greenplan

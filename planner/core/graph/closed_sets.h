@@ -32,20 +32,21 @@ class ClosedSets {
   // Subsets other than the empty one, counted up to limit + 1.
   int Count(int limit) const;
 
-  // Calls visit(op, added) for each way to extend `set` by one op at `from` or later and by the free ops that then
-  // join.
-  template <typename Visit>
-  void ForEachExtension(uint64_t set, int from, const Visit& visit) const {
-    for (int op = from; op < size_; ++op) {
+  // The next way to extend `set` by one op at `from` or later and by the free ops that then join: moves `from` behind
+  // that op and sets `added`. False if there is none.
+  bool NextExtension(uint64_t set, int& from, uint64_t& added) const {
+    while (from < size_) {
+      const int op = from++;
       const uint64_t bit = uint64_t{1} << op;
       if ((set & bit) != 0 || (needs_[op] & ~set) != 0) continue;
-      visit(op, WithFreeOps(set | bit) & ~set);
+      added = WithFreeOps(set | bit) & ~set;
+      return true;
     }
+    return false;
   }
 
  private:
   uint64_t WithFreeOps(uint64_t set) const;
-  void CountFrom(uint64_t set, int from, int limit, int& count) const;
 
   int size_;
   std::vector<uint64_t> needs_;  // [size_] The parents within the stretch.

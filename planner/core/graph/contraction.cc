@@ -12,6 +12,13 @@ constexpr size_t kMaxBundle = 6;
 
 using Option = Bundle::Option;
 
+struct IntRange {
+  const int* first;
+  const int* last;
+  const int* begin() const { return first; }
+  const int* end() const { return last; }
+};
+
 // Drops the parents that are ancestors of other parents. `parents` are ascending.
 class ParentReducer {
  public:
@@ -28,8 +35,9 @@ class ParentReducer {
     while (!stack_.empty()) {
       const int op = stack_.back();
       stack_.pop_back();
-      if (!meter_.Spend(1)) return;
-      for (int parent : parents_of(op)) {
+      const IntRange above = parents_of(op);
+      if (!meter_.Spend(1 + (above.last - above.first) / 4)) return;
+      for (int parent : above) {
         if (parent < lowest || seen_[parent] == stamp_) continue;
         seen_[parent] = stamp_;
         stack_.push_back(parent);
@@ -44,13 +52,6 @@ class ParentReducer {
   std::vector<int> seen_;
   std::vector<int> stack_;
   int stamp_ = 0;
-};
-
-struct IntRange {
-  const int* first;
-  const int* last;
-  const int* begin() const { return first; }
-  const int* end() const { return last; }
 };
 
 // The options of `item` alone.
@@ -105,7 +106,7 @@ class Contraction {
     kept_begin_.push_back(0);
     std::vector<int> parents;
     for (int op = 0; op < graph_.size() && !meter_.stopped(); ++op) {
-      meter_.Spend(1);
+      meter_.Spend(1 + (graph_.parents_begin[op + 1] - graph_.parents_begin[op]) / 4);
       parents.clear();
       for (int i = graph_.parents_begin[op]; i < graph_.parents_begin[op + 1]; ++i) {
         const int parent = joined_[graph_.parents[i]];

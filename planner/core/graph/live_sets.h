@@ -18,9 +18,10 @@ namespace greenplan {
 // choice above it.
 //
 // Returns the tree for `profile`. `live` ([num_ops], closed) is live whatever is selected and is paid in nodes[0]. A
-// tensor is left out if it has no op or if excluded[k] ([num_tensors]). If the meter runs out of work, the part of the
-// graph not yet looked into ends in relaxed nodes; if the meter is stopped, the tree is one relaxed node.
-// REQUIRES: `profile` is valid.
+// tensor is left out if it has no op or if excluded[k] ([num_tensors]). If the meter runs out of work or memory, the
+// part of the graph not yet looked into ends in relaxed nodes; if it is stopped, the tree is one relaxed node below the
+// root. What it takes of the meter's memory it has given back when it returns. No recursion. REQUIRES: `profile` is
+// valid.
 LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
                           const LiveSetOptions& options, WorkMeter& meter);
 

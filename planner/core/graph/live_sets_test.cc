@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
 #include "planner/core/testing/random_profiles.h"
+#include "planner/core/testing/small_stack.h"
 #include "planner/core/work_meter.h"
 
 namespace greenplan {
@@ -241,6 +242,78 @@ TEST(LiveSets, AreTheRootAloneWhereNothingIsToBeChosen) {
   int64_t weight_grads = 0;
   for (const Tensor& tensor : costly.profile.tensors) weight_grads += tensor.weight_grad_cost;
   EXPECT_EQ(pinned.nodes[0].cost + weight_grads, EvaluateMask(costly.profile, all).backward_cost);
+}
+
+// `width` ops side by side below the loss, each with `tensors_per_op` tensors: too many for a bundle.
+Request Wide(int width, int tensors_per_op) {
+  Request request;
+  request.profile.ops.resize(width + 1);
+  for (int op = 1; op <= width; ++op) {
+    request.profile.ops[0].inputs.push_back({op, 1});
+    request.profile.ops[op].cost = 100 + op % 13;
+    for (int t = 0; t < tensors_per_op; ++t) request.profile.tensors.push_back({.op = op, .weight_grad_cost = 50 + t});
+  }
+  request.pinned.assign(request.profile.tensors.size(), false);
+  request.excluded = request.pinned;
+  return request;
+}
+
+// Each relaxed node once held a copy of all that was left: gigabytes.
+TEST(BuildLiveSets, KeepsTheMemoryThatItMayTakeAndGivesItBack) {
+  constexpr int64_t kBytes = int64_t{32} << 20;
+  const Request request = Wide(3000, 7);
+  const StopFunction never;
+  WorkMeter meter(20'000'000, never, kBytes);
+  const LiveSetTree tree = BuildLiveSets(request.profile, LiveOps(request.profile, request.pinned), request.excluded,
+                                         request.options, meter);
+  EXPECT_FALSE(tree.is_complete);
+  EXPECT_LE(tree.SearchBytes(), kBytes);
+  EXPECT_LE(tree.MemoryBytes(), kBytes);
+  EXPECT_TRUE(meter.TakeBytes(kBytes));
+  // The node that stands for the rest selects among all tensors.
+  const int rest = static_cast<int>(tree.nodes.size()) - 1;
+  EXPECT_TRUE(tree.nodes[rest].relaxed);
+  EXPECT_EQ(tree.ItemsEnd(rest) - tree.nodes[rest].items_begin, 21000);
+}
+
+// A stretch within a stretch within a stretch: op i of the first half is a parent of op i + 1 and of the op that
+// mirrors it, and has an op of its own.
+Request Nested(int depth) {
+  Request request;
+  request.profile.ops.resize(3 * depth);
+  const auto add = [&](int from, int to) {
+    request.profile.ops[from].inputs.push_back({to, 1});
+    request.profile.ops[to].cost = to % 7 + 1;
+  };
+  for (int i = 0; i + 1 < 2 * depth; ++i) add(i, i + 1);
+  for (int i = 0; i < depth; ++i) {
+    add(i, 2 * depth - 1 - i);
+    add(i, 2 * depth + i);
+  }
+  for (int op = 0; op < 3 * depth; ++op) {
+    for (int t = 0; t < 7; ++t) request.profile.tensors.push_back({.op = op, .weight_grad_cost = 1 + t});
+  }
+  request.pinned.assign(request.profile.tensors.size(), false);
+  request.excluded = request.pinned;
+  return request;
+}
+
+TEST(BuildLiveSets, NeedsNoStackHoweverDeepTheGraph) {
+  std::vector<Request> requests;
+  requests.push_back(Nested(1000));
+  requests.push_back(Wide(2000, 7));
+  ModelProfile chain;
+  chain.ops.resize(100000);
+  for (int op = 0; op + 1 < 100000; ++op) chain.ops[op] = {.cost = 1, .inputs = {{op + 1, 1}}};
+  for (int op = 0; op < 100000; op += 10) chain.tensors.push_back({.op = op, .weight_grad_cost = 3});
+  const std::vector<bool> none(chain.tensors.size(), false);
+  requests.push_back({std::move(chain), none, none, {}});
+  for (const Request& request : requests) {
+    RunOnSmallStack([&] {
+      const LiveSetTree tree = TreeOf(request, 20'000'000);
+      for (const LiveSetTree::Node& node : tree.nodes) ASSERT_GT(node.subtree_end, &node - tree.nodes.data());
+    });
+  }
 }
 
 }  // namespace

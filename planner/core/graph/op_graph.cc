@@ -9,22 +9,32 @@ namespace {
 // What looking at an op and its edges takes, in units of work.
 constexpr int64_t kOpWork = 4;
 
-// What each op that is left costs, by block.
+// [num_left] What each op that is left costs, by block: first what the edges into it cost, in the order of their ops,
+// and then its own. O(ops + edges), however many blocks meet in one op.
 std::vector<std::vector<LiveSetTree::BlockCost>> BlockCostsOf(const ModelProfile& profile,
                                                               const std::vector<int>& index, int num_left) {
-  std::vector<std::vector<LiveSetTree::BlockCost>> costs(num_left);
+  std::vector<std::vector<LiveSetTree::BlockCost>> edges(num_left), costs(num_left);
+  // Of each block, kNone included: the op that met it last, and its place among the parts of that op.
+  std::vector<int> last_op(profile.blocks.size() + 1, kNone);
+  std::vector<size_t> place(profile.blocks.size() + 1, 0);
   const auto add = [&](int op, int block, int64_t cost) {
-    if (cost == 0 || index[op] == kNone) return;
-    for (LiveSetTree::BlockCost& part : costs[index[op]]) {
-      if (part.block != block) continue;
-      part.cost += cost;
-      return;
+    if (cost == 0) return;
+    if (std::exchange(last_op[block + 1], op) == op) {
+      costs[op][place[block + 1]].cost += cost;
+    } else {
+      place[block + 1] = costs[op].size();
+      costs[op].push_back({block, cost});
     }
-    costs[index[op]].push_back({block, cost});
   };
   for (int j = 0; j < static_cast<int>(profile.ops.size()); ++j) {
-    add(j, profile.ops[j].block, profile.ops[j].cost);
-    for (const Edge& edge : profile.ops[j].inputs) add(edge.op, profile.ops[j].block, edge.cost);
+    if (const int op = index[j]; op != kNone) {
+      for (const LiveSetTree::BlockCost& edge : edges[op]) add(op, edge.block, edge.cost);
+      edges[op] = {};
+      add(op, profile.ops[j].block, profile.ops[j].cost);
+    }
+    for (const Edge& edge : profile.ops[j].inputs) {
+      if (index[edge.op] != kNone && edge.cost > 0) edges[index[edge.op]].push_back({profile.ops[j].block, edge.cost});
+    }
   }
   return costs;
 }
@@ -37,6 +47,21 @@ void OpGraph::Reserve(size_t num_ops, size_t num_parents, size_t num_items) {
   parents_begin.reserve(num_ops + 1);
   parents.reserve(num_parents);
   items.reserve(num_items);
+}
+
+int64_t OpGraph::MemoryBytes() const {
+  int64_t bytes = 0;
+  const auto add = [&bytes](const auto& vector) {
+    bytes += static_cast<int64_t>(vector.size() * sizeof(vector.front()));
+  };
+  add(cost);
+  add(saved_bytes);
+  add(block_costs);
+  for (const std::vector<LiveSetTree::BlockCost>& parts : block_costs) add(parts);
+  add(parents_begin);
+  add(parents);
+  add(items);
+  return bytes;
 }
 
 bool IsSelectable(const ModelProfile& profile, const std::vector<bool>& excluded, int tensor) {
@@ -55,9 +80,12 @@ Item ItemOf(const ModelProfile& profile, int tensor, const LiveSetOptions& optio
 OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
                     const LiveSetOptions& options, WorkMeter& meter) {
   const int num_ops = static_cast<int>(profile.ops.size());
-  // Each of what follows up to the next question looks at all ops or edges once.
+  size_t num_edges = 0;
+  for (const Op& op : profile.ops) num_edges += op.inputs.size();
+  // Each of what follows up to the next question looks at all ops or edges once. Up to two edges count in an op's work.
+  const int64_t more_edges = std::max<int64_t>(0, static_cast<int64_t>(num_edges) - 2 * num_ops);
   const auto is_stopped = [&] {
-    meter.Spend(kOpWork * num_ops);
+    meter.Spend(kOpWork * num_ops + more_edges);
     return meter.stopped();
   };
   if (is_stopped()) return {};

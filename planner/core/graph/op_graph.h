@@ -31,6 +31,8 @@ struct OpGraph {
   std::vector<HungItem> items;
 
   int size() const { return static_cast<int>(cost.size()); }
+  // The memory that this holds, in bytes.
+  int64_t MemoryBytes() const;
   void Reserve(size_t num_ops, size_t num_parents, size_t num_items);
 };
 

@@ -8,7 +8,6 @@
 #include "absl/status/statusor.h"
 #include "planner/core/cost.h"
 #include "planner/core/drop/drop_rates.h"
-#include "planner/core/exact_sum.h"
 #include "planner/core/joint/joint_bound.h"
 
 namespace greenplan {
@@ -17,31 +16,69 @@ namespace {
 constexpr int kMaxTurns = 8;
 constexpr int kStartsFromBound = 6;
 
-// What remains of `cost` when it is skipped at `rate`, rounded up.
+// All that SolveJoint may take: several seconds.
+constexpr int64_t kWork = int64_t{1} << 30;
+
+// What remains of `cost` when it is skipped at `rate`, rounded up: cost - floor(rate * cost), without rounding.
 int64_t Remaining(int64_t cost, double rate) {
-  ExactSum skipped;
-  skipped.AddProduct(rate, cost);
-  return cost - skipped.Floor();
+  // rate = mantissa * 2^exponent, exponent <= -52, and mantissa * cost < 2^116.
+  int exponent = 0;
+  const auto mantissa = static_cast<unsigned __int128>(std::ldexp(std::frexp(rate, &exponent), 53));
+  exponent -= 53;
+  if (exponent < -120) return cost;
+  return cost - static_cast<int64_t>((mantissa * static_cast<uint64_t>(cost)) >> -exponent);
 }
 
-// The profile whose selection problem is that of the mask at given rates.
-ModelProfile Scaled(const ModelProfile& profile, const std::vector<double>& rates) {
-  ModelProfile scaled = profile;
-  for (Op& op : scaled.ops) {
-    if (op.block == kNone) continue;
-    op.cost = Remaining(op.cost, rates[op.block]);
-    for (Edge& edge : op.inputs) edge.cost = Remaining(edge.cost, rates[op.block]);
+// The profile whose selection problem is that of the mask at given rates. One copy serves all rates but 0.
+class ScaledProfile {
+ public:
+  // `profile` must outlive this.
+  explicit ScaledProfile(const ModelProfile& profile) : profile_(profile) {}
+
+  // Valid up to the next call.
+  const ModelProfile& At(const std::vector<double>& rates) {
+    if (std::all_of(rates.begin(), rates.end(), [](double rate) { return rate == 0; })) return profile_;
+    if (scaled_.ops.empty()) CopyCosts();
+    for (size_t j = 0; j < profile_.ops.size(); ++j) {
+      const Op& op = profile_.ops[j];
+      if (op.block == kNone) continue;
+      const double rate = rates[op.block];
+      scaled_.ops[j].cost = Remaining(op.cost, rate);
+      for (size_t e = 0; e < op.inputs.size(); ++e) {
+        scaled_.ops[j].inputs[e].cost = Remaining(op.inputs[e].cost, rate);
+      }
+    }
+    for (size_t k = 0; k < profile_.tensors.size(); ++k) {
+      const Tensor& tensor = profile_.tensors[k];
+      const int block = BlockOf(profile_, tensor);
+      if (block != kNone) scaled_.tensors[k].weight_grad_cost = Remaining(tensor.weight_grad_cost, rates[block]);
+    }
+    return scaled_;
   }
-  for (Tensor& tensor : scaled.tensors) {
-    const int block = BlockOf(profile, tensor);
-    if (block != kNone) tensor.weight_grad_cost = Remaining(tensor.weight_grad_cost, rates[block]);
+
+ private:
+  void CopyCosts() {
+    scaled_.forward_cost = profile_.forward_cost;
+    scaled_.blocks.resize(profile_.blocks.size());
+    scaled_.ops.reserve(profile_.ops.size());
+    for (const Op& op : profile_.ops) {
+      scaled_.ops.push_back({.cost = op.cost, .inputs = op.inputs, .block = op.block, .saved_bytes = op.saved_bytes});
+    }
+    scaled_.tensors.reserve(profile_.tensors.size());
+    for (const Tensor& tensor : profile_.tensors) {
+      scaled_.tensors.push_back(
+          {.op = tensor.op, .weight_grad_cost = tensor.weight_grad_cost, .saved_bytes = tensor.saved_bytes});
+    }
   }
-  return scaled;
-}
+
+  const ModelProfile& profile_;
+  ModelProfile scaled_;  // Without names and shapes; empty until it is needed.
+};
 
 class JointSearch {
  public:
-  JointSearch(const ModelProfile& profile, const JointProblem& problem) : profile_(profile), problem_(problem) {}
+  JointSearch(const ModelProfile& profile, const JointProblem& problem, WorkMeter& meter)
+      : profile_(profile), problem_(problem), meter_(meter), scaled_(profile) {}
 
   std::optional<JointResult> Run() {
     const SelectionProblem& selection = problem_.selection;
@@ -52,20 +89,21 @@ class JointSearch {
     }
     if (!Offer(pinned)) return std::nullopt;
     TakeTurns(problem_.min_rates);
-    if (std::optional<std::vector<double>> rates = Offer(all)) TakeTurns(*std::move(rates));
-    JointBound bound(profile_, problem_);
-    const double upper_bound = bound.Run();
-    for (const std::vector<bool>& mask : bound.BestMasks(kStartsFromBound)) {
-      if (IsStopped()) break;
-      if (std::optional<std::vector<double>> rates = Offer(mask)) TakeTurns(*std::move(rates));
+    double upper_bound = MostImportance();
+    if (!meter_.stopped()) {
+      if (std::optional<std::vector<double>> rates = Offer(all)) TakeTurns(*std::move(rates));
+      JointBound bound(profile_, problem_, meter_);
+      upper_bound = std::min(upper_bound, bound.Run());
+      for (const std::vector<bool>& mask : bound.BestMasks(kStartsFromBound)) {
+        if (meter_.exhausted()) break;
+        if (std::optional<std::vector<double>> rates = Offer(mask)) TakeTurns(*std::move(rates));
+      }
     }
-    best_->upper_bound = std::max(best_->value, std::min(upper_bound, MostImportance()));
+    best_->upper_bound = std::max(best_->value, upper_bound);
     return best_;
   }
 
  private:
-  bool IsStopped() const { return problem_.selection.should_stop && problem_.selection.should_stop(); }
-
   // Of all tensors that may be selected, with what adding them up may be off: a bound that is finite even where prices
   // times costs leave a double's range.
   double MostImportance() const {
@@ -81,8 +119,11 @@ class JointSearch {
   // Mask for the rates, rates for the mask, until neither helps.
   void TakeTurns(std::vector<double> rates) {
     double before = -std::numeric_limits<double>::infinity();
-    for (int turn = 0; turn < kMaxTurns && !IsStopped(); ++turn) {
-      const ModelProfile scaled = Scaled(profile_, rates);
+    // Once even after a stop: a selection can be had at once.
+    for (int turn = 0; turn < kMaxTurns && (!has_turned_ || !meter_.exhausted()); ++turn) {
+      has_turned_ = true;
+      meter_.Spend(static_cast<int64_t>(profile_.ops.size() + profile_.tensors.size()));
+      const ModelProfile& scaled = scaled_.At(rates);
       std::vector<double> importance = *problem_.selection.importance;
       std::vector<bool> pinned(importance.size());
       for (size_t k = 0; k < importance.size(); ++k) {
@@ -94,7 +135,7 @@ class JointSearch {
       SelectionProblem selection = problem_.selection;
       selection.importance = &importance;
       selection.work_limit /= 16;
-      std::optional<std::vector<double>> next = Offer(SelectionSolver(scaled).Solve(selection).trainable);
+      std::optional<std::vector<double>> next = Offer(SelectionSolver(scaled).Solve(selection, meter_).trainable);
       if (!next || last_value_ <= before) return;
       before = last_value_;
       rates = *std::move(next);
@@ -116,7 +157,7 @@ class JointSearch {
       const int block = BlockOf(profile_, profile_.tensors[k]);
       if (mask[k] && block != kNone) rates.linear[block] += (*problem_.selection.importance)[k];
     }
-    absl::StatusOr<DropRates> best = OptimalDropRates(rates);
+    absl::StatusOr<DropRates> best = OptimalDropRates(rates, meter_);
     if (!best.ok()) return std::nullopt;
     last_value_ = JointValue(profile_, problem_, mask, best->rates);
     if (!best_ || last_value_ > best_->value) best_ = JointResult{mask, best->rates, last_value_, 0};
@@ -125,8 +166,11 @@ class JointSearch {
 
   const ModelProfile& profile_;
   const JointProblem& problem_;
+  WorkMeter& meter_;
+  ScaledProfile scaled_;
   std::optional<JointResult> best_;
   double last_value_ = 0;  // Of the last mask offered.
+  bool has_turned_ = false;
 };
 
 }  // namespace
@@ -144,8 +188,9 @@ double JointValue(const ModelProfile& profile, const JointProblem& problem, cons
   return value - problem.mu * harm;
 }
 
-std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem) {
-  return JointSearch(profile, problem).Run();
+std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem, WorkMeter& request) {
+  WorkMeter meter(kWork, request);
+  return JointSearch(profile, problem, meter).Run();
 }
 
 }  // namespace greenplan

@@ -7,6 +7,7 @@
 
 #include "planner/core/joint/joint_problem.h"
 #include "planner/core/model_profile.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
@@ -22,8 +23,9 @@ struct JointResult {
   double upper_bound = 0;
 };
 
-// Empty if even the pinned tensors at the highest rates exceed the budget.
-std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem);
+// Charges `request` with what it takes; once that is out of work or memory, the result is the best until then. Returns
+// nullopt if even the pinned tensors at the highest rates exceed the budget.
+std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem, WorkMeter& request);
 
 // The objective.
 double JointValue(const ModelProfile& profile, const JointProblem& problem, const std::vector<bool>& trainable,

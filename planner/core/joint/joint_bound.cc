@@ -16,12 +16,18 @@ constexpr int kPriceRoots = 7;
 // Live sets that get a search of their own for the best price, and its steps.
 constexpr int kRefinedLiveSets = 24;
 constexpr int kRefineSteps = 40;
+constexpr int64_t kNodeWork = 4;
+// What the live sets may take, in work and in bytes.
+constexpr int64_t kStructureWork = 100'000'000;
+constexpr int64_t kStructureBytes = int64_t{88} << 20;
 
 }  // namespace
 
-JointBound::JointBound(const ModelProfile& profile, const JointProblem& problem)
+JointBound::JointBound(const ModelProfile& profile, const JointProblem& problem, WorkMeter& meter)
     : profile_(profile),
       problem_(problem),
+      meter_(meter),
+      held_(meter),
       importance_(*problem.selection.importance),
       num_blocks_(static_cast<int>(profile.blocks.size())),
       gains_(num_blocks_, 0.0) {
@@ -32,14 +38,16 @@ JointBound::JointBound(const ModelProfile& profile, const JointProblem& problem)
     pinned_[k] = pins[k] == Pin::kAlways;
     excluded[k] = pins[k] != Pin::kFree || importance_[k] <= 0;
   }
-  WorkMeter meter(std::numeric_limits<int64_t>::max(), problem.selection.should_stop);
-  tree_ = BuildLiveSets(profile, LiveOps(profile, pinned_), excluded, {.use_blocks = true}, meter);
+  {
+    WorkMeter structure(kStructureWork, meter, kStructureBytes);
+    tree_ = BuildLiveSets(profile, LiveOps(profile, pinned_), excluded, {.use_blocks = true}, structure);
+  }
+  // It has held as much while it was built.
+  held_.Grow(tree_.SearchBytes());
   const size_t most_additions = 2 * (tree_.items.size() + tree_.block_costs.size() + pins.size() + num_blocks_ + 8);
   rounding_ = static_cast<double>(most_additions) * std::numeric_limits<double>::epsilon();
   bounds_.assign(tree_.nodes.size(), {std::numeric_limits<double>::infinity(), 0});
 }
-
-bool JointBound::IsStopped() const { return problem_.selection.should_stop && problem_.selection.should_stop(); }
 
 double JointBound::Run() {
   SweepAt(0);
@@ -49,7 +57,7 @@ double JointBound::Run() {
     double step = high / low;
     for (int i = 0; i < kPriceRoots; ++i) step = std::sqrt(step);
     double price = low;
-    for (int i = 0; i <= 1 << kPriceRoots && !IsStopped(); ++i, price *= step) SweepAt(price);
+    for (int i = 0; i <= 1 << kPriceRoots && !meter_.exhausted(); ++i, price *= step) SweepAt(price);
     Refine();
   }
   double bound = -std::numeric_limits<double>::infinity();
@@ -134,6 +142,8 @@ void JointBound::Add(int block, double gain) {
 }
 
 void JointBound::Enter(int node, double price) {
+  meter_.Spend(kNodeWork + (tree_.ItemsEnd(node) - tree_.nodes[node].items_begin) +
+               (tree_.BlockCostsEnd(node) - tree_.nodes[node].block_costs_begin));
   for (int i = tree_.nodes[node].block_costs_begin; i < tree_.BlockCostsEnd(node); ++i) {
     Add(tree_.block_costs[i].block, -price * static_cast<double>(tree_.block_costs[i].cost));
   }
@@ -178,6 +188,7 @@ void JointBound::SweepAt(double price) {
       magnitude_ = path.back().magnitude;
       path.pop_back();
     }
+    if (price > 0 && meter_.exhausted()) return;  // Price 0 gives each live set some bound.
     Place place{tree_.nodes[node].subtree_end, sum_, magnitude_, {}};
     const auto keep = [&](int block) {
       if (block != kNone) place.gains.push_back({block, gains_[block]});
@@ -194,6 +205,7 @@ void JointBound::SweepAt(double price) {
 
 double JointBound::BoundAt(int node, double price) {
   Start(price);
+  meter_.Spend(node + 1 + num_blocks_);
   for (int at = 0; at <= node; ++at) {
     if (tree_.nodes[at].subtree_end > node) Enter(at, price);
   }
@@ -202,13 +214,13 @@ double JointBound::BoundAt(int node, double price) {
 
 // Searches the best price of the live sets that set the bound, which is convex in the price (golden section).
 void JointBound::Refine() {
-  for (int turn = 0; turn < kRefinedLiveSets && !IsStopped(); ++turn) {
+  for (int turn = 0; turn < kRefinedLiveSets && !meter_.exhausted(); ++turn) {
     const auto worst = std::max_element(bounds_.begin(), bounds_.end(),
                                         [](const NodeBound& a, const NodeBound& b) { return a.bound < b.bound; });
     const int node = static_cast<int>(worst - bounds_.begin());
     double low = worst->price / 2, high = worst->price * 2;
     const double before = worst->bound;
-    for (int step = 0; step < kRefineSteps; ++step) {
+    for (int step = 0; step < kRefineSteps && !meter_.exhausted(); ++step) {
       const double a = low + (high - low) * 0.382, b = low + (high - low) * 0.618;
       const double at_a = BoundAt(node, a), at_b = BoundAt(node, b);
       if (at_a < worst->bound) *worst = {at_a, a};

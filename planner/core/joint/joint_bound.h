@@ -7,6 +7,7 @@
 #include "planner/core/graph/live_set_tree.h"
 #include "planner/core/joint/joint_problem.h"
 #include "planner/core/model_profile.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
@@ -17,10 +18,11 @@ namespace greenplan {
 // X is worth max over p of (1 - p) X - mu S_b p^2. Every price bounds every live set; each keeps its least.
 class JointBound {
  public:
-  // Both must outlive the bound.
-  JointBound(const ModelProfile& profile, const JointProblem& problem);
+  // Enumerates the live sets. All three must outlive the bound; the meter is charged with what it takes, and with the
+  // memory that it holds.
+  JointBound(const ModelProfile& profile, const JointProblem& problem, WorkMeter& meter);
 
-  // No mask and rates are worth more. Prices are tried until problem.selection.should_stop says so.
+  // Returns a number that no mask and rates are worth more than. Prices are tried as long as the meter allows.
   double Run();
 
   // After Run(): the masks of the live sets of highest bound, each at its price.
@@ -36,7 +38,6 @@ class JointBound {
     int option = kNone;  // Of the item; 0 for a single tensor.
   };
 
-  bool IsStopped() const;
   std::pair<double, double> PriceRange() const;
   double ValueOf(const Bundle& bundle, const Bundle::Option& option) const;
   Gain BestOf(const Item& item, double price) const;
@@ -52,6 +53,8 @@ class JointBound {
 
   const ModelProfile& profile_;
   const JointProblem& problem_;
+  WorkMeter& meter_;
+  HeldBytes held_;
   const std::vector<double>& importance_;
   const int num_blocks_;
   std::vector<bool> pinned_;

@@ -59,7 +59,9 @@ TEST(JointBound, NoMaskAndRatesWithinTheBudgetAreWorthMore) {
     TestRandom random(seed);
     Instance instance;
     FillInstance(random, instance);
-    EXPECT_GE(JointBound(instance.profile, instance.problem).Run(), BestOfRandomTries(instance, random)) << seed;
+    WorkMeter unlimited;
+    EXPECT_GE(JointBound(instance.profile, instance.problem, unlimited).Run(), BestOfRandomTries(instance, random))
+        << seed;
   }
 }
 
@@ -68,9 +70,12 @@ TEST(JointBound, IsABoundThoughStoppedAtOnce) {
     TestRandom random(seed);
     Instance instance;
     FillInstance(random, instance, /*is_large=*/seed % 2 == 0);
-    const double bound = JointBound(instance.profile, instance.problem).Run();
-    instance.problem.selection.should_stop = [] { return true; };
-    EXPECT_GE(JointBound(instance.profile, instance.problem).Run(), bound * (1 - 1e-10)) << seed;
+    WorkMeter unlimited;
+    const double bound = JointBound(instance.profile, instance.problem, unlimited).Run();
+    const StopFunction at_once = [] { return true; };
+    WorkMeter stopped(WorkMeter::kNoLimit, at_once);
+    stopped.Spend(10000);
+    EXPECT_GE(JointBound(instance.profile, instance.problem, stopped).Run(), bound * (1 - 1e-10)) << seed;
   }
 }
 
@@ -81,7 +86,8 @@ TEST(JointBound, MasksHoldEveryPinAndNothingForbidden) {
     FillInstance(random, instance);
     std::vector<Pin>& pins = instance.problem.selection.pins;
     for (Pin& pin : pins) pin = random.Chance(0.3) ? Pin::kAlways : random.Chance(0.3) ? Pin::kNever : Pin::kFree;
-    JointBound bound(instance.profile, instance.problem);
+    WorkMeter unlimited;
+    JointBound bound(instance.profile, instance.problem, unlimited);
     bound.Run();
     for (const std::vector<bool>& mask : bound.BestMasks(3)) {
       for (size_t k = 0; k < mask.size(); ++k) {

@@ -27,7 +27,8 @@ double BestValueOf(const ModelProfile& profile, const JointProblem& problem, con
     const int block = profile.ops[profile.tensors[k].op].block;
     if (block != kNone) rates.linear[block] += (*problem.selection.importance)[k];
   }
-  const absl::StatusOr<DropRates> best = OptimalDropRates(rates);
+  WorkMeter unlimited;
+  const absl::StatusOr<DropRates> best = OptimalDropRates(rates, unlimited);
   return best.ok() ? JointValue(profile, problem, mask, best->rates) : -INFINITY;
 }
 
@@ -60,7 +61,8 @@ TEST_P(JointOnRandomGraphs, IsFeasibleBoundedAndNoWorseThanEitherMethodAlone) {
     }
     problem.mu = random.Chance(0.3) ? 0 : std::exp(2 * random.Normal());
     SCOPED_TRACE(absl::StrCat("seed ", seed));
-    const std::optional<JointResult> result = SolveJoint(profile, problem);
+    WorkMeter unlimited;
+    const std::optional<JointResult> result = SolveJoint(profile, problem, unlimited);
     ASSERT_TRUE(result.has_value());
 
     EXPECT_LE(ExpectedBackwardCost(profile, result->trainable, result->drop_rates), problem.selection.backward_budget);

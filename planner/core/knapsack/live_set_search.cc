@@ -38,8 +38,10 @@ class Sweep {
         continue;
       }
       const bool adds_items = ranking_.begin(node) < ranking_.begin(node + 1);
+      const int from = path_.back().point.break_rank;
       Enter(node);
-      if (!meter.Spend(8 + ranking_.begin(node + 1) - ranking_.begin(node))) return false;
+      const int num_moves = from - path_.back().point.break_rank;
+      if (!meter.Spend(8 + ranking_.begin(node + 1) - ranking_.begin(node) + num_moves / 8)) return false;
       if (adds_items) visit(path_.back().point);
       ++node;
     }
@@ -253,13 +255,12 @@ int64_t LiveSetSearch::OpenBound() const {
   return bound;
 }
 
-int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget) {
-  WorkMeter meter;
+int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget, WorkMeter& meter) {
   int64_t bound = 0;
-  Sweep(ranking, backward_budget).Run(meter, [&](const BreakPoint& point) {
+  const bool is_complete = Sweep(ranking, backward_budget).Run(meter, [&](const BreakPoint& point) {
     bound = std::max(bound, LinearBound(ranking, point));
   });
-  return bound;
+  return is_complete ? bound : ranking.total_value();
 }
 
 }  // namespace greenplan

@@ -54,8 +54,9 @@ class LiveSetSearch {
   int64_t relaxed_bound_ = 0;
 };
 
-// The linear bound on the best selection over all live sets. The same requirement.
-int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget);
+// The linear bound on the best selection over all live sets; what all tensors are worth if the meter runs out. The same
+// requirement.
+int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget, WorkMeter& meter);
 
 }  // namespace greenplan
 

@@ -92,7 +92,7 @@ TEST_P(LiveSetSearchOnRandomGraphs, ProvesTheBestOfAllSubsets) {
     ExpectValid(problem, result);
     EXPECT_EQ(result.value, BestOfAllSubsets(problem));
     EXPECT_EQ(result.upper_bound, result.value);
-    EXPECT_GE(BoundLiveSets(ranking, problem.budget), result.value);
+    EXPECT_GE(BoundLiveSets(ranking, problem.budget, unlimited), result.value);
   }
 }
 
@@ -124,6 +124,26 @@ TEST(LiveSetSearch, BoundsByRelaxedNodesAndSelectsNothingThere) {
     const Problem problem = RandomProblem(GraphShape::kEncoderDecoder, random);
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     const LiveSetTree tree = TreeOf(problem.profile, 1 + random.Below(5));
+    WorkMeter unlimited;
+    const LiveSetResult result = Search(Ranking(tree, problem.values, unlimited), problem.profile, problem.budget);
+    ExpectValid(problem, result);
+    EXPECT_GE(result.upper_bound, BestOfAllSubsets(problem));
+    num_unproved += result.upper_bound > result.value;
+  }
+  EXPECT_GT(num_unproved, 20);
+}
+
+// Where memory is short, one node stands for all that was left out of the tree.
+TEST(LiveSetSearch, ItsBoundHoldsHoweverLittleMemoryTheTreeMayTake) {
+  int num_unproved = 0;
+  for (int seed = 0; seed < 1000 && !HasFailure(); ++seed) {
+    TestRandom random(seed);
+    const Problem problem = RandomProblem(kAllShapes[random.Below(std::size(kAllShapes))], random);
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    const StopFunction never;
+    WorkMeter little(kNoLimit, never, random.Below(8000));
+    const LiveSetTree tree = BuildLiveSets(problem.profile, std::vector<bool>(problem.profile.ops.size(), false),
+                                           std::vector<bool>(problem.profile.tensors.size(), false), {}, little);
     WorkMeter unlimited;
     const LiveSetResult result = Search(Ranking(tree, problem.values, unlimited), problem.profile, problem.budget);
     ExpectValid(problem, result);
@@ -183,7 +203,7 @@ TEST(LiveSetSearch, SelectsNothingWhereNothingFitsAndAllWhereAllIsFree) {
   const LiveSetResult nothing = Search(ranking, profile, 2);
   EXPECT_EQ(nothing.trainable, std::vector<bool>(2, false));
   EXPECT_EQ(nothing.upper_bound, 0);
-  EXPECT_EQ(BoundLiveSets(ranking, 0), 0);
+  EXPECT_EQ(BoundLiveSets(ranking, 0, unlimited), 0);
   EXPECT_EQ(Search(ranking, profile, 3).trainable, (std::vector<bool>{true, false}));
 
   profile.ops[0].cost = profile.tensors[1].weight_grad_cost = 0;

@@ -12,6 +12,8 @@ namespace {
 using Entry = Ranking::Entry;
 using Option = Ranking::Option;
 
+constexpr int64_t kMovesPerEntry = 16;
+
 // Whether a's value per cost exceeds b's, exactly.
 bool HasHigherRatio(const Entry& a, const Entry& b) {
   return static_cast<__int128>(a.value) * b.cost > static_cast<__int128>(b.value) * a.cost;
@@ -69,6 +71,13 @@ Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, Wo
   Sort(meter);
 }
 
+int64_t Ranking::MemoryBytes() const {
+  size_t bytes = entries_.capacity() * sizeof(Entry) + bundles_.capacity() * sizeof(RankedBundle) +
+                 (ranks_.capacity() + node_begin_.capacity()) * sizeof(int);
+  for (const RankedBundle& bundle : bundles_) bytes += bundle.options.capacity() * sizeof(Option);
+  return static_cast<int64_t>(bytes);
+}
+
 void Ranking::AddBundle(int node, const Bundle& bundle, const std::vector<int64_t>& values) {
   std::vector<Option> options{{}};
   for (const Bundle::Option& option : bundle.options) {
@@ -110,16 +119,24 @@ void Ranking::Sort(WorkMeter& meter) {
   RadixSort(order);
   meter.Spend(4 * int64_t{n});
   if (meter.stopped()) return;
-  std::vector<Entry> sorted(n);
-  for (int i = 1; i < n; ++i) {
-    // The double ratio is right up to its rounding: put right what it leaves out of order.
+  // The double ratio is right up to its rounding: put right what it leaves out of order. That is next to nothing,
+  // unless ratios were chosen to differ by less than that.
+  int64_t moves_left = kMovesPerEntry * int64_t{n};
+  for (int i = 1; i < n && moves_left > 0; ++i) {
     int at = i;
     const KeyedIndex moved = order[i];
     for (; at > 0 && HasHigherRatio(entries_[moved.index], entries_[order[at - 1].index]); --at) {
       order[at] = order[at - 1];
     }
     order[at] = moved;
+    moves_left -= i - at;
   }
+  if (moves_left <= 0) {
+    std::stable_sort(order.begin(), order.end(), [&](const KeyedIndex& a, const KeyedIndex& b) {
+      return HasHigherRatio(entries_[a.index], entries_[b.index]);
+    });
+  }
+  std::vector<Entry> sorted(n);
   ranks_.resize(n);
   for (int rank = 0; rank < n; ++rank) {
     sorted[rank] = entries_[order[rank].index];

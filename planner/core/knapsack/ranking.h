@@ -36,8 +36,8 @@ class Ranking {
   };
 
   // values: [num_tensors], their positive ones add up to less than 2^62; tensors of value <= 0 are never selected.
-  // Of no use if the meter is stopped meanwhile; that it runs out changes nothing. REQUIRES: `tree` outlives the
-  // ranking.
+  // If the meter's stop function fires meanwhile, discard the ranking; running out of work does not affect it.
+  // REQUIRES: `tree` outlives the ranking.
   Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, WorkMeter& meter);
 
   const LiveSetTree& tree() const { return tree_; }
@@ -50,6 +50,9 @@ class Ranking {
 
   // Of all tensors: no selection is worth more.
   int64_t total_value() const { return total_value_; }
+
+  // The memory that the ranking holds, in bytes, its tree excepted.
+  int64_t MemoryBytes() const;
 
   bool IsAvailable(const Entry& entry, int node) const {
     return entry.node <= node && node < tree_.nodes[entry.node].subtree_end;

@@ -179,6 +179,25 @@ TEST(Ranking, PutsWhatIsFreeFirst) {
   EXPECT_EQ(ranking.entries()[2].tensor, 0);
 }
 
+// Ratios that differ by less than a double tells apart, in the wrong order: moving each into its place one by one would
+// take the square of their number.
+TEST(Ranking, SortsRatiosThatNoDoubleTellsApart) {
+  constexpr int kCount = 50000;
+  constexpr int64_t kUnit = 1 << 20;
+  std::vector<int64_t> costs, values;
+  for (int64_t i = 0; i < kCount; ++i) {
+    const int64_t factor = kUnit + kCount - i;  // The ratio rises with i, by about 2^-80.
+    costs.push_back(factor * kUnit);
+    values.push_back(factor * (kUnit + 1) + 1);
+  }
+  const LiveSetTree tree = FlatTree(costs);
+  WorkMeter unlimited;
+  const Ranking ranking(tree, values, unlimited);
+  for (int rank = 0; rank < kCount; ++rank) {
+    ASSERT_EQ(ranking.entries()[rank].tensor, kCount - 1 - rank);
+  }
+}
+
 TEST(Ranking, IsEmptyWhereNothingIsWorthAnything) {
   LiveSetTree tree = FlatTree({3, 0});
   tree.bundles.push_back({.tensors = {0, 1}, .options = {{1, 0, 1}, {0, 0, 2}, {1, 0, 3}}});

@@ -37,20 +37,32 @@ std::vector<MaskCost> LowerBounds(const ModelProfile& profile) {
   return bounds;
 }
 
-// The least `field` of a tensor alone among the candidates that cost at most `most_cost`, lowest bound first.
+int64_t WorkOfEvaluation(const ModelProfile& profile) {
+  size_t work = profile.ops.size() + profile.tensors.size();
+  for (const Op& op : profile.ops) work += op.inputs.size();
+  return static_cast<int64_t>(work);
+}
+
+// The least `field` of a tensor alone among the candidates that cost at most `most_cost`, lowest bound first. If the
+// meter runs out, the least bound among those left counts and `is_cut_short` is set.
 std::optional<int64_t> Least(const ModelProfile& profile, const std::vector<bool>& candidates,
                              const std::vector<MaskCost>& bounds, int64_t MaskCost::*field,
-                             std::optional<int64_t> most_cost) {
+                             std::optional<int64_t> most_cost, WorkMeter& meter, bool& is_cut_short) {
   std::vector<std::pair<int64_t, int>> order;
   for (size_t k = 0; k < candidates.size(); ++k) {
     if (!candidates[k] || (most_cost && bounds[k].backward_cost > *most_cost)) continue;
     order.emplace_back(bounds[k].*field, static_cast<int>(k));
   }
   std::sort(order.begin(), order.end());
+  const int64_t work = WorkOfEvaluation(profile);
   std::optional<int64_t> least;
   std::vector<bool> alone(candidates.size(), false);
   for (const auto& [bound, k] : order) {
     if (least && bound >= *least) break;
+    if (!meter.Spend(work) || meter.stopped()) {
+      is_cut_short = true;
+      return bound;
+    }
     alone[k] = true;
     const MaskCost cost = EvaluateMask(profile, alone);
     alone[k] = false;
@@ -63,12 +75,15 @@ std::optional<int64_t> Least(const ModelProfile& profile, const std::vector<bool
 }  // namespace
 
 CheapestTensor FindCheapestTensor(const ModelProfile& profile, const std::vector<bool>& candidates,
-                                  int64_t backward_budget) {
+                                  int64_t backward_budget, WorkMeter& meter) {
   const std::vector<MaskCost> bounds = LowerBounds(profile);
   CheapestTensor cheapest;
-  cheapest.backward_cost = Least(profile, candidates, bounds, &MaskCost::backward_cost, std::nullopt);
+  bool& is_cut_short = cheapest.is_cut_short;
+  cheapest.backward_cost =
+      Least(profile, candidates, bounds, &MaskCost::backward_cost, std::nullopt, meter, is_cut_short);
   if (cheapest.backward_cost && *cheapest.backward_cost <= backward_budget) {
-    cheapest.saved_bytes = Least(profile, candidates, bounds, &MaskCost::saved_bytes, backward_budget);
+    cheapest.saved_bytes =
+        Least(profile, candidates, bounds, &MaskCost::saved_bytes, backward_budget, meter, is_cut_short);
   }
   return cheapest;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "planner/core/model_profile.h"
+#include "planner/core/work_meter.h"
 
 namespace greenplan {
 
@@ -15,12 +16,15 @@ struct CheapestTensor {
   std::optional<int64_t> backward_cost;
   // Least saved bytes among the candidates that cost at most the budget; nullopt if none does.
   std::optional<int64_t> saved_bytes;
+  // The meter ran out: each figure is a lower bound on what it says.
+  bool is_cut_short = false;
 };
 
-// `candidates` is [num_tensors]; each has an op. Pure, thread-safe. Cost: O(ops + edges + tensors), times the number of
-// candidates whose cost a bound along single paths does not settle: one on a chain, a few on a network.
+// `candidates` is [num_tensors]; each has an op. Thread-safe. Cost: O(ops + edges + tensors), times the number of
+// candidates whose cost a bound along single paths does not settle: one on a chain, a few on a network, as many as the
+// meter allows elsewhere.
 CheapestTensor FindCheapestTensor(const ModelProfile& profile, const std::vector<bool>& candidates,
-                                  int64_t backward_budget);
+                                  int64_t backward_budget, WorkMeter& meter);
 
 }  // namespace greenplan
 

@@ -36,7 +36,8 @@ TEST(FindCheapestTensorTest, FindsWhatASearchOfAllFindsOnEveryShapeOfGraph) {
       const int64_t full = EvaluateMask(profile, FullMask(profile)).backward_cost;
       const int64_t budget = static_cast<int64_t>(static_cast<double>(full) * random.Unit() * random.Unit());
 
-      const CheapestTensor found = FindCheapestTensor(profile, candidates, budget);
+      WorkMeter unlimited;
+      const CheapestTensor found = FindCheapestTensor(profile, candidates, budget, unlimited);
       const CheapestTensor expected = BySearchingAll(profile, candidates, budget);
       EXPECT_EQ(found.backward_cost, expected.backward_cost) << "shape " << static_cast<int>(shape) << " seed " << seed;
       EXPECT_EQ(found.saved_bytes, expected.saved_bytes) << "shape " << static_cast<int>(shape) << " seed " << seed;
@@ -47,9 +48,34 @@ TEST(FindCheapestTensorTest, FindsWhatASearchOfAllFindsOnEveryShapeOfGraph) {
 TEST(FindCheapestTensorTest, HasNoFiguresWithoutCandidates) {
   TestRandom random(1);
   const ModelProfile profile = RandomProfile({}, random);
-  const CheapestTensor found = FindCheapestTensor(profile, std::vector<bool>(profile.tensors.size(), false), 100);
+  WorkMeter unlimited;
+  const CheapestTensor found =
+      FindCheapestTensor(profile, std::vector<bool>(profile.tensors.size(), false), 100, unlimited);
   EXPECT_EQ(found.backward_cost, std::nullopt);
   EXPECT_EQ(found.saved_bytes, std::nullopt);
+}
+
+// On a network the bound along single paths settles next to nothing: all candidates would have to be tried.
+TEST(FindCheapestTensorTest, GivesBoundsWhereTheMeterRunsOut) {
+  ModelProfile profile;
+  constexpr int kWidth = 100;
+  profile.ops.resize(2 * kWidth + 1);
+  for (int i = 1; i <= kWidth; ++i) {
+    profile.ops[0].inputs.push_back({i, 0});
+    profile.ops[i].cost = 1000;
+    for (int j = 0; j < kWidth; ++j) profile.ops[i].inputs.push_back({kWidth + 1 + j, 0});
+  }
+  for (int j = 0; j < kWidth; ++j) profile.tensors.push_back({.op = kWidth + 1 + j, .weight_grad_cost = j});
+  const std::vector<bool> all(kWidth, true);
+  WorkMeter unlimited;
+  const CheapestTensor found = FindCheapestTensor(profile, all, 100, unlimited);
+  EXPECT_EQ(found.backward_cost, 100000);
+  EXPECT_FALSE(found.is_cut_short);
+  const StopFunction never;
+  WorkMeter meter(100, never);
+  const CheapestTensor bounded = FindCheapestTensor(profile, all, 100, meter);
+  EXPECT_TRUE(bounded.is_cut_short);
+  EXPECT_LE(bounded.backward_cost, 100000);
 }
 
 }  // namespace

@@ -14,10 +14,18 @@ namespace {
 
 constexpr int kPriceSteps = 40;
 constexpr double kLevelStep = 16;
+// The part of the work left that filling the budget once may take.
+constexpr int64_t kTryShare = 8;
 
 // Maximum flow by Dinic's algorithm on the network source -> op -> its parents -> sink.
 class MinimumCut {
  public:
+  // What it holds, in bytes: two arcs for each pair of nodes that are joined, and a few numbers for each node.
+  static int64_t BytesFor(const OpGraph& graph) {
+    const int64_t joined = 2 * int64_t{graph.size()} + static_cast<int64_t>(graph.parents.size());
+    return joined * static_cast<int64_t>(2 * sizeof(Arc) + sizeof(int)) + 32 * int64_t{graph.size()};
+  }
+
   explicit MinimumCut(const OpGraph& graph) : graph_(graph), size_(graph.size() + 2), first_(size_, kNone) {
     arcs_.reserve(2 * (2 * static_cast<size_t>(graph.size()) + graph.parents.size()));
     for (int op = 0; op < graph.size(); ++op) {
@@ -80,12 +88,14 @@ class MinimumCut {
     queue_.assign(1, source());
     level_[source()] = 0;
     for (size_t i = 0; i < queue_.size() && !meter.stopped(); ++i) {
-      meter.Spend(4);
+      int64_t num_arcs = 0;
       for (int arc = first_[queue_[i]]; arc != kNone; arc = arcs_[arc].next) {
+        ++num_arcs;
         if (arcs_[arc].room == 0 || level_[arcs_[arc].to] != kNone) continue;
         level_[arcs_[arc].to] = level_[queue_[i]] + 1;
         queue_.push_back(arcs_[arc].to);
       }
+      meter.Spend(4 + num_arcs / 4);
     }
     return level_[sink()] != kNone && !meter.exhausted();
   }
@@ -141,7 +151,8 @@ class ClosureSearch {
     result_.upper_bound = total_;
     result_.trainable.assign(values_.size(), false);
     Try(std::vector<bool>(graph_.size(), true));
-    if (meter_.exhausted()) return std::move(result_);
+    HeldBytes held(meter_);
+    if (meter_.exhausted() || !held.Grow(MinimumCut::BytesFor(graph_))) return std::move(result_);
     cut_.emplace(graph_);
     // Levels between which the budget starts to be kept.
     double low = 1, high = 1;
@@ -170,6 +181,7 @@ class ClosureSearch {
 
   // Looks at one price of cost: its bound, and its closure as a selection. Whether the closure keeps the budget.
   bool Probe(double level) {
+    meter_.Spend(static_cast<int64_t>(graph_.size() + graph_.items.size()));
     const double price = level * static_cast<double>(total_) / (1024 * (static_cast<double>(budget_) + 1));
     std::vector<int64_t> gains(graph_.size(), 0), costs(graph_.size());
     int64_t always = 0;
@@ -200,14 +212,16 @@ class ClosureSearch {
     std::vector<bool> live(graph_.size(), false);
     std::vector<bool> taken(graph_.items.size(), false);
     std::vector<int> stack, fresh;
+    WorkMeter share(meter_.left() / kTryShare, meter_);  // On dense graphs what does not fit takes long to find out.
     int64_t room = budget_;
     int64_t value = 0;
     for (const bool anywhere : {false, true}) {
       for (const auto& [key, i] : order_) {
-        if (meter_.stopped()) break;
+        if (share.exhausted()) break;
         const OpGraph::HungItem& hung = graph_.items[i];
         if (taken[i] || (!anywhere && hung.op != kNone && !reach[hung.op])) continue;
         int64_t need = hung.item.cost;
+        int64_t num_parents = 0;
         fresh.clear();
         stack.clear();
         if (hung.op != kNone) stack.push_back(hung.op);
@@ -218,11 +232,12 @@ class ClosureSearch {
           live[op] = true;
           fresh.push_back(op);
           need += graph_.cost[op];
+          num_parents += graph_.parents_begin[op + 1] - graph_.parents_begin[op];
           for (int p = graph_.parents_begin[op]; p < graph_.parents_begin[op + 1]; ++p) {
             if (!live[graph_.parents[p]]) stack.push_back(graph_.parents[p]);
           }
         }
-        meter_.Spend(1 + static_cast<int64_t>(fresh.size()));
+        share.Spend(1 + static_cast<int64_t>(fresh.size()) + num_parents / 4);
         if (need > room) {
           for (int op : fresh) live[op] = false;
           continue;

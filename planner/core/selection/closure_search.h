@@ -17,8 +17,9 @@ namespace greenplan {
 // The closures met on the way, cut down to the budget and filled up again, are the selections tried.
 //
 // live: [num_ops], closed, paid already; excluded: [num_tensors]; values: [num_tensors], >= 0, see Ranking; budget: for
-// what is not live. The result's trainable is a mask of free tensors. A stop leaves what was found by then; before the
-// first closure nothing, or what fills the budget by falling value per cost.
+// what is not live. The result's trainable is a mask of free tensors. If the meter runs out,
+// the result is what was found by then; before the first closure nothing, or what fills the budget by falling value per
+// cost. O(ops + edges + items) memory.
 LiveSetResult SearchClosures(const ModelProfile& profile, const std::vector<bool>& live,
                              const std::vector<bool>& excluded, const std::vector<int64_t>& values, int64_t budget,
                              WorkMeter& meter);

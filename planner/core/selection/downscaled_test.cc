@@ -170,5 +170,56 @@ TEST(SelectDownscaled, SelectsNothingWhereNothingFitsAndAllThatIsFree) {
   EXPECT_EQ(Select(problem, 10), (std::vector<bool>{false, true, false}));
 }
 
+// A table of all picks once took a byte for each item and step: here 60 MB, at the limits of a request tens of GB.
+TEST(SelectDownscaled, KeepsTheMemoryThatItMayTakeAndGivesItBack) {
+  constexpr int kItems = 60, kResolution = 1000000;
+  constexpr int64_t kBytes = int64_t{50} << 20;
+  Problem problem;
+  problem.profile.ops = {{}};
+  for (int k = 0; k < kItems; ++k) {
+    problem.profile.tensors.push_back({.op = 0, .weight_grad_cost = 1000 + k});
+    problem.values.push_back(1000 + (k * 7919) % 1000);
+    problem.full += 1000 + k;
+  }
+  problem.tree = TreeOf(problem.profile);
+  problem.budget = problem.full / 2;
+  const StopFunction never;
+  WorkMeter meter(kNoLimit, never, kBytes);
+  const std::vector<bool> mask = SelectDownscaled(problem.tree, problem.values, problem.budget, problem.full,
+                                                  kResolution, meter, int64_t{2} << 20);
+  EXPECT_TRUE(meter.TakeBytes(kBytes));
+  // With more steps than units of cost rounding loses nothing, and half of the cost buys more than half of the value.
+  int64_t total = 0;
+  for (int64_t value : problem.values) total += value;
+  EXPECT_GT(2 * ValueOf(problem, mask), total);
+  EXPECT_LE(EvaluateMask(problem.profile, mask).backward_cost, problem.budget);
+}
+
+// For every number of choices that an item may have.
+TEST(SelectDownscaled, FindsInManySegmentsWhatItFindsInOne) {
+  for (int tensors_per_op = 1; tensors_per_op <= 6; ++tensors_per_op) {
+    Problem problem;
+    problem.profile.ops.resize(41);
+    TestRandom random(tensors_per_op);
+    for (int op = 1; op <= 40; ++op) {
+      problem.profile.ops[0].inputs.push_back({op, random.Cost(10)});
+      for (int t = 0; t < tensors_per_op; ++t) {
+        problem.profile.tensors.push_back({.op = op, .weight_grad_cost = random.Cost(100)});
+        problem.values.push_back(1 + random.Below(1000));
+      }
+    }
+    problem.tree = TreeOf(problem.profile);
+    problem.full = EvaluateMask(problem.profile, FullMask(problem.profile)).backward_cost;
+    problem.budget = problem.full / 3;
+    WorkMeter meter;
+    const auto select = [&](int64_t segment_bytes) {
+      return SelectDownscaled(problem.tree, problem.values, problem.budget, problem.full, 3000, meter, segment_bytes);
+    };
+    const std::vector<bool> in_one = select(1 << 30);
+    EXPECT_GT(ValueOf(problem, in_one), 0);
+    for (const int64_t segment_bytes : {1, 1000, 10000}) EXPECT_EQ(select(segment_bytes), in_one);
+  }
+}
+
 }  // namespace
 }  // namespace greenplan

@@ -19,6 +19,12 @@ namespace {
 
 // What building the live sets may take at most: a tenth of a second or two.
 constexpr int64_t kStructureWork = 20'000'000;
+// What the live sets may take with a search of them, in bytes: there may be two kinds at a time.
+constexpr int64_t kStructureBytes = int64_t{88} << 20;
+// What the downscaled program may take at most: a minute or so.
+constexpr int64_t kDownscaledWork = int64_t{1} << 35;
+// Results that the points of a curve which a stop leaves open share.
+constexpr size_t kResultsAfterStop = 4;
 
 std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) {
   std::vector<bool> both(a.size());
@@ -46,26 +52,50 @@ double SelectionValue(const std::vector<bool>& trainable, const std::vector<doub
 SelectionSolver::SelectionSolver(const ModelProfile& profile)
     : profile_(profile), full_backward_cost_(EvaluateMask(profile, FullMask(profile)).backward_cost) {}
 
-SelectionResult SelectionSolver::Solve(const SelectionProblem& problem) const {
-  Prepared prepared;
-  Prepare(problem, prepared);
-  return SolvePrepared(problem, prepared, problem.backward_budget);
+SelectionResult SelectionSolver::Solve(const SelectionProblem& problem, WorkMeter& request) const {
+  Prepared prepared(request);
+  Prepare(problem, prepared, request);
+  return SolvePrepared(problem, prepared, problem.backward_budget, request);
 }
 
-std::vector<SelectionResult> SelectionSolver::SolveCurve(const SelectionProblem& problem,
-                                                         const std::vector<int64_t>& backward_budgets) const {
-  Prepared prepared;
-  Prepare(problem, prepared);
+SelectionResult SelectionSolver::Solve(const SelectionProblem& problem) const {
+  WorkMeter unlimited;
+  return Solve(problem, unlimited);
+}
+
+void SelectionSolver::SolveCurve(const SelectionProblem& problem, const std::vector<int64_t>& backward_budgets,
+                                 WorkMeter& request, const CurveVisitor& visit) const {
+  Prepared prepared(request);
+  Prepare(problem, prepared, request);
   // From the highest budget down, so that each can start from the one before.
   std::vector<int> order(backward_budgets.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return backward_budgets[a] > backward_budgets[b]; });
-  std::vector<SelectionResult> results(backward_budgets.size());
-  for (int i : order) results[i] = SolvePrepared(problem, prepared, backward_budgets[i]);
-  return results;
+  size_t at_a_time = 1;
+  for (auto begin = order.begin(); begin != order.end();) {
+    const auto num_left = static_cast<size_t>(order.end() - begin);
+    if (request.stopped() && at_a_time == 1) at_a_time = num_left / kResultsAfterStop + 1;
+    auto end = begin + static_cast<std::ptrdiff_t>(std::min(num_left, at_a_time));
+    // What fits the lowest of several budgets fits them all, unless nothing does; the bound after a stop is that of
+    // any.
+    while (end > begin + 1 && backward_budgets[*(end - 1)] < 0) --end;
+    visit(SolvePrepared(problem, prepared, backward_budgets[*(end - 1)], request), {begin, end});
+    begin = end;
+  }
 }
 
-void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepared) const {
+size_t SelectionSolver::MemoryBytes() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  int64_t bytes = live_sets_ == nullptr ? 0 : live_sets_->MemoryBytes();
+  if (last_ranked_ == nullptr) return bytes;
+  if (last_ranked_->live_sets != live_sets_) bytes += last_ranked_->live_sets->MemoryBytes();
+  if (last_ranked_->ranking) bytes += last_ranked_->ranking->MemoryBytes();
+  bytes += static_cast<int64_t>(last_ranked_->importance.capacity() * sizeof(double) +
+                                last_ranked_->scale.units.capacity() * sizeof(int64_t));
+  return bytes;
+}
+
+void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepared, WorkMeter& request) const {
   const int num_tensors = static_cast<int>(profile_.tensors.size());
   std::vector<double> importance = *problem.importance;
   prepared.pinned.resize(num_tensors, false);
@@ -79,9 +109,12 @@ void SelectionSolver::Prepare(const SelectionProblem& problem, Prepared& prepare
   }
   prepared.live.resize(profile_.ops.size(), false);
   if (prepared.any_pinned) prepared.live = LiveOps(profile_, prepared.pinned);
-  WorkMeter meter(kStructureWork, problem.should_stop);
-  prepared.ranked = Rank(std::move(importance), prepared, meter);
-  prepared.is_stopped = meter.stopped();
+  {
+    WorkMeter structure(kStructureWork, request, kStructureBytes);
+    prepared.ranked = Rank(std::move(importance), prepared, structure);
+  }
+  // Counted also if it was here before, so that the result does not depend on that.
+  prepared.is_cut_short = request.stopped() || !prepared.held.Grow(prepared.ranked->search_bytes);
   if (prepared.ranked->ranking) prepared.search.emplace(*prepared.ranked->ranking, num_tensors);
 }
 
@@ -96,9 +129,10 @@ std::shared_ptr<const SelectionSolver::Ranked> SelectionSolver::Rank(std::vector
   ranked->live_sets = LiveSets(importance, prepared, meter);
   ranked->scale = ValueScale::Of(importance);
   ranked->importance = std::move(importance);
+  ranked->search_bytes = ranked->live_sets->SearchBytes();
   if (ranked->live_sets->is_complete) ranked->ranking.emplace(*ranked->live_sets, ranked->scale.units, meter);
   if (meter.stopped()) {
-    ranked->ranking.reset();  // Of no use.
+    ranked->ranking.reset();
   } else if (!prepared.any_pinned) {
     const std::lock_guard<std::mutex> lock(mutex_);
     last_ranked_ = ranked;
@@ -126,13 +160,15 @@ std::shared_ptr<const LiveSetTree> SelectionSolver::LiveSets(const std::vector<d
 }
 
 SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, Prepared& prepared,
-                                               int64_t backward_budget) const {
+                                               int64_t backward_budget, WorkMeter& request) const {
+  if (backward_budget < 0) return {.trainable = prepared.pinned, .upper_bound = 0, .proved = true};
   const int64_t free_budget = backward_budget - prepared.pinned_cost;
-  bool is_stopped = prepared.is_stopped;
-  LiveSetResult found = NothingFound(prepared.ranked->scale.units);
-  if (!is_stopped) found = Search(problem, prepared, free_budget, is_stopped);
-  // A search that came close needs no more.
-  if (is_stopped && found.upper_bound - found.value > found.upper_bound / 16) {
+  const bool is_searched = !prepared.is_cut_short && !request.stopped();
+  LiveSetResult found =
+      is_searched ? Search(problem, prepared, free_budget, request) : NothingFound(prepared.ranked->scale.units);
+  const bool is_cut_short = prepared.is_cut_short || request.stopped();
+  // A search that came close needs no more; the downscaled program, if it ended, is what was asked for.
+  if ((is_cut_short || problem.resolution == 0) && found.upper_bound - found.value > found.upper_bound / 16) {
     found = BestOf(std::move(found), SelectShallow(prepared, free_budget, problem.max_saved_bytes));
   }
   const std::vector<double>& importance = *problem.importance;
@@ -167,38 +203,37 @@ LiveSetResult SelectionSolver::SelectShallow(Prepared& prepared, int64_t free_bu
 }
 
 LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
-                                      bool& is_stopped) const {
-  LiveSetResult found;
+                                      WorkMeter& request) const {
   if (problem.resolution > 0) {
-    // The program's length is known beforehand: only a stop ends it.
-    WorkMeter meter(std::numeric_limits<int64_t>::max(), problem.should_stop);
-    found = SearchDownscaled(problem, prepared, free_budget, meter);
-    is_stopped = meter.stopped();
-    return found;
+    WorkMeter meter(kDownscaledWork, request);
+    return SearchDownscaled(problem, prepared, free_budget, meter);
   }
   // With a second limit, what keeps the first alone needs no proof: its bound holds, and it may keep both.
   const bool has_byte_limit = problem.max_saved_bytes.has_value();
-  WorkMeter meter(has_byte_limit ? problem.work_limit / 4 : problem.work_limit, problem.should_stop);
-  found = SearchWithoutByteLimit(prepared, free_budget, meter);
-  is_stopped = meter.stopped();
+  LiveSetResult found;
+  {
+    WorkMeter meter(has_byte_limit ? problem.work_limit / 4 : problem.work_limit, request);
+    found = SearchWithoutByteLimit(prepared, free_budget, meter);
+  }
   if (!has_byte_limit) return found;
   const MaskCost cost = EvaluateMask(profile_, Union(found.trainable, prepared.pinned));
   if (cost.saved_bytes > *problem.max_saved_bytes) {
     found = {.upper_bound = found.upper_bound, .trainable = std::vector<bool>(found.trainable.size(), false)};
   }
-  if (is_stopped || found.upper_bound == found.value) return found;
-  WorkMeter rest(problem.work_limit, problem.should_stop);
-  found = BestOf(SearchWithByteLimit(problem, prepared, free_budget, rest), std::move(found));
-  is_stopped = rest.stopped();
-  return found;
+  if (request.stopped() || found.upper_bound == found.value) return found;
+  WorkMeter meter(problem.work_limit, request);
+  return BestOf(SearchWithByteLimit(problem, prepared, free_budget, meter), std::move(found));
 }
 
 LiveSetResult SelectionSolver::SearchWithByteLimit(const SelectionProblem& problem, const Prepared& prepared,
                                                    int64_t free_budget, WorkMeter& meter) const {
   const Ranked& ranked = *prepared.ranked;
-  const LiveSetTree with_bytes =
-      BuildLiveSets(profile_, prepared.live, Worthless(ranked.importance), {.use_saved_bytes = true}, meter);
-  if (meter.stopped()) return NothingFound(ranked.scale.units);
+  const LiveSetTree with_bytes = [&] {
+    WorkMeter structure(WorkMeter::kNoLimit, meter, kStructureBytes);
+    return BuildLiveSets(profile_, prepared.live, Worthless(ranked.importance), {.use_saved_bytes = true}, structure);
+  }();
+  HeldBytes held(meter);
+  if (meter.stopped() || !held.Grow(with_bytes.SearchBytes())) return NothingFound(ranked.scale.units);
   return SearchLiveSetsWithByteLimit(with_bytes, ranked.scale.units, free_budget,
                                      *problem.max_saved_bytes - prepared.pinned_saved_bytes, meter);
 }
@@ -226,9 +261,9 @@ LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem,
   found.trainable = SelectDownscaled(live_sets, units, free_budget, full_backward_cost_, problem.resolution, meter);
   for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? units[k] : 0;
   if (prepared.ranked->ranking) {
-    found.upper_bound = BoundLiveSets(*prepared.ranked->ranking, free_budget);
+    found.upper_bound = BoundLiveSets(*prepared.ranked->ranking, free_budget, meter);
   } else if (const Ranking ranking(live_sets, units, meter); !meter.stopped()) {
-    found.upper_bound = BoundLiveSets(ranking, free_budget);
+    found.upper_bound = BoundLiveSets(ranking, free_budget, meter);
   }
   found.upper_bound = std::max(found.value, found.upper_bound);
   return found;

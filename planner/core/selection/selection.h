@@ -2,6 +2,7 @@
 #define GREENPLAN_PLANNER_CORE_SELECTION_SELECTION_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,10 +35,9 @@ enum class Pin : uint8_t { kFree, kAlways, kNever };
 struct SelectionProblem {
   const std::vector<double>* importance = nullptr;  // [num_tensors], finite.
   std::vector<Pin> pins;                            // [num_tensors]; a tensor without an op is kNever.
-  int64_t backward_budget = 0;                      // >= the cost of the pinned tensors alone.
+  int64_t backward_budget = 0;                      // >= the cost of the pinned tensors alone; below 0 nothing fits.
   std::optional<int64_t> max_saved_bytes;           // >= the bytes of the pinned tensors alone.
   int resolution = 0;                               // Above 0: by the downscaled dynamic program (downscaled.h).
-  StopFunction should_stop;                         // Optional.
   int64_t work_limit = 50'000'000;                  // Of the search, see WorkMeter: about a second.
 };
 
@@ -59,13 +59,23 @@ class SelectionSolver {
   // REQUIRES: `profile` is valid and outlives the solver.
   explicit SelectionSolver(const ModelProfile& profile);
 
-  // REQUIRES: not both a resolution and max_saved_bytes.
+  // Charges `request` with what it takes. Once the request is out of work or memory, the result is what was found until
+  // then, with a bound that holds. REQUIRES: not both a resolution and max_saved_bytes.
+  SelectionResult Solve(const SelectionProblem& problem, WorkMeter& request) const;
+  // Without limits but the problem's own.
   SelectionResult Solve(const SelectionProblem& problem) const;
 
-  // One result per budget, in place of the problem's own; each has the problem's whole work limit. What does not depend
-  // on the budget is done once.
-  std::vector<SelectionResult> SolveCurve(const SelectionProblem& problem,
-                                          const std::vector<int64_t>& backward_budgets) const;
+  // Takes a result and the points of a curve, by index, that it is the result of.
+  using CurveVisitor = std::function<void(SelectionResult result, const std::vector<int>& points)>;
+
+  // Solves one point per budget, in place of the problem's own, from the highest budget down; each has the problem's
+  // whole work limit. What does not depend on the budget is done once. Calls visit as soon as a result is there. After
+  // a stop, the points left share a few results that are found at once.
+  void SolveCurve(const SelectionProblem& problem, const std::vector<int64_t>& backward_budgets, WorkMeter& request,
+                  const CurveVisitor& visit) const;
+
+  // The memory that is kept for later plans, in bytes.
+  size_t MemoryBytes() const;
 
  private:
   // What plans of one importance share.
@@ -74,32 +84,36 @@ class SelectionSolver {
     std::shared_ptr<const LiveSetTree> live_sets;
     ValueScale scale;
     std::optional<Ranking> ranking;  // Of live sets that are complete.
+    int64_t search_bytes = 0;        // What searching them takes.
   };
   // What plans of one importance and pins share.
   struct Prepared {
+    explicit Prepared(WorkMeter& request) : held(request) {}
+
+    HeldBytes held;
     std::vector<bool> pinned;  // [num_tensors]
     std::vector<bool> live;    // [num_ops] What the pinned tensors keep live.
     int64_t pinned_cost = 0;   // Of the pinned tensors, without the ops that they keep live.
     int64_t pinned_saved_bytes = 0;
     bool any_pinned = false;
-    bool is_stopped = false;  // Before all below was there.
+    bool is_cut_short = false;  // By a stop or for want of memory, before all below was there.
     std::shared_ptr<const Ranked> ranked;
     std::optional<LiveSetSearch> search;      // Of live sets that are complete.
     std::optional<ShallowSelection> shallow;  // Once it is asked for.
   };
 
-  void Prepare(const SelectionProblem& problem, Prepared& prepared) const;
+  void Prepare(const SelectionProblem& problem, Prepared& prepared, WorkMeter& request) const;
   // As the last plan left it, if its importance was the same.
   std::shared_ptr<const Ranked> Rank(std::vector<double> importance, const Prepared& prepared, WorkMeter& meter) const;
   // The live sets on top of those of the pinned tensors.
   std::shared_ptr<const LiveSetTree> LiveSets(const std::vector<double>& importance, const Prepared& prepared,
                                               WorkMeter& meter) const;
-  SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget) const;
+  SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget,
+                                WorkMeter& request) const;
   // What can be had at once. Without max_saved_bytes: under the budget alone.
   LiveSetResult SelectShallow(Prepared& prepared, int64_t free_budget, std::optional<int64_t> max_saved_bytes) const;
-  // is_stopped: whether the stop function ended it.
   LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
-                       bool& is_stopped) const;
+                       WorkMeter& request) const;
   LiveSetResult SearchDownscaled(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
                                  WorkMeter& meter) const;
   LiveSetResult SearchWithoutByteLimit(Prepared& prepared, int64_t free_budget, WorkMeter& meter) const;

@@ -157,6 +157,16 @@ TEST_P(SelectionOnRandomGraphs, KeepsASecondLimitAndEqualsEnumeration) {
   }
 }
 
+std::vector<SelectionResult> SolveCurve(const SelectionSolver& solver, const SelectionProblem& problem,
+                                        const std::vector<int64_t>& budgets) {
+  std::vector<SelectionResult> results(budgets.size());
+  WorkMeter unlimited;
+  solver.SolveCurve(problem, budgets, unlimited, [&](const SelectionResult& result, const std::vector<int>& points) {
+    for (int i : points) results[i] = result;
+  });
+  return results;
+}
+
 // Middle-sized models that enumeration cannot check: proofs must agree with the bound of a much coarser search, and a
 // stopped search must still bound what the unstopped one proves.
 TEST_P(SelectionOnRandomGraphs, AStoppedSearchBoundsTheOptimum) {
@@ -173,10 +183,11 @@ TEST_P(SelectionOnRandomGraphs, AStoppedSearchBoundsTheOptimum) {
     ExpectValid(profile, problem, full);
     const double value = ValueOf(full.trainable, importance);
     int questions = 0;
-    problem.should_stop = [&] { return ++questions > 0; };
+    const StopFunction at_first = [&] { return ++questions > 0; };
     for (const int64_t work : {1, 100, 1000, 10000}) {
       problem.work_limit = work;
-      const SelectionResult stopped = solver.Solve(problem);
+      WorkMeter request(WorkMeter::kNoLimit, at_first);
+      const SelectionResult stopped = solver.Solve(problem, request);
       ExpectValid(profile, problem, stopped);
       EXPECT_GE(stopped.upper_bound, value);
       EXPECT_LE(ValueOf(stopped.trainable, importance), full.upper_bound);
@@ -196,8 +207,9 @@ TEST(SelectionSolver, AStopAmongThousandsOfLiveSetsLeavesABoundOnTheOptimum) {
     const double value = ValueOf(SelectionSolver(profile).Solve(problem).trainable, importance);
     for (const int questions : {1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000}) {
       int asked = 0;
-      problem.should_stop = [&] { return ++asked >= questions; };
-      const SelectionResult stopped = SelectionSolver(profile).Solve(problem);
+      const StopFunction after_some = [&] { return ++asked >= questions; };
+      WorkMeter request(WorkMeter::kNoLimit, after_some);
+      const SelectionResult stopped = SelectionSolver(profile).Solve(problem, request);
       ExpectValid(profile, problem, stopped);
       EXPECT_GE(stopped.upper_bound, value) << questions;
     }
@@ -226,12 +238,12 @@ TEST_P(SelectionOnRandomGraphs, DoesNotDependOnThePlansBefore) {
       const int64_t least = EvaluateMask(profile, pinned).backward_cost;
       problem.backward_budget = least + random.Cost(full - least + 1);
       if (random.Chance(0.2)) {
-        problem.should_stop = [] { return true; };
-        solver.Solve(problem);
-        problem.should_stop = nullptr;
+        const StopFunction at_once = [] { return true; };
+        WorkMeter request(WorkMeter::kNoLimit, at_once);
+        solver.Solve(problem, request);
       }
       const SelectionResult result = random.Chance(0.3)
-                                         ? solver.SolveCurve(problem, {full, problem.backward_budget}).back()
+                                         ? SolveCurve(solver, problem, {full, problem.backward_budget}).back()
                                          : solver.Solve(problem);
       const SelectionResult fresh = SelectionSolver(profile).Solve(problem);
       EXPECT_EQ(result.trainable, fresh.trainable);
@@ -260,8 +272,9 @@ TEST(SelectionSolver, AStopBeforeAnythingWasSearchedLeavesASelection) {
         SCOPED_TRACE(absl::StrCat("warm ", is_warm, " byte limit ", has_byte_limit));
         SelectionProblem stopped = problem;
         if (has_byte_limit) stopped.max_saved_bytes = full.saved_bytes / 3;
-        stopped.should_stop = [] { return true; };
-        const SelectionResult result = solver.Solve(stopped);
+        const StopFunction at_once = [] { return true; };
+        WorkMeter request(WorkMeter::kNoLimit, at_once);
+        const SelectionResult result = solver.Solve(stopped, request);
         const double value = SelectionValue(result.trainable, importance);
         EXPECT_GT(value, 0);
         EXPECT_GE(result.upper_bound, value);
@@ -287,7 +300,7 @@ TEST_P(SelectionOnRandomGraphs, APointOfACurveIsThePlanOfItsBudgetThoughValuesTi
     std::vector<int64_t> budgets;
     for (int i = 0; i <= 10; ++i) budgets.push_back(full * i / 10);
     const SelectionSolver solver(profile);
-    const std::vector<SelectionResult> curve = solver.SolveCurve(problem, budgets);
+    const std::vector<SelectionResult> curve = SolveCurve(solver, problem, budgets);
     for (size_t i = 0; i < budgets.size(); ++i) {
       problem.backward_budget = budgets[i];
       ASSERT_EQ(curve[i].trainable, solver.Solve(problem).trainable) << "seed " << seed << " budget " << budgets[i];

@@ -1,0 +1,123 @@
+#include "planner/core/plan_writer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "planner/core/cost.h"
+
+namespace greenplan {
+namespace {
+
+// Of finding out what the cheapest tensor needs: a quarter of a second.
+constexpr int64_t kMessageWork = 20'000'000;
+
+std::string WhyNothing(const SelectionProblem& problem, const CheapestTensor& cheapest, int64_t forward_cost) {
+  if (!cheapest.backward_cost) {
+    return "no tensor is worth training: none that may train has an importance above 0";
+  }
+  if (cheapest.is_cut_short) return "no tensor fits; finding what the cheapest needs took too long";
+  if (!cheapest.saved_bytes) {
+    return absl::StrCat("no tensor fits: the cheapest needs ", forward_cost + *cheapest.backward_cost,
+                        ", the budget is ", forward_cost + problem.backward_budget);
+  }
+  return absl::StrCat("no tensor fits: of those within the budget the least keeps ", *cheapest.saved_bytes,
+                      " bytes for backward, max_saved_bytes is ", problem.max_saved_bytes.value_or(0));
+}
+
+}  // namespace
+
+bool TrainsNothing(const Plan& plan) {
+  return std::find(plan.trainable.begin(), plan.trainable.end(), true) == plan.trainable.end();
+}
+
+Plan PlanWriter::Describe(std::vector<bool> trainable, const PlanOptions& options, int64_t budget) const {
+  Plan plan;
+  plan.method = options.method;
+  plan.algorithm = options.algorithm;
+  plan.seed = options.seed;
+  plan.budget = budget;
+  plan.full_cost = full_cost_;
+  const MaskCost cost = EvaluateMask(profile_, trainable);
+  plan.predicted_backward_cost = cost.backward_cost;
+  plan.predicted_cost = profile_.forward_cost + cost.backward_cost;
+  plan.saved_bytes = cost.saved_bytes;
+  plan.trainable = std::move(trainable);
+  return plan;
+}
+
+Plan PlanWriter::Selection(const PlanOptions& options, const SelectionProblem& problem, SelectionResult result,
+                           WorkMeter& meter, Memory& memory) const {
+  Plan plan = Describe(std::move(result.trainable), options, BudgetOf(problem));
+  plan.value = SelectionValue(plan.trainable, *problem.importance);
+  // An empty plan that is not proved is one that a stop came before.
+  if (result.proved && options.always.empty() && TrainsNothing(plan)) return Nothing(options, problem, meter, memory);
+  plan.upper_bound = result.proved ? plan.value : std::max(result.upper_bound, plan.value);
+  plan.status = result.proved ? PlanStatus::kOptimal : PlanStatus::kFeasible;
+  if (!result.proved) {
+    plan.message = options.algorithm == Algorithm::kDownscaled ? "the downscaled algorithm proves no optimum"
+                                                               : "stopped before the proof";
+  }
+  return plan;
+}
+
+Plan PlanWriter::Nothing(const PlanOptions& options, const SelectionProblem& problem, WorkMeter& meter,
+                         Memory& memory) const {
+  if (memory.nothing.trainable.empty()) {
+    memory.nothing = Describe(std::vector<bool>(profile_.tensors.size(), false), options, 0);
+  }
+  if (!memory.cheapest) {
+    std::vector<bool> candidates(problem.pins.size());
+    for (size_t k = 0; k < candidates.size(); ++k) {
+      candidates[k] = problem.pins[k] == Pin::kFree && (*problem.importance)[k] > 0;
+    }
+    WorkMeter share(kMessageWork, meter);
+    memory.cheapest = FindCheapestTensor(profile_, candidates, problem.backward_budget, share);
+  }
+  Plan plan = memory.nothing;
+  plan.status = PlanStatus::kEmpty;
+  plan.budget = BudgetOf(problem);
+  plan.message = WhyNothing(problem, *memory.cheapest, profile_.forward_cost);
+  return plan;
+}
+
+void PlanWriter::SetRates(std::vector<double> rates, Plan& plan) const {
+  plan.drop_rates = std::move(rates);
+  plan.predicted_backward_cost = ExpectedBackwardCost(profile_, plan.trainable, plan.drop_rates);
+  plan.predicted_cost = profile_.forward_cost + plan.predicted_backward_cost;
+}
+
+void PlanWriter::SetValue(double value, double upper_bound, double tolerance, Plan& plan) {
+  const bool is_closed = upper_bound - value <= tolerance * (1e-300 + std::abs(value));
+  plan.value = value;
+  plan.upper_bound = is_closed ? value : upper_bound;
+  plan.status = is_closed ? PlanStatus::kOptimal : PlanStatus::kFeasible;
+}
+
+Plan PlanWriter::KeepPrevious(const PlanRequest& request, const PlanLimits& limits, Plan plan,
+                              const std::function<double(const Plan&)>& value_of) const {
+  const Plan* previous = request.previous;
+  if (previous == nullptr || previous->trainable.size() != plan.trainable.size()) return plan;
+  // A selection does not look at the rates of a plan that another method made.
+  const bool drops = !limits.min_rates.empty();
+  if (drops && previous->drop_rates.size() != plan.drop_rates.size()) return plan;
+  if (previous->trainable == plan.trainable && (!drops || previous->drop_rates == plan.drop_rates)) return plan;
+  Plan kept = Describe(previous->trainable, *request.options, plan.budget);
+  if (drops) SetRates(previous->drop_rates, kept);
+  kept.status = PlanStatus::kFeasible;
+  if (!CheckPlan(profile_, limits, kept).ok()) return plan;
+  kept.value = value_of(kept);
+  if (plan.value > kept.value + request.options->churn_threshold * std::abs(kept.value)) return plan;
+  kept.upper_bound = std::max(plan.upper_bound, kept.value);
+  if (kept.value >= plan.upper_bound) {
+    kept.status = PlanStatus::kOptimal;
+  } else {
+    kept.message = absl::StrCat("kept the previous plan: the best found has value ", plan.value, " against ",
+                                kept.value, ", within the churn threshold");
+  }
+  return kept;
+}
+
+}  // namespace greenplan
