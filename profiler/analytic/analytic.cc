@@ -1,14 +1,16 @@
 #include "profiler/analytic/analytic.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 #include "profiler/analytic/families/family.h"
+#include "profiler/analytic/families/image_tower.h"
 #include "profiler/analytic/graph.h"
+#include "profiler/analytic/model_choice.h"
 #include "profiler/analytic/request.h"
 
 namespace greenplan::profiler {
@@ -29,59 +31,58 @@ absl::Status CheckOptions(const AnalyticOptions& options) {
   return CheckRange("bytes_per_element", options.bytes_per_element, 1, 8);
 }
 
-absl::StatusOr<const Family*> FindFamily(const Json& config) {
-  if (!config.is_object()) return absl::InvalidArgumentError("the config is not a JSON object");
-  const auto it = config.find("model_type");
-  if (it == config.end()) return absl::InvalidArgumentError("model_type is missing from the config");
-  for (const Family* family : Families()) {
-    if (*it == family->model_type) return family;
+Loss LossOf(Head head) {
+  switch (head) {
+    case Head::kQuestionAnswering:
+      return Loss::kSpans;
+    case Head::kPretraining:  // Each of its losses says itself what it keeps.
+    case Head::kNone:
+    case Head::kEncoder:
+      return Loss::kSum;
+    default:
+      return Loss::kCrossEntropy;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("model_type is ", it->dump(), "; supported: ", absl::StrJoin(SupportedModelTypes(), ", ")));
-}
-
-absl::StatusOr<Head> FindHead(const Json& config, const Family& family) {
-  const auto it = config.find("architectures");
-  if (it == config.end() || it->is_null() || (it->is_array() && it->empty())) return family.architectures[0].second;
-  std::vector<std::string> supported;
-  for (const auto& [architecture, head] : family.architectures) {
-    if (it->is_array() && (*it)[0] == architecture) return head;
-    supported.push_back(architecture);
-  }
-  return absl::InvalidArgumentError(absl::StrCat("architectures[0] is ", it->is_array() ? (*it)[0].dump() : it->dump(),
-                                                 "; supported for ", family.model_type, ": ",
-                                                 absl::StrJoin(supported, ", ")));
 }
 
 // The name that a checkpoint was saved under, else its family's.
-std::string Label(const Json& config, const Family& family) {
+std::string Label(const Json& config, const ModelChoice& choice) {
   const auto it = config.find("_name_or_path");
   const bool named = it != config.end() && it->is_string() && !it->get_ref<const std::string&>().empty();
-  return named ? it->get<std::string>() : family.model_type;
+  return absl::StrCat(named ? it->get<std::string>() : choice.family->model_type,
+                      choice.IsTextAlone() ? " (text alone)" : "");
 }
 
 }  // namespace
 
 absl::StatusOr<ModelProfile> AnalyticProfile(const Json& config, const AnalyticOptions& options) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
-  const absl::StatusOr<const Family*> family = FindFamily(config);
-  if (!family.ok()) return family.status();
-  const absl::StatusOr<Head> head = FindHead(config, **family);
-  if (!head.ok()) return head.status();
+  const absl::StatusOr<ModelChoice> choice = ChooseModel(config, options.head);
+  if (!choice.ok()) return choice.status();
 
-  Request request(config, options, *head);
+  Request request(choice->config, options, choice->head.head);
   Graph graph(options);
-  const absl::StatusOr<Value> logits = (*family)->describe(request, graph);
-  if (!logits.ok()) return logits.status();
-  absl::StatusOr<ModelProfile> profile = graph.Finish(*logits);
-  if (profile.ok()) profile->model = Label(config, **family);
+  if (choice->text_base != nullptr) {
+    absl::Status status = ListImageTower(config, choice->composite_type, graph);
+    if (!status.ok()) return status;
+  }
+  choice->NameTensors(graph);
+  const absl::StatusOr<Value> output = choice->family->describe(request, graph);
+  if (!output.ok()) return output.status();
+  absl::StatusOr<ModelProfile> profile = graph.Finish(*output, LossOf(choice->head.head));
+  if (profile.ok()) profile->model = Label(config, *choice);
   return profile;
 }
 
-std::vector<std::string> SupportedModelTypes() {
-  std::vector<std::string> types;
-  for (const Family* family : Families()) types.push_back(family->model_type);
-  return types;
+std::vector<SupportedFamily> SupportedFamilies() {
+  std::vector<SupportedFamily> result;
+  for (const Family* family : Families()) {
+    SupportedFamily supported = {.model_type = family->model_type, .title = family->title};
+    for (const HeadClass& head : family->heads) {
+      supported.architectures.push_back(absl::StrCat(family->class_prefix, head.suffix));
+    }
+    result.push_back(std::move(supported));
+  }
+  return result;
 }
 
 absl::StatusOr<int64_t> BytesPerElement(absl::string_view dtype) {

@@ -31,6 +31,8 @@ struct AnalyticOptions {
   // without an op. Their tensors follow the weight they adapt as MODULE.lora_A.weight [rank, in] and
   // MODULE.lora_B.weight [out, rank].
   int64_t lora_rank = 0;
+  // What stands on top of the model: "causal-lm", "masked-lm", "classifier" or "none". Empty: what the config says.
+  std::string head = {};
 };
 
 // The cost model of one training step of a Hugging Face model, in FLOPs, from its config.json alone: no weights, no
@@ -40,15 +42,23 @@ struct AnalyticOptions {
 //   absl::StatusOr<ModelProfile> profile = AnalyticProfile(config, {.batch_size = 8, .seq_len = 512});
 //
 // `config` is the file as it is: `model_type` picks the family, a missing key has the default of the family's config
-// class, `architectures[0]` picks the head. How a family is described: docs/profiling.md.
+// class, `architectures[0]` picks the head. A bare model (LlamaModel) has no head: its loss is made of its last hidden
+// state. Of a model of text and images the text is profiled alone, and `model` says so. How a family is described:
+// docs/profiling.md.
 //
-// InvalidArgument: no or unknown model_type, an unsupported head, a key of the wrong type or out of range, a length
-// that is missing, below 1 or above what the model's positions hold, costs above 2^62; the message names the thing.
+// InvalidArgument: a model_type that is not supported, or missing where the other keys do not tell it; a head that the
+// family does not have; a key of the wrong type, out of range or at odds with another; a length that is missing, below
+// 1 or above what the model's positions hold; costs above 2^62. The message names the thing and what is allowed.
 // Thread-safe. Cost: linear in ops, below 5 ms for a model of 70 billion parameters.
 absl::StatusOr<ModelProfile> AnalyticProfile(const nlohmann::json& config, const AnalyticOptions& options);
 
-// The values of model_type that AnalyticProfile knows, sorted.
-std::vector<std::string> SupportedModelTypes();
+struct SupportedFamily {
+  std::string model_type;
+  std::string title;                       // What people call its models.
+  std::vector<std::string> architectures;  // Classes that architectures[0] may name; the first is the default.
+};
+// What AnalyticProfile knows, sorted by model_type. A model of text and images is listed as its text.
+std::vector<SupportedFamily> SupportedFamilies();
 
 // Bytes of one element of "float32", "bfloat16", "float16", "float64" (also as fp32, bf16, fp16, fp64).
 // InvalidArgument: another name.

@@ -1,5 +1,6 @@
 #include "profiler/analytic/analytic.h"
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <string>
@@ -230,11 +231,7 @@ TEST(AnalyticProfileTest, RefusesByNamingTheThing) {
   const std::vector<Refusal> refusals = {
       {"no object", json::array(), Options(), "the config is not a JSON object"},
       {"no family", json::object(), Options(), "model_type is missing"},
-      {"unknown family", {{"model_type", "mamba"}}, Options(), "model_type is \"mamba\"; supported: bert, bloom, "},
-      {"family of another type", {{"model_type", 7}}, Options(), "model_type is 7; supported"},
-      {"unknown head", With(llama, "architectures", {"LlamaModel"}), Options(),
-       "architectures[0] is \"LlamaModel\"; supported for llama: LlamaForCausalLM, LlamaForSequenceClassification"},
-      {"heads no list", With(llama, "architectures", "LlamaForCausalLM"), Options(), "architectures[0] is "},
+      {"unknown family", {{"model_type", "mamba"}}, Options(), "model_type is \"mamba\", which is not supported"},
       {"negative size", With(llama, "hidden_size", -4), Options(),
        "hidden_size is -4; allowed: whole numbers in [1, 1073741824]"},
       {"zero size", With(llama, "vocab_size", 0), Options(), "vocab_size is 0; allowed"},
@@ -248,9 +245,32 @@ TEST(AnalyticProfileTest, RefusesByNamingTheThing) {
        "tie_word_embeddings is 1; allowed: true, false"},
       {"number for a text", With(llama, "hidden_act", 1), Options(), "hidden_act is 1; a text is needed"},
       {"heads do not divide", With(llama, "num_attention_heads", 3), Options(),
-       "num_attention_heads and hidden_size: 3 does not divide 8"},
+       "num_attention_heads is 3; allowed: what divides hidden_size, which is 8"},
       {"key heads do not divide", With(llama, "num_key_value_heads", 4), Options(),
-       "num_key_value_heads and num_attention_heads: 4 does not divide 2"},
+       "num_key_value_heads is 4; allowed: what divides num_attention_heads, which is 2"},
+      {"heads that do not divide although their width is given",
+       With(With(llama, "num_attention_heads", 3), "head_dim", 4), Options(),
+       "num_attention_heads is 3; allowed: what divides hidden_size, which is 8"},
+      {"feed-forward of another form", With(TinyT5(), "feed_forward_proj", "wide-relu"), Options(),
+       "feed_forward_proj is \"wide-relu\"; allowed: an activation, or gated- before one"},
+      {"unknown activation", With(llama, "hidden_act", "sillu"), Options(),
+       "hidden_act is \"sillu\"; allowed: gelu, gelu_10, "},
+      {"more layer types than layers",
+       {{"model_type", "qwen3"}, {"num_hidden_layers", 1}, {"layer_types", {"full_attention", "full_attention"}}},
+       Options(),
+       "layer_types has 2 entries; allowed: one per layer, 1 as num_hidden_layers says"},
+      {"unknown layer type",
+       {{"model_type", "qwen3"}, {"num_hidden_layers", 1}, {"layer_types", {"linear_attention"}}},
+       Options(),
+       "layer_types[0] is \"linear_attention\"; allowed: full_attention, sliding_attention, chunked_attention"},
+      {"fewer rotations than layers",
+       {{"model_type", "smollm3"}, {"num_hidden_layers", 3}, {"no_rope_layers", {1, 0}}},
+       Options(),
+       "no_rope_layers has 2 entries; allowed: at least one per layer, 3 as num_hidden_layers says"},
+      {"beyond RoBERTa's positions",
+       {{"model_type", "roberta"}},
+       WithOptions([](auto& o) { o.seq_len = 511; }),
+       "seq_len is 511; allowed: [1, 510], as many as the model has positions for"},
       {"more experts than there are",
        {{"model_type", "mixtral"}, {"num_local_experts", 2}, {"num_experts_per_tok", 3}},
        Options(),
@@ -295,10 +315,55 @@ TEST(AnalyticProfileTest, LayersOfAdaptersAloneWithoutLayersHaveNothingToTrain) 
   EXPECT_EQ(status.message(), "no trainable tensor reaches the loss");
 }
 
-TEST(SupportedModelTypesTest, AreSortedAndAtLeastTheFifteen) {
-  const std::vector<std::string> types = SupportedModelTypes();
-  EXPECT_TRUE(std::is_sorted(types.begin(), types.end()));
-  EXPECT_GE(types.size(), 15);
+TEST(AnalyticProfileTest, ABareModelIsTheModelWithoutItsHeadUnderItsOwnNames) {
+  json config = TinyLlama();
+  const ModelProfile whole = MustProfile(config, Options());
+  config["architectures"] = {"LlamaModel"};
+  const ModelProfile bare = MustProfile(config, Options());
+  ASSERT_EQ(bare.tensors.size() + 1, whole.tensors.size());
+  EXPECT_EQ(bare.tensors[0].name, "embed_tokens.weight");
+  EXPECT_EQ(bare.blocks[0], "layers.0.self_attn");
+  const int64_t head_product = 2 * 6 * 8 * 10;
+  EXPECT_EQ(bare.forward_cost + head_product, whole.forward_cost);
+  EXPECT_EQ(EvaluateMask(bare, FullMask(bare)).backward_cost + 2 * head_product,
+            EvaluateMask(whole, FullMask(whole)).backward_cost);
+}
+
+TEST(AnalyticProfileTest, TheHeadOfTheOptionsComesBeforeTheConfigs) {
+  json config = TinyLlama();
+  config["architectures"] = {"LlamaModel"};
+  AnalyticOptions options = Options();
+  options.head = "causal-lm";
+  EXPECT_EQ(MustProfile(config, options).tensors.back().name, "lm_head.weight");
+  options.head = "classifier";
+  EXPECT_EQ(MustProfile(config, options).tensors.back().name, "score.weight");
+}
+
+TEST(AnalyticProfileTest, OfTextAndImagesTheTextIsProfiledUnderItsNamesInTheWholeModel) {
+  json text = TinyLlama();
+  text["model_type"] = "gemma3_text";
+  const json config = {{"model_type", "gemma3"},
+                       {"architectures", {"Gemma3ForConditionalGeneration"}},
+                       {"text_config", text},
+                       {"vision_config", {{"hidden_size", 16}}}};
+  const ModelProfile profile = MustProfile(config, Options());
+  EXPECT_EQ(profile.model, "gemma3_text (text alone)");
+  const Tensor& patches = profile.tensors[0];
+  EXPECT_EQ(patches.name, "model.vision_tower.embeddings.patch_embedding.weight");
+  EXPECT_EQ(patches.op, kNone) << "text does not reach the image model";
+  EXPECT_NE(profile.tensors[TensorIndex(profile, "model.language_model.embed_tokens.weight")].op, kNone);
+}
+
+TEST(SupportedFamiliesTest, AreSortedAndEachHasABareModel) {
+  const std::vector<SupportedFamily> families = SupportedFamilies();
+  EXPECT_GE(families.size(), 46);
+  EXPECT_TRUE(std::is_sorted(families.begin(), families.end(),
+                             [](const auto& a, const auto& b) { return a.model_type < b.model_type; }));
+  for (const SupportedFamily& family : families) {
+    EXPECT_TRUE(std::any_of(family.architectures.begin(), family.architectures.end(), [](const std::string& name) {
+      return name.find("For") == std::string::npos && name.find("LMHead") == std::string::npos;
+    })) << family.model_type;
+  }
 }
 
 TEST(BytesPerElementTest, KnowsTheFloatsByBothNames) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace greenplan::profiler {
@@ -50,7 +51,15 @@ Parameter Graph::AddAdapterParameter(std::string name, std::vector<int64_t> shap
   return AddTensor(std::move(name), std::move(shape), true);
 }
 
+std::string Graph::Renamed(std::string name) const {
+  for (const auto& [from, to] : renamed_) {
+    if (absl::StartsWith(name, from)) return absl::StrCat(to, name.substr(from.size()));
+  }
+  return name;
+}
+
 Parameter Graph::AddTensor(std::string name, std::vector<int64_t> shape, bool trainable) {
+  name = Renamed(std::move(name));
   int node = kNone;
   if (trainable) {
     node = static_cast<int>(nodes_.size());
@@ -66,7 +75,7 @@ int Graph::AddOp(std::string name, int64_t cost, std::initializer_list<Input> in
     if (input.op != kNone) Append(edges, {.op = input.op, .cost = input.cost});
   }
   if (edges.empty()) return kNone;
-  nodes_.push_back({.name = std::move(name), .cost = cost, .edges = std::move(edges), .block = block_});
+  nodes_.push_back({.name = Renamed(std::move(name)), .cost = cost, .edges = std::move(edges), .block = block_});
   return static_cast<int>(nodes_.size()) - 1;
 }
 
@@ -83,9 +92,14 @@ void Graph::KeepBytes(int64_t bytes, int op) {
   if (op != kNone) storages_.push_back({.bytes = bytes, .keepers = {op}});
 }
 
+void Graph::KeepCrossEntropy(const Value& logits, int64_t labels) {
+  KeepBytes(SaturatingProduct({logits.rows, logits.width, kBytesPerLogProbability}), logits.op);
+  KeepBytes(SaturatingSum(SaturatingProduct({labels, kBytesPerLabel}), kBytesOfWeight), logits.op);
+}
+
 void Graph::OpenBlock(std::string name) {
   block_ = static_cast<int>(blocks_.size());
-  blocks_.push_back(std::move(name));
+  blocks_.push_back(Renamed(std::move(name)));
 }
 
 void Graph::MarkReached(int loss) {
@@ -253,12 +267,13 @@ void Graph::EmitShared(const std::vector<Storage>& shared, std::vector<Op>& ops)
   }
 }
 
-absl::StatusOr<ModelProfile> Graph::Finish(const Value& logits) {
-  if (logits.op == kNone) return absl::InvalidArgumentError("no trainable tensor reaches the loss");
+absl::StatusOr<ModelProfile> Graph::Finish(const Value& output, Loss kind) {
+  if (output.op == kNone) return absl::InvalidArgumentError("no trainable tensor reaches the loss");
   CloseBlock();
-  const int loss = AddOp("loss", 0, {{logits.op, 0}});
-  KeepBytes(SaturatingProduct({logits.rows, logits.width, kBytesPerLogProbability}), loss);
-  KeepBytes(SaturatingSum(SaturatingProduct({logits.rows, kBytesPerLabel}), kBytesOfWeight), loss);
+  const int loss = AddOp("loss", 0, {{output.op, 0}});
+  const Value logits = {.op = loss, .storage = kNone, .rows = output.rows, .width = output.width};
+  if (kind == Loss::kCrossEntropy) KeepCrossEntropy(logits, output.rows);
+  if (kind == Loss::kSpans) KeepCrossEntropy(logits, SaturatingProduct({2, options_.batch_size}));
   MarkReached(loss);
   CountConsumers();
   const std::vector<Storage> shared = BookStorages();

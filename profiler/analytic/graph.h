@@ -30,6 +30,13 @@ struct Parameter {
   int op = kNone;  // Receives its gradient; kNone: it is frozen.
 };
 
+// What the loss is computed by.
+enum class Loss {
+  kCrossEntropy,  // Keeps the log-softmax of the logits in float32, and a label per row.
+  kSpans,         // The same with two labels per sequence: where an answer starts and where it ends.
+  kSum,           // Of a model without a head: whatever follows it, at no cost.
+};
+
 // Records a forward pass the way autograd does, and turns the record into a ModelProfile. Layers (layers.h) write into
 // it; a family (families/) calls layers.
 //
@@ -50,6 +57,10 @@ class Graph {
 
   const AnalyticOptions& options() const { return options_; }
 
+  // Names that start with `from` start with `to` instead: a model is called otherwise within another one. Of several
+  // that fit a name the first counts.
+  void RenamePrefix(std::string from, std::string to) { renamed_.emplace_back(std::move(from), std::move(to)); }
+
   // A tensor of the model, in the order of named_parameters(). With adapters asked for, it is frozen.
   Parameter AddParameter(std::string name, std::vector<int64_t> shape);
   // A tensor of an adapter: never frozen.
@@ -67,13 +78,16 @@ class Graph {
   // Memory of `bytes` that no value shares, kept if `op` receives a gradient.
   void KeepBytes(int64_t bytes, int op);
 
+  // What cross-entropy of `logits` keeps, with so many labels.
+  void KeepCrossEntropy(const Value& logits, int64_t labels);
+
   // Everything added until CloseBlock() belongs to the residual block `name`. Blocks do not nest.
   void OpenBlock(std::string name);
   void CloseBlock() { block_ = kNone; }
 
-  // The profile of the loss computed from `logits`: cross-entropy, which keeps their log-softmax in float32 and the
-  // labels. InvalidArgument: costs or bytes exceed 2^62. Call once, at the end.
-  absl::StatusOr<ModelProfile> Finish(const Value& logits);
+  // The profile of the loss computed from `output`. InvalidArgument: costs or bytes exceed 2^62, or nothing that is
+  // trained reaches the loss. Call once, at the end.
+  absl::StatusOr<ModelProfile> Finish(const Value& output, Loss loss = Loss::kCrossEntropy);
 
  private:
   struct Node {
@@ -94,6 +108,7 @@ class Graph {
     std::vector<int> keepers = {};
   };
 
+  std::string Renamed(std::string name) const;
   Parameter AddTensor(std::string name, std::vector<int64_t> shape, bool trainable);
   void MarkReached(int loss);
   void CountConsumers();
@@ -110,6 +125,7 @@ class Graph {
   absl::Status CheckTotals(const ModelProfile& profile) const;
 
   AnalyticOptions options_;
+  std::vector<std::pair<std::string, std::string>> renamed_;
   std::vector<Node> nodes_;  // In forward order.
   std::vector<Storage> storages_;
   std::vector<Tensor> tensors_;

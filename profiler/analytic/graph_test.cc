@@ -42,6 +42,31 @@ TEST(GraphTest, AParameterWithOneUserHangsOnIt) {
   EXPECT_EQ(profile.tensors[0].weight_grad_cost, 42);
 }
 
+TEST(GraphTest, NamesOfAModelWithinAnotherAreRenamedByTheirFirstPrefix) {
+  Graph graph({});
+  graph.RenamePrefix("model.", "model.text.");
+  graph.RenamePrefix("lm_head", "text.lm_head");
+  const Parameter embedding = graph.AddParameter("model.embed", {2, 3});
+  const Parameter head = graph.AddParameter("lm_head.weight", {2, 3});
+  graph.OpenBlock("model.block");
+  const int op = graph.AddOp("model.op", 1, {{embedding.op, 1}, {head.op, 1}});
+  const ModelProfile profile = MustFinish(graph, graph.NewValue(op, 1, 1));
+  EXPECT_EQ(profile.tensors[0].name, "model.text.embed");
+  EXPECT_EQ(profile.tensors[1].name, "text.lm_head.weight");
+  EXPECT_EQ(profile.ops[1].name, "model.text.op");
+  EXPECT_THAT(profile.blocks, ElementsAre("model.text.block"));
+}
+
+TEST(GraphTest, ALossThatIsASumKeepsNothing) {
+  Graph graph({});
+  const Parameter weight = graph.AddParameter("weight", {2});
+  const int op = graph.AddOp("op", 0, {{weight.op, 3}});
+  const absl::StatusOr<ModelProfile> profile = graph.Finish(graph.NewValue(op, 5, 7), Loss::kSum);
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  EXPECT_EQ(EvaluateMask(*profile, {true}).saved_bytes, 0);
+  EXPECT_EQ(EvaluateMask(*profile, {true}).backward_cost, 3);
+}
+
 TEST(GraphTest, AParameterWithSeveralUsersHangsOnAnOpOfItsOwn) {
   Graph graph({});
   const Parameter weight = graph.AddParameter("weight", {2});

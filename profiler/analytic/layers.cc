@@ -19,6 +19,12 @@ int64_t ProductFlops(const AttentionShape& shape, int64_t width) {
   return SaturatingProduct({2, shape.batch, shape.heads, shape.query_length, shape.key_length, width});
 }
 
+// Whether transformers gives heads that share keys and values copies of them before fused attention.
+bool NeedsRepeatedKeys(const AttentionShape& shape) {
+  const bool kernel_shares = !shape.masked && shape.head_width == shape.value_head_width && shape.head_width <= 256;
+  return shape.kv_heads < shape.heads && !kernel_shares;
+}
+
 }  // namespace
 
 Linear::Linear(Graph& graph, std::string name, int64_t in, int64_t out, Options options)
@@ -67,11 +73,10 @@ Value Embedding::operator()(int64_t rows) const {
   return graph_->NewValue(op, rows, width_);
 }
 
-LayerNorm::LayerNorm(Graph& graph, std::string name, int64_t width, bool affine)
+LayerNorm::LayerNorm(Graph& graph, std::string name, int64_t width, Options options)
     : graph_(&graph), name_(std::move(name)) {
-  if (!affine) return;
-  weight_ = graph.AddParameter(name_ + ".weight", {width});
-  bias_ = graph.AddParameter(name_ + ".bias", {width});
+  if (options.weight) weight_ = graph.AddParameter(name_ + ".weight", {width});
+  if (options.bias) bias_ = graph.AddParameter(name_ + ".bias", {width});
 }
 
 Value LayerNorm::operator()(const Value& x) const {
@@ -86,10 +91,20 @@ RmsNorm::RmsNorm(Graph& graph, std::string name, int64_t width) : graph_(&graph)
 }
 
 Value RmsNorm::operator()(const Value& x) const {
-  const Value normalized = graph_->NewValue(x.op, x.rows, x.width);
-  graph_->Keep(x.storage, x.op);
-  graph_->KeepBytes(SaturatingProduct({x.rows, kBytesPerStatistic}), x.op);
-  graph_->Keep(normalized.storage, weight_.op);
+  graph_->Keep(Normalize(*graph_, x).storage, weight_.op);
+  const int op = graph_->AddOp(name_, 0, {{x.op, 0}, {weight_.op, 0}});
+  return graph_->NewValue(op, x.rows, x.width);
+}
+
+CenteredNorm::CenteredNorm(Graph& graph, std::string name, int64_t width) : graph_(&graph), name_(std::move(name)) {
+  weight_ = graph.AddParameter(name_ + ".weight", {width});
+}
+
+Value CenteredNorm::operator()(const Value& x) const {
+  // The centred rows are computed twice: once to be squared, once to be scaled.
+  const Value squared = graph_->NewValue(x.op, x.rows, x.width);
+  graph_->Keep(squared.storage, x.op);
+  graph_->Keep(Normalize(*graph_, Copy(*graph_, x)).storage, weight_.op);
   const int op = graph_->AddOp(name_, 0, {{x.op, 0}, {weight_.op, 0}});
   return graph_->NewValue(op, x.rows, x.width);
 }
@@ -129,11 +144,25 @@ Value Activation(Graph& graph, absl::string_view name, const Value& x) {
 
 Value Copy(Graph& graph, const Value& x) { return graph.NewValue(x.op, x.rows, x.width); }
 
+Value Normalize(Graph& graph, const Value& x) {
+  graph.Keep(x.storage, x.op);
+  graph.KeepBytes(SaturatingProduct({x.rows, kBytesPerStatistic}), x.op);
+  return graph.NewValue(x.op, x.rows, x.width);
+}
+
 Value Columns(const Value& x, int64_t width) {
   return {.op = x.op, .storage = x.storage, .rows = x.rows, .width = width};
 }
 
 Value Rows(const Value& x, int64_t rows) { return {.op = x.op, .storage = x.storage, .rows = rows, .width = x.width}; }
+
+Value SplitRows(const Value& x, int64_t parts) {
+  return {.op = x.op, .storage = x.storage, .rows = SaturatingProduct({x.rows, parts}), .width = x.width / parts};
+}
+
+Value JoinRows(const Value& x, int64_t parts) {
+  return {.op = x.op, .storage = x.storage, .rows = x.rows / parts, .width = x.width * parts};
+}
 
 Value Add(Graph& graph, std::string name, const Value& x, const Value& y) {
   int op = x.op == kNone ? y.op : x.op;
@@ -189,7 +218,14 @@ Value Attend(Graph& graph, const std::string& name, const Value& q, const Value&
   for (int i = 0; i < 3; ++i) flops = SaturatingSum(flops, score_flops);
   const int op = graph.AddOp(name, flops, {{q.op, 0}, {k.op, 0}, {v.op, 0}, {bias.op, 0}});
   const Value context = graph.NewValue(op, q.rows, shape.heads * shape.value_head_width);
-  for (const int storage : {q.storage, k.storage, v.storage, context.storage}) graph.Keep(storage, op);
+  int keys = k.storage;
+  int values = v.storage;
+  if (NeedsRepeatedKeys(shape)) {
+    const int64_t key_rows = SaturatingProduct({shape.batch, shape.key_length});
+    keys = graph.NewValue(op, key_rows, shape.heads * shape.head_width).storage;
+    values = graph.NewValue(op, key_rows, shape.heads * shape.value_head_width).storage;
+  }
+  for (const int storage : {q.storage, keys, values, context.storage, shape.bias_storage}) graph.Keep(storage, op);
   graph.KeepBytes(SaturatingProduct({shape.batch, shape.heads, shape.query_length, kBytesPerStatistic}), op);
   return context;
 }

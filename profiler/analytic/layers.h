@@ -59,7 +59,12 @@ class Embedding {
 // One op in forward and backward, as nn.LayerNorm.
 class LayerNorm {
  public:
-  LayerNorm(Graph& graph, std::string name, int64_t width, bool affine = true);
+  struct Options {
+    bool weight = true;
+    bool bias = true;
+  };
+  LayerNorm(Graph& graph, std::string name, int64_t width, Options options);
+  LayerNorm(Graph& graph, std::string name, int64_t width) : LayerNorm(graph, std::move(name), width, Options()) {}
   Value operator()(const Value& x) const;
 
  private:
@@ -73,6 +78,18 @@ class LayerNorm {
 class RmsNorm {
  public:
   RmsNorm(Graph& graph, std::string name, int64_t width);
+  Value operator()(const Value& x) const;
+
+ private:
+  Graph* graph_;
+  std::string name_;
+  Parameter weight_;
+};
+
+// A layer norm without a bias, composed of elementwise ops.
+class CenteredNorm {
+ public:
+  CenteredNorm(Graph& graph, std::string name, int64_t width);
   Value operator()(const Value& x) const;
 
  private:
@@ -103,10 +120,15 @@ class Convolution {
 Value Activation(Graph& graph, absl::string_view name, const Value& x);
 // A copy whose gradient passes unchanged through ops without matrix work: rotary embeddings, reshapes that copy.
 Value Copy(Graph& graph, const Value& x);
+// x over the root of its rows' mean square, composed of elementwise ops.
+Value Normalize(Graph& graph, const Value& x);
 // Columns of x: the same gradient, the same memory.
 Value Columns(const Value& x, int64_t width);
-// The same data seen as other rows.
+// The same data seen as other rows, of which those that follow are left out where there are fewer.
 Value Rows(const Value& x, int64_t rows);
+// The same data, each row cut into `parts` rows; and back.
+Value SplitRows(const Value& x, int64_t parts);
+Value JoinRows(const Value& x, int64_t parts);
 // Sum; what needs no gradient adds no op.
 Value Add(Graph& graph, std::string name, const Value& x, const Value& y);
 // Elementwise product.
@@ -123,6 +145,8 @@ struct AttentionShape {
   int64_t head_width = 0;        // Of queries and keys.
   int64_t value_head_width = 0;  // Of values.
   bool soft_cap = false;         // Scores go through tanh.
+  bool masked = false;           // More is masked than what comes later.
+  int bias_storage = kNone;      // Of a bias that is not learned, as large as the scores.
 };
 
 // softmax(q k^T + bias) v, fused or as separate products as the graph's options say. -> [rows of q, heads * value

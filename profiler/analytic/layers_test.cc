@@ -70,7 +70,8 @@ TEST(LayerNormTest, IsOneOpThatKeepsItsInputAndHasNoTensorsUnlessAffine) {
   for (const bool affine : {false, true}) {
     Graph graph({});
     const Embedding embedding(graph, "embedding", 11, 3);
-    const ModelProfile profile = MustFinish(graph, LayerNorm(graph, "norm", 3, affine)(embedding(7)));
+    const ModelProfile profile =
+        MustFinish(graph, LayerNorm(graph, "norm", 3, {.weight = affine, .bias = affine})(embedding(7)));
     EXPECT_EQ(profile.tensors.size(), affine ? 3 : 1);
     EXPECT_EQ(profile.ops[1].saved_bytes, 7 * 3 * 4 + 2 * 7 * 4);
   }
@@ -164,6 +165,42 @@ TEST(ResidualTest, OpsOfTheBranchAreInItsBlock) {
   const int64_t product = 2 * 7 * 3 * 3;
   EXPECT_THAT(BlockCosts(profile, {true, true, true, true, true}), ElementsAre(2 * product));
   EXPECT_THAT(BlockCosts(profile, {false, true, false, true, true}), ElementsAre(product));
+}
+
+TEST(RowsTest, RowsAreCutIntoPartsAndJoinedAgain) {
+  Graph graph({});
+  const Value x = graph.NewValue(kNone, 6, 8);
+  const Value parts = SplitRows(x, 4);
+  EXPECT_EQ(parts.rows, 24);
+  EXPECT_EQ(parts.width, 2);
+  EXPECT_EQ(parts.storage, x.storage);
+  const Value joined = JoinRows(parts, 4);
+  EXPECT_EQ(joined.rows, 6);
+  EXPECT_EQ(joined.width, 8);
+}
+
+TEST(AttendTest, SharedKeysAreCopiedForEachHeadWhereTheFusedKernelCannotShareThem) {
+  const auto saved_bytes = [](bool masked, int64_t head_width) {
+    Graph graph({});
+    const int64_t heads = 4, tokens = 8;
+    const Linear q(graph, "q", 1, heads * head_width, {.bias = false});
+    const Linear k(graph, "k", 1, head_width, {.bias = false});
+    const Value x = graph.NewValue(kNone, tokens, 1);
+    const Value keys = k(x);
+    const AttentionShape shape = {.batch = 1,
+                                  .heads = heads,
+                                  .kv_heads = 1,
+                                  .query_length = tokens,
+                                  .key_length = tokens,
+                                  .head_width = head_width,
+                                  .value_head_width = head_width,
+                                  .masked = masked};
+    const ModelProfile profile = MustFinish(graph, Attend(graph, "attention", q(x), keys, keys, shape));
+    return EvaluateMask(profile, FullMask(profile)).saved_bytes;
+  };
+  const int64_t shared = 8 * 64 * 4, copied = 4 * shared;
+  EXPECT_EQ(saved_bytes(true, 64) - saved_bytes(false, 64), 2 * copied - shared) << "keys and values were one storage";
+  EXPECT_EQ(saved_bytes(true, 512), saved_bytes(false, 512)) << "too wide a head to be shared at all";
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "profiler/analytic/request.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace greenplan::profiler {
 namespace {
@@ -11,6 +13,30 @@ using Json = nlohmann::json;
 
 constexpr int64_t kMaxSize = int64_t{1} << 30;
 constexpr int64_t kMaxLayers = 10000;
+
+// Of transformers, without those that have parameters.
+constexpr absl::string_view kActivations[] = {"gelu",
+                                              "gelu_10",
+                                              "gelu_fast",
+                                              "gelu_new",
+                                              "gelu_python",
+                                              "gelu_pytorch_tanh",
+                                              "gelu_python_tanh",
+                                              "gelu_accurate",
+                                              "hardswish",
+                                              "laplace",
+                                              "leaky_relu",
+                                              "linear",
+                                              "mish",
+                                              "quick_gelu",
+                                              "relu",
+                                              "relu2",
+                                              "relu6",
+                                              "sigmoid",
+                                              "silu",
+                                              "sqrtsoftplus",
+                                              "swish",
+                                              "tanh"};
 
 }  // namespace
 
@@ -49,7 +75,7 @@ int64_t Request::Layers(Keys keys, int64_t missing) {
   return value == nullptr ? missing : Bounded(*value, name, 0, kMaxLayers);
 }
 
-std::optional<int64_t> Request::SizeOrNull(const char* key, int64_t missing) {
+std::optional<int64_t> Request::SizeOrNull(const char* key, std::optional<int64_t> missing) {
   const auto it = config_.find(key);
   if (it == config_.end()) return missing;
   if (it->is_null()) return std::nullopt;
@@ -61,6 +87,11 @@ bool Request::HasNumber(const char* key, bool missing) {
   if (it == config_.end()) return missing;
   if (!it->is_number() && !it->is_null()) Fail(absl::StrCat(key, " is ", it->dump(), "; a number or null is needed"));
   return it->is_number();
+}
+
+bool Request::Has(const char* key) const {
+  const char* name;
+  return Find({key}, &name) != nullptr;
 }
 
 bool Request::Flag(const char* key, bool missing) {
@@ -80,6 +111,41 @@ std::string Request::Text(const char* key, absl::string_view missing) {
   return std::string(missing);
 }
 
+std::string Request::Activation(Keys keys, absl::string_view missing) {
+  const char* name;
+  Find(keys, &name);
+  const std::string activation = Text(name, missing);
+  if (std::find(std::begin(kActivations), std::end(kActivations), activation) == std::end(kActivations)) {
+    Fail(absl::StrCat(name, " is \"", activation, "\"; allowed: ", absl::StrJoin(kActivations, ", ")));
+  }
+  return activation;
+}
+
+std::vector<int64_t> Request::Numbers(const char* key) {
+  const char* name;
+  const Json* list = Find({key}, &name);
+  std::vector<int64_t> numbers;
+  if (list == nullptr) return numbers;
+  if (!list->is_array()) Fail(absl::StrCat(key, " is ", list->dump(), "; a list is needed"));
+  for (size_t i = 0; list->is_array() && i < list->size(); ++i) {
+    numbers.push_back(Bounded((*list)[i], absl::StrCat(key, "[", i, "]"), 0, kMaxSize));
+  }
+  return numbers;
+}
+
+std::vector<std::string> Request::Texts(const char* key) {
+  const char* name;
+  const Json* list = Find({key}, &name);
+  std::vector<std::string> texts;
+  if (list == nullptr) return texts;
+  const auto is_text = [](const Json& entry) { return entry.is_string(); };
+  if (list->is_array() && std::all_of(list->begin(), list->end(), is_text)) {
+    return list->get<std::vector<std::string>>();
+  }
+  Fail(absl::StrCat(key, " is ", list->dump(), "; a list of texts is needed"));
+  return texts;
+}
+
 std::pair<int64_t, int64_t> Request::Extent(const char* key, int64_t missing) {
   const char* name;
   const Json* value = Find({key}, &name);
@@ -96,11 +162,11 @@ std::pair<int64_t, int64_t> Request::Extent(const char* key, int64_t missing) {
           Bounded((*value)[1], absl::StrCat(key, "[1]"), 1, kMaxSize)};
 }
 
-int64_t Request::NumLabels() {
+int64_t Request::NumLabels(int64_t missing) {
   const char* name;
   if (const Json* value = Find({"num_labels"}, &name)) return Bounded(*value, name, 1, kMaxSize);
   const Json* labels = Find({"id2label"}, &name);
-  if (labels == nullptr) return 2;
+  if (labels == nullptr) return missing;
   if (labels->is_object() && !labels->empty()) return static_cast<int64_t>(labels->size());
   Fail(absl::StrCat("id2label is ", labels->dump(), "; an object of at least one label is needed"));
   return 1;
@@ -130,8 +196,9 @@ int64_t Request::MelFrames(int64_t frames) {
   return frames;
 }
 
-void Request::CheckDivides(int64_t part, int64_t whole, absl::string_view what) {
-  if (whole % part != 0) Fail(absl::StrCat(what, ": ", part, " does not divide ", whole));
+void Request::CheckDivides(absl::string_view part_key, int64_t part, absl::string_view whole_key, int64_t whole) {
+  if (whole % part == 0) return;
+  Fail(absl::StrCat(part_key, " is ", part, "; allowed: what divides ", whole_key, ", which is ", whole));
 }
 
 }  // namespace greenplan::profiler

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -15,7 +16,17 @@
 namespace greenplan::profiler {
 
 // What stands on top of the model and computes its loss.
-enum class Head { kLanguageModel, kSequenceClassifier, kTokenClassifier, kQuestionAnswering, kImageClassifier };
+enum class Head {
+  kCausalLm,     // A language model's, that of an encoder-decoder too.
+  kMaskedLm,     // Of an encoder.
+  kPretraining,  // Several at once, as a model was first trained.
+  kSequenceClassifier,
+  kTokenClassifier,
+  kQuestionAnswering,
+  kImageClassifier,
+  kNone,     // The bare model: the loss is made of its last hidden state.
+  kEncoder,  // The encoder of an encoder-decoder alone, also bare.
+};
 
 // What a family reads: the keys of config.json and the lengths of the options, each checked as it is read. A wrong one
 // yields a harmless value and is remembered; the family asks status() once, when it has read all it needs.
@@ -38,15 +49,23 @@ class Request {
   int64_t Layers(Keys keys, int64_t missing);
   int64_t Layers(const char* key, int64_t missing) { return Layers({key}, missing); }
   // The same where null is a value of its own: nullopt.
-  std::optional<int64_t> SizeOrNull(const char* key, int64_t missing);
+  std::optional<int64_t> SizeOrNull(const char* key, std::optional<int64_t> missing);
   // Whether a number is given rather than null.
   bool HasNumber(const char* key, bool missing);
+  // Whether the key is there and not null.
+  bool Has(const char* key) const;
   bool Flag(const char* key, bool missing);
   std::string Text(const char* key, absl::string_view missing);
+  // The name of an activation that transformers has.
+  std::string Activation(Keys keys, absl::string_view missing);
+  std::string Activation(const char* key, absl::string_view missing) { return Activation({key}, missing); }
+  // A list of whole numbers in [0, 2^30], of texts; empty where it is missing.
+  std::vector<int64_t> Numbers(const char* key);
+  std::vector<std::string> Texts(const char* key);
   // One size or [height, width].
   std::pair<int64_t, int64_t> Extent(const char* key, int64_t missing);
-  // num_labels, else the size of id2label, else 2.
-  int64_t NumLabels();
+  // num_labels, else the size of id2label, else `missing`.
+  int64_t NumLabels(int64_t missing = 2);
 
   Head head() const { return head_; }
   int64_t batch_size() const { return options_.batch_size; }
@@ -56,8 +75,8 @@ class Request {
   // Mel frames: `frames`, whether given or not.
   int64_t MelFrames(int64_t frames);
 
-  // `part` must divide `whole`; `what` names the two.
-  void CheckDivides(int64_t part, int64_t whole, absl::string_view what);
+  // The value of one key must divide that of another.
+  void CheckDivides(absl::string_view part_key, int64_t part, absl::string_view whole_key, int64_t whole);
   // Whatever else a family finds wrong.
   void Fail(absl::string_view message);
 

@@ -1,6 +1,7 @@
 #include "profiler/analytic/request.h"
 
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -13,7 +14,7 @@ using nlohmann::json;
 TEST(RequestTest, TheFirstNameThatIsThereCounts) {
   const json config = {{"n_head", nullptr}, {"num_attention_heads", 4}, {"n_layer", 2}, {"num_hidden_layers", 3}};
   const AnalyticOptions options;
-  Request request(config, options, Head::kLanguageModel);
+  Request request(config, options, Head::kCausalLm);
   EXPECT_EQ(request.Size({"n_head", "num_attention_heads"}, 8), 4);
   EXPECT_EQ(request.Layers({"n_layer", "num_hidden_layers"}, 12), 2);
   EXPECT_EQ(request.Size({"n_embd", "hidden_size"}, 768), 768);
@@ -23,7 +24,7 @@ TEST(RequestTest, TheFirstNameThatIsThereCounts) {
 TEST(RequestTest, NullIsTheDefaultUnlessAskedFor) {
   const json config = {{"n_inner", nullptr}, {"q_lora_rank", nullptr}, {"cap", nullptr}};
   const AnalyticOptions options;
-  Request request(config, options, Head::kLanguageModel);
+  Request request(config, options, Head::kCausalLm);
   EXPECT_EQ(request.Size("n_inner", 7), 7);
   EXPECT_EQ(request.SizeOrNull("q_lora_rank", 7), std::nullopt);
   EXPECT_EQ(request.SizeOrNull("kv_lora_rank", 7), 7);
@@ -35,10 +36,10 @@ TEST(RequestTest, NullIsTheDefaultUnlessAskedFor) {
 TEST(RequestTest, RemembersTheFirstThingThatWasWrong) {
   const json config = {{"a", -1}, {"b", "x"}};
   const AnalyticOptions options;
-  Request request(config, options, Head::kLanguageModel);
+  Request request(config, options, Head::kCausalLm);
   EXPECT_EQ(request.Size("a", 3), 1) << "a harmless value";
   request.Size("b", 3);
-  request.CheckDivides(2, 3, "c and d");
+  request.CheckDivides("c", 2, "d", 3);
   EXPECT_EQ(request.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(request.status().message(), "a is -1; allowed: whole numbers in [1, 1073741824]");
 }
@@ -46,11 +47,11 @@ TEST(RequestTest, RemembersTheFirstThingThatWasWrong) {
 TEST(RequestTest, LengthsAreHeldAgainstThePositionsThatAreLearned) {
   const json config = json::object();
   const AnalyticOptions options = {.seq_len = 10, .target_len = 5};
-  Request fits(config, options, Head::kLanguageModel);
+  Request fits(config, options, Head::kCausalLm);
   EXPECT_EQ(fits.SeqLen(10), 10);
   EXPECT_EQ(fits.TargetLen(), 5);
   EXPECT_TRUE(fits.status().ok());
-  Request exceeds(config, options, Head::kLanguageModel);
+  Request exceeds(config, options, Head::kCausalLm);
   exceeds.TargetLen(4);
   EXPECT_EQ(exceeds.status().message(), "target_len is 5; allowed: [1, 4], as many as the model has positions for");
 }
@@ -58,12 +59,52 @@ TEST(RequestTest, LengthsAreHeldAgainstThePositionsThatAreLearned) {
 TEST(RequestTest, MelFramesAreFixedByTheModel) {
   const json config = json::object();
   const AnalyticOptions silent, right = {.seq_len = 3000}, wrong = {.seq_len = 1500};
-  EXPECT_EQ(Request(config, silent, Head::kLanguageModel).MelFrames(3000), 3000);
-  EXPECT_EQ(Request(config, right, Head::kLanguageModel).MelFrames(3000), 3000);
-  Request request(config, wrong, Head::kLanguageModel);
+  EXPECT_EQ(Request(config, silent, Head::kCausalLm).MelFrames(3000), 3000);
+  EXPECT_EQ(Request(config, right, Head::kCausalLm).MelFrames(3000), 3000);
+  Request request(config, wrong, Head::kCausalLm);
   EXPECT_EQ(request.MelFrames(3000), 3000);
   EXPECT_EQ(request.status().message(),
             "seq_len is 1500; this model takes exactly 3000 mel frames, 2 x max_source_positions");
+}
+
+TEST(RequestTest, ListsAreReadEntryByEntry) {
+  const json config = {{"a", {0, 2}}, {"b", {"x", "y"}}, {"c", {1, -1}}, {"d", {"x", 3}}, {"e", 4}};
+  const AnalyticOptions options;
+  Request request(config, options, Head::kCausalLm);
+  EXPECT_EQ(request.Numbers("a"), std::vector<int64_t>({0, 2}));
+  EXPECT_EQ(request.Texts("b"), std::vector<std::string>({"x", "y"}));
+  EXPECT_TRUE(request.Numbers("missing").empty());
+  EXPECT_TRUE(request.Texts("missing").empty());
+  EXPECT_TRUE(request.status().ok());
+  request.Numbers("c");
+  EXPECT_EQ(request.status().message(), "c[1] is -1; allowed: whole numbers in [0, 1073741824]");
+  Request texts(config, options, Head::kCausalLm);
+  texts.Texts("d");
+  EXPECT_EQ(texts.status().message(), "d is [\"x\",3]; a list of texts is needed");
+  Request number(config, options, Head::kCausalLm);
+  number.Numbers("e");
+  EXPECT_EQ(number.status().message(), "e is 4; a list is needed");
+}
+
+TEST(RequestTest, AnActivationIsOneThatTransformersHas) {
+  const json config = {{"hidden_act", "silu"}, {"other_act", "prelu"}};
+  const AnalyticOptions options;
+  Request request(config, options, Head::kCausalLm);
+  EXPECT_EQ(request.Activation("hidden_act", "gelu"), "silu");
+  EXPECT_EQ(request.Activation("missing", "gelu"), "gelu");
+  EXPECT_TRUE(request.status().ok());
+  request.Activation("other_act", "gelu");
+  EXPECT_EQ(request.status().message().substr(0, 46), "other_act is \"prelu\"; allowed: gelu, gelu_10, ");
+}
+
+TEST(RequestTest, APartThatDoesNotDivideTheWholeIsNamedWithIt) {
+  const json config = json::object();
+  const AnalyticOptions options;
+  Request request(config, options, Head::kCausalLm);
+  request.CheckDivides("heads", 4, "width", 12);
+  EXPECT_TRUE(request.status().ok());
+  request.CheckDivides("heads", 5, "width", 12);
+  EXPECT_EQ(request.status().message(), "heads is 5; allowed: what divides width, which is 12");
 }
 
 TEST(RequestTest, AnExtentIsOneSizeOrTwo) {

@@ -1,8 +1,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "profiler/analytic/families/decoder_parts.h"
 #include "profiler/analytic/families/family.h"
+#include "profiler/analytic/families/heads.h"
 
 namespace greenplan::profiler {
 namespace {
@@ -17,7 +17,7 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   HeadSpec head = ReadHead(request, hidden, vocab_size, true);
   head.token_classifier = "classifier";
   head.token_classifier_bias = true;
-  request.CheckDivides(heads, hidden, "n_head and hidden_size");
+  request.CheckDivides("n_head", heads, "hidden_size", hidden);
   if (!request.status().ok()) return request.status();
   const AttentionShape shape = {request.batch_size(), heads, heads, length, length, hidden / heads, hidden / heads};
 
@@ -53,10 +53,8 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kBloom = {"bloom",
-                       {{"BloomForCausalLM", Head::kLanguageModel},
-                        {"BloomForSequenceClassification", Head::kSequenceClassifier},
-                        {"BloomForTokenClassification", Head::kTokenClassifier}},
-                       Describe};
+const Family kBloom = {
+    "bloom", "BLOOM", "Bloom", "transformer", DecoderHeads({{"ForQuestionAnswering", Head::kQuestionAnswering}}),
+    Describe};
 
 }  // namespace greenplan::profiler

@@ -1,8 +1,8 @@
 #include <optional>
 #include <string>
 
-#include "absl/strings/str_cat.h"
-#include "profiler/analytic/families/decoder_parts.h"
+#include "profiler/analytic/families/decoder.h"
+#include "profiler/analytic/families/experts.h"
 #include "profiler/analytic/families/family.h"
 
 namespace greenplan::profiler {
@@ -77,58 +77,38 @@ LatentAttentionSpec ReadAttention(Request& request, int64_t hidden) {
 }
 
 absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
-  const int64_t hidden = request.Size("hidden_size", 7168);
-  const int64_t inner = request.Size("intermediate_size", 18432);
-  const int64_t layers = request.Layers("num_hidden_layers", 61);
+  DecoderSpec spec;
+  spec.hidden = request.Size("hidden_size", 7168);
+  spec.layers = request.Layers("num_hidden_layers", 61);
+  spec.vocab_size = request.Size("vocab_size", 129280);
+  const MlpSpec dense = {.hidden = spec.hidden,
+                         .inner = request.Size("intermediate_size", 18432),
+                         .activation = request.Activation("hidden_act", "silu")};
   const int64_t dense_layers = request.Layers("first_k_dense_replace", 3);
-  const int64_t vocab_size = request.Size("vocab_size", 129280);
-  const std::string activation = request.Text("hidden_act", "silu");
-  const ExpertsSpec experts_spec = {.hidden = hidden,
-                                    .inner = request.Size("moe_intermediate_size", 2048),
-                                    .experts = request.Size({"n_routed_experts", "num_local_experts"}, 256),
-                                    .top_k = request.Size("num_experts_per_tok", 8),
-                                    .activation = activation};
-  const int64_t shared_experts = request.Size("n_shared_experts", 1);
-  const LatentAttentionSpec attention_spec = ReadAttention(request, hidden);
-  const HeadSpec head = ReadHead(request, hidden, vocab_size, false);
-  CheckExperts(request, experts_spec);
-  if (!request.status().ok()) return request.status();
-
-  const Embedding embedding(graph, "model.embed_tokens", vocab_size, hidden);
-  Value x = embedding(SaturatingProduct({request.batch_size(), attention_spec.shape.query_length}));
-  for (int64_t i = 0; i < layers; ++i) {
-    const std::string name = absl::StrCat("model.layers.", i);
-    const bool dense = i < dense_layers;
-    const LatentAttention attention(graph, name + ".self_attn", attention_spec);
-    std::optional<Experts> experts;
-    std::optional<Linear> router;
-    if (!dense) {
-      experts.emplace(graph, name + ".mlp.experts", experts_spec);
-      router.emplace(graph, name + ".mlp.gate", hidden, experts_spec.experts,
-                     Linear::Options{.bias = false, .adapted = false});
-    }
-    const GatedMlp mlp(graph, name + (dense ? ".mlp" : ".mlp.shared_experts"), hidden,
-                       dense ? inner : experts_spec.inner * shared_experts, activation);
-    const RmsNorm input_norm(graph, name + ".input_layernorm", hidden);
-    const RmsNorm post_attention_norm(graph, name + ".post_attention_layernorm", hidden);
-
-    x = Residual(graph, name + ".self_attn", x, [&](const Value& y) { return attention(input_norm(y)); });
-    x = Residual(graph, name + ".mlp", x, [&](Value y) {
-      y = post_attention_norm(y);
-      if (dense) return mlp(y);
-      return Add(graph, name + ".mlp.add", (*experts)(y, Route(graph, (*router)(y), experts_spec.top_k)), mlp(y));
-    });
-  }
-  x = RmsNorm(graph, "model.norm", hidden)(x);
-  return ApplyHead(graph, head, embedding, x);
+  SparseMlpSpec sparse = {.experts = {.hidden = spec.hidden,
+                                      .inner = request.Size("moe_intermediate_size", 2048),
+                                      .experts = request.Size({"n_routed_experts", "num_local_experts"}, 256),
+                                      .top_k = request.Size("num_experts_per_tok", 8),
+                                      .activation = dense.activation},
+                          .router_first = false,
+                          .shared = "shared_experts"};
+  sparse.shared_inner = SaturatingProduct({sparse.experts.inner, request.Size("n_shared_experts", 1)});
+  CheckExperts(request, sparse.experts);
+  spec.make_mlp = [=](Graph& graph, const std::string& name, int64_t layer) -> Step {
+    if (layer < dense_layers) return GatedMlp(graph, name, dense);
+    return SparseMlp(graph, name, sparse);
+  };
+  const LatentAttentionSpec attention = ReadAttention(request, spec.hidden);
+  spec.attention.shape = attention.shape;
+  spec.make_attention = [attention](Graph& graph, const std::string& name, int64_t) {
+    return LatentAttention(graph, name, attention);
+  };
+  spec.head = ReadHead(request, spec.hidden, spec.vocab_size, false);
+  return BuildDecoder(request, graph, spec);
 }
 
 }  // namespace
 
-const Family kDeepseekV3 = {"deepseek_v3",
-                            {{"DeepseekV3ForCausalLM", Head::kLanguageModel},
-                             {"DeepseekV3ForSequenceClassification", Head::kSequenceClassifier},
-                             {"DeepseekV3ForTokenClassification", Head::kTokenClassifier}},
-                            Describe};
+const Family kDeepseekV3 = {"deepseek_v3", "DeepSeek-V3", "DeepseekV3", "model", DecoderHeads(), Describe};
 
 }  // namespace greenplan::profiler

@@ -1,8 +1,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "profiler/analytic/families/decoder_parts.h"
 #include "profiler/analytic/families/family.h"
+#include "profiler/analytic/families/heads.h"
 
 namespace greenplan::profiler {
 namespace {
@@ -24,12 +24,12 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   const int64_t vocab_size = request.Size("vocab_size", 50257);
   const int64_t positions = request.Size({"n_positions", "max_position_embeddings"}, 1024);
   const bool cross_attention = request.Flag("add_cross_attention", false);
-  const std::string activation = request.Text("activation_function", "gelu_new");
+  const std::string activation = request.Activation("activation_function", "gelu_new");
   const int64_t length = request.SeqLen(positions);
   HeadSpec head = ReadHead(request, hidden, vocab_size, true);
   head.token_classifier = "classifier";
   head.token_classifier_bias = true;
-  request.CheckDivides(heads, hidden, "n_head and n_embd");
+  request.CheckDivides("n_head", heads, "n_embd", hidden);
   if (!request.status().ok()) return request.status();
   const AttentionShape shape = {request.batch_size(), heads, heads, length, length, hidden / heads, hidden / heads};
 
@@ -63,9 +63,14 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 }  // namespace
 
 const Family kGpt2 = {"gpt2",
-                      {{"GPT2LMHeadModel", Head::kLanguageModel},
-                       {"GPT2ForSequenceClassification", Head::kSequenceClassifier},
-                       {"GPT2ForTokenClassification", Head::kTokenClassifier}},
+                      "GPT-2",
+                      "GPT2",
+                      "transformer",
+                      {{"LMHeadModel", Head::kCausalLm},
+                       {"ForSequenceClassification", Head::kSequenceClassifier},
+                       {"ForTokenClassification", Head::kTokenClassifier},
+                       {"ForQuestionAnswering", Head::kQuestionAnswering},
+                       {"Model", Head::kNone}},
                       Describe};
 
 }  // namespace greenplan::profiler

@@ -1,8 +1,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "profiler/analytic/families/decoder_parts.h"
 #include "profiler/analytic/families/family.h"
+#include "profiler/analytic/families/heads.h"
 
 // GPT-NeoX and Pythia.
 namespace greenplan::profiler {
@@ -16,12 +16,12 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   const int64_t vocab_size = request.Size("vocab_size", 50432);
   const bool parallel = request.Flag("use_parallel_residual", true);
   const Linear::Options projection = {.bias = request.Flag("attention_bias", true)};
-  const std::string activation = request.Text("hidden_act", "gelu");
+  const std::string activation = request.Activation("hidden_act", "gelu");
   const int64_t length = request.SeqLen();
   HeadSpec head = ReadHead(request, hidden, vocab_size, false);
   head.token_classifier = "classifier";
   head.token_classifier_bias = true;
-  request.CheckDivides(heads, hidden, "num_attention_heads and hidden_size");
+  request.CheckDivides("num_attention_heads", heads, "hidden_size", hidden);
   if (!request.status().ok()) return request.status();
   const AttentionShape shape = {request.batch_size(), heads, heads, length, length, hidden / heads, hidden / heads};
 
@@ -38,7 +38,8 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
     const auto attention = [&](const Value& y) {
       const Value part = Columns(qkv(attention_norm(y)), hidden);
-      return dense(Attend(graph, name + ".attention", Copy(graph, part), Copy(graph, part), part, shape));
+      const Value y = Attend(graph, name + ".attention", Copy(graph, part), Copy(graph, part), part, shape);
+      return dense(Copy(graph, y));  // Queries, and so the result, lie head by head in memory.
     };
     const auto mlp = [&](const Value& y) { return mlp_out(Activation(graph, activation, mlp_in(mlp_norm(y)))); };
     if (parallel) {
@@ -57,9 +58,10 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 }  // namespace
 
 const Family kGptNeox = {"gpt_neox",
-                         {{"GPTNeoXForCausalLM", Head::kLanguageModel},
-                          {"GPTNeoXForSequenceClassification", Head::kSequenceClassifier},
-                          {"GPTNeoXForTokenClassification", Head::kTokenClassifier}},
+                         "GPT-NeoX and Pythia",
+                         "GPTNeoX",
+                         "gpt_neox",
+                         DecoderHeads({{"ForQuestionAnswering", Head::kQuestionAnswering}}),
                          Describe};
 
 }  // namespace greenplan::profiler

@@ -2,8 +2,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "profiler/analytic/families/decoder_parts.h"
 #include "profiler/analytic/families/family.h"
+#include "profiler/analytic/families/heads.h"
 
 namespace greenplan::profiler {
 namespace {
@@ -21,11 +21,12 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   const bool norm_first = request.Flag("do_layer_norm_before", true);
   const bool final_norm = norm_first && !request.Flag("_remove_final_layer_norm", false);
   const bool affine = request.Flag("layer_norm_elementwise_affine", true);
+  const LayerNorm::Options norm = {.weight = affine, .bias = affine};
   const Linear::Options linear = {.bias = request.Flag("enable_bias", true)};
-  const std::string activation = request.Text("activation_function", "relu");
+  const std::string activation = request.Activation("activation_function", "relu");
   const int64_t length = request.SeqLen(positions);
   const HeadSpec head = ReadHead(request, embed, vocab_size, true);
-  request.CheckDivides(heads, hidden, "num_attention_heads and hidden_size");
+  request.CheckDivides("num_attention_heads", heads, "hidden_size", hidden);
   if (!request.status().ok()) return request.status();
   const AttentionShape shape = {request.batch_size(), heads, heads, length, length, hidden / heads, hidden / heads};
 
@@ -38,7 +39,7 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
     project_in.emplace(graph, "model.decoder.project_in", embed, hidden, projection);
   }
   std::optional<LayerNorm> last_norm;
-  if (final_norm) last_norm.emplace(graph, "model.decoder.final_layer_norm", hidden, affine);
+  if (final_norm) last_norm.emplace(graph, "model.decoder.final_layer_norm", hidden, norm);
 
   Value x = tokens(SaturatingProduct({request.batch_size(), length}));
   if (project_in) x = (*project_in)(x);
@@ -49,10 +50,10 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
     const Linear v(graph, name + ".self_attn.v_proj", hidden, hidden, linear);
     const Linear q(graph, name + ".self_attn.q_proj", hidden, hidden, linear);
     const Linear o(graph, name + ".self_attn.out_proj", hidden, hidden, linear);
-    const LayerNorm attention_norm(graph, name + ".self_attn_layer_norm", hidden, affine);
+    const LayerNorm attention_norm(graph, name + ".self_attn_layer_norm", hidden, norm);
     const Linear fc1(graph, name + ".fc1", hidden, inner, linear);
     const Linear fc2(graph, name + ".fc2", inner, hidden, linear);
-    const LayerNorm mlp_norm(graph, name + ".final_layer_norm", hidden, affine);
+    const LayerNorm mlp_norm(graph, name + ".final_layer_norm", hidden, norm);
 
     x = Residual(graph, name + ".self_attn", x, [&](Value y) {
       if (norm_first) y = attention_norm(y);
@@ -72,9 +73,14 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kOpt = {
-    "opt",
-    {{"OPTForCausalLM", Head::kLanguageModel}, {"OPTForSequenceClassification", Head::kSequenceClassifier}},
-    Describe};
+const Family kOpt = {"opt",
+                     "OPT",
+                     "OPT",
+                     "model",
+                     {{"ForCausalLM", Head::kCausalLm},
+                      {"ForSequenceClassification", Head::kSequenceClassifier},
+                      {"ForQuestionAnswering", Head::kQuestionAnswering},
+                      {"Model", Head::kNone}},
+                     Describe};
 
 }  // namespace greenplan::profiler

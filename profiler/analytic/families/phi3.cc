@@ -1,57 +1,58 @@
-#include <string>
-
-#include "absl/strings/str_cat.h"
-#include "profiler/analytic/families/decoder_parts.h"
+#include "profiler/analytic/families/decoder.h"
 #include "profiler/analytic/families/family.h"
 
+// Phi-3 and Phi-4.
 namespace greenplan::profiler {
 namespace {
 
-absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
-  const int64_t hidden = request.Size("hidden_size", 3072);
-  const int64_t inner = request.Size("intermediate_size", 8192);
-  const int64_t layers = request.Layers("num_hidden_layers", 32);
-  const int64_t vocab_size = request.Size("vocab_size", 32064);
-  const std::string activation = request.Text("hidden_act", "silu");
-  const AttentionShape shape = ReadGroupedAttention(request, hidden, 32).shape;
-  const HeadSpec head = ReadHead(request, hidden, vocab_size, false);
-  if (!request.status().ok()) return request.status();
-  const int64_t query_width = shape.heads * shape.head_width;
-  const int64_t key_width = shape.kv_heads * shape.head_width;
+// Queries, keys and values out of one projection.
+class JointAttention {
+ public:
+  JointAttention(Graph& graph, const std::string& name, int64_t hidden, const AttentionShape& shape)
+      : graph_(&graph),
+        name_(name),
+        shape_(shape),
+        query_width_(shape.heads * shape.head_width),
+        key_width_(shape.kv_heads * shape.head_width),
+        o_(graph, name + ".o_proj", query_width_, hidden, {.bias = false}),
+        qkv_(graph, name + ".qkv_proj", hidden, query_width_ + 2 * key_width_, {.bias = false}) {}
 
-  const Linear::Options linear = {.bias = false};
-  const Embedding embedding(graph, "model.embed_tokens", vocab_size, hidden);
-  Value x = embedding(SaturatingProduct({request.batch_size(), shape.query_length}));
-  for (int64_t i = 0; i < layers; ++i) {
-    const std::string name = absl::StrCat("model.layers.", i);
-    const Linear o(graph, name + ".self_attn.o_proj", query_width, hidden, linear);
-    const Linear qkv(graph, name + ".self_attn.qkv_proj", hidden, query_width + 2 * key_width, linear);
-    const Linear gate_up(graph, name + ".mlp.gate_up_proj", hidden, 2 * inner, linear);
-    const Linear down(graph, name + ".mlp.down_proj", inner, hidden, linear);
-    const RmsNorm input_norm(graph, name + ".input_layernorm", hidden);
-    const RmsNorm post_attention_norm(graph, name + ".post_attention_layernorm", hidden);
-
-    x = Residual(graph, name + ".self_attn", x, [&](const Value& y) {
-      const Value joint = qkv(input_norm(y));
-      const Value q = Copy(graph, Columns(joint, query_width));
-      const Value k = Copy(graph, Columns(joint, key_width));
-      return o(Attend(graph, name + ".self_attn", q, k, Columns(joint, key_width), shape));
-    });
-    x = Residual(graph, name + ".mlp", x, [&](const Value& y) {
-      const Value part = Columns(gate_up(post_attention_norm(y)), inner);
-      return down(Multiply(graph, name + ".mlp.multiply", part, Activation(graph, activation, part)));
-    });
+  Value operator()(const Value& x) const {
+    const Value joint = qkv_(x);
+    const Value q = Copy(*graph_, Columns(joint, query_width_));
+    const Value k = Copy(*graph_, Columns(joint, key_width_));
+    return o_(Attend(*graph_, name_, q, k, Columns(joint, key_width_), shape_));
   }
-  x = RmsNorm(graph, "model.norm", hidden)(x);
-  return ApplyHead(graph, head, embedding, x);
+
+ private:
+  Graph* graph_;
+  std::string name_;
+  AttentionShape shape_;
+  int64_t query_width_;
+  int64_t key_width_;
+  Linear o_;
+  Linear qkv_;
+};
+
+absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
+  DecoderSpec spec =
+      ReadDecoder(request, {.hidden = 3072, .inner = 8192, .layers = 32, .heads = 32, .vocab_size = 32064});
+  ReadWindow(request, spec, std::nullopt, [](int64_t) { return true; });
+  const std::vector<bool> windowed = spec.windowed;
+  spec.make_attention = [=, shape = spec.attention.shape, hidden = spec.hidden](Graph& graph, const std::string& name,
+                                                                                int64_t layer) {
+    AttentionShape own = shape;
+    own.masked = windowed[layer];
+    return JointAttention(graph, name, hidden, own);
+  };
+  spec.make_mlp = [mlp = spec.mlp](Graph& graph, const std::string& name, int64_t) {
+    return JointGatedMlp(graph, name, mlp);
+  };
+  return BuildDecoder(request, graph, spec);
 }
 
 }  // namespace
 
-const Family kPhi3 = {"phi3",
-                      {{"Phi3ForCausalLM", Head::kLanguageModel},
-                       {"Phi3ForSequenceClassification", Head::kSequenceClassifier},
-                       {"Phi3ForTokenClassification", Head::kTokenClassifier}},
-                      Describe};
+const Family kPhi3 = {"phi3", "Phi-3 and Phi-4", "Phi3", "model", DecoderHeads(), Describe};
 
 }  // namespace greenplan::profiler

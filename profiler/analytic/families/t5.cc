@@ -1,13 +1,12 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "profiler/analytic/families/decoder_parts.h"
 #include "profiler/analytic/families/family.h"
+#include "profiler/analytic/families/mlps.h"
 
-// T5, T5 1.1 and FLAN-T5.
+// T5, T5 1.1, FLAN-T5 and mT5.
 namespace greenplan::profiler {
 namespace {
 
@@ -60,7 +59,8 @@ class T5Attention {
 Value FeedForward(Graph& graph, const std::string& name, const Sizes& sizes, const Value& x) {
   const std::string dense = name + ".DenseReluDense";
   if (sizes.gated) {
-    const GatedMlp mlp(graph, dense, sizes.hidden, sizes.inner, sizes.activation, false, {"wi_0", "wi_1", "wo"});
+    const GatedMlp mlp(graph, dense, {.hidden = sizes.hidden, .inner = sizes.inner, .activation = sizes.activation},
+                       {"wi_0", "wi_1", "wo"});
     const RmsNorm norm(graph, name + ".layer_norm", sizes.hidden);
     return Residual(graph, dense, x, [&](const Value& y) { return mlp(norm(y)); });
   }
@@ -103,37 +103,73 @@ Value Stack(Graph& graph, const std::string& stack, const Sizes& sizes, int64_t 
   return RmsNorm(graph, stack + ".final_layer_norm", sizes.hidden)(x);
 }
 
-absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
-  const std::string feed_forward = request.Text("feed_forward_proj", "relu");
+struct Defaults {
+  int64_t vocab_size;
+  int64_t inner;
+  int64_t layers;
+  int64_t heads;
+  const char* feed_forward;
+};
+
+// "relu", "gated-gelu": an activation, in a gated MLP or in a plain one.
+std::vector<std::string> ReadFeedForward(Request& request, const char* missing) {
+  const std::string text = request.Text("feed_forward_proj", missing);
+  std::vector<std::string> parts = absl::StrSplit(text, '-');
+  if (parts.size() > 2 || (parts.size() == 2 && parts[0] != "gated")) {
+    request.Fail(absl::StrCat("feed_forward_proj is \"", text, "\"; allowed: an activation, or gated- before one"));
+  }
+  return parts;
+}
+
+absl::StatusOr<Value> Describe(Request& request, Graph& graph, const Defaults& defaults) {
+  const std::vector<std::string> feed_forward = ReadFeedForward(request, defaults.feed_forward);
+  const bool gated = feed_forward.size() > 1;
   const Sizes sizes = {.batch = request.batch_size(),
                        .hidden = request.Size({"d_model", "hidden_size"}, 512),
-                       .inner = request.Size("d_ff", 2048),
-                       .heads = request.Size({"num_heads", "num_attention_heads"}, 8),
+                       .inner = request.Size("d_ff", defaults.inner),
+                       .heads = request.Size({"num_heads", "num_attention_heads"}, defaults.heads),
                        .head_width = request.Size({"d_kv", "head_dim"}, 64),
                        .buckets = request.Size("relative_attention_num_buckets", 32),
-                       .gated = absl::StartsWith(feed_forward, "gated-"),
-                       .activation = feed_forward == "gated-gelu"
-                                         ? "gelu_new"
-                                         : std::vector<std::string>(absl::StrSplit(feed_forward, '-')).back()};
-  const int64_t layers = request.Layers({"num_layers", "num_hidden_layers"}, 6);
+                       .gated = gated,
+                       .activation = gated && feed_forward[1] == "gelu" ? "gelu_new" : feed_forward.back()};
+  const int64_t layers = request.Layers({"num_layers", "num_hidden_layers"}, defaults.layers);
   const int64_t decoder_layers = request.Layers("num_decoder_layers", layers);
-  const int64_t vocab_size = request.Size("vocab_size", 32128);
+  const int64_t vocab_size = request.Size("vocab_size", defaults.vocab_size);
   const int64_t source = request.SeqLen();
-  const int64_t target = request.TargetLen();
+  const int64_t target = request.head() == Head::kEncoder ? 0 : request.TargetLen();
   if (!request.status().ok()) return request.status();
 
   // Tied always, whatever tie_word_embeddings says, which here only tells T5 from T5 1.1.
   const Embedding shared(graph, "shared", vocab_size, sizes.hidden);
   const Value memory = Stack(graph, "encoder", sizes, layers, shared(SaturatingProduct({sizes.batch, source})));
+  if (request.head() == Head::kEncoder) return memory;
   const Value x =
       Stack(graph, "decoder", sizes, decoder_layers, shared(SaturatingProduct({sizes.batch, target})), &memory);
+  if (request.head() == Head::kNone) return x;
   return Linear(graph, "lm_head", sizes.hidden, vocab_size, shared.weight())(x);
+}
+
+std::vector<HeadClass> Heads() {
+  return {{"ForConditionalGeneration", Head::kCausalLm},
+          {"WithLMHeadModel", Head::kCausalLm},
+          {"Model", Head::kNone},
+          {"EncoderModel", Head::kEncoder}};
 }
 
 }  // namespace
 
-const Family kT5 = {"t5",
-                    {{"T5ForConditionalGeneration", Head::kLanguageModel}, {"T5WithLMHeadModel", Head::kLanguageModel}},
-                    Describe};
+const Family kT5 = {
+    "t5",    "T5 and FLAN-T5",
+    "T5",    "",
+    Heads(), [](Request& request, Graph& graph) {
+                      return Describe(request, graph, {32128, 2048, 6, 8, "relu"}); }};
+
+const Family kMt5 = {"mt5",
+                     "mT5",
+                     "MT5",
+                     "",
+                     Heads(),
+                     [](Request& request, Graph& graph) {
+                       return Describe(request, graph, {250112, 1024, 8, 6, "gated-gelu"}); }};
 
 }  // namespace greenplan::profiler

@@ -8,7 +8,8 @@ import argparse
 import json
 import os
 
-from make_fixtures import build, config, llama
+from fixture_models import config, llama
+from make_fixtures import build
 
 
 def opt(hidden, layers, heads, **keys):

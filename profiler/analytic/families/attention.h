@@ -1,0 +1,66 @@
+#ifndef GREENPLAN_PROFILER_ANALYTIC_FAMILIES_ATTENTION_H_
+#define GREENPLAN_PROFILER_ANALYTIC_FAMILIES_ATTENTION_H_
+
+#include <cstdint>
+#include <string>
+
+#include "profiler/analytic/families/step.h"
+#include "profiler/analytic/layers.h"
+#include "profiler/analytic/request.h"
+
+namespace greenplan::profiler {
+
+// What normalizes queries and keys behind their projections.
+enum class QueryKeyNorm {
+  kNone,
+  kRmsOfHeads,        // One RMS norm, as wide as a head, for all heads.
+  kRmsOfAll,          // An RMS norm over all heads at once.
+  kLayerOfHeads,      // One layer norm, as wide as a head, for all heads.
+  kLayerOfEachHead,   // A layer norm without bias for each head.
+  kUnitBehindRotary,  // By their root mean square, without a weight, once they are rotated.
+};
+
+struct GroupedAttentionSpec {
+  int64_t hidden = 0;
+  AttentionShape shape;
+  bool qkv_bias = false;
+  bool output_bias = false;
+  const char* output = "o_proj";
+  bool eager = false;    // There is no fused path.
+  bool rotated = true;   // Queries and keys are rotated by their positions.
+  bool sinks = false;    // Each head has a learned score for attending to nothing.
+  bool by_head = false;  // Queries lie head by head in memory, and so does the result, which is copied then.
+  QueryKeyNorm norm = QueryKeyNorm::kNone;
+  const char* query_norm = "q_norm";
+  const char* key_norm = "k_norm";
+};
+// num_attention_heads, num_key_value_heads and head_dim of a decoder, on batch x seq_len tokens. What is missing has
+// the defaults given; kNone stands for as many as heads, and for hidden / heads.
+GroupedAttentionSpec ReadGroupedAttention(Request& request, int64_t hidden, int64_t heads, int64_t kv_heads = kNone,
+                                          int64_t head_width = kNone);
+
+// q_proj, k_proj, v_proj, o_proj around attention whose heads may share keys and values.
+class GroupedAttention {
+ public:
+  GroupedAttention(Graph& graph, const std::string& name, const GroupedAttentionSpec& spec);
+  Value operator()(const Value& x) const;
+
+ private:
+  // Normalized and rotated. `norm`: none where empty.
+  Value Prepare(const Value& x, const Step& norm) const;
+
+  Graph* graph_;
+  std::string name_;
+  GroupedAttentionSpec spec_;
+  Parameter sinks_;  // In the order of registration, from here on.
+  Linear q_;
+  Linear k_;
+  Linear v_;
+  Linear o_;
+  Step q_norm_;
+  Step k_norm_;
+};
+
+}  // namespace greenplan::profiler
+
+#endif  // GREENPLAN_PROFILER_ANALYTIC_FAMILIES_ATTENTION_H_

@@ -1,0 +1,103 @@
+#ifndef GREENPLAN_PROFILER_ANALYTIC_FAMILIES_DECODER_H_
+#define GREENPLAN_PROFILER_ANALYTIC_FAMILIES_DECODER_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "profiler/analytic/families/attention.h"
+#include "profiler/analytic/families/heads.h"
+#include "profiler/analytic/families/mlps.h"
+#include "profiler/analytic/families/step.h"
+#include "profiler/analytic/request.h"
+
+// The frame that most decoders share: an embedding, layers of attention and MLP around a stream, a norm and a head.
+//
+//   absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
+//     DecoderSpec spec = ReadDecoder(request, {.hidden = 4096, .inner = 12288, .layers = 36, .heads = 32});
+//     spec.attention.norm = QueryKeyNorm::kRmsOfHeads;
+//     return BuildDecoder(request, graph, spec);
+//   }
+namespace greenplan::profiler {
+
+// What a config class says where a key is missing.
+struct DecoderDefaults {
+  int64_t hidden = 0;
+  int64_t inner = 0;
+  int64_t layers = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = kNone;    // kNone: as many as heads.
+  int64_t head_width = kNone;  // kNone: hidden / heads.
+  int64_t vocab_size = 0;
+  const char* activation_key = "hidden_act";
+  const char* activation = "silu";
+  bool tied = false;
+};
+
+// Where in a layer a norm stands.
+enum class Place {
+  kBeforeAttention,
+  kBehindAttention,  // Before its output joins the stream.
+  kBeforeMlp,
+  kBehindMlp,
+};
+struct PlacedNorm {
+  const char* name;
+  Place place;
+};
+
+struct DecoderNames {
+  const char* root = "model";
+  const char* embedding = "embed_tokens";
+  const char* layers = "layers";
+  const char* attention = "self_attn";
+  const char* mlp = "mlp";
+  const char* last_norm = "norm";
+};
+
+struct DecoderSpec {
+  int64_t hidden = 0;
+  int64_t layers = 0;
+  int64_t vocab_size = 0;
+  DecoderNames names;
+  Norm norm = Norm::kRms;
+  // Of a layer, in the order in which they are registered, behind attention and MLP.
+  std::vector<PlacedNorm> norms = {{"input_layernorm", Place::kBeforeAttention},
+                                   {"post_attention_layernorm", Place::kBeforeMlp}};
+  // Attention and MLP both read the stream as it enters the layer. Without a norm of its own the MLP reads what the
+  // norm before attention makes of it.
+  bool parallel = false;
+  GroupedAttentionSpec attention;
+  std::vector<bool> rotated;   // By layer, where layers differ: attention.rotated.
+  std::vector<bool> windowed;  // By layer, where layers differ: attention.shape.masked.
+  MlpSpec mlp;
+  HeadSpec head;
+  // Instead of `attention` and of a GatedMlp of `mlp`.
+  StepMaker make_attention;
+  StepMaker make_mlp;
+};
+
+// Reads what nearly all decoders have: sizes, grouped attention, a gated MLP, the head.
+DecoderSpec ReadDecoder(Request& request, const DecoderDefaults& defaults);
+
+// By layer, whether layer_types says `type`; without that key, what `missing` says of the layer.
+std::vector<bool> LayersOfType(Request& request, int64_t layers, const char* type,
+                               const std::function<bool(int64_t layer)>& missing);
+
+// Says which layers see a window of sliding_window tokens alone: those of type "sliding_attention" or, without
+// layer_types, those that `missing` names. A window that holds the whole sequence is none.
+void ReadWindow(Request& request, DecoderSpec& spec, std::optional<int64_t> window_if_missing,
+                const std::function<bool(int64_t layer)>& missing);
+
+// By layer, whether it is rotated: no_rope_layers, in which 0 stands for layers that are not; without it all but every
+// no_rope_layer_interval-th.
+std::vector<bool> ReadRotatedLayers(Request& request, int64_t layers, int64_t interval_if_missing);
+
+// The logits. The request's status where something was wrong.
+absl::StatusOr<Value> BuildDecoder(const Request& request, Graph& graph, const DecoderSpec& spec);
+
+}  // namespace greenplan::profiler
+
+#endif  // GREENPLAN_PROFILER_ANALYTIC_FAMILIES_DECODER_H_

@@ -1,0 +1,40 @@
+#ifndef GREENPLAN_PROFILER_ANALYTIC_FAMILIES_ENCODER_H_
+#define GREENPLAN_PROFILER_ANALYTIC_FAMILIES_ENCODER_H_
+
+#include <cstdint>
+#include <string>
+
+#include "profiler/analytic/layers.h"
+
+namespace greenplan::profiler {
+
+// What the parts of a layer are called behind the layer's own name.
+struct EncoderNames {
+  const char* query;
+  const char* key;
+  const char* value;
+  const char* output;
+  const char* attention_norm;
+  const char* mlp_in;
+  const char* mlp_out;
+  const char* mlp_norm;
+  const char* attention_block;
+  const char* mlp_block;  // Empty: the layer itself.
+};
+
+struct EncoderSpec {
+  int64_t hidden = 0;
+  int64_t inner = 0;
+  int64_t layers = 0;
+  AttentionShape shape;
+  std::string activation;
+};
+
+// Layers of BERT's kind, NAME.0, NAME.1, ...: attention and a plain MLP, each followed by a layer norm of its sum with
+// the stream.
+Value BuildEncoderLayers(Graph& graph, const std::string& name, const EncoderNames& names, const EncoderSpec& spec,
+                         Value x);
+
+}  // namespace greenplan::profiler
+
+#endif  // GREENPLAN_PROFILER_ANALYTIC_FAMILIES_ENCODER_H_

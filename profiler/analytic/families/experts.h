@@ -1,0 +1,80 @@
+#ifndef GREENPLAN_PROFILER_ANALYTIC_FAMILIES_EXPERTS_H_
+#define GREENPLAN_PROFILER_ANALYTIC_FAMILIES_EXPERTS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "profiler/analytic/families/mlps.h"
+#include "profiler/analytic/families/step.h"
+#include "profiler/analytic/layers.h"
+#include "profiler/analytic/request.h"
+
+namespace greenplan::profiler {
+
+struct ExpertsSpec {
+  int64_t hidden = 0;
+  int64_t inner = 0;
+  int64_t experts = 0;
+  int64_t top_k = 0;
+  std::string activation;
+  bool transposed = false;  // Weights are stored as [experts, in, out].
+  bool bias = false;        // Each expert has biases.
+  bool clamped = false;     // gpt-oss's gate: both halves clamped, (up + 1) * gate * sigmoid(a * gate).
+};
+
+void CheckExperts(Request& request, const ExpertsSpec& spec);
+
+// The weights of a router's top_k choices from its scores of all experts.
+Value Route(Graph& graph, const Value& scores, int64_t top_k);
+
+// A mixture of experts: every token goes to top_k of them, so the work is the same however the router spreads tokens.
+// The experts' weights are one tensor each for all of them; adapters leave them alone.
+class Experts {
+ public:
+  Experts(Graph& graph, const std::string& name, const ExpertsSpec& spec);
+  // weights: the router's, one row per token.
+  Value operator()(const Value& x, const Value& weights) const;
+
+ private:
+  Value Gate(const Value& gate_up) const;
+
+  Graph* graph_;
+  std::string name_;
+  ExpertsSpec spec_;
+  Parameter gate_up_;
+  Parameter gate_up_bias_;
+  Parameter down_;
+  Parameter down_bias_;
+};
+
+// A router, the experts it chooses from and, where there is one, an expert that every token goes to.
+struct SparseMlpSpec {
+  ExpertsSpec experts;
+  const char* router = "gate";
+  bool router_bias = false;
+  bool router_first = true;  // Registered before the experts.
+  int64_t shared_inner = 0;  // Width of the expert for all; 0: none.
+  const char* shared = "shared_expert";
+  bool shared_gate = false;  // Scales its output by a learned gate, `shared_expert_gate`.
+};
+class SparseMlp {
+ public:
+  SparseMlp(Graph& graph, const std::string& name, const SparseMlpSpec& spec);
+  Value operator()(const Value& x) const;
+
+ private:
+  Value Shared(const Value& x) const;
+
+  Graph* graph_;
+  std::string name_;
+  SparseMlpSpec spec_;
+  std::optional<Linear> router_;  // Made in the order of registration.
+  std::optional<Experts> experts_;
+  std::optional<GatedMlp> shared_;
+  std::optional<Linear> shared_gate_;
+};
+
+}  // namespace greenplan::profiler
+
+#endif  // GREENPLAN_PROFILER_ANALYTIC_FAMILIES_EXPERTS_H_

@@ -1,0 +1,17 @@
+#ifndef GREENPLAN_PROFILER_ANALYTIC_FAMILIES_IMAGE_TOWER_H_
+#define GREENPLAN_PROFILER_ANALYTIC_FAMILIES_IMAGE_TOWER_H_
+
+#include "absl/status/status.h"
+#include "nlohmann/json.hpp"
+#include "profiler/analytic/graph.h"
+
+namespace greenplan::profiler {
+
+// The tensors of the image model within a model of text and images, and of what joins it to the text model: everything
+// that stands before the text model's tensors. Training on text does not reach them, so no op hangs on any.
+// config: of the whole model. REQUIRES: model_type is one of gemma3, llama4, mistral3, qwen2_vl, qwen2_5_vl, qwen3_vl.
+absl::Status ListImageTower(const nlohmann::json& config, const std::string& model_type, Graph& graph);
+
+}  // namespace greenplan::profiler
+
+#endif  // GREENPLAN_PROFILER_ANALYTIC_FAMILIES_IMAGE_TOWER_H_

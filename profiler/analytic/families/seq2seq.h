@@ -1,0 +1,77 @@
+#ifndef GREENPLAN_PROFILER_ANALYTIC_FAMILIES_SEQ2SEQ_H_
+#define GREENPLAN_PROFILER_ANALYTIC_FAMILIES_SEQ2SEQ_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "profiler/analytic/layers.h"
+
+namespace greenplan::profiler {
+
+struct StackSpec {
+  std::string name;  // "model.encoder"
+  int64_t batch = 0;
+  int64_t hidden = 0;
+  int64_t inner = 0;
+  int64_t layers = 0;
+  int64_t heads = 0;
+  std::string activation;
+  bool norm_first = false;  // Norms stand before the branches, not behind their sums with the stream.
+  bool key_bias = true;
+  bool by_head = false;  // Queries, keys, values and results are copied to lie head by head in memory.
+  bool cross = false;    // Layers attend to an encoder's output too: a decoder.
+};
+
+// The layers of an encoder or a decoder of BART's kind, NAME.layers.0, NAME.layers.1, ... Their parameters are added
+// when it is made, so that a family can add others before the layers run.
+class Stack {
+ public:
+  Stack(Graph& graph, const StackSpec& spec);
+  // `memory`: the encoder's output, for a decoder.
+  Value operator()(Value x, const Value* memory = nullptr) const;
+
+ private:
+  class Attention {
+   public:
+    Attention(Graph& graph, const std::string& name, const StackSpec& spec);
+    // From x to memory, which is x itself in self-attention.
+    Value operator()(const Value& x, const Value& memory) const;
+
+   private:
+    Value Arranged(const Value& x) const;
+
+    Graph* graph_;
+    std::string name_;
+    int64_t batch_;
+    int64_t heads_;
+    bool by_head_;
+    Linear k_;
+    Linear v_;
+    Linear q_;
+    Linear o_;
+  };
+  struct Layer {
+    std::string name;
+    Attention self;
+    LayerNorm self_norm;
+    std::optional<Attention> cross;
+    std::optional<LayerNorm> cross_norm;
+    std::optional<Linear> fc1;
+    std::optional<Linear> fc2;
+    std::optional<LayerNorm> mlp_norm;
+  };
+
+  // A branch and its norm, on the side where the spec says it stands.
+  template <typename F>
+  Value Branch(const std::string& block, const LayerNorm& norm, const Value& x, const F& f) const;
+
+  Graph* graph_;
+  StackSpec spec_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace greenplan::profiler
+
+#endif  // GREENPLAN_PROFILER_ANALYTIC_FAMILIES_SEQ2SEQ_H_
