@@ -278,6 +278,20 @@ TEST_F(GreenplanTest, ProfileImportsAChain) {
   ExpectRefused(profile, "--own-dx is missing; allowed: seed, autograd");
 }
 
+TEST_F(GreenplanTest, ProfileTakesTheHeadThatIsAskedFor) {
+  Write("c.json", R"({"model_type": "llama", "architectures": ["LlamaModel"], "hidden_size": 8, "vocab_size": 10,
+                      "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 12})");
+  const std::string profile = "profile --config c.json --seq-len 4 ";
+  EXPECT_EQ(json::parse(Run(profile).out)["tensors"].back()["name"], "norm.weight");
+  EXPECT_EQ(json::parse(Run(profile + "--head causal-lm").out)["tensors"].back()["name"], "lm_head.weight");
+  ExpectRefused(profile + "--head masked-lm",
+                "c.json: head is masked-lm; allowed for llama: causal-lm, classifier, none");
+  EXPECT_EQ(Run(profile + "--head spam").exit_code, 2);
+  Write("arrays.json", R"({"names": ["a"], "order": "output_first", "t_dy": [3], "t_dw": [5], "forward_cost": 20})");
+  ExpectRefused("profile --from-arrays arrays.json --own-dx seed --head none",
+                "--head is none; allowed: with --config only");
+}
+
 TEST_F(GreenplanTest, ProfileRefusesBadInput) {
   ExpectRefused("profile", "--config or --from-arrays is required; allowed: exactly one of them");
   ExpectRefused("profile --config none.json", "none.json cannot be read: No such file or directory");

@@ -29,9 +29,13 @@ struct ProfileCommand {
   explicit ProfileCommand(CLI::App& app) {
     // Another --config than the program's: of a model, so neither the environment nor a file of flags sets it.
     app.add_option("--config", config, "Hugging Face config.json, or the folder that holds it.")->configurable(false);
+    app.add_option("--head", options.head,
+                   "What stands on top of the model, whatever the config says: causal-lm, masked-lm, classifier, none.")
+        ->check(OneOf({"causal-lm", "masked-lm", "classifier", "none"}));
     app.add_option("--batch-size", options.batch_size, "Sequences, images or recordings in a step.");
-    app.add_option("--seq-len", options.seq_len, "Tokens of a sequence; mel frames for Whisper; not used for ViT.");
-    app.add_option("--target-len", options.target_len, "Tokens of the target, for T5 and Whisper.");
+    app.add_option("--seq-len", options.seq_len, "Tokens of a sequence; mel frames for Whisper; not used for images.");
+    app.add_option("--target-len", options.target_len,
+                   "Tokens of the target, for encoder-decoders (T5, BART, Whisper).");
     app.add_option("--attention", attention, "sdpa (default): fused attention; eager: separate products.")
         ->check(OneOf({"sdpa", "eager"}));
     app.add_option("--dtype", dtype, "Of activations: float32 (default), bfloat16, float16, float64.");
@@ -97,6 +101,9 @@ absl::StatusOr<ModelProfile> ProfileCommand::FromArrays() const {
 absl::StatusOr<ModelProfile> ProfileCommand::MakeProfile() const {
   if (config.empty() == from_arrays.empty()) {
     return absl::InvalidArgumentError("--config or --from-arrays is required; allowed: exactly one of them");
+  }
+  if (config.empty() && !options.head.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("--head is ", options.head, "; allowed: with --config only"));
   }
   if (from_arrays.empty() && !own_dx.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("--own-dx is ", own_dx, "; allowed: with --from-arrays only"));
