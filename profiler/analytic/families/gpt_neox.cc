@@ -38,8 +38,8 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
     const auto attention = [&](const Value& y) {
       const Value part = Columns(qkv(attention_norm(y)), hidden);
-      const Value y = Attend(graph, name + ".attention", Copy(graph, part), Copy(graph, part), part, shape);
-      return dense(Copy(graph, y));  // Queries, and so the result, lie head by head in memory.
+      const Value attended = Attend(graph, name + ".attention", Copy(graph, part), Copy(graph, part), part, shape);
+      return dense(Copy(graph, attended));  // Queries, and so the result, lie head by head in memory.
     };
     const auto mlp = [&](const Value& y) { return mlp_out(Activation(graph, activation, mlp_in(mlp_norm(y)))); };
     if (parallel) {
