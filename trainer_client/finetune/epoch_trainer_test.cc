@@ -49,7 +49,7 @@ struct EpochTrainerTest : ::testing::Test {
 
   EpochTrainer Make() {
     optimizer = std::make_unique<AdamW>(model->named_parameters().pairs(), AdamWOptions{});
-    session = *PlannerSession::Create(
+    session = *TrainingSession::Create(
         *Connect({}),
         {.job = "", .model = "llama", .plan = plan_options, .importance = {.update_rule = optimizer.get()}},
         model->named_parameters().pairs());
@@ -82,7 +82,7 @@ struct EpochTrainerTest : ::testing::Test {
   std::chrono::steady_clock::time_point now{};
   TrainingProgress progress;
   std::unique_ptr<AdamW> optimizer;
-  std::unique_ptr<PlannerSession> session;
+  std::unique_ptr<TrainingSession> session;
   std::unique_ptr<profiler::EnergyMeter> meter;
   std::vector<std::vector<int64_t>> seen_steps;
   std::vector<std::string> remarks;
