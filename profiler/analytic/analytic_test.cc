@@ -342,6 +342,7 @@ TEST(AnalyticProfileTest, TheHeadOfTheOptionsComesBeforeTheConfigs) {
 TEST(AnalyticProfileTest, OfTextAndImagesTheTextIsProfiledUnderItsNamesInTheWholeModel) {
   json text = TinyLlama();
   text["model_type"] = "gemma3_text";
+  text["num_key_value_heads"] = 2;
   const json config = {{"model_type", "gemma3"},
                        {"architectures", {"Gemma3ForConditionalGeneration"}},
                        {"text_config", text},

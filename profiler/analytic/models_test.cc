@@ -58,9 +58,9 @@ TEST_P(ModelsTest, BackwardCostOfEveryMaskIsWhatRuns) {
 }
 
 TEST_P(ModelsTest, SavedBytesOfEveryMaskAreNearlyWhatIsKept) {
-  // What the profile leaves out, tables of rotations and bookkeeping of routers, is nothing next to the activations of
-  // full-size models, and seen in models of width 48.
-  const double tolerance = fixture_.model.rfind("tiny", 0) == 0 ? 0.07 : 0.001;
+  // The profile leaves out tables of rotations, the bookkeeping of routers, and what a pooler keeps whose output the
+  // loss does not use. Next to the activations of full-size models this is nothing; in models of width 48 it shows.
+  const double tolerance = fixture_.model.rfind("tiny", 0) == 0 ? 0.09 : 0.0015;
   for (size_t m = 0; m < fixture_.masks.size(); ++m) {
     std::vector<bool> trainable = fixture_.masks[m].trainable;
     for (size_t k = 0; k < trainable.size(); ++k) {
@@ -86,7 +86,7 @@ TEST_P(ModelsTest, TheGraphIsWellFormedAndSmall) {
   EXPECT_EQ(std::set<std::string>(profile_.blocks.begin(), profile_.blocks.end()).size(), profile_.blocks.size());
 }
 
-TEST_P(ModelsTest, EveryBlockHoldsTensorsAndHangsOnOneOp) {
+TEST_P(ModelsTest, EveryBlockHangsOnOneOpAndHoldsTensorsUnlessAllOfItIsFrozen) {
   std::vector<std::set<int>> entries(profile_.blocks.size());
   for (const Op& op : profile_.ops) {
     if (op.name == "saved") continue;  // No gradient flows through these.
@@ -103,7 +103,8 @@ TEST_P(ModelsTest, EveryBlockHoldsTensorsAndHangsOnOneOp) {
   }
   for (size_t b = 0; b < profile_.blocks.size(); ++b) {
     EXPECT_EQ(entries[b].size(), 1) << profile_.blocks[b];
-    EXPECT_GT(tensors[b], 0) << profile_.blocks[b];
+    // With adapters, a block of experts alone is frozen.
+    if (fixture_.options.lora_rank == 0) EXPECT_GT(tensors[b], 0) << profile_.blocks[b];
   }
 }
 

@@ -299,6 +299,8 @@ full("bart-base", config("bart", d_model=768, encoder_layers=6, decoder_layers=6
                          decoder_attention_heads=12, encoder_ffn_dim=3072, decoder_ffn_dim=3072), 4, 256, 64)
 TINY_MT5 = dict(TINY_T5, model_type="mt5")
 variants("mt5", TINY_MT5, 2, 16, 11)
+# As for T5: torch leaves the fused kernel while the position bias is trained, so no one graph holds for every mask.
+del MODELS["tiny-mt5-sdpa"]
 switched("mt5-bare", dict(TINY_MT5, architectures=["MT5Model"], num_decoder_layers=3), 2, 16, 11)
 switched("mt5-encoder", dict(TINY_MT5, architectures=["MT5EncoderModel"]))
 switched("t5-encoder", dict(TINY_T5, architectures=["T5EncoderModel"]))
