@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <variant>
 
 #include "planner/core/graph/closed_sets.h"
 #include "planner/core/graph/contraction.h"
 #include "planner/core/graph/op_graph.h"
+#include "planner/core/graph/pivot.h"
 
 namespace greenplan {
 namespace {
@@ -20,42 +22,6 @@ constexpr int kFewClosedSets = 64;
 constexpr int64_t kNodeWork = 32;
 // Above this the reachability of all pairs is not computed.
 constexpr int kMaxPivotOps = 6000;
-
-// A set of ops for each op, which holds it from the start.
-class OpSets {
- public:
-  OpSets(int num_ops, WorkMeter& meter)
-      : meter_(meter), num_ops_(num_ops), words_((num_ops + 63) / 64), bits_(static_cast<size_t>(num_ops) * words_, 0) {
-    for (int op = 0; op < num_ops; ++op) Row(op)[op / 64] |= uint64_t{1} << (op % 64);
-  }
-
-  // Adds to `to`'s set that of `from`.
-  void Add(int to, int from) {
-    for (int w = 0; w < words_; ++w) Row(to)[w] |= Row(from)[w];
-    meter_.Spend(words_);
-  }
-
-  int Count(int op) const {
-    int count = 0;
-    for (int w = 0; w < words_; ++w) count += std::popcount(Row(op)[w]);
-    return count;
-  }
-
-  std::vector<bool> Get(int op) const {
-    std::vector<bool> set(num_ops_);
-    for (int other = 0; other < num_ops_; ++other) set[other] = (Row(op)[other / 64] >> (other % 64)) & 1;
-    return set;
-  }
-
- private:
-  uint64_t* Row(int op) { return bits_.data() + static_cast<size_t>(op) * words_; }
-  const uint64_t* Row(int op) const { return bits_.data() + static_cast<size_t>(op) * words_; }
-
-  WorkMeter& meter_;
-  int num_ops_;
-  int words_;
-  std::vector<uint64_t> bits_;
-};
 
 // Items grouped by the op that they hang on.
 class ItemsByOp {
@@ -288,8 +254,9 @@ class Builder {
   // Splits on one op: dead, and with it all that it reaches; live, and with it all that reach it.
   void Branch(std::unique_ptr<const Level> level, int parent) {
     const OpGraph& graph = level->graph;
-    std::vector<bool> above, below;
-    if (IsFull() || graph.size() > kMaxPivotOps || !ChoosePivot(graph, above, below)) {
+    std::optional<Pivot> pivot;
+    if (!IsFull() && graph.size() <= kMaxPivotOps) pivot = ChoosePivot(graph, meter_);
+    if (!pivot) {
       const int node = AddNode(parent);
       tree_.nodes[node].relaxed = true;
       tree_.is_complete = false;
@@ -298,9 +265,9 @@ class Builder {
       return;
     }
     const int dead = AddNode(parent);
-    below.flip();
-    OpGraph rest = Induced(graph, below);
-    Push(LiveHalf{std::move(level), std::move(above), parent});
+    pivot->below.flip();
+    OpGraph rest = Induced(graph, pivot->below);
+    Push(LiveHalf{std::move(level), std::move(pivot->above), parent});
     Push(Closing{{dead}});
     PushExpansion(std::move(rest));
   }
@@ -371,31 +338,6 @@ class Builder {
       }
     }
     Close(node);
-  }
-
-  // Finds the op that settles most others either way, with those above it and those below it, itself in both. False if
-  // the meter runs out meanwhile.
-  bool ChoosePivot(const OpGraph& graph, std::vector<bool>& above, std::vector<bool>& below) const {
-    const int n = graph.size();
-    OpSets ancestors(n, meter_), descendants(n, meter_);
-    for (int op = 0; op < n && !meter_.exhausted(); ++op) {
-      for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) ancestors.Add(op, graph.parents[i]);
-    }
-    for (int op = n; op-- > 0 && !meter_.exhausted();) {
-      for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) descendants.Add(graph.parents[i], op);
-    }
-    if (meter_.exhausted()) return false;
-    int pivot = 0, most = 0;
-    for (int op = 0; op < n; ++op) {
-      const int settled = std::min(ancestors.Count(op), descendants.Count(op));
-      if (settled > most) {
-        pivot = op;
-        most = settled;
-      }
-    }
-    above = ancestors.Get(pivot);
-    below = descendants.Get(pivot);
-    return true;
   }
 
   const ModelProfile& profile_;
