@@ -203,7 +203,7 @@ TEST(LoadCheckpointTest, NamesTheConfigKeyThatIsWrong) {
   ExpectInvalid(LoadCheckpoint(folder, Attention::kSdpa).status(),
                 "config.json: config hidden_act is \"mish\"; allowed: ");
   std::ofstream(folder / "config.json") << "{";
-  ExpectInvalid(LoadCheckpoint(folder, Attention::kSdpa).status(), "config.json is not a JSON object");
+  ExpectInvalid(LoadCheckpoint(folder, Attention::kSdpa).status(), "config.json is not JSON");
 }
 
 TEST(LoadCheckpointTest, ChecksTheShardsAgainstTheirIndex) {

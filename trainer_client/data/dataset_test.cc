@@ -120,7 +120,7 @@ TEST(ReadDatasetTest, NamesAFileThatIsMissingEmptyOrTooShort) {
   path = WriteNpy("short.npy", {1, 2, 3});
   ExpectInvalid(ReadDataset(path, nullptr, 4, 16, 20), path + ": holds 3 tokens; one window takes 4");
   ExpectInvalid(ReadDataset(testing::TempDir(), nullptr, 4, 16, 20),
-                testing::TempDir() + ": is a folder; a file is needed");
+                testing::TempDir() + " cannot be read: Is a directory");
 }
 
 TEST(ReadDatasetTest, NamesAnIdOutsideTheVocabularyAndItsPlace) {

@@ -390,11 +390,12 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
 }
 
 TEST_F(FinetuneTest, SaysWhyTheReportCannotBeWritten) {
-  options.report = "/dev/full";
+  options.report = root / "full.json";
+  fs::create_symlink("/dev/full", options.report);
   options.epochs = 0;
   const absl::Status status = Run();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(status.message(), "/dev/full cannot be written: No space left on device");
+  EXPECT_EQ(status.message(), options.report + " cannot be written: No space left on device");
 }
 
 TEST_F(FinetuneTest, ARunThatCannotBeSavedOnceLeavesNothingBehind) {
