@@ -4,11 +4,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,20 +13,15 @@
 #include "planner/core/planner.h"
 #include "tests/fuzz/byte_reader.h"
 #include "tests/fuzz/plan_problem.h"
+#include "tests/fuzz/require.h"
 
 namespace greenplan {
 namespace {
 
-void Require(bool holds, const std::string& promise) {
-  if (holds) return;
-  std::fprintf(stderr, "broken promise: %s\n", promise.c_str());
-  std::abort();
-}
-
 void CheckStatus(const absl::Status& status) {
   Require(status.code() == absl::StatusCode::kInvalidArgument || status.code() == absl::StatusCode::kUnimplemented ||
               status.code() == absl::StatusCode::kResourceExhausted,
-          "an error is the caller's: " + status.ToString());
+          "an error is the caller's", status);
 }
 
 void CheckCost(const PlanProblem& problem, const Plan& plan) {
