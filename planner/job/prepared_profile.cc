@@ -49,7 +49,6 @@ absl::StatusOr<Plan> PreparedProfile::ReadPlan(const v1::Plan& message) const {
 
 v1::Plan PreparedProfile::WritePlan(const Plan& plan) const { return PlanToProto(plan, digest_, revision_); }
 
-// The profile itself, and as much again for what Planner derives from it.
 size_t PreparedProfile::MemoryBytes() const {
   size_t bytes = sizeof(*this);
   for (const Op& op : profile().ops) {
@@ -59,7 +58,7 @@ size_t PreparedProfile::MemoryBytes() const {
     bytes += sizeof(Tensor) + tensor.name.capacity() + tensor.shape.capacity() * sizeof(int64_t);
   }
   for (const std::string& block : profile().blocks) bytes += sizeof(std::string) + block.capacity();
-  return 2 * bytes;
+  return bytes + planner_.MemoryBytes();
 }
 
 }  // namespace greenplan

@@ -51,7 +51,7 @@ class PreparedProfile {
   // The plan outside a job, with its digest: `name` and `round`, which the digest does not cover, are left empty.
   v1::Plan WritePlan(const Plan& plan) const;
 
-  // About what this takes, what plans so far have built included.
+  // Returns about how many bytes this takes, with what the plans so far have built for later ones.
   size_t MemoryBytes() const;
 
  private:

@@ -85,7 +85,19 @@ TEST_F(PreparedProfileTest, APlanOfAnotherProfileIsRefused) {
 TEST_F(PreparedProfileTest, ALargerProfileTakesMoreMemory) {
   v1::ModelProfile larger = SmallProfile();
   larger.mutable_tensors(0)->set_name(std::string(10'000, 'x'));
-  EXPECT_GE((*PreparedProfile::Create(larger))->MemoryBytes(), profile_->MemoryBytes() + 10'000);
+  EXPECT_GE((*PreparedProfile::Create(larger))->MemoryBytes(),
+            profile_->MemoryBytes() + 9'900);  // The short name took some bytes, too.
+}
+
+TEST_F(PreparedProfileTest, WhatAPlanLeavesForLaterOnesIsCounted) {
+  const size_t before = profile_->MemoryBytes();
+  const absl::StatusOr<PlanOptions> options =
+      profile_->ReadOptions(ParseText<v1::PlanOptions>("budget { fraction_of_backward: 0.5 }"));
+  ASSERT_TRUE(options.ok()) << options.status();
+  const absl::StatusOr<Measurements> measurements = profile_->ReadReport(SmallReport(), *options);
+  ASSERT_TRUE(measurements.ok()) << measurements.status();
+  ASSERT_TRUE(profile_->planner().MakePlan({.measurements = &*measurements, .options = &*options}).ok());
+  EXPECT_GT(profile_->MemoryBytes(), before);
 }
 
 TEST(PreparedProfileCreateTest, RefusesAMalformedProfile) {
