@@ -95,6 +95,7 @@ TEST(ParseTomlTest, RefusesWhatIsNoTomlNamingTheLine) {
       {"\n\na = [1", 3},
       {"a = [1 2]", 1},
       {"a = \"\xff\"", 1},
+      {"a = 1\n\u00fc = 2", 2},  // A letter where toml++ looks for white space.
       {"a = 9223372036854775808", 1},
       {"a = 1\rb = 2", 1},
   };
