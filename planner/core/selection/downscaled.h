@@ -19,8 +19,8 @@ namespace greenplan {
 //
 // Returns the mask. If the meter runs out of work or memory, it is that of the best live set so far, or empty if that
 // cannot be traced any more. O((nodes + items) * resolution) time. Memory: a row of 8 * resolution bytes for each node
-// on the path that has children still to come, and then one for each `segment_bytes` of picks on the way to the live set
-// chosen: a table of all picks would take gigabytes.
+// on the path that has children still to come, and then one for each `segment_bytes` of picks on the way to the live
+// set chosen: a table of all picks would take gigabytes.
 std::vector<bool> SelectDownscaled(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t backward_budget,
                                    int64_t full_backward_cost, int resolution, WorkMeter& meter,
                                    int64_t segment_bytes = int64_t{32} << 20);
