@@ -251,6 +251,8 @@ absl::StatusOr<Budget> BudgetFromProto(const v1::Budget& message, Method method)
       budget.kind = Budget::Kind::kMeanDropRate;
       budget.fraction = message.mean_drop_rate();
       break;
+    case v1::Budget::kBestValuePerCost:
+      return absl::UnimplementedError("budget.best_value_per_cost is not built yet");
     case v1::Budget::LIMIT_NOT_SET:
       break;
   }
