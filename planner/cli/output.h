@@ -46,6 +46,9 @@ std::string HumanCost(int64_t cost, CostUnit unit);
 std::string HumanBytes(int64_t bytes);           // "1.50 GiB"
 std::string Percent(double part, double whole);  // "12.3%"; "-" of nothing.
 
+// A budget of a row of `whatif`: a number, or "auto".
+std::string BudgetLabel(const nlohmann::ordered_json& budget);
+
 void Print(const std::string& text);
 
 }  // namespace greenplan

@@ -24,6 +24,7 @@ struct Budget {
     kFractionOfBackward,  // fraction, in (0, 1], of full fine-tuning's backward.
     kAbsolute,            // absolute: forward + backward, > 0, in the profile's cost unit.
     kMeanDropRate,        // fraction, in [0, 1): the share of the blocks' cost to skip. Method drop only.
+    kBestValuePerCost,    // No number: the highest value / (forward + backward cost), value > 0. Method selection only.
   };
   Kind kind = Kind::kNone;
   double fraction = 0;
@@ -81,10 +82,12 @@ struct Plan {
   uint64_t seed = 0;
   int64_t predicted_cost = 0;  // Forward + backward, expectation rounded up, in the profile's cost unit.
   int64_t predicted_backward_cost = 0;
-  int64_t budget = 0;       // Forward + backward allowed; 0 for method full.
-  int64_t full_cost = 0;    // Forward + backward of full fine-tuning.
-  double value = 0;         // The objective reached.
-  double upper_bound = 0;   // Proved bound on the best possible value, >= value.
+  int64_t budget = 0;     // Forward + backward allowed; 0 for method full, predicted_cost for kBestValuePerCost.
+  int64_t full_cost = 0;  // Forward + backward of full fine-tuning.
+  double value = 0;       // The objective reached.
+  // Proved bound on the best possible value, >= value. For kBestValuePerCost: no plan has a higher value per cost than
+  // upper_bound / predicted_cost.
+  double upper_bound = 0;
   int64_t saved_bytes = 0;  // Activations kept for backward.
 };
 

@@ -61,6 +61,7 @@ int64_t PlanProblems::BudgetInCost(const Budget& budget) const {
       return budget.absolute;
     case Budget::Kind::kNone:
     case Budget::Kind::kMeanDropRate:
+    case Budget::Kind::kBestValuePerCost:
       break;
   }
   return 0;
@@ -86,7 +87,9 @@ PlanLimits PlanProblems::Limits(const PlanRequest& request, const Budget& budget
   const bool drops = options.method == Method::kDrop || options.method == Method::kJoint;
   PlanLimits limits{.pins = selects ? Pins(request) : PinsOfAllButNever(options)};
   if (options.method == Method::kFull) return limits;
-  if (budget.kind != Budget::Kind::kMeanDropRate) limits.budget = BudgetInCost(budget);
+  const bool follows_from_plan =
+      budget.kind == Budget::Kind::kMeanDropRate || budget.kind == Budget::Kind::kBestValuePerCost;
+  if (!follows_from_plan) limits.budget = BudgetInCost(budget);
   limits.max_saved_bytes = budget.max_saved_bytes;
   if (!drops) return limits;
   RateBounds bounds = RateBoundsOf(options, profile_.blocks.size());
@@ -110,6 +113,21 @@ absl::StatusOr<SelectionProblem> PlanProblems::Selection(const PlanRequest& requ
   }
   if (absl::Status status = CheckPins(problem, {problem.backward_budget}); !status.ok()) return status;
   return problem;
+}
+
+absl::StatusOr<SelectionProblem> PlanProblems::BestRatio(const PlanRequest& request, const Budget& budget) const {
+  if (request.options->algorithm == Algorithm::kDownscaled) {
+    return WithField(
+        absl::UnimplementedError("algorithm is downscaled with budget.best_value_per_cost; allowed: exact"),
+        "algorithm");
+  }
+  if (budget.max_saved_bytes) {
+    return WithField(absl::UnimplementedError(absl::StrCat(
+                         "budget.max_saved_bytes is ", *budget.max_saved_bytes,
+                         " with budget.best_value_per_cost; allowed: with a budget that is a share or a cost")),
+                     "budget.max_saved_bytes");
+  }
+  return WithoutChecks(request, budget);
 }
 
 absl::StatusOr<SelectionProblem> PlanProblems::SelectionCurve(const PlanRequest& request,

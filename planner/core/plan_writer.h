@@ -35,6 +35,10 @@ class PlanWriter {
   Plan Selection(const PlanOptions& options, const SelectionProblem& problem, SelectionResult result, WorkMeter& meter,
                  Memory& memory) const;
 
+  // The plan for what SelectionSolver::SolveBestRatio found: its budget is what it costs.
+  Plan BestRatio(const PlanOptions& options, const SelectionProblem& problem, SelectionResult result,
+                 WorkMeter& meter) const;
+
   // The plan of a selection where no tensor fits or is worth training; the message says which.
   Plan Nothing(const PlanOptions& options, const SelectionProblem& problem, WorkMeter& meter, Memory& memory) const;
 
@@ -45,7 +49,8 @@ class PlanWriter {
   static void SetValue(double value, double upper_bound, double tolerance, Plan& plan);
 
   // Returns the plan in force, request.previous, if it keeps `limits` and `plan` does not exceed its value by more than
-  // the churn threshold; else `plan`. value_of: the value of a plan of this method under the new measurements.
+  // the churn threshold; else `plan`. value_of: the value of a plan of this method under the new measurements. Where
+  // `limits` has no budget but selects (the best value per cost), the values are compared per cost.
   Plan KeepPrevious(const PlanRequest& request, const PlanLimits& limits, Plan plan,
                     const std::function<double(const Plan&)>& value_of) const;
 

@@ -69,8 +69,16 @@ class Planner::Impl {
                              request.options->algorithm == Algorithm::kExact && request.previous == nullptr;
     std::vector<Plan> plans(budgets.size());
     std::vector<size_t> shared, left;
+    std::optional<Plan> best_ratio;
     for (size_t i = 0; i < budgets.size(); ++i) {
-      if (shares_work && !budgets[i].max_saved_bytes) {
+      if (budgets[i].kind == Budget::Kind::kBestValuePerCost) {
+        if (!best_ratio) {
+          absl::StatusOr<Plan> plan = MakePlan(request, budgets[i], meter);
+          if (!plan.ok()) return plan.status();
+          best_ratio = *std::move(plan);
+        }
+        plans[i] = *best_ratio;
+      } else if (shares_work && !budgets[i].max_saved_bytes) {
         shared.push_back(i);
       } else if (meter.stopped()) {
         left.push_back(i);
@@ -194,10 +202,15 @@ class Planner::Impl {
 
   absl::StatusOr<Plan> SelectionPlan(const PlanRequest& request, const Budget& budget, const PlanLimits& limits,
                                      WorkMeter& meter) const {
-    absl::StatusOr<SelectionProblem> problem = problems_.Selection(request, budget);
+    const bool is_ratio = budget.kind == Budget::Kind::kBestValuePerCost;
+    absl::StatusOr<SelectionProblem> problem =
+        is_ratio ? problems_.BestRatio(request, budget) : problems_.Selection(request, budget);
     if (!problem.ok()) return problem.status();
     PlanWriter::Memory memory;
-    Plan plan = writer_.Selection(*request.options, *problem, selection_.Solve(*problem, meter), meter, memory);
+    Plan plan = is_ratio
+                    ? writer_.BestRatio(*request.options, *problem,
+                                        selection_.SolveBestRatio(*problem, profile_->forward_cost, meter), meter)
+                    : writer_.Selection(*request.options, *problem, selection_.Solve(*problem, meter), meter, memory);
     if (plan.status == PlanStatus::kEmpty) return plan;
     return writer_.KeepPrevious(request, limits, std::move(plan), [&](const Plan& previous) {
       return SelectionValue(previous.trainable, *problem->importance);

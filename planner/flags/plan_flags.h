@@ -44,8 +44,8 @@ class PlanFlags {
   // The same with `budget` in place of --budget.
   absl::StatusOr<v1::PlanOptions> Options(const v1::Budget& budget) const;
 
-  // The budget that `text` is under --budget-of and --max-saved-bytes, its range not checked. InvalidArgument naming
-  // `flag` if it is no number.
+  // The budget that `text`, a number or "auto", is under --budget-of and --max-saved-bytes; its range is not checked.
+  // InvalidArgument naming `flag` if it is neither.
   absl::StatusOr<v1::Budget> ParseBudget(const std::string& flag, const std::string& text) const;
 
   // An error about PlanOptions from elsewhere (ValidateOptions, MakePlan, the daemon), naming flags in place of fields.

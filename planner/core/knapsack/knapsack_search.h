@@ -38,6 +38,9 @@ int64_t LinearBound(const Ranking& ranking, const BreakPoint& point);
 // Whether the linear bound exceeds `value`: cheaper than the bound.
 bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value);
 
+// Returns the tensors that the incumbent selects, [num_tensors].
+std::vector<bool> MaskOf(const Ranking& ranking, const Incumbent& incumbent, int num_tensors);
+
 // Looks for a selection within one live set that beats the incumbent: dynamic programming over undominated (cost,
 // value) states, on a core of entries that grows from the break point outwards, where each state is dropped as soon as
 // no completion can beat the incumbent (Pisinger's MINKNAP, with bundles as multiple-choice classes).

@@ -14,6 +14,7 @@
 #include "planner/core/knapsack/value_scale.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
+#include "planner/core/selection/best_ratio.h"
 #include "planner/core/selection/shallow_selection.h"
 #include "planner/core/work_meter.h"
 
@@ -65,6 +66,14 @@ class SelectionSolver {
   // Without limits but the problem's own.
   SelectionResult Solve(const SelectionProblem& problem) const;
 
+  // The selection of the highest value per cost among those of a value above 0 (best_ratio.h): value over
+  // `forward_cost`
+  // (>= 0) + cost(S), S as the pins say. The problem's budget does not count. No other selection has a higher value per
+  // cost than result.upper_bound has over that cost of the result. If no selection is worth more than 0, the result is
+  // the pinned tensors alone, and `proved` says whether that is certain. Charges `request` as Solve does.
+  // REQUIRES: neither a resolution nor max_saved_bytes.
+  SelectionResult SolveBestRatio(const SelectionProblem& problem, int64_t forward_cost, WorkMeter& request) const;
+
   // Takes a result and the points of a curve, by index, that it is the result of.
   using CurveVisitor = std::function<void(SelectionResult result, const std::vector<int>& points)>;
 
@@ -110,6 +119,8 @@ class SelectionSolver {
                                               WorkMeter& meter) const;
   SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget,
                                 WorkMeter& request) const;
+  RatioResult SearchRatio(const Prepared& prepared, const std::vector<int64_t>& values, const RatioBase& base,
+                          WorkMeter& meter) const;
   // What can be had at once. Without max_saved_bytes: under the budget alone.
   LiveSetResult SelectShallow(Prepared& prepared, int64_t free_budget, std::optional<int64_t> max_saved_bytes) const;
   LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
