@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "grpc/support/log.h"
 #include "planner/core/invalid_argument.h"
+#include "planner/daemon/heap_trimmer.h"
 #include "planner/daemon/server.h"
 #include "planner/files/files.h"
 #include "planner/rpc/host_port.h"
@@ -83,6 +84,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
                    }});
   const absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start({.listen = options.listen}, &engine);
   if (!server.ok()) return server.status();
+  const HeapTrimmer heap_trimmer;
   spdlog::info("serving on port {} ({}), data in {}", (*server)->port(), options.listen, options.data_dir);
   if (!options.port_file.empty()) {
     absl::Status status = WriteFile(options.port_file, absl::StrCat((*server)->port(), "\n"));
