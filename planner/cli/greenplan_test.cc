@@ -136,6 +136,11 @@ TEST_F(GreenplanTest, PlanRefusesBadBudgets) {
   ExpectRefused(plan + "--budget 0 --budget-of absolute", "--budget is 0; allowed: an integer > 0");
 }
 
+TEST_F(GreenplanTest, SaysInOneLineThatAMessageIsNotUtf8) {
+  Write("p.pb", "\x0a\x01\xff");
+  ExpectRefused("plan --profile p.pb --importance i.json --budget 1", "p.pb is not the binary form of a ModelProfile");
+}
+
 TEST_F(GreenplanTest, PlanRefusesBadFlags) {
   const std::string plan = "plan --profile p.json --importance i.json --budget 1 ";
   ExpectRefused(plan + "--method best", "--method is best; allowed: full, selection, drop, joint");

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "google/protobuf/stubs/logging.h"
 #include "planner/flags/layered_config.h"
 #include "planner/flags/parse_errors.h"
 
@@ -42,6 +43,9 @@ CLI::App* AddVersion(CLI::App& app, const std::string& program, std::string& for
 
 Program::Program(std::string name, std::string description, const std::string& example)
     : name_(std::move(name)), app_(std::move(description), name_), config_(std::make_shared<LayeredConfig>(app_)) {
+  // libprotobuf writes lines of its own to stderr, for instance about a string that is not UTF-8. What is wrong with a
+  // message is said once, by who reads it.
+  google::protobuf::SetLogHandler(nullptr);
   app_.footer(Footer(example));
   app_.get_help_ptr()->configurable(false);
   app_.set_config("--config", "", "TOML file of flag values; its keys are the long flag names.")

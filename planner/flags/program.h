@@ -30,6 +30,8 @@ inline constexpr absl::string_view kVersion = "0.1.0";
 // GREENPLAN_* variables and empty values are ignored); the TOML file that --config names, whose keys are the long flag
 // names and where an unknown key is an error; the variable's initial value.
 //
+// A program that makes one also silences libprotobuf's own log, so that stderr holds the program's line alone.
+//
 // Not thread-safe. The variables bound to flags must outlive Run.
 class Program {
  public:
@@ -57,6 +59,7 @@ class Program {
   bool quiet() const { return quiet_; }
 
  private:
+  // A command and what it does.
   struct NamedCommand {
     CLI::App* app;
     std::function<absl::Status()> run;
