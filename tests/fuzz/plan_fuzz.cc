@@ -19,12 +19,6 @@
 namespace greenplan {
 namespace {
 
-void CheckStatus(const absl::Status& status) {
-  Require(status.code() == absl::StatusCode::kInvalidArgument || status.code() == absl::StatusCode::kUnimplemented ||
-              status.code() == absl::StatusCode::kResourceExhausted,
-          "an error is the caller's", status);
-}
-
 void CheckCost(const PlanProblem& problem, const Plan& plan) {
   const int64_t backward_cost = plan.drop_rates.empty()
                                     ? EvaluateMask(problem.profile, plan.trainable).backward_cost
@@ -68,7 +62,7 @@ void CheckValue(const PlanProblem& problem, const Plan& plan) {
 
 void Check(const PlanProblem& problem, const absl::StatusOr<Plan>& plan) {
   if (!plan.ok()) {
-    CheckStatus(plan.status());
+    RequireRefusal(plan.status());
     return;
   }
   CheckCost(problem, *plan);
