@@ -40,9 +40,10 @@ struct TrainableShare {
   double parameters = 0;
 };
 TrainableShare ShareOf(const std::vector<bool>& trainable, const ModelProfile& profile);
+// The number of elements of a tensor, as a double: it may exceed 2^63.
 double NumParameters(const Tensor& tensor);
 
-// [num_tensors]. REQUIRES: `plan` was made for `profile`.
+// Returns which tensors the plan trains, [num_tensors]. REQUIRES: `plan` was made for `profile`.
 std::vector<bool> MaskOf(const v1::Plan& plan, const ModelProfile& profile);
 
 }  // namespace greenplan

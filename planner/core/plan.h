@@ -11,9 +11,13 @@
 
 namespace greenplan {
 
+// What is planned: nothing (everything trains), which tensors train, which blocks are dropped how often, or both.
 enum class Method { kFull, kSelection, kDrop, kJoint };
+// How a selection is found: by the exact search, or by GreenTrainer's dynamic program over cost steps.
 enum class Algorithm { kExact, kDownscaled };
+// How drop rates are distributed over blocks: by sensitivity, or one rate for all.
 enum class Allocation { kSensitivity, kUniform };
+// What drop rates minimise: the sum of S_b * p_b^2, or of S_b * p_b.
 enum class DropObjective { kQuadratic, kLinear };
 
 // What a step may cost. `kind` says which of the numbers counts.
@@ -32,6 +36,7 @@ struct Budget {
   std::optional<int64_t> max_saved_bytes = {};  // A second limit, >= 0.
 };
 
+// Bounds on the drop rate of one block, in place of those for all.
 struct DropRateBounds {
   int block = 0;  // Index into ModelProfile::blocks.
   double min_drop_rate = 0;
@@ -65,6 +70,7 @@ struct Measurements {
   std::vector<double> sensitivity = {};  // [num_blocks], finite, >= 0; or empty: every block 0.
 };
 
+// What is known about how good a plan is.
 enum class PlanStatus {
   kOptimal,   // Proved: no feasible plan has a higher value.
   kFeasible,  // Stopped early; upper_bound - value bounds what is missing.

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "planner/core/cost.h"
 
 namespace greenplan {
 namespace {
@@ -34,13 +33,28 @@ bool TrainsNothing(const Plan& plan) {
 }
 
 Plan PlanWriter::Describe(std::vector<bool> trainable, const PlanOptions& options, int64_t budget) const {
+  const MaskCost cost = EvaluateMask(profile_, trainable);
+  return Describe(cost, std::move(trainable), options, budget);
+}
+
+Plan PlanWriter::Describe(std::vector<bool> trainable, std::vector<double> rates, const PlanOptions& options,
+                          int64_t budget) const {
+  const CostByBlock costs = EvaluateMaskByBlock(profile_, trainable);
+  MaskCost expected = costs.total;
+  expected.backward_cost = ExpectedBackwardCost(costs, rates);
+  Plan plan = Describe(expected, std::move(trainable), options, budget);
+  plan.drop_rates = std::move(rates);
+  return plan;
+}
+
+Plan PlanWriter::Describe(const MaskCost& cost, std::vector<bool> trainable, const PlanOptions& options,
+                          int64_t budget) const {
   Plan plan;
   plan.method = options.method;
   plan.algorithm = options.algorithm;
   plan.seed = options.seed;
   plan.budget = budget;
   plan.full_cost = full_cost_;
-  const MaskCost cost = EvaluateMask(profile_, trainable);
   plan.predicted_backward_cost = cost.backward_cost;
   plan.predicted_cost = profile_.forward_cost + cost.backward_cost;
   plan.saved_bytes = cost.saved_bytes;
@@ -121,8 +135,8 @@ Plan PlanWriter::KeepPrevious(const PlanRequest& request, const PlanLimits& limi
   const bool is_per_cost = plan.method == Method::kSelection && !limits.budget;
   if (drops && previous->drop_rates.size() != plan.drop_rates.size()) return plan;
   if (previous->trainable == plan.trainable && (!drops || previous->drop_rates == plan.drop_rates)) return plan;
-  Plan kept = Describe(previous->trainable, *request.options, plan.budget);
-  if (drops) SetRates(previous->drop_rates, kept);
+  Plan kept = drops ? Describe(previous->trainable, previous->drop_rates, *request.options, plan.budget)
+                    : Describe(previous->trainable, *request.options, plan.budget);
   // By how much the values count: per cost, both are compared at the cost of the plan in force.
   double scale = 1;
   if (is_per_cost) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "planner/core/cost.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
 #include "planner/core/plan_check.h"
@@ -30,6 +31,9 @@ class PlanWriter {
 
   // A plan for `trainable` with everything that follows from it. budget: forward + backward.
   Plan Describe(std::vector<bool> trainable, const PlanOptions& options, int64_t budget) const;
+  // The same with drop rates ([num_blocks]), whose expected cost it has.
+  Plan Describe(std::vector<bool> trainable, std::vector<double> rates, const PlanOptions& options,
+                int64_t budget) const;
 
   // The plan for what a selection found. `memory` is that of a curve without a second limit, or a new one.
   Plan Selection(const PlanOptions& options, const SelectionProblem& problem, SelectionResult result, WorkMeter& meter,
@@ -55,6 +59,7 @@ class PlanWriter {
                     const std::function<double(const Plan&)>& value_of) const;
 
  private:
+  Plan Describe(const MaskCost& cost, std::vector<bool> trainable, const PlanOptions& options, int64_t budget) const;
   int64_t BudgetOf(const SelectionProblem& problem) const { return profile_.forward_cost + problem.backward_budget; }
 
   const ModelProfile& profile_;

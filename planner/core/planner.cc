@@ -25,8 +25,10 @@ constexpr int64_t kMostBytes = int64_t{256} << 20;
 constexpr int64_t kMostCurveBytes = int64_t{64} << 20;
 // A point of a curve may take this share of a plan's work.
 constexpr int kCurveWorkShare = 64;
-// Plans that the points of a curve which a stop leaves open share.
+// Plans that the points of a curve which a stop leaves open share: each takes milliseconds on a large graph.
 constexpr size_t kPlansAfterStop = 2;
+constexpr size_t kPlansAfterStopOfLargeGraphs = 1;
+constexpr size_t kLargeGraph = 20'000;  // Ops.
 // What a gap may come to, relative to the value, by rounding alone.
 constexpr double kDropTolerance = 1e-9;
 constexpr double kJointTolerance = 1e-11;
@@ -140,7 +142,8 @@ class Planner::Impl {
     if (points.empty()) return absl::OkStatus();
     const std::vector<int64_t> costs = problems_.BudgetsInCost(request, budgets);
     std::stable_sort(points.begin(), points.end(), [&](size_t a, size_t b) { return costs[a] < costs[b]; });
-    const size_t at_a_time = points.size() / kPlansAfterStop + 1;
+    const size_t num_plans = profile_->ops.size() < kLargeGraph ? kPlansAfterStop : kPlansAfterStopOfLargeGraphs;
+    const size_t at_a_time = points.size() / num_plans + 1;
     const Plan* shared = nullptr;
     for (size_t i = 0; i < points.size(); ++i) {
       Plan& plan = plans[points[i]];
@@ -269,8 +272,7 @@ class Planner::Impl {
       return InvalidArgument("always", ": the pinned tensors alone exceed the budget ", budget_in_cost,
                              " or max_saved_bytes at max_drop_rate");
     }
-    Plan plan = writer_.Describe(std::move(found->trainable), options, budget_in_cost);
-    writer_.SetRates(std::move(found->drop_rates), plan);
+    Plan plan = writer_.Describe(std::move(found->trainable), std::move(found->drop_rates), options, budget_in_cost);
     // An empty plan after a stop does not say that nothing fits.
     if (options.always.empty() && TrainsNothing(plan) && !meter.stopped()) {
       Plan empty = writer_.Nothing(options, problem->selection, meter, memory);

@@ -26,6 +26,8 @@ namespace greenplan {
 // Not thread-safe. Must outlive parsing; the app must outlive it.
 class PlanFlags {
  public:
+  // Which flags and values a program takes; the others are no flags of it, or are refused with the list of those
+  // allowed.
   struct Allowed {
     std::vector<std::string> methods = {"full", "selection", "drop", "joint"};
     std::vector<std::string> budget_of = {"full", "backward", "absolute"};

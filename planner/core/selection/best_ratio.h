@@ -26,6 +26,7 @@ namespace greenplan {
 // Values are whole numbers as in value_scale.h; the sum of all their magnitudes, that of the base included, is below
 // 2^60. Costs are in cost_unit and their sum is at most 2^62. Thread-safe: these are functions of their arguments.
 
+// What counts in every selection's ratio.
 struct RatioBase {
   int64_t value = 0;  // May be negative.
   int64_t cost = 0;   // >= 0. Without the ops that the pinned tensors keep live, which the tree's root has.

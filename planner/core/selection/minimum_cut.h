@@ -33,6 +33,7 @@ class MinimumCut {
                         std::vector<bool>& closure);
 
  private:
+  // An arc of the network, or its reverse. `room` is what can still flow through it.
   struct Arc {
     int to;
     int next;  // Of the same node.

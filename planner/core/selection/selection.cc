@@ -58,8 +58,7 @@ double SelectionValue(const std::vector<bool>& trainable, const std::vector<doub
   return sum;
 }
 
-SelectionSolver::SelectionSolver(const ModelProfile& profile)
-    : profile_(profile), full_backward_cost_(EvaluateMask(profile, FullMask(profile)).backward_cost) {}
+SelectionSolver::SelectionSolver(const ModelProfile& profile) : profile_(profile) {}
 
 SelectionResult SelectionSolver::Solve(const SelectionProblem& problem, WorkMeter& request) const {
   Prepared prepared(request);
@@ -340,7 +339,8 @@ LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem,
   const LiveSetTree& live_sets = *prepared.ranked->live_sets;
   const std::vector<int64_t>& units = prepared.ranked->scale.units;
   LiveSetResult found = NothingFound(units);
-  found.trainable = SelectDownscaled(live_sets, units, free_budget, full_backward_cost_, problem.resolution, meter);
+  const int64_t full_backward_cost = EvaluateMask(profile_, FullMask(profile_)).backward_cost;
+  found.trainable = SelectDownscaled(live_sets, units, free_budget, full_backward_cost, problem.resolution, meter);
   for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? units[k] : 0;
   if (prepared.ranked->ranking) {
     found.upper_bound = BoundLiveSets(*prepared.ranked->ranking, free_budget, meter);

@@ -31,8 +31,10 @@ namespace greenplan {
 // Selections of equal value: the search keeps the first it meets, in an order that the problem alone fixes. No tensor
 // of importance <= 0 is selected unless pinned.
 
+// Whether a tensor may be selected, must be, or must not be.
 enum class Pin : uint8_t { kFree, kAlways, kNever };
 
+// What to select from, and the limits. Costs are in cost_unit.
 struct SelectionProblem {
   const std::vector<double>* importance = nullptr;  // [num_tensors], finite.
   std::vector<Pin> pins;                            // [num_tensors]; a tensor without an op is kNever.
@@ -42,6 +44,7 @@ struct SelectionProblem {
   int64_t work_limit = 50'000'000;                  // Of the search, see WorkMeter: about a second.
 };
 
+// The selection found, and how much better another might be.
 struct SelectionResult {
   std::vector<bool> trainable;  // [num_tensors]
   double upper_bound = 0;       // No feasible selection has a higher sum of importance.
@@ -132,7 +135,6 @@ class SelectionSolver {
                                     WorkMeter& meter) const;
 
   const ModelProfile& profile_;
-  const int64_t full_backward_cost_;
   mutable std::mutex mutex_;
   // Without pins. Guarded by mutex_; null until built.
   mutable std::shared_ptr<const LiveSetTree> live_sets_;
