@@ -13,6 +13,7 @@ namespace {
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 // Forward 7, full backward 14; two blocks of the same cost, 4.
 json ProfileJson() {
@@ -80,7 +81,9 @@ TEST_F(CallsTest, BudgetsAreCheckedOneByOne) {
   EXPECT_EQ(FieldOf(Refusal(CurveCall(), R"({"budgets": []})")), "budgets");
   EXPECT_EQ(FieldOf(Refusal(CurveCall(), R"({"budgets": 0.5})")), "budgets");
   EXPECT_EQ(FieldOf(Refusal(CurveCall(), R"({"budgets": [0.5, "x"]})")), "budgets[1]");
-  EXPECT_THAT(Refusal(CurveCall(), R"({"budgets": [0.5, 2]})").message(), HasSubstr("budgets[1]"));
+  const absl::Status status = Refusal(CurveCall(), R"({"budgets": [0.5, 2]})");
+  EXPECT_EQ(FieldOf(status), "budgets[1]");
+  EXPECT_THAT(status.message(), StartsWith("budgets[1]: budget.fraction_of_full is 2"));
   EXPECT_EQ(FieldOf(Refusal(CurveCall(), R"({"budgets": [0.5]})")), "importance");
 }
 

@@ -120,7 +120,8 @@ absl::StatusOr<std::vector<Budget>> CheckBudgets(const std::vector<v1::Budget>& 
   std::vector<Budget> budgets;
   for (size_t i = 0; i < messages.size(); ++i) {
     const absl::StatusOr<Budget> budget = BudgetFromProto(messages[i], method);
-    if (!budget.ok()) return InsideField(absl::StrCat("budgets[", i, "]: "), budget.status());
+    const std::string field = absl::StrCat("budgets[", i, "]");
+    if (!budget.ok()) return WithField(InContext(field, budget.status()), field);
     budgets.push_back(*budget);
   }
   return budgets;
@@ -133,10 +134,12 @@ Answer AnswerCurve(const PreparedProfile& profile, const Request& request) {
   if (!messages.ok()) return messages.status();
   if (messages->empty()) return InvalidArgument("budgets", " is empty; allowed: at least one budget");
   *options->mutable_budget() = messages->front();  // The options must be valid by themselves.
+  const absl::StatusOr<Method> method = MethodFromProto(*options);
+  if (!method.ok()) return method.status();
+  const absl::StatusOr<std::vector<Budget>> budgets = CheckBudgets(*messages, *method);
+  if (!budgets.ok()) return budgets.status();
   const absl::StatusOr<Inputs> inputs = ReadInputs(profile, request, *options);
   if (!inputs.ok()) return inputs.status();
-  const absl::StatusOr<std::vector<Budget>> budgets = CheckBudgets(*messages, inputs->options.method);
-  if (!budgets.ok()) return budgets.status();
   const absl::StatusOr<std::vector<Plan>> plans = MakeCurve(profile.planner(), inputs->request(), *budgets);
   if (!plans.ok()) return plans.status();
   ordered_json curve = ordered_json::array();
