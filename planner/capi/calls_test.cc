@@ -83,7 +83,7 @@ TEST_F(CallsTest, BudgetsAreCheckedOneByOne) {
   EXPECT_EQ(FieldOf(Refusal(CurveCall(), R"({"budgets": [0.5, "x"]})")), "budgets[1]");
   const absl::Status status = Refusal(CurveCall(), R"({"budgets": [0.5, 2]})");
   EXPECT_EQ(FieldOf(status), "budgets[1]");
-  EXPECT_THAT(status.message(), StartsWith("budgets[1]: budget.fraction_of_full is 2"));
+  EXPECT_THAT(std::string(status.message()), StartsWith("budgets[1]: budget.fraction_of_full is 2"));
   EXPECT_EQ(FieldOf(Refusal(CurveCall(), R"({"budgets": [0.5]})")), "importance");
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from greenplan._session_planner import remote
 from greenplan.cost import Cost
 from greenplan.curve import Curve, curve
 from greenplan.draw import draw_blocks
@@ -37,6 +38,7 @@ __all__ = [
     "plan",
     "profile",
     "register_cost",
+    "remote",
 ]
 
 _NEEDS_TORCH = {
