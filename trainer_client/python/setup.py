@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
+
+
+class PlatformDistribution(Distribution):
+    """A package whose files depend on the platform."""
+
+    def has_ext_modules(self) -> bool:
+        return True
 
 
 class PlatformWheel(bdist_wheel):
     """A wheel for every Python 3 of the platform that --plat-name gives."""
 
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        self.root_is_pure = False
-
     def get_tag(self) -> tuple[str, str, str]:
-        return "py3", "none", (self.plat_name or "any").replace("-", "_").replace(".", "_")
+        return "py3", "none", super().get_tag()[2]
 
 
-setup(cmdclass={"bdist_wheel": PlatformWheel})
+setup(cmdclass={"bdist_wheel": PlatformWheel}, distclass=PlatformDistribution)
