@@ -13,8 +13,8 @@
  * Return values: 0, or a google.rpc.Code such as 3, INVALID_ARGUMENT. The buffer then holds
  *   {"code": 3, "message": "budget.absolute is -1; allowed: an integer > 0", "field": "budget.absolute"}
  * The field is the path of what is wrong, empty if nothing single is. Fields within profile, importance and options are
- * named from there; those of the other keys begin with the key, such as "previous_plan.trainable". If there is no memory
- * left for the answer, the buffer is empty.
+ * named from there; those of the other keys begin with the key, such as "previous_plan.trainable". If there is no
+ * memory left for the answer, the buffer is empty.
  *
  * Keys that a request does not know are refused. A key that is marked optional may also be null.
  *
@@ -81,8 +81,8 @@ int greenplan_draw_blocks(const char* request, size_t n, greenplan_buffer* out);
 /* A profile that is read once, for many plans: it keeps what one plan computes for the next. */
 typedef struct greenplan_planner greenplan_planner;
 
-/* Reads {"profile"} into a new planner. Answers {"profile_digest": "..."}, which an ImportanceReport may carry. After an
- * error `*planner` is NULL. */
+/* Reads {"profile"} into a new planner. Answers {"profile_digest": "..."}, which an ImportanceReport may carry. After
+ * an error `*planner` is NULL. */
 int greenplan_planner_new(const char* request, size_t n, greenplan_planner** planner, greenplan_buffer* out);
 
 /* Frees a planner. Does nothing if it is NULL. */
