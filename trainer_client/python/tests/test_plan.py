@@ -73,6 +73,8 @@ def test_options_reach_the_planner():
     assert greenplan.plan(profile, importance, 70, "absolute").budget == 70
     assert greenplan.plan(profile, method="full").trainable == profile.trainable_names
     assert greenplan.plan(profile, importance, algorithm="downscaled", resolution=50).algorithm == "downscaled"
+    for limit in (2, 2.5, "2s", "2500ms", "0.1m"):
+        assert greenplan.plan(profile, importance, 1.0, time_limit=limit).status == "OPTIMAL"
     kept = greenplan.plan(profile, importance, 1.0, previous_plan=plan, churn_threshold=9)
     assert kept.trainable == plan.trainable
 
@@ -108,6 +110,8 @@ BAD = [
     (dict(mean_drop_rate=0.5, budget=0.5), "mean_drop_rate", "one of them"),
     (dict(drop_rate_bounds={"a": 1}), "drop_rate_bounds", "pair"),
     (dict(time_limit=0), "time_limit", "0"),
+    (dict(time_limit="3 days"), "time_limit", "3 days"),
+    (dict(time_limit=[1]), "time_limit", "[1]"),
     (dict(resolution=0), "resolution", "0"),
     (dict(seed=1.5), "seed", "1.5"),
     (dict(importance=[1.0]), "importance", "9"),

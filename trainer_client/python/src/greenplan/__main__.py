@@ -106,8 +106,9 @@ def _add_inputs(command: _Parser, has_budget: bool = True) -> None:
     command.add_argument("--algorithm", choices=("exact", "downscaled"))
     command.add_argument("--allocation", choices=("sensitivity", "uniform"))
     command.add_argument("--drop-objective", choices=("quadratic", "linear"))
-    for flag in ("--min-drop-rate", "--max-drop-rate", "--mu", "--churn-threshold", "--time-limit"):
+    for flag in ("--min-drop-rate", "--max-drop-rate", "--mu", "--churn-threshold"):
         command.add_argument(flag, type=float)
+    command.add_argument("--time-limit", help="seconds, or a duration such as 250ms")
     for flag in ("--resolution", "--max-saved-bytes", "--seed"):
         command.add_argument(flag, type=int)
     command.add_argument("--always", nargs="+", help="tensors that train in every plan")

@@ -190,8 +190,19 @@ def _bounds(value: Any) -> list[dict[str, Any]]:
     return messages
 
 
+_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
 def _duration(value: Any) -> str:
-    seconds = number("time_limit", value)
+    """From seconds, or a text with a unit such as "250ms"."""
+    text = value.strip() if isinstance(value, str) else ""
+    unit = text.lstrip("0123456789.")
+    try:
+        seconds = float(text.removesuffix(unit)) * _UNITS[unit or "s"] if text else number("time_limit", value)
+    except (KeyError, ValueError):
+        seconds = 0.0
     if not 0 < seconds <= 1e9:
-        raise ArgumentError(f"time_limit is {value!r}; allowed: seconds > 0", field="time_limit")
+        raise ArgumentError(
+            f'time_limit is {value!r}; allowed: seconds > 0, or a text such as "250ms"', field="time_limit"
+        )
     return f"{seconds:.9f}s"

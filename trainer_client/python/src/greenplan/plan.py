@@ -173,7 +173,7 @@ def plan(
             "uniform"), ``drop_objective`` ("quadratic" or "linear"), ``min_drop_rate``, ``max_drop_rate``,
             ``drop_rate_bounds`` ({block: (lowest, highest)}), ``mu``, ``mean_drop_rate`` in place of a budget,
             ``max_saved_bytes``, ``always`` and ``never`` (names of tensors), ``churn_threshold``, ``time_limit``
-            (seconds), ``seed``: as the command line's flags of these names.
+            (seconds, or a text such as "250ms"), ``seed``: as the command line's flags of these names.
 
     Returns:
         A plan within the budget. If nothing fits, its status is ``"EMPTY"`` and its message says why.
