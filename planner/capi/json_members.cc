@@ -16,9 +16,8 @@ class Scanner {
 
   // The next character that is no white space; NUL at the end.
   char Peek() {
-    while (position_ < text_.size() && absl::string_view(" \t\r\n").find(text_[position_]) != absl::string_view::npos) {
-      ++position_;
-    }
+    const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+    while (position_ < text_.size() && is_space(text_[position_])) ++position_;
     return position_ < text_.size() ? text_[position_] : '\0';
   }
 
@@ -48,17 +47,28 @@ class Scanner {
     Peek();
     const size_t start = position_;
     size_t depth = 0;
-    while (true) {
-      const char next = Peek();
-      if (next == '\0' || (depth == 0 && (next == ',' || next == '}' || next == ']'))) break;
+    for (bool ends = false; position_ < text_.size() && !ends;) {
       absl::string_view ignored;
-      if (next == '"') {
-        if (!TakeString(ignored)) return false;
-        continue;
+      switch (text_[position_]) {
+        case '"':
+          if (!TakeString(ignored)) return false;
+          continue;
+        case '{':
+        case '[':
+          ++depth;
+          break;
+        case '}':
+        case ']':
+          ends = depth == 0;
+          if (!ends) --depth;
+          break;
+        case ',':
+          ends = depth == 0;
+          break;
+        default:
+          break;
       }
-      if (next == '{' || next == '[') ++depth;
-      if (next == '}' || next == ']') --depth;
-      ++position_;
+      if (!ends) ++position_;
     }
     value = text_.substr(start, position_ - start);
     return depth == 0 && !value.empty();
