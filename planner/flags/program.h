@@ -9,12 +9,11 @@
 #include "CLI/App.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "planner/core/version.h"
 
 namespace greenplan {
 
 class LayeredConfig;
-
-inline constexpr absl::string_view kVersion = "0.1.0";
 
 // What all programs of this project have in common: where the values of flags come from, `version`, `--help`,
 // `--quiet`, exit codes, and one line on stderr for a failure.
