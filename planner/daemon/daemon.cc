@@ -157,6 +157,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
       GrpcServer::Start({.listen = options.listen,
                          .credentials = (*security)->NewCredentials(),
                          .access = &(*security)->access(),
+                         .audit = [](const AuditEntry& entry) { spdlog::info("audit: {}", AuditLine(entry)); },
                          .metrics = &metrics,
                          .reflection = options.reflection,
                          .channelz = options.channelz},

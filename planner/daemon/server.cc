@@ -40,7 +40,7 @@ void EnableChannelz() {
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& options, JobEngine* engine) {
   if (options.reflection) EnableReflection();
   if (options.channelz) EnableChannelz();
-  auto server = absl::WrapUnique(new GrpcServer(engine, options.access));
+  auto server = absl::WrapUnique(new GrpcServer(engine, options.access, options.audit));
   grpc::ResourceQuota quota("planner");
   quota.SetMaxThreads(options.max_threads).Resize(options.max_memory_bytes);
   grpc::ServerBuilder builder;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -11,6 +12,7 @@
 #include "planner/daemon/health_service.h"
 #include "planner/metrics/metrics.h"
 #include "planner/security/access.h"
+#include "planner/security/audit.h"
 #include "planner/service/job_engine.h"
 #include "planner/service/rpc_handlers.h"
 
@@ -32,6 +34,7 @@ class GrpcServer {
     // Null: plain text.
     std::shared_ptr<grpc::ServerCredentials> credentials = nullptr;
     const Access* access = nullptr;     // Who may call; must outlive the server. Null: everybody.
+    AuditLog audit = nullptr;           // Gets the calls that IsAudited names.
     Metrics* metrics = nullptr;         // Records the calls; must outlive the server. Null: nobody does.
     bool reflection = true;             // Serves the descriptors of the services.
     bool channelz = false;              // Serves gRPC's own state.
@@ -50,7 +53,7 @@ class GrpcServer {
   void Drain(absl::Duration patience);
 
  private:
-  GrpcServer(JobEngine* engine, const Access* access) : handlers_(engine, access) {}
+  GrpcServer(JobEngine* engine, const Access* access, AuditLog audit) : handlers_(engine, access, std::move(audit)) {}
 
   RpcHandlers handlers_;
   HealthService health_{{v1::PlannerService::service_full_name()}};

@@ -45,7 +45,7 @@ absl::Status Access::Reload() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Caller> Access::Check(absl::string_view method, std::optional<absl::string_view> authorization) const {
+absl::StatusOr<Caller> Access::Identify(std::optional<absl::string_view> authorization) const {
   std::shared_ptr<const TokenTable> tokens;
   {
     absl::MutexLock lock(&mutex_);
@@ -58,10 +58,14 @@ absl::StatusOr<Caller> Access::Check(absl::string_view method, std::optional<abs
     return Unauthenticated("the authorization is no bearer token");
   const std::optional<Caller> caller = tokens->Find(authorization->substr(kScheme.size()));
   if (!caller.has_value()) return Unauthenticated("the token is unknown");
+  return *caller;
+}
+
+absl::Status Access::Authorize(const Caller& caller, absl::string_view method) {
   const Role needed = RoleNeeded(method);
-  if (caller->role >= needed) return *caller;
+  if (caller.role >= needed) return absl::OkStatus();
   return absl::PermissionDeniedError(
-      absl::StrCat(method, " needs the role ", RoleName(needed), "; this token's is ", RoleName(caller->role)));
+      absl::StrCat(method, " needs the role ", RoleName(needed), "; this token's is ", RoleName(caller.role)));
 }
 
 }  // namespace greenplan

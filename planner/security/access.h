@@ -18,7 +18,8 @@ namespace greenplan {
 // Who may call which RPC, by the tokens file. Without one, every caller is an admin of the one tenant "".
 //
 //   auto access = Access::Create("/etc/greenplan/tokens.toml");
-//   absl::StatusOr<Caller> caller = (*access)->Check("CreateJob", "Bearer 2f0c...");
+//   absl::StatusOr<Caller> caller = (*access)->Identify("Bearer 2f0c...");
+//   absl::Status status = Access::Authorize(*caller, "CreateJob");
 //
 // Thread-safety: safe; Reload may run while calls are checked.
 class Access {
@@ -30,10 +31,12 @@ class Access {
   // Reads the file again. The errors of Create; the tokens that were read before then stay valid.
   absl::Status Reload();
 
-  // Who calls `method` with this value of the metadata "authorization".
-  // Unauthenticated: there is none, it is no "Bearer TOKEN", or the token is unknown. PermissionDenied: the role may
-  // not call the method. The messages hold nothing of the token.
-  absl::StatusOr<Caller> Check(absl::string_view method, std::optional<absl::string_view> authorization) const;
+  // Who calls with this value of the metadata "authorization". Unauthenticated: there is none, it is no "Bearer TOKEN",
+  // or the token is unknown. The message holds nothing of the token.
+  absl::StatusOr<Caller> Identify(std::optional<absl::string_view> authorization) const;
+
+  // PermissionDenied unless the caller's role may call `method`.
+  static absl::Status Authorize(const Caller& caller, absl::string_view method);
 
  private:
   explicit Access(std::string tokens_file) : tokens_file_(std::move(tokens_file)) {}

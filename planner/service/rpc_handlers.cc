@@ -21,22 +21,26 @@ std::optional<absl::string_view> AuthorizationOf(const grpc::ServerContext& cont
 }  // namespace
 
 template <typename Message, typename Call>
-grpc::Status RpcHandlers::Serve(absl::string_view method, const grpc::ServerContext& context, const Call& call,
-                                Message* response) const {
-  if (access_ != nullptr) {
-    const absl::StatusOr<Caller> caller = access_->Check(method, AuthorizationOf(context));
-    if (!caller.ok()) return ToGrpcStatus(caller.status());
+grpc::Status RpcHandlers::Serve(absl::string_view method, const grpc::ServerContext& context,
+                                absl::string_view resource, const Call& call, Message* response) const {
+  absl::StatusOr<Caller> caller = Caller();
+  if (access_ != nullptr) caller = access_->Identify(AuthorizationOf(context));
+  absl::Status status = caller.ok() ? Access::Authorize(*caller, method) : caller.status();
+  if (status.ok()) {
+    absl::StatusOr<Message> result = call();
+    status = result.status();
+    if (status.ok()) *response = *std::move(result);
   }
-  absl::StatusOr<Message> result = call();
-  if (!result.ok()) return ToGrpcStatus(result.status());
-  *response = *std::move(result);
-  return grpc::Status::OK;
+  if (audit_ != nullptr && IsAudited(method, status.code())) {
+    audit_({caller.ok() ? &*caller : nullptr, context.peer(), method, resource, status.code()});
+  }
+  return status.ok() ? grpc::Status::OK : ToGrpcStatus(status);
 }
 
 grpc::Status RpcHandlers::NotBuilt(absl::string_view method, const grpc::ServerContext& context) const {
   google::protobuf::Empty nothing;
   return Serve(
-      method, context,
+      method, context, /*resource=*/"",
       [&]() -> absl::StatusOr<google::protobuf::Empty> {
         return absl::UnimplementedError(absl::StrCat(method, " is not implemented"));
       },
@@ -45,12 +49,12 @@ grpc::Status RpcHandlers::NotBuilt(absl::string_view method, const grpc::ServerC
 
 grpc::Status RpcHandlers::CreateJob(grpc::ServerContext* context, const v1::CreateJobRequest* request, v1::Job* job) {
   return Serve(
-      "CreateJob", *context, [&] { return engine_.CreateJob(request->job()); }, job);
+      "CreateJob", *context, request->job().name(), [&] { return engine_.CreateJob(request->job()); }, job);
 }
 
 grpc::Status RpcHandlers::GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request, v1::Job* job) {
   return Serve(
-      "GetJob", *context, [&] { return engine_.GetJob(request->name()); }, job);
+      "GetJob", *context, request->name(), [&] { return engine_.GetJob(request->name()); }, job);
 }
 
 grpc::Status RpcHandlers::ListJobs(grpc::ServerContext* context, const v1::ListJobsRequest*, v1::ListJobsResponse*) {
@@ -68,13 +72,13 @@ grpc::Status RpcHandlers::UpdateJob(grpc::ServerContext* context, const v1::Upda
 
 grpc::Status RpcHandlers::PlanRound(grpc::ServerContext* context, const v1::PlanRoundRequest* request, v1::Plan* plan) {
   return Serve(
-      "PlanRound", *context, [&] { return engine_.PlanRound(request->job(), request->report(), LimitsOf(context)); },
-      plan);
+      "PlanRound", *context, request->job(),
+      [&] { return engine_.PlanRound(request->job(), request->report(), LimitsOf(context)); }, plan);
 }
 
 grpc::Status RpcHandlers::GetPlan(grpc::ServerContext* context, const v1::GetPlanRequest* request, v1::Plan* plan) {
   return Serve(
-      "GetPlan", *context, [&] { return engine_.GetPlan(request->name()); }, plan);
+      "GetPlan", *context, request->name(), [&] { return engine_.GetPlan(request->name()); }, plan);
 }
 
 grpc::Status RpcHandlers::ListPlans(grpc::ServerContext* context, const v1::ListPlansRequest*, v1::ListPlansResponse*) {
@@ -92,7 +96,7 @@ grpc::Status RpcHandlers::WhatIf(grpc::ServerContext* context, const v1::WhatIfR
 
 grpc::Status RpcHandlers::Solve(grpc::ServerContext* context, const v1::SolveRequest* request, v1::Plan* plan) {
   return Serve(
-      "Solve", *context, [&] { return engine_.Solve(*request, LimitsOf(context)); }, plan);
+      "Solve", *context, "", [&] { return engine_.Solve(*request, LimitsOf(context)); }, plan);
 }
 
 grpc::Status RpcHandlers::ReportOutcome(grpc::ServerContext* context, const v1::ReportOutcomeRequest*,

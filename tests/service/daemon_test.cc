@@ -229,6 +229,13 @@ TEST(DaemonTest, TokensSayWhoMayCallWhatAndHealthNeedsNone) {
   EXPECT_EQ(create_job(write("viewer", "v")), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(create_job(write("trainer", "t")), absl::StatusCode::kOk);
   EXPECT_EQ(*RawUnaryCall(daemon.address(), kHealthCheck, ""), kServing);
+  daemon.process().Signal(SIGTERM);
+  EXPECT_EQ(daemon.process().Wait(), 0);
+  const std::string log = daemon.process().errors();
+  EXPECT_THAT(log, ContainsRegex("audit: tenant= role= peer=.* method=CreateJob resource=jobs/a code=UNAUTHENTICATED"));
+  EXPECT_THAT(log, ContainsRegex(
+                       "audit: tenant=a role=viewer peer=.* method=CreateJob resource=jobs/a code=PERMISSION_DENIED"));
+  EXPECT_THAT(log, ContainsRegex("audit: tenant=a role=trainer peer=.* method=CreateJob resource=jobs/a code=OK"));
 }
 
 TEST(DaemonTest, ServesTlsAndTakesARenewedCertificateWhileItServes) {
