@@ -135,11 +135,11 @@ int Program::Finish(const absl::Status& status) const {
   std::cout.flush();
   const bool is_written = std::cout.good() && std::fflush(stdout) == 0;
   if (!status.ok()) {
-    std::cerr << name_ << ": " << OneLine(status.message()) << std::endl;
+    std::cerr << format_error_(name_ + ": " + OneLine(status.message())) << std::endl;
     return ExitCode(status);
   }
   if (is_written) return 0;
-  std::cerr << name_ << ": stdout cannot be written" << std::endl;
+  std::cerr << format_error_(name_ + ": stdout cannot be written") << std::endl;
   return 1;
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "CLI/App.hpp"
@@ -54,6 +55,9 @@ class Program {
   // (ExitCode below); 1 for anything else. Lets no exception out.
   int Run(int argc, const char* const* argv, const std::function<absl::Status()>& run = nullptr);
 
+  // Passes the line that a failure prints on stderr through `format` first.
+  void FormatErrors(std::function<std::string(const std::string& line)> format) { format_error_ = std::move(format); }
+
   // --quiet: no progress, no remarks. Valid within Run.
   bool quiet() const { return quiet_; }
 
@@ -73,6 +77,7 @@ class Program {
   CLI::App app_;
   const std::shared_ptr<LayeredConfig> config_;  // Of app_, which shares it.
   std::vector<NamedCommand> commands_;
+  std::function<std::string(const std::string&)> format_error_ = [](const std::string& line) { return line; };
   std::string version_format_ = "table";
   bool quiet_ = false;
 };

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "c10/util/Exception.h"
+#include "planner/core/invalid_argument.h"
 #include "planner/flags/plan_flags.h"
 #include "trainer_client/finetune/finetune_run.h"
 #include "trainer_client/finetune/inputs.h"
@@ -50,11 +51,12 @@ absl::StatusOr<std::shared_ptr<Connection>> ConnectToPlanner(const FinetuneOptio
   std::shared_ptr<Connection> connection = io.connection;
   if (connection == nullptr) {
     absl::StatusOr<std::unique_ptr<Connection>> made =
-        Connect({.planner = options.planner, .timeout = kPlannerTimeout});
-    if (!made.ok()) {
+        Connect({.planner = options.planner, .timeout = kPlannerTimeout, .security = options.planner_security});
+    if (FieldOf(made.status()) == "planner") {
       return absl::InvalidArgumentError(
-          absl::StrCat("--planner is ", options.planner, "; allowed: local, or HOST:PORT"));
+          absl::StrCat("--planner is ", options.planner, "; allowed: local, or HOST:PORT[,HOST:PORT...]"));
     }
+    if (!made.ok()) return made.status();
     connection = *std::move(made);
   }
   // Any answer will do: this is to learn that the planner is away before the model is loaded.

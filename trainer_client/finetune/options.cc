@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "planner/client/server_flags.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
 
@@ -128,7 +129,10 @@ void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
 }
 
 void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
-  app.add_option("--planner", options_.planner, "local: plan in this process (default); or HOST:PORT of a greenpland.");
+  app.add_option("--planner", options_.planner,
+                 "local: plan in this process (default); or HOST:PORT of a greenpland, "
+                 "with commas between those of several replicas.");
+  AddServerSecurityFlags(app, options_.planner_security);
   app.add_option("--job", options_.job, "Id of the job at the planner. Default: a new one; with --resume the run's.");
   app.add_option("--plan-every", plan_every_, "When to plan anew: epoch (default), or a number of steps.");
   app.add_option("--probe-batches", options_.probe_batches, "Batches that importance is measured on. Default: 1.");

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "greenplan/v1/importance.pb.h"
 #include "greenplan/v1/plan.pb.h"
+#include "planner/client/server_security.h"
 #include "planner/flags/plan_flags.h"
 #include "planner/flags/program.h"
 #include "profiler/energy/energy_meter.h"
@@ -38,9 +39,10 @@ struct FinetuneOptions {
   int64_t plan_every = 0;  // Steps; 0: at the start of every epoch.
   int64_t probe_batches = 1;
   v1::ImportanceMetric importance_metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
-  std::string planner = "local";  // Or HOST:PORT.
-  std::string job;                // Empty: a new unique one.
-  std::string output;             // Empty: the weights are not kept.
+  std::string planner = "local";    // Or HOST:PORT, with commas between those of several replicas.
+  ServerSecurity planner_security;  // For a planner that is not local.
+  std::string job;                  // Empty: a new unique one.
+  std::string output;               // Empty: the weights are not kept.
   bool resume = false;
   std::string report;                             // Empty: none.
   std::string time_profile;                       // Empty: times are not predicted.
