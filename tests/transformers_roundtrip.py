@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that transformers and this project read each other's checkpoints and that the models agree.
 
-usage: tests/transformers_roundtrip.py      (after: bazel build //trainer_client/checkpoint:round_trip)
+usage: tests/transformers_roundtrip.py [NAME...]      (configs whose names begin so; default: all. After: bazel build //trainer_client/checkpoint:round_trip)
 Needs torch 2.13.0, transformers 5.23.0 and safetensors in this Python. It is not part of the test suite, which needs no
 Python.
 
@@ -32,6 +32,8 @@ OPT = dict(model_type="opt", vocab_size=97, hidden_size=32, ffn_dim=72, num_hidd
            max_position_embeddings=64, dropout=0.0)
 LLAMA3 = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=32)
+LONGROPE = dict(rope_type="longrope", rope_theta=1e4, original_max_position_embeddings=16,
+                short_factor=[1.0, 1.1, 1.2, 1.3], long_factor=[1.0, 2.0, 3.0, 4.0])
 CONFIGS = {
     "llama": LLAMA,
     "llama grouped queries": LLAMA | dict(num_key_value_heads=2),
@@ -41,6 +43,25 @@ CONFIGS = {
     "llama 3 rope": LLAMA | dict(rope_parameters=LLAMA3),
     "llama linear rope, gelu": LLAMA | dict(rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=2.0),
                                             hidden_act="gelu"),
+    "llama dynamic rope": LLAMA | dict(rope_parameters=dict(rope_type="dynamic", rope_theta=1e4, factor=3.0)),
+    "llama yarn rope": LLAMA | dict(rope_parameters=dict(rope_type="yarn", rope_theta=1e4, factor=4.0,
+                                                         original_max_position_embeddings=16)),
+    "llama longrope": LLAMA | dict(rope_parameters=LONGROPE),
+    "llama part of the head": LLAMA | dict(rope_parameters=dict(rope_type="default", rope_theta=1e4,
+                                                                partial_rotary_factor=0.5)),
+    "mistral": LLAMA | dict(model_type="mistral", num_key_value_heads=2),
+    "mistral window": LLAMA | dict(model_type="mistral", num_key_value_heads=2, sliding_window=7),
+    "mistral window as long as the rows": LLAMA | dict(model_type="mistral", num_key_value_heads=2, sliding_window=19),
+    "mistral no window, head_dim": LLAMA | dict(model_type="mistral", sliding_window=None, head_dim=12),
+    "qwen2": LLAMA | dict(model_type="qwen2", num_key_value_heads=2, tie_word_embeddings=True),
+    "qwen2 late window": LLAMA | dict(model_type="qwen2", use_sliding_window=True, sliding_window=7, max_window_layers=1),
+    "qwen3": LLAMA | dict(model_type="qwen3", num_key_value_heads=2, head_dim=12),
+    "qwen3 biases, layer_types": LLAMA | dict(model_type="qwen3", head_dim=8, attention_bias=True,
+                                              use_sliding_window=True, sliding_window=7,
+                                              layer_types=["sliding_attention", "full_attention"]),
+    "smollm3": LLAMA | dict(model_type="smollm3", num_key_value_heads=2, no_rope_layer_interval=2, pad_token_id=0),
+    "smollm3 window, biases": LLAMA | dict(model_type="smollm3", no_rope_layers=[0, 1], use_sliding_window=True,
+                                           sliding_window=7, attention_bias=True, mlp_bias=True, pad_token_id=0),
     "opt": OPT,
     "opt dropout": OPT | dict(dropout=0.1, attention_dropout=0.1),
     "opt post-norm, projected": OPT | dict(do_layer_norm_before=False, word_embed_proj_dim=16),
@@ -111,7 +132,8 @@ def main():
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     rng, wrong, runs, masks = random.Random(1), 0, 0, 0
-    for name, config in CONFIGS.items():
+    wanted = {name: config for name, config in CONFIGS.items() if name.startswith(tuple(sys.argv[1:] or [""]))}
+    for name, config in wanted.items():
         for attention in ("sdpa", "eager"):
             for dtype, shard_size in ((torch.float32, "1GB"), (torch.bfloat16, "10KB"), (torch.float16, "1GB"), (None, None)):
                 runs += 1

@@ -126,7 +126,7 @@ TEST_F(InputsTest, RefusesAConfigNamingFileKeyAndValue) {
   WriteText(root / "config.json", R"({"model_type": "llama", "hidden_size": "wide"})");
   ExpectRefused("--config: " + options.config + ": config hidden_size is \"wide\"; allowed: an integer from 1 to");
   WriteText(root / "config.json", R"({"model_type": 3})");
-  ExpectRefused("config model_type is 3; allowed: llama, opt");
+  ExpectRefused("config model_type is 3; allowed: llama, mistral");
 }
 
 TEST_F(InputsTest, ChecksWhatTheOptionsNameBeforeReadingIt) {

@@ -98,7 +98,8 @@ FinetuneFlags::FinetuneFlags(Program& program)
 }
 
 void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
-  app.add_option("--base", options_.base, "Hugging Face checkpoint folder (llama, opt) to start from.");
+  app.add_option("--base", options_.base,
+                 "Hugging Face checkpoint folder to start from: llama, mistral, qwen2, qwen3, smollm3, opt.");
   app.add_option("--model-config", options_.config,
                  "In place of --base: a config.json; the weights start at random. --config FILE.json says the same.");
   app.add_option("--train", options_.train,

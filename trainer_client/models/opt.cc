@@ -33,7 +33,7 @@ class OptAttention : public torch::nn::Module {
     const torch::Tensor key = SplitHeads(k_proj_->forward(x));
     const torch::Tensor value = SplitHeads(v_proj_->forward(x));
     return out_proj_->forward(
-        CausalAttention(attention_, query, key, value, /*scale=*/1, is_training() ? dropout_ : 0));
+        CausalAttention(attention_, query, key, value, {.scale = 1, .dropout = is_training() ? dropout_ : 0}));
   }
 
  private:
