@@ -297,7 +297,8 @@ TEST_F(GreenplanTest, ProfileRefusesBadInput) {
   ExpectRefused("profile --config none.json", "none.json cannot be read: No such file or directory");
   ExpectRefused("profile --config p.json --batch-size 0", "--batch-size is 0; allowed: an integer >= 1");
   Write("c.json", "{");
-  ExpectRefused("profile --config c.json", "c.json is not JSON");
+  ExpectRefused("profile --config c.json",
+                "c.json is not JSON at line 1, column 2: unexpected end of input; expected string literal");
   Write("c.json", R"({"model_type": "perceptron"})");
   const Result result = Run("profile --config c.json --output out.json");
   EXPECT_EQ(result.exit_code, 2);

@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "google/protobuf/util/json_util.h"
 #include "planner/convert/gzip.h"
+#include "planner/convert/null_elements.h"
 #include "planner/files/files.h"
 
 namespace greenplan {
@@ -45,8 +46,9 @@ std::string MessageToJson(const google::protobuf::Message& message, bool indent)
 }
 
 absl::Status MessageFromJson(absl::string_view text, google::protobuf::Message& message) {
+  absl::ConsumePrefix(&text, "\xef\xbb\xbf");  // A byte order mark, as Windows editors write it.
   const auto status = json::JsonStringToMessage({text.data(), text.size()}, &message);
-  if (status.ok()) return absl::OkStatus();
+  if (status.ok()) return RefuseNullElements(text);
   // Below a syntax error's message the parser quotes the text around it, and points at it from a third line.
   const std::string what(status.message().data(), status.message().size());
   const std::vector<absl::string_view> lines = absl::StrSplit(what, '\n', absl::SkipWhitespace());
