@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks that transformers and this project read each other's checkpoints and that the models agree.
 
-usage: tests/transformers_roundtrip.py [NAME...]      (configs whose names begin so; default: all. After: bazel build //trainer_client/checkpoint:round_trip)
+usage: tests/transformers_roundtrip.py [NAME...]      (after: bazel build //trainer_client/checkpoint:round_trip)
+With names, it takes only the configs whose names begin so.
 Needs torch 2.13.0, transformers 5.23.0 and safetensors in this Python. It is not part of the test suite, which needs no
 Python.
 
@@ -52,15 +53,17 @@ CONFIGS = {
     "mistral": LLAMA | dict(model_type="mistral", num_key_value_heads=2),
     "mistral window": LLAMA | dict(model_type="mistral", num_key_value_heads=2, sliding_window=7),
     "mistral window as long as the rows": LLAMA | dict(model_type="mistral", num_key_value_heads=2, sliding_window=19),
-    "mistral no window, head_dim": LLAMA | dict(model_type="mistral", sliding_window=None, head_dim=12),
+    "mistral no window, head_dim": LLAMA | dict(model_type="mistral", num_key_value_heads=4, sliding_window=None,
+                                               head_dim=12),
     "qwen2": LLAMA | dict(model_type="qwen2", num_key_value_heads=2, tie_word_embeddings=True),
-    "qwen2 late window": LLAMA | dict(model_type="qwen2", use_sliding_window=True, sliding_window=7, max_window_layers=1),
+    "qwen2 late window": LLAMA | dict(model_type="qwen2", num_key_value_heads=4, use_sliding_window=True,
+                                       sliding_window=7, max_window_layers=1),
     "qwen3": LLAMA | dict(model_type="qwen3", num_key_value_heads=2, head_dim=12),
-    "qwen3 biases, layer_types": LLAMA | dict(model_type="qwen3", head_dim=8, attention_bias=True,
+    "qwen3 biases, layer_types": LLAMA | dict(model_type="qwen3", num_key_value_heads=4, head_dim=8, attention_bias=True,
                                               use_sliding_window=True, sliding_window=7,
                                               layer_types=["sliding_attention", "full_attention"]),
     "smollm3": LLAMA | dict(model_type="smollm3", num_key_value_heads=2, no_rope_layer_interval=2, pad_token_id=0),
-    "smollm3 window, biases": LLAMA | dict(model_type="smollm3", no_rope_layers=[0, 1], use_sliding_window=True,
+    "smollm3 window, biases": LLAMA | dict(model_type="smollm3", num_key_value_heads=4, no_rope_layers=[0, 1], use_sliding_window=True,
                                            sliding_window=7, attention_bias=True, mlp_bias=True, pad_token_id=0),
     "opt": OPT,
     "opt dropout": OPT | dict(dropout=0.1, attention_dropout=0.1),
@@ -124,7 +127,7 @@ def check(config, attention, dtype, shard_size, rng):
         for mask, executed in zip(masks, reply["backward_flops"]):
             counted = backward_flops(model, input_ids, set(mask))
             assert executed == counted, f"mask {mask}: executed {executed}, in transformers {counted}"
-        assert reply["backward_flops"][0] > max(reply["backward_flops"][1:]) > 0, "the full mask must cost the most"
+        assert reply["backward_flops"][0] >= max(reply["backward_flops"][1:]) > 0, "no mask may cost more than the full one"
         return len(masks)
 
 

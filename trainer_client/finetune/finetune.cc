@@ -84,16 +84,19 @@ absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& i
     output = *std::move(folder);
   }
   const bool resumes = options.resume && HasRun(options.output);
-  const bool may_begin = !options.resume || std::filesystem::is_empty(options.output);
-  if (!resumes && (!may_begin || (options.base.empty() && options.config.empty()))) {
+  const bool has_start = !options.base.empty() || !options.config.empty();
+  if (!resumes && (!has_start || (options.resume && !output->MayStartOver()))) {
     return absl::InvalidArgumentError(absl::StrCat("--output is ", options.output,
                                                    ", which holds no run to resume; allowed: a folder that does, or ",
-                                                   "a new or empty one and --base or --config to begin with"));
+                                                   "one without weights and --base or --config to begin with"));
   }
   absl::StatusOr<std::shared_ptr<Connection>> connection = ConnectToPlanner(options, io);
   if (!connection.ok()) return connection.status();
   absl::StatusOr<Inputs> inputs = LoadInputs(options, resumes ? options.output : "");
   if (!inputs.ok()) return inputs.status();
+  for (const std::string& remark : inputs->remarks) {
+    if (!options.quiet) io.err << "greenplan-finetune: " << remark << std::endl;
+  }
   FinetuneRun run(options, io, *std::move(inputs), output.get());
   return NameFlags(options, run.Run(*std::move(connection), resumes));
 }

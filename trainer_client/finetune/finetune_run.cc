@@ -86,6 +86,10 @@ absl::Status FinetuneRun::TrainEpochs() {
 // What must be the same before and after a resume, by the name of its flag.
 json FinetuneRun::Identity() const {
   return {{"--batch-size", options_.batch_size},
+          {"--epochs", options_.epochs},
+          {"--lr", options_.learning_rate},
+          {"--warmup-steps", options_.warmup_steps},
+          {"--weight-decay", options_.weight_decay},
           {"--seq-len", inputs_.train.seq_len},
           {"--seed", options_.seed},
           {"--plan-every", options_.plan_every},
@@ -100,7 +104,11 @@ absl::Status FinetuneRun::LoadState() {
   if (!state.ok()) return state.status();
   state_ = *std::move(state);
   seconds_before_ = state_.seconds;
-  if (state_.identity.is_null() || options_.epochs <= state_.last_epoch()) return absl::OkStatus();
+  // The learning rate of every step depends on the number of epochs, so a run has the number that it began with.
+  const bool is_finished =
+      state_.identity.is_object() && state_.identity.value("--epochs", json()) == state_.last_epoch();
+  const bool trains = options_.epochs > 0 && !(is_finished && options_.epochs == state_.last_epoch());
+  if (state_.identity.is_null() || !trains) return absl::OkStatus();
   const json identity = Identity();
   for (const auto& [flag, value] : identity.items()) {
     const json before = state_.identity.value(flag, json());

@@ -280,6 +280,22 @@ TEST_F(FinetuneTest, ResumeBeginsAnewWhereThereIsNoRunYetAndRefusesAnotherRun) {
   EXPECT_THAT(status.message(), HasSubstr("--seed is 2; allowed with --resume: 1"));
 }
 
+TEST_F(FinetuneTest, ResumeStartsOverWhatHadNotReachedACheckpoint) {
+  options.output = root / "straight";
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json straight = Report();
+  // What a kill within the first checkpoint leaves: all but the weights.
+  options.output = root / "out";
+  ASSERT_EQ(Run(nullptr, [](const EpochReport&) { return false; }), absl::OkStatus());
+  fs::rename(root / "out" / "model.safetensors", root / "out" / "model.safetensors.tmp.17.3");
+  options.resume = true;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  EXPECT_EQ(Report()["steps"], straight["steps"]);
+  for (const auto& file : fs::directory_iterator(root / "out")) {
+    EXPECT_EQ(file.path().string().find(".tmp."), std::string::npos) << file.path();
+  }
+}
+
 TEST_F(FinetuneTest, PlansEveryNStepsAndReportsEachRound) {
   options.plan_every = 5;
   ASSERT_EQ(Run(), absl::OkStatus());

@@ -203,7 +203,10 @@ absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint,
   return unflushed;
 }
 
-bool HasRun(const std::string& directory) { return !SavedEpochs(directory).empty(); }
+bool HasRun(const std::string& directory) {
+  std::error_code ignored;
+  return !SavedEpochs(directory).empty() && fs::exists(fs::path(directory) / "model.safetensors", ignored);
+}
 
 absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, AdamW& optimizer) {
   const std::string weights_digest = WeightsDigest(model);

@@ -40,7 +40,8 @@ struct RunState {
 absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const AdamW& optimizer,
                      const RunState& state);
 
-// Whether the folder holds the state of a run.
+// Whether the folder holds the state of a run and its weights: a run that was stopped while it wrote its first checkpoint
+// leaves none.
 bool HasRun(const std::string& directory);
 
 // The state that belongs to `model`, as it was loaded from the folder, and puts the optimizer's back.

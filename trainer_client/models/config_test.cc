@@ -241,9 +241,11 @@ TEST(ReadSpecialTokensTest, AcceptsIntegersListsNullsAndTheDefaultsOfTheModelTyp
   ASSERT_TRUE(llama.ok()) << llama.status();
   EXPECT_EQ(llama->bos, 1);
   EXPECT_EQ(llama->eos, 7);
+  EXPECT_TRUE(llama->has_several_eos);
   const auto opt = ReadSpecialTokens(json::parse(R"({"model_type": "opt", "eos_token_id": null})"));
   EXPECT_EQ(opt->bos, 2);
   EXPECT_EQ(opt->eos, std::nullopt);
+  EXPECT_FALSE(opt->has_several_eos);
   const auto qwen3 = ReadSpecialTokens(json::parse(R"({"model_type": "qwen3", "eos_token_id": 5})"));
   EXPECT_EQ(qwen3->bos, std::nullopt);
   EXPECT_EQ(qwen3->eos, 5);

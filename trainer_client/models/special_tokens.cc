@@ -31,6 +31,8 @@ absl::StatusOr<SpecialTokens> ReadSpecialTokens(const nlohmann::json& config) {
   tokens.bos = ReadToken(reader, config, "bos_token_id", defaults.bos);
   tokens.eos = ReadToken(reader, config, "eos_token_id", defaults.eos);
   if (!reader.status().ok()) return reader.status();
+  tokens.has_several_eos =
+      reader.Has("eos_token_id") && config["eos_token_id"].is_array() && config["eos_token_id"].size() > 1;
   return tokens;
 }
 

@@ -13,6 +13,7 @@ namespace greenplan::trainer {
 struct SpecialTokens {
   std::optional<int64_t> bos = {};
   std::optional<int64_t> eos = {};
+  bool has_several_eos = false;  // Whether the config lists several ends, of which `eos` is the first.
 };
 
 // Reads bos_token_id and eos_token_id of a config.json. A token that is null there is nullopt. If the value is a list,
