@@ -83,11 +83,11 @@ absl::Status RunDaemon(const DaemonOptions& options) {
                    }});
   const absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start({.listen = options.listen}, &engine);
   if (!server.ok()) return server.status();
-  spdlog::info("serving on port {} ({}), data in {}", (*server)->port(), options.listen, options.data_dir);
   if (!options.port_file.empty()) {
     absl::Status status = WriteFile(options.port_file, absl::StrCat((*server)->port(), "\n"));
     if (!status.ok()) return absl::Status(status.code(), absl::StrCat("--port-file: ", status.message()));
   }
+  spdlog::info("serving on port {} ({}), data in {}", (*server)->port(), options.listen, options.data_dir);
   spdlog::info("{}: draining", strsignal(signals.Wait()));
   (*server)->Drain(kDrainPatience);
   spdlog::info("stopped");

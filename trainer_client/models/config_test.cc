@@ -197,6 +197,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "config num_hidden_layers is 2.5; allowed: an integer from 1 to 2147483647"},
         Refused{R"({"hidden_size": 100, "num_attention_heads": 3})",
                 "config hidden_size is 100; allowed: a multiple of num_attention_heads, 3"},
+        Refused{R"({"hidden_size": 100, "num_attention_heads": 3, "head_dim": 16})",
+                "config hidden_size is 100; allowed: a multiple of num_attention_heads, 3"},
         Refused{R"({"num_key_value_heads": 5})",
                 "config num_key_value_heads is 5; allowed: a divisor of num_attention_heads, 32"},
         Refused{R"({"head_dim": 7})", "config head_dim is 7; allowed: an even integer"},
