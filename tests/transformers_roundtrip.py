@@ -59,12 +59,13 @@ CONFIGS = {
     "qwen2 late window": LLAMA | dict(model_type="qwen2", num_key_value_heads=4, use_sliding_window=True,
                                        sliding_window=7, max_window_layers=1),
     "qwen3": LLAMA | dict(model_type="qwen3", num_key_value_heads=2, head_dim=12),
-    "qwen3 biases, layer_types": LLAMA | dict(model_type="qwen3", num_key_value_heads=4, head_dim=8, attention_bias=True,
-                                              use_sliding_window=True, sliding_window=7,
-                                              layer_types=["sliding_attention", "full_attention"]),
+    "qwen3 biases, layer_types": LLAMA | dict(
+        model_type="qwen3", num_key_value_heads=4, head_dim=8, attention_bias=True, use_sliding_window=True,
+        sliding_window=7, layer_types=["sliding_attention", "full_attention"]),
     "smollm3": LLAMA | dict(model_type="smollm3", num_key_value_heads=2, no_rope_layer_interval=2, pad_token_id=0),
-    "smollm3 window, biases": LLAMA | dict(model_type="smollm3", num_key_value_heads=4, no_rope_layers=[0, 1], use_sliding_window=True,
-                                           sliding_window=7, attention_bias=True, mlp_bias=True, pad_token_id=0),
+    "smollm3 window, biases": LLAMA | dict(
+        model_type="smollm3", num_key_value_heads=4, no_rope_layers=[0, 1], use_sliding_window=True, sliding_window=7,
+        attention_bias=True, mlp_bias=True, pad_token_id=0),
     "opt": OPT,
     "opt dropout": OPT | dict(dropout=0.1, attention_dropout=0.1),
     "opt post-norm, projected": OPT | dict(do_layer_norm_before=False, word_embed_proj_dim=16),
@@ -72,6 +73,8 @@ CONFIGS = {
     "opt untied, gelu_new": OPT | dict(tie_word_embeddings=False, activation_function="gelu_new"),
     "opt no last norm": OPT | dict(_remove_final_layer_norm=True),
 }
+# The dtype and the shards that transformers saves; with no dtype, this project initialises the weights.
+WEIGHTS = ((torch.float32, "1GB"), (torch.bfloat16, "10KB"), (torch.float16, "1GB"), (None, None))
 FLASH_BACKWARD = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward:
                   lambda grad, q, k, v, *_, out_shape=None, **__: sdpa_backward_flop_count(grad, q, k, v)}
 
@@ -127,7 +130,8 @@ def check(config, attention, dtype, shard_size, rng):
         for mask, executed in zip(masks, reply["backward_flops"]):
             counted = backward_flops(model, input_ids, set(mask))
             assert executed == counted, f"mask {mask}: executed {executed}, in transformers {counted}"
-        assert reply["backward_flops"][0] >= max(reply["backward_flops"][1:]) > 0, "no mask may cost more than the full one"
+        full, *others = reply["backward_flops"]
+        assert full >= max(others) > 0, "no mask may cost more than the full one"
         return len(masks)
 
 
@@ -135,10 +139,11 @@ def main():
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     rng, wrong, runs, masks = random.Random(1), 0, 0, 0
-    wanted = {name: config for name, config in CONFIGS.items() if name.startswith(tuple(sys.argv[1:] or [""]))}
+    prefixes = tuple(sys.argv[1:] or [""])
+    wanted = {name: config for name, config in CONFIGS.items() if name.startswith(prefixes)}
     for name, config in wanted.items():
         for attention in ("sdpa", "eager"):
-            for dtype, shard_size in ((torch.float32, "1GB"), (torch.bfloat16, "10KB"), (torch.float16, "1GB"), (None, None)):
+            for dtype, shard_size in WEIGHTS:
                 runs += 1
                 try:
                     masks += check(config, attention, dtype, shard_size, rng)

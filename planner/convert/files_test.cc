@@ -135,6 +135,13 @@ TEST(MessageFromJsonTest, SkipsAByteOrderMark) {
   EXPECT_EQ(report.importance_size(), 2);
 }
 
+TEST(MessageFromJsonTest, SaysWhereATextIsNotJson) {
+  v1::ImportanceReport report;
+  EXPECT_EQ(MessageFromJson("{\"importance\": [NaN]}", report).message(),
+            "is not the JSON of a ImportanceReport: it is not JSON at line 1, column 17: NaN is no JSON value, though "
+            "Python writes it (json.dumps)");
+}
+
 TEST(MessageFromJsonTest, RefusesANullInAListInsteadOfLeavingItOut) {
   v1::ImportanceReport report;
   const absl::Status status = MessageFromJson("{\"importance\": [1, null, 2]}", report);

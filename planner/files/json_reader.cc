@@ -72,7 +72,8 @@ absl::StatusOr<json> ParseJson(absl::string_view text) {
     const size_t at = error.byte == 0 ? 0 : error.byte - 1;
     if (const absl::string_view literal = NonFiniteLiteral(text, at); !literal.empty()) {
       return absl::InvalidArgumentError(absl::StrCat("is not JSON at ", PlaceText(text, literal.data() - text.data()),
-                                                     ": ", literal, " is no JSON value; write null instead"));
+                                                     ": ", literal,
+                                                     " is no JSON value, though Python writes it (json.dumps)"));
     }
     return absl::InvalidArgumentError(absl::StrCat("is not JSON at ", PlaceText(text, at), ": ", Reason(error.what())));
   } catch (const json::exception& error) {

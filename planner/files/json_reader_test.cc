@@ -117,8 +117,8 @@ TEST(ParseJsonTest, SkipsAByteOrderMark) { EXPECT_EQ(*ParseJson("\xef\xbb\xbf[1]
 
 TEST(ParseJsonTest, SaysWhereATextIsNotJsonAndWhy) {
   const std::pair<std::string, std::string> cases[] = {
-      {R"({"a": NaN})", "line 1, column 7: NaN is no JSON value; write null instead"},
-      {R"({"a": -Infinity})", "line 1, column 7: -Infinity is no JSON value; write null instead"},
+      {R"({"a": NaN})", "line 1, column 7: NaN is no JSON value, though Python writes it (json.dumps)"},
+      {R"({"a": -Infinity})", "line 1, column 7: -Infinity is no JSON value, though Python writes it (json.dumps)"},
       {"{\n \"a\": 1,\n}", "line 3, column 1: "},
       {R"({"a": "\ud83d"})", "surrogate"},
       {"{\"a\": \"caf\xe9\"}", "ill-formed UTF-8 byte"},

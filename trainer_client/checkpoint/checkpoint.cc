@@ -46,11 +46,13 @@ bool SameValues(const TensorView& a, const TensorView& b) {
   return a.dtype == b.dtype && a.shape == b.shape && std::equal(a.data.begin(), a.data.end(), b.data.begin());
 }
 
-// Tensors that a file may hold beside the parameters: a tied head that equals the embedding, and the rotary frequencies
-// that older checkpoints list.
+// Tensors that a file may hold beside the parameters: a tied head that equals the embedding, and the rotary tables that
+// older checkpoints list.
 bool MayBeSurplus(const std::string& name, const TensorView& view, const std::set<std::string>& used,
                   const Weights& weights) {
-  if (absl::EndsWith(name, ".rotary_emb.inv_freq")) return true;
+  for (const char* table : {".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"}) {
+    if (absl::EndsWith(name, table)) return true;
+  }
   if (name != kHead) return false;
   return std::any_of(used.begin(), used.end(), [&](const std::string& other) {
     return absl::EndsWith(other, "embed_tokens.weight") && SameValues(weights.tensors.at(other), view);

@@ -178,6 +178,7 @@ TEST(LoadCheckpointTest, TakesNamesWithoutTheModelPrefixAndOldRotaryFrequencies)
                 std::map<std::string, TensorView> bare;
                 for (const auto& [name, view] : tensors) bare[name.substr(std::string("model.").size())] = view;
                 bare["layers.0.self_attn.rotary_emb.inv_freq"] = bare["norm.weight"];
+                bare["layers.0.self_attn.rotary_emb.cos_cached"] = bare["norm.weight"];
                 tensors = bare;
               }).ok());
 }

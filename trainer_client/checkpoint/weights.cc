@@ -80,7 +80,8 @@ absl::StatusOr<Weights> OpenWeights(const std::string& directory) {
   }
   if (std::filesystem::exists(folder / kIndexFile, ignored)) return OpenShards(folder);
   return absl::NotFoundError(
-      absl::StrCat(directory, ": holds no ", kSingleFile, " and no ", kIndexFile, "; other formats are not read"));
+      absl::StrCat(directory, ": holds no ", kSingleFile, " and no ", kIndexFile,
+                   "; other formats are not read. save_pretrained of transformers writes these"));
 }
 
 }  // namespace greenplan::trainer

@@ -132,13 +132,15 @@ absl::StatusOr<Dataset> ReadDataset(const std::string& path, const DatasetOption
   }
   absl::StatusOr<std::string> content = ReadFile(path);
   if (!content.ok()) return content.status();
-  if (HasEnding(path, {".npy"}) || IsNpy(*content)) {
+  if (IsNpy(*content)) {
     absl::StatusOr<Ids> ids = ParseNpy(*content);
     if (!ids.ok()) return Failure(path, std::string(ids.status().message()));
     return CutWindows(path, *std::move(ids), seq_len, options.vocab_size);
   }
   const absl::StatusOr<std::string_view> text = TextOf(*content);
   if (!text.ok()) return Failure(path, std::string(text.status().message()));
+  if (HasEnding(path, {".npy"}))
+    return Failure(path, "is text, not a .npy file; name it .txt or .jsonl for what it is");
   const absl::StatusOr<Format> format = FormatOf(path, *text);
   if (!format.ok()) return format.status();
   if (*format == Format::kText) {

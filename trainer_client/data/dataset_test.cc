@@ -150,7 +150,7 @@ TEST(ReadDatasetTest, NamesTheJsonlLineThatIsBroken) {
   };
   const std::string place = testing::TempDir() + "/broken.jsonl:2: ";
   ExpectInvalid(read(R"({"source": "a", "target": NaN})", tokenizer.get(), kSpecial),
-                place + "is not JSON at line 1, column 27: NaN is no JSON value; write null instead");
+                place + "is not JSON at line 1, column 27: NaN is no JSON value, though Python writes it (json.dumps)");
   ExpectInvalid(read("[1]", tokenizer.get(), kSpecial), place + "is not a JSON object");
   ExpectInvalid(read("{}", tokenizer.get(), kSpecial),
                 place + "must hold either source and target, or source_ids and target_ids");
@@ -225,6 +225,13 @@ TEST(ReadDatasetTest, SkipsAByteOrderMark) {
     ASSERT_TRUE(with.ok() && without.ok()) << with.status() << without.status();
     EXPECT_EQ(with->input_ids, without->input_ids) << ending;
   }
+}
+
+TEST(ReadDatasetTest, RefusesANpyFileThatIsNone) {
+  std::string path = Write("packed.npy", "\x1f\x8b\x08");
+  EXPECT_NE(Read(path, 4).status().message().find(path + ": is compressed by gzip"), std::string::npos);
+  path = Write("text.npy", "1 2 3");
+  ExpectInvalid(Read(path, 4), path + ": is text, not a .npy file; name it .txt or .jsonl for what it is");
 }
 
 TEST(ReadDatasetTest, RefusesWhatIsNoUtf8NamingTheByte) {

@@ -29,8 +29,8 @@ constexpr Signature kSignatures[] = {
     {"ARROW1"sv, "an Arrow table; save it as JSONL"},
     {"\x89HDF"sv, "an HDF5 file; save it as JSONL or .npy"},
     {"%PDF"sv, "a PDF; extract its text first"},
-    {"\xff\xfe"sv, "UTF-16 (byte 0 begins its byte order mark); save it as UTF-8: iconv -f utf-16 -t utf-8"},
-    {"\xfe\xff"sv, "UTF-16 (byte 0 begins its byte order mark); save it as UTF-8: iconv -f utf-16 -t utf-8"},
+    {"\xff\xfe"sv, "UTF-16; save it as UTF-8: iconv -f utf-16 -t utf-8"},
+    {"\xfe\xff"sv, "UTF-16; save it as UTF-8: iconv -f utf-16 -t utf-8"},
 };
 
 bool IsContinuation(unsigned char byte) { return (byte & 0xc0) == 0x80; }
@@ -57,15 +57,15 @@ size_t CharacterLength(std::string_view text, size_t at) {
 
 // Why the file is no text, given the first byte that shows it.
 std::string WhatElse(std::string_view file, size_t at) {
+  const std::string where = absl::StrFormat("byte %u is 0x%02X", at, static_cast<unsigned char>(file[at]));
   for (const auto& [bytes, what] : kSignatures) {
-    if (file.starts_with(bytes)) return absl::StrCat("is ", what);
+    if (file.starts_with(bytes)) return absl::StrCat("is ", what, " (", where, ")");
   }
   if (file[at] == 0) {
-    return absl::StrCat("is not text: byte ", at, " is 0, as in binary files and in UTF-16; UTF-8 text is needed");
+    return absl::StrCat("is not text: ", where, ", as in binary files and in UTF-16; UTF-8 text is needed");
   }
-  return absl::StrFormat(
-      "is not UTF-8: byte %u is 0x%02X; save it as UTF-8, from Latin-1 for example with iconv -f latin1 -t utf-8", at,
-      static_cast<unsigned char>(file[at]));
+  return absl::StrCat("is not UTF-8: ", where,
+                      "; save it as UTF-8, from Latin-1 for example with iconv -f latin1 -t utf-8");
 }
 
 }  // namespace

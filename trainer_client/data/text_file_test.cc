@@ -51,7 +51,7 @@ TEST(TextOfTest, SaysWhatAFileIsInsteadOfText) {
     std::string file;
     const char* message;
   } cases[] = {
-      {"\x1f\x8b\x08", "is compressed by gzip"},
+      {"\x1f\x8b\x08", "is compressed by gzip; decompress it first, with gunzip (byte 1 is 0x8B)"},
       {"\x28\xb5\x2f\xfd", "is compressed by zstd"},
       {"\xfd\x37zXZ\x00"s, "is compressed by xz"},
       {"BZh9"
@@ -63,9 +63,9 @@ TEST(TextOfTest, SaysWhatAFileIsInsteadOfText) {
       {"PAR1"
        "\0"s,
        "is a Parquet table"},
-      {"\xff\xfeT\0"s, "is UTF-16 (byte 0"},
-      {"\xfe\xff\0T"s, "is UTF-16 (byte 0"},
-      {"T\0e\0"s, "is not text: byte 1 is 0"},
+      {"\xff\xfeT\0"s, "is UTF-16; save it as UTF-8: iconv -f utf-16 -t utf-8 (byte 0 is 0xF"},
+      {"\xfe\xff\0T"s, "is UTF-16; save it as UTF-8: iconv -f utf-16 -t utf-8 (byte 0 is 0xF"},
+      {"T\0e\0"s, "is not text: byte 1 is 0x00"},
   };
   for (const auto& [file, message] : cases) {
     EXPECT_THAT(std::string(TextOf(file).status().message()), HasSubstr(message));

@@ -43,8 +43,9 @@ std::string NoModelText(std::string_view content, const std::string& error) {
 class UnsplitTexts {
  public:
   void Add(const std::string& text) {
-    by_first_[text[0]].push_back(text);
-    first_.push_back(text[0]);
+    std::vector<std::string>& alike = by_first_[text[0]];
+    if (alike.empty()) first_.push_back(text[0]);
+    alike.push_back(text);
   }
 
   // The first of them in `text`, as (offset, which); or npos.
@@ -60,7 +61,7 @@ class UnsplitTexts {
 
  private:
   std::map<char, std::vector<std::string>> by_first_;
-  std::string first_;  // Their first bytes.
+  std::string first_;  // Their first bytes, each once.
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "c10/util/Exception.h"
 #include "trainer_client/models/config_reader.h"
@@ -46,10 +47,16 @@ std::string SupportedModelTypes() {
   return types + "opt";
 }
 
+// Whether `architectures` names no class or, first, that one; an old spelling differs in case ("LLaMAForCausalLM").
+bool IsOfClass(const nlohmann::json& architectures, const std::string& head) {
+  if (!architectures.is_array()) return false;
+  return architectures.empty() ||
+         (architectures[0].is_string() && absl::EqualsIgnoreCase(architectures[0].get_ref<const std::string&>(), head));
+}
+
 // Refuses a config of another head than the causal language model's, and weights that are no numbers of their own.
 void CheckClass(ConfigReader& reader, const nlohmann::json& config, const std::string& head) {
-  if (reader.Has("architectures") &&
-      (!config["architectures"].is_array() || config["architectures"].empty() || config["architectures"][0] != head)) {
+  if (reader.Has("architectures") && !IsOfClass(config["architectures"], head)) {
     reader.Fail("architectures", absl::StrCat("[\"", head, "\"]"));
   }
   if (reader.Has("quantization_config"))

@@ -171,6 +171,14 @@ TEST(CreateCausalLmTest, NamesTheKeyThatItDoesNotSupport) {
   ExpectRefused(config, kInvalid, "config quantization_config is {\"bits\":4}; allowed: no such key");
 }
 
+TEST(CreateCausalLmTest, TakesOldSpellingsOfItsClassAndNone) {
+  json config = TinyConfig("llama");
+  for (const json& architectures : {json::array({"LLaMAForCausalLM"}), json::array(), json()}) {
+    config["architectures"] = architectures;
+    EXPECT_TRUE(CreateUninitializedCausalLm(config, Attention::kSdpa).ok()) << architectures;
+  }
+}
+
 TEST(CreateCausalLmTest, RefusesAModelThatCannotBeAllocated) {
   json config = TinyConfig("llama");
   config["vocab_size"] = 2147483647;

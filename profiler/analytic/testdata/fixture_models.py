@@ -355,9 +355,9 @@ with_images("qwen3-vl", config("qwen3_vl", text_config=dict(TINY_TEXT, head_dim=
                             vision_config=dict(TINY_QWEN_VISION, deepstack_visual_indexes=[0]), **TINY_TOKENS))
 with_images("gemma3-vl", config("gemma3", text_config=dict(TINY_TEXT, head_dim=8), vision_config=TINY_VISION,
                              image_token_index=98))
-with_images("gemma3-vl-classifier", config("gemma3", architectures=["Gemma3ForSequenceClassification"],
-                                           text_config=dict(TINY_TEXT, head_dim=8, pad_token_id=0),
-                                           vision_config=TINY_VISION, image_token_index=98, num_labels=3))
+with_images("gemma3-vl-classifier", config(
+    "gemma3", architectures=["Gemma3ForSequenceClassification"], image_token_index=98, num_labels=3,
+    text_config=dict(TINY_TEXT, head_dim=8, pad_token_id=0), vision_config=TINY_VISION))
 with_images("mistral3", config("mistral3", text_config=dict(TINY_TEXT, model_type="mistral"), image_token_index=98,
                             vision_config=dict(TINY_VISION, model_type="pixtral")))
 with_images("llama4-vl", config("llama4", text_config=dict(TINY_TEXT, head_dim=8, num_local_experts=2),

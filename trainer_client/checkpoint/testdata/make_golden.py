@@ -25,9 +25,10 @@ FLAVOURS = {
                                                attention_bias=True, mlp_bias=True, pad_token_id=3)),
     "llama_yarn": (torch.float32, GROUPED | dict(rope_parameters=dict(
         rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=8))),
-    "mistral_window_longrope": (torch.float32, GROUPED | dict(model_type="mistral", sliding_window=5, rope_parameters=dict(
-        rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=8, short_factor=[1.0, 1.0],
-        long_factor=[1.5, 3.0]))),
+    "mistral_window_longrope": (torch.float32, GROUPED | dict(
+        model_type="mistral", sliding_window=5, rope_parameters=dict(
+            rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=8, short_factor=[1.0, 1.0],
+            long_factor=[1.5, 3.0]))),
     "qwen2_late_window": (torch.float32, GROUPED | dict(model_type="qwen2", use_sliding_window=True, sliding_window=5,
                                                         max_window_layers=1, tie_word_embeddings=True)),
     "qwen3": (torch.float32, GROUPED | dict(model_type="qwen3", head_dim=6, attention_bias=True)),
