@@ -62,7 +62,8 @@ class LlamaMlp : public torch::nn::Module {
 
 class LlamaDecoderLayer : public torch::nn::Module {
  public:
-  LlamaDecoderLayer(const LlamaConfig& config, Attention attention) {
+  LlamaDecoderLayer(const LlamaConfig& config, Attention attention, const std::string& name)
+      : attention_branch_(name + ".self_attn"), mlp_branch_(name + ".mlp") {
     const auto norm = [&] { return std::make_shared<RmsNorm>(config.hidden_size, config.rms_norm_eps); };
     self_attn_ = register_module("self_attn", std::make_shared<LlamaAttention>(config, attention));
     mlp_ = register_module("mlp", std::make_shared<LlamaMlp>(config));
@@ -71,11 +72,17 @@ class LlamaDecoderLayer : public torch::nn::Module {
   }
 
   torch::Tensor forward(const torch::Tensor& x, const RotaryEmbedding::Angles& angles) const {
-    const torch::Tensor h = x + self_attn_->forward(input_layernorm_->forward(x), angles);
-    return h + mlp_->forward(post_attention_layernorm_->forward(h));
+    const torch::Tensor h =
+        x + attention_branch_([&] { return self_attn_->forward(input_layernorm_->forward(x), angles); });
+    return h + mlp_branch_([&] { return mlp_->forward(post_attention_layernorm_->forward(h)); });
+  }
+
+  void AppendBranches(std::vector<ResidualBranch>& branches) const {
+    branches.insert(branches.end(), {attention_branch_, mlp_branch_});
   }
 
  private:
+  const ResidualBranch attention_branch_, mlp_branch_;
   std::shared_ptr<LlamaAttention> self_attn_;
   std::shared_ptr<LlamaMlp> mlp_;
   std::shared_ptr<RmsNorm> input_layernorm_, post_attention_layernorm_;
@@ -87,7 +94,7 @@ class LlamaModel : public torch::nn::Module {
     embed_tokens_ = register_module(
         "embed_tokens", std::make_shared<Embedding>(config.vocab_size, config.hidden_size, config.pad_token_id));
     for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
-      layers_.push_back(std::make_shared<LlamaDecoderLayer>(config, attention));
+      layers_.push_back(std::make_shared<LlamaDecoderLayer>(config, attention, "model.layers." + std::to_string(i)));
     }
     RegisterLayers(*this, "layers", layers_);
     norm_ = register_module("norm", std::make_shared<RmsNorm>(config.hidden_size, config.rms_norm_eps));
@@ -101,6 +108,7 @@ class LlamaModel : public torch::nn::Module {
   }
 
   const Embedding& embed_tokens() const { return *embed_tokens_; }
+  const std::vector<std::shared_ptr<LlamaDecoderLayer>>& layers() const { return layers_; }
 
  private:
   const RotaryEmbedding rotary_;
@@ -113,6 +121,7 @@ class Llama : public CausalLm {
  public:
   Llama(const LlamaConfig& config, Attention attention) : config_(config) {
     model_ = register_module("model", std::make_shared<LlamaModel>(config, attention));
+    for (const auto& layer : model_->layers()) layer->AppendBranches(residual_branches_);
     if (config.tie_word_embeddings) return;
     lm_head_ = register_module("lm_head", std::make_shared<Linear>(config.hidden_size, config.vocab_size, false));
   }
