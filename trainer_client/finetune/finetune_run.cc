@@ -1,6 +1,7 @@
 #include "trainer_client/finetune/finetune_run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -86,6 +87,12 @@ absl::Status FinetuneRun::TrainEpochs() {
 // What must be the same before and after a resume, by the name of its flag.
 json FinetuneRun::Identity() const {
   return {{"--batch-size", options_.batch_size},
+          {"--grad-accum", options_.grad_accum},
+          {"--clip-norm", options_.clip_norm},
+          {"--draw-per", options_.draw_per},
+          {"--sensitivity", options_.sensitivity},
+          {"--uniform-until", options_.uniform_until},
+          {"--probe", options_.probe},
           {"--seq-len", inputs_.train.seq_len},
           {"--seed", options_.seed},
           {"--plan-every", options_.plan_every},
@@ -113,22 +120,33 @@ absl::Status FinetuneRun::LoadState() {
 
 TrainingSetup FinetuneRun::Setup() {
   const int64_t rows = static_cast<int64_t>(inputs_.train_rows.size());
-  const int64_t total_steps = EpochTrainer::StepsPerEpoch(rows, options_.batch_size) * options_.epochs;
-  return {.model = model(),
-          .optimizer = optimizer_,
-          .session = *session_,
-          .energy_meter = *energy_meter_,
-          .progress = state_.progress,
-          .time_profile = time_profile_,
-          .data = inputs_.train,
-          .rows = inputs_.train_rows,
-          .batch_size = options_.batch_size,
-          .schedule = {.peak = options_.learning_rate,
-                       .warmup_steps = std::min(options_.warmup_steps, total_steps),
-                       .total_steps = total_steps},
-          .seed = options_.seed,
-          .plan_every = options_.plan_every,
-          .probe_batches = options_.probe_batches};
+  const int64_t rows_per_step = options_.batch_size * options_.grad_accum;
+  const int64_t total_steps = EpochTrainer::StepsPerEpoch(rows, rows_per_step) * options_.epochs;
+  const v1::Method method = options_.plan.method();
+  const bool allocates =
+      (method == v1::METHOD_DROP || method == v1::METHOD_JOINT) && options_.plan.allocation() != v1::ALLOCATION_UNIFORM;
+  return {
+      .model = model(),
+      .optimizer = optimizer_,
+      .session = *session_,
+      .energy_meter = *energy_meter_,
+      .progress = state_.progress,
+      .time_profile = time_profile_,
+      .data = inputs_.train,
+      .rows = inputs_.train_rows,
+      .batch_size = options_.batch_size,
+      .grad_accum = options_.grad_accum,
+      .clip_norm = options_.clip_norm,
+      .schedule = {.peak = options_.learning_rate,
+                   .warmup_steps = std::min(options_.warmup_steps, total_steps),
+                   .total_steps = total_steps},
+      .seed = options_.seed,
+      .plan_every = options_.plan_every,
+      .probe = options_.probe == "in-step" ? Probe::kInStep : Probe::kSeparate,
+      .probe_batches = options_.probe_batches,
+      .measures_importance = method == v1::METHOD_SELECTION || method == v1::METHOD_JOINT,
+      .uniform_steps =
+          allocates ? static_cast<int64_t>(std::ceil(options_.uniform_until * static_cast<double>(total_steps))) : 0};
 }
 
 TrainingObserver FinetuneRun::Observer() {
@@ -144,12 +162,16 @@ TrainingObserver FinetuneRun::Observer() {
 }
 
 absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) {
-  const SessionOptions session_options{.job = options_.job.empty() ? state_.job : options_.job,
-                                       .model = model().model_type(),
-                                       .plan = options_.plan,
-                                       .importance = {.metric = options_.importance_metric,
-                                                      .update_rule = &optimizer_,
-                                                      .probe_batches = static_cast<int>(options_.probe_batches)}};
+  const SessionOptions session_options{
+      .job = options_.job.empty() ? state_.job : options_.job,
+      .model = model().model_type(),
+      .plan = options_.plan,
+      .optimizer = &optimizer_,
+      .importance = {.metric = options_.importance_metric, .probe_batches = static_cast<int>(options_.probe_batches)},
+      .branches = model().residual_branches(),
+      .sensitivity = options_.sensitivity == "norm_difference" ? SensitivityDefinition::kNormDifference
+                                                               : SensitivityDefinition::kGradientDifference,
+      .draw_per = options_.draw_per == "micro-batch" ? DrawPer::kMicroBatch : DrawPer::kStep};
   absl::StatusOr<std::unique_ptr<TrainingSession>> session =
       TrainingSession::Create(std::move(connection), session_options, model().named_parameters().pairs());
   if (!session.ok()) return session.status();
@@ -164,7 +186,10 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) 
     if (absl::Status status = MeasureTime(); !status.ok()) return status;
   }
   if (!state_.plan.has_value()) return absl::OkStatus();
-  absl::StatusOr<Round> round = session_->Continue(trainer_->FirstLoss(), *state_.plan, state_.next_round);
+  absl::StatusOr<Round> round = session_->Continue(
+      trainer_->FirstLoss(), {.plan = state_.plan,
+                              .next_round = state_.next_round,
+                              .next_step = static_cast<int64_t>(state_.progress.step_losses.size())});
   if (!round.ok()) return round.status();
   trainer_->Continue(*round);
   return absl::OkStatus();

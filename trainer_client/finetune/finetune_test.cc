@@ -123,6 +123,35 @@ TEST_F(FinetuneTest, ExecutesWhatIsPredictedWithinTheBudgetOnEveryModel) {
   }
 }
 
+TEST_F(FinetuneTest, DropsBlocksAtTheCostOfEachDrawOnEveryModel) {
+  json post_norm = kOpt;
+  post_norm["do_layer_norm_before"] = false;
+  for (const json& config : {kLlama, kOpt, post_norm}) {
+    for (v1::Method method : {v1::METHOD_DROP, v1::METHOD_JOINT}) {
+      for (const char* attention : {"sdpa", "eager"}) {
+        SCOPED_TRACE(config.dump() + v1::Method_Name(method) + attention);
+        UseModel(config);
+        options.attention = attention;
+        options.plan.set_method(method);
+        ASSERT_EQ(Run(), absl::OkStatus());
+        const json report = Report();
+        for (int epoch : {1, 2}) {
+          const json& row = report["epochs"][epoch];
+          EXPECT_EQ(row["mismatched_steps"], 0);
+          EXPECT_EQ(row["executed_backward_flops_sum"], row["predicted_backward_flops_sum"]);
+          EXPECT_EQ(row["drop_rates"].size(), 4u);
+          const double full = row["full_backward_flops"];
+          EXPECT_LE(row["expected_backward_flops"].get<double>(), 0.5 * full);
+          EXPECT_NEAR(row["executed_backward_flops"].get<double>(), row["expected_backward_flops"].get<double>(),
+                      0.1 * full);
+        }
+        EXPECT_EQ(err.str(), "");
+        EXPECT_LT(report["epochs"][2]["validation_loss"], report["epochs"][0]["validation_loss"]);
+      }
+    }
+  }
+}
+
 TEST_F(FinetuneTest, FullTrainsEverythingWithoutAProbe) {
   options.plan.Clear();
   options.plan.set_method(v1::METHOD_FULL);
@@ -237,6 +266,7 @@ TEST_F(FinetuneTest, ResumesBitForBit) {
   options.epochs = 3;
   for (int64_t plan_every : {0, 5}) {  // 12 steps an epoch: the second leaves a plan in force between epochs.
     SCOPED_TRACE(plan_every);
+    options.plan.set_method(plan_every == 0 ? v1::METHOD_SELECTION : v1::METHOD_JOINT);
     options.plan_every = plan_every;
     options.resume = false;
     options.output = root / ("straight" + std::to_string(plan_every));
@@ -254,7 +284,7 @@ TEST_F(FinetuneTest, ResumesBitForBit) {
 
     EXPECT_EQ(resumed["steps"], straight["steps"]);
     for (int epoch = 0; epoch <= 3; ++epoch) {
-      for (const char* key : {"trainable", "train_loss", "validation_loss", "executed_backward_flops",
+      for (const char* key : {"trainable", "drop_rates", "train_loss", "validation_loss", "executed_backward_flops",
                               "joules_per_step", "energy_is_estimate"}) {
         EXPECT_EQ(resumed["epochs"][epoch][key], straight["epochs"][epoch][key]) << epoch << " " << key;
       }

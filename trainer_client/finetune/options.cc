@@ -45,11 +45,29 @@ absl::Status CheckRanges(const FinetuneOptions& options) {
   if (!std::isfinite(options.weight_decay) || options.weight_decay < 0) {
     return Refuse("--weight-decay", options.weight_decay, "a number >= 0");
   }
+  if (options.grad_accum < 1) return Refuse("--grad-accum", options.grad_accum, "an integer >= 1");
+  if (!(options.uniform_until >= 0 && options.uniform_until <= 1)) {
+    return Refuse("--uniform-until", options.uniform_until, "a number from 0 to 1");
+  }
   if (options.probe_batches < 1 || options.probe_batches > 1000) {
     return Refuse("--probe-batches", options.probe_batches, "an integer from 1 to 1000");
   }
   if (absl::Status status = CheckEnergyFactor("--power-watts", options.power_watts); !status.ok()) return status;
   return CheckEnergyFactor("--grid-intensity", options.grid_grams_per_kwh.value_or(1));
+}
+
+absl::Status CheckProbe(const FinetuneOptions& options) {
+  const bool is_in_step = options.probe == "in-step";
+  if (is_in_step && options.probe_batches > 1) {
+    return Refuse("--probe-batches", options.probe_batches, "1 with --probe in-step, which measures the step's own");
+  }
+  if (options.importance_metric != v1::IMPORTANCE_METRIC_CROSS_FITTED) return absl::OkStatus();
+  if (is_in_step)
+    return Refuse("--importance", "cross_fitted", "another metric with --probe in-step, or --probe separate");
+  if (options.probe_batches < 2) {
+    return Refuse("--probe-batches", options.probe_batches, "an integer >= 2 with --importance cross_fitted");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckCombinations(const FinetuneOptions& options) {
@@ -117,7 +135,11 @@ void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
 
 void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
   app.add_option("--epochs", options_.epochs, "Passes over the training data; 0 evaluates alone. Default: 3.");
-  app.add_option("--batch-size", options_.batch_size, "Rows per step. Default: 8.");
+  app.add_option("--batch-size", options_.batch_size, "Rows of a micro-batch. Default: 8.");
+  app.add_option("--grad-accum", options_.grad_accum,
+                 "Micro-batches whose gradients an optimizer step averages. Default: 1.");
+  app.add_option("--clip-norm", clip_norm_,
+                 "Scale the gradients down where the norm of all together is above this. Default: not clipped.");
   app.add_option("--seq-len", seq_len_,
                  "Tokens per row. Default: the longest row for .jsonl, else what the model takes, at most 512.");
   app.add_option("--lr", options_.learning_rate, "Peak learning rate; it falls to 0 by a half cosine. Default: 5e-5.");
@@ -131,9 +153,26 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
   app.add_option("--planner", options_.planner, "local: plan in this process (default); or HOST:PORT of a greenpland.");
   app.add_option("--job", options_.job, "Id of the job at the planner. Default: a new one; with --resume the run's.");
   app.add_option("--plan-every", plan_every_, "When to plan anew: epoch (default), or a number of steps.");
-  app.add_option("--probe-batches", options_.probe_batches, "Batches that importance is measured on. Default: 1.");
+  app.add_option(
+         "--probe", options_.probe,
+         "Where importance is measured. separate: in a pass of its own (default); in-step: in the first step of "
+         "a round, from that step's gradients.")
+      ->check(OneOf({"separate", "in-step"}));
+  app.add_option("--probe-batches", options_.probe_batches,
+                 "Batches that the separate probe measures importance on. Default: 1.");
+  app.add_option("--draw-per", options_.draw_per,
+                 "How often the blocks to drop are drawn: for each step (default) or each micro-batch.")
+      ->check(OneOf({"step", "micro-batch"}));
+  app.add_option("--sensitivity", options_.sensitivity,
+                 "What dropping a block harms: gradient_difference (default), ||g - g_b||^2, or norm_difference.")
+      ->check(OneOf({"gradient_difference", "norm_difference"}));
+  app.add_option(
+      "--uniform-until", options_.uniform_until,
+      "Share of all steps in which all blocks have one drop rate, before rates are allocated by sensitivity. "
+      "Default: 0.1.");
   app.add_option("--importance", importance_metric_, "How importance is measured. Default: gradient_times_update.")
-      ->check(OneOf({"gradient_times_update", "update_magnitude", "gradient_magnitude", "fisher", "snip"}));
+      ->check(
+          OneOf({"gradient_times_update", "cross_fitted", "update_magnitude", "gradient_magnitude", "fisher", "snip"}));
 }
 
 void FinetuneFlags::AddEnergyFlags(CLI::App& app) {
@@ -154,20 +193,20 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   // In the options 0 stands for the default; a flag that says 0 is a mistake.
   if (seq_len_.has_value() && *seq_len_ < 2) return Refuse("--seq-len", *seq_len_, "an integer >= 2");
   options.seq_len = seq_len_.value_or(0);
+  if (clip_norm_.has_value() && !(std::isfinite(*clip_norm_) && *clip_norm_ > 0)) {
+    return Refuse("--clip-norm", *clip_norm_, "a number > 0");
+  }
+  options.clip_norm = clip_norm_.value_or(0);
   v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(importance_metric_),
                              &options.importance_metric);
   if (absl::Status status = CheckRanges(options); !status.ok()) return status;
+  if (absl::Status status = CheckProbe(options); !status.ok()) return status;
   if (absl::Status status = CheckCombinations(options); !status.ok()) return status;
   absl::StatusOr<v1::PlanOptions> plan = plan_flags_.Options();
   if (!plan.ok()) return plan.status();
   options.plan = *std::move(plan);
   options.plan.set_seed(options.seed);
   options.plan.set_method(EffectiveMethod(options.plan));
-  if (options.plan.method() == v1::METHOD_DROP || options.plan.method() == v1::METHOD_JOINT) {
-    return absl::UnimplementedError(
-        absl::StrCat("--method is ", MethodName(options.plan.method()),
-                     ", which the trainer does not implement yet; allowed: full, selection"));
-  }
   return options;
 }
 
