@@ -28,11 +28,15 @@ class CausalLm : public torch::nn::Module {
   // The branches of all residual blocks, in forward order, named as the profile names the blocks.
   const std::vector<ResidualBranch>& residual_branches() const { return residual_branches_; }
 
+  // Whether each layer keeps only its input for backward, which then runs the layer again. False at first.
+  void set_checkpoints_activations(bool checkpoints) { checkpoints_activations_ = checkpoints; }
+
   // Returns the model_type of the config, such as "llama" or "opt".
   virtual std::string model_type() const = 0;
 
  protected:
   std::vector<ResidualBranch> residual_branches_;
+  bool checkpoints_activations_ = false;
 };
 
 // Returns the model that a Hugging Face config.json describes, in float32 on the CPU. Its weights are random, drawn

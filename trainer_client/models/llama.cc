@@ -6,6 +6,7 @@
 
 #include "trainer_client/models/layers.h"
 #include "trainer_client/models/rope.h"
+#include "trainer_client/models/run_layer.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -100,10 +101,10 @@ class LlamaModel : public torch::nn::Module {
     norm_ = register_module("norm", std::make_shared<RmsNorm>(config.hidden_size, config.rms_norm_eps));
   }
 
-  torch::Tensor forward(const torch::Tensor& input_ids) const {
+  torch::Tensor forward(const torch::Tensor& input_ids, bool checkpoints_activations) const {
     torch::Tensor h = embed_tokens_->forward(input_ids);
     const RotaryEmbedding::Angles angles = rotary_.AnglesFor(input_ids.size(1), h);
-    for (const auto& layer : layers_) h = layer->forward(h, angles);
+    for (const auto& layer : layers_) h = RunLayer(checkpoints_activations, layer, h, angles);
     return norm_->forward(h);
   }
 
@@ -127,7 +128,7 @@ class Llama : public CausalLm {
   }
 
   torch::Tensor forward(const torch::Tensor& input_ids) override {
-    const torch::Tensor h = model_->forward(input_ids);
+    const torch::Tensor h = model_->forward(input_ids, checkpoints_activations_);
     return lm_head_ ? lm_head_->forward(h) : model_->embed_tokens().AsHead(h);
   }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "trainer_client/models/layers.h"
+#include "trainer_client/models/run_layer.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -120,12 +121,12 @@ class OptDecoder : public torch::nn::Module {
     RegisterLayers(*this, "layers", layers_);
   }
 
-  torch::Tensor forward(const torch::Tensor& input_ids) const {
+  torch::Tensor forward(const torch::Tensor& input_ids, bool checkpoints_activations) const {
     torch::Tensor h = embed_tokens_->forward(input_ids);
     if (project_in_) h = project_in_->forward(h);
     const int64_t length = input_ids.size(1);
     h = h + embed_positions_->forward(at::arange(kPositionOffset, length + kPositionOffset, input_ids.options()));
-    for (const auto& layer : layers_) h = layer->forward(h);
+    for (const auto& layer : layers_) h = RunLayer(checkpoints_activations, layer, h);
     if (final_layer_norm_) h = final_layer_norm_->forward(h);
     return project_out_ ? project_out_->forward(h) : h;
   }
@@ -152,7 +153,7 @@ class Opt : public CausalLm {
   }
 
   torch::Tensor forward(const torch::Tensor& input_ids) override {
-    const torch::Tensor h = decoder_->forward(input_ids);
+    const torch::Tensor h = decoder_->forward(input_ids, checkpoints_activations_);
     return lm_head_ ? lm_head_->forward(h) : decoder_->embed_tokens().AsHead(h);
   }
 

@@ -54,6 +54,8 @@ class AdamW : public Optimizer {
   // REQUIRES: `parameter` was given to the constructor.
   at::Tensor NextUpdate(const at::Tensor& parameter, const at::Tensor& gradient) const override;
 
+  void PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) override;
+
   // "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every tensor that has been stepped.
   State state() const override;
 
@@ -63,9 +65,15 @@ class AdamW : public Optimizer {
 
  private:
   struct Moments {
-    at::Tensor exp_avg;     // Has the parameter's shape, dtype and device.
-    at::Tensor exp_avg_sq;  // Has the parameter's shape, dtype and device.
-    at::Tensor step;        // The number of steps made, a float32 scalar on the parameter's device.
+    // Of the parameter's shape and dtype, on its device unless they are offloaded.
+    at::Tensor exp_avg;
+    at::Tensor exp_avg_sq;
+    at::Tensor step;  // The number of steps made, a float32 scalar on the parameter's device.
+
+    void MoveTo(const at::Device& device) {
+      exp_avg = exp_avg.to(device);
+      exp_avg_sq = exp_avg_sq.to(device);
+    }
   };
 
   NamedParameters parameters_;

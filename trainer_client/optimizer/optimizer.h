@@ -3,12 +3,20 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
 #include "trainer_client/optimizer/update_rule.h"
 
 namespace greenplan::trainer {
+
+// What becomes of the optimizer's state of parameters that a plan freezes.
+enum class FrozenState {
+  kKeep,     // It stays, and a parameter that thaws goes on from it.
+  kOffload,  // The same, but it waits in the host's memory. On the CPU this is kKeep.
+  kDrop,     // Its memory is freed; a parameter that thaws begins anew, bias correction included.
+};
 
 // What a training session needs of an optimizer. AdamW (adamw.h) is one; teach the session another by writing a
 // subclass. The rule that keeps frozen tensors where they are: a parameter whose gradient is undefined must not change
@@ -24,6 +32,9 @@ class Optimizer : public UpdateRule {
   virtual void ClearGradients() = 0;
 
   virtual void set_learning_rate(double learning_rate) = 0;
+
+  // Does to the state of `frozen` what `policy` says, and brings back what the others had offloaded.
+  virtual void PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) = 0;
 
   // Returns what is needed to resume, under names of the form "PARAMETER.ENTRY". The tensors are not copies, so Step()
   // changes them.

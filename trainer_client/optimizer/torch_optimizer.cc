@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/full.h"
@@ -46,7 +47,7 @@ Entries EntriesOf(torch::optim::RMSpropParamState& state) {
 }
 Entries EntriesOf(torch::optim::AdagradParamState& state) { return {{{".sum", &state.sum()}}, &state.step()}; }
 
-template <typename Class, typename Options, typename State>
+template <typename Class, typename Options, typename ParamState>
 class Wrapper : public Optimizer {
  public:
   Wrapper(Class& optimizer, NamedParameters parameters) : optimizer_(optimizer), parameters_(std::move(parameters)) {
@@ -70,10 +71,28 @@ class Wrapper : public Optimizer {
     Class scratch(std::vector<at::Tensor>{copy}, static_cast<const Options&>(group.options()));
     const auto state = optimizer_.state().find(parameter.unsafeGetTensorImpl());
     if (state != optimizer_.state().end()) {
-      scratch.state()[copy.unsafeGetTensorImpl()] = Copy(static_cast<const State&>(*state->second));
+      scratch.state()[copy.unsafeGetTensorImpl()] = Copy(static_cast<const ParamState&>(*state->second), copy.device());
     }
     scratch.step();
     return copy.sub_(parameter.detach());
+  }
+
+  void PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) override {
+    std::unordered_set<const void*> is_frozen;
+    for (const at::Tensor& parameter : frozen) is_frozen.insert(parameter.unsafeGetTensorImpl());
+    for (const auto& [name, parameter] : parameters_) {
+      const auto found = optimizer_.state().find(parameter.unsafeGetTensorImpl());
+      if (found == optimizer_.state().end()) continue;
+      if (policy == FrozenState::kDrop && is_frozen.contains(found->first)) {
+        Forget(parameter);
+        continue;
+      }
+      const bool leaves = policy == FrozenState::kOffload && is_frozen.contains(found->first);
+      const at::Device device = leaves ? at::Device(at::kCPU) : parameter.device();
+      for (const auto& [entry, tensor] : EntriesOf(static_cast<ParamState&>(*found->second)).tensors) {
+        if (tensor->defined()) *tensor = tensor->to(device);
+      }
+    }
   }
 
   Optimizer::State state() const override {
@@ -81,7 +100,7 @@ class Wrapper : public Optimizer {
     for (const auto& [name, parameter] : parameters_) {
       const auto found = optimizer_.state().find(parameter.unsafeGetTensorImpl());
       if (found == optimizer_.state().end()) continue;
-      const Entries entries = EntriesOf(static_cast<State&>(*found->second));
+      const Entries entries = EntriesOf(static_cast<ParamState&>(*found->second));
       for (const auto& [entry, tensor] : entries.tensors) {
         if (tensor->defined()) result[absl::StrCat(name, entry)] = *tensor;
       }
@@ -93,10 +112,10 @@ class Wrapper : public Optimizer {
   }
 
   absl::Status LoadState(const Optimizer::State& state) override {
-    std::unordered_map<void*, std::unique_ptr<State>> loaded;
+    std::unordered_map<void*, std::unique_ptr<ParamState>> loaded;
     size_t used = 0;
     for (const auto& [name, parameter] : parameters_) {
-      auto of_parameter = std::make_unique<State>();
+      auto of_parameter = std::make_unique<ParamState>();
       const Entries entries = EntriesOf(*of_parameter);
       size_t found = 0;
       for (const auto& [entry, tensor] : entries.tensors) {
@@ -135,12 +154,23 @@ class Wrapper : public Optimizer {
 
  private:
   // Copies of states share their tensors, which a step changes in place.
-  static std::unique_ptr<State> Copy(const State& state) {
-    auto copy = std::make_unique<State>(state);
+  static std::unique_ptr<ParamState> Copy(const ParamState& state, const at::Device& device) {
+    auto copy = std::make_unique<ParamState>(state);
     for (const auto& [entry, tensor] : EntriesOf(*copy).tensors) {
-      if (tensor->defined()) *tensor = tensor->clone();
+      if (tensor->defined()) *tensor = tensor->to(device, tensor->scalar_type(), false, /*copy=*/true);
     }
     return copy;
+  }
+
+  // Gives the parameter the state that it has before its first step. Adagrad makes one in its constructor.
+  void Forget(const at::Tensor& parameter) {
+    const at::Tensor copy = parameter.detach();
+    const auto& group = *groups_.at(parameter.unsafeGetTensorImpl());
+    Class fresh(std::vector<at::Tensor>{copy}, static_cast<const Options&>(group.options()));
+    const auto state = fresh.state().find(copy.unsafeGetTensorImpl());
+    optimizer_.state().erase(parameter.unsafeGetTensorImpl());
+    if (state == fresh.state().end()) return;
+    optimizer_.state()[parameter.unsafeGetTensorImpl()] = std::move(state->second);
   }
 
   Class& optimizer_;

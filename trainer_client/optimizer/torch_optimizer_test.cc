@@ -129,6 +129,17 @@ TEST_P(TorchOptimizerTest, GoesOnFromASavedState) {
   EXPECT_EQ(other->LoadState(state).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_P(TorchOptimizerTest, AParameterWhoseStateWasDroppedBeginsAnew) {
+  for (int step = 0; step < 3; ++step) StepWithGradients(true);
+  optimizer->PlaceState({parameters[1].second}, FrozenState::kDrop);
+  const at::Tensor gradient = at::randn({4, 3});
+  const at::Tensor copy = parameters[1].second.detach().clone().requires_grad_(true);
+  const auto fresh_torch = GetParam().make({copy});
+  const auto fresh = *WrapTorchOptimizer(*fresh_torch, {{"b", copy}});
+  EXPECT_TRUE(at::equal(optimizer->NextUpdate(parameters[1].second, gradient), fresh->NextUpdate(copy, gradient)));
+  StepWithGradients(true);
+}
+
 TEST_P(TorchOptimizerTest, SetsTheLearningRateOfEveryGroup) {
   optimizer->set_learning_rate(0);
   const at::Tensor before = parameters[0].second.detach().clone();

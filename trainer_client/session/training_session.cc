@@ -211,11 +211,7 @@ absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
 absl::StatusOr<Round> TrainingSession::Apply(const v1::Plan& message) {
   absl::StatusOr<Plan> plan = PlanFromProto(message, profile_);
   if (!plan.ok()) return plan.status();
-  mask_ = plan->trainable;
-  SetRequiresGrad(parameters_, mask_);
-  planner_.emplace(profile_, *plan);
-  step_plan_ = planner_->WithoutDrops();
-  checks_flops_ = true;
+  Enforce(*plan);
   Round round{.plan = message,
               .predicted_backward_cost = plan->predicted_backward_cost,
               .full_backward_cost = plan->full_cost - profile_.forward_cost};
@@ -226,6 +222,27 @@ absl::StatusOr<Round> TrainingSession::Apply(const v1::Plan& message) {
     round.drop_rates.emplace_back(profile_.blocks[b], plan->drop_rates[b]);
   }
   return round;
+}
+
+void TrainingSession::Enforce(const Plan& plan) {
+  mask_ = plan.trainable;
+  SetRequiresGrad(parameters_, mask_);
+  planner_.emplace(profile_, plan);
+  step_plan_ = planner_->WithoutDrops();
+  checks_flops_ = true;
+  if (options_.optimizer == nullptr) return;
+  std::vector<at::Tensor> frozen;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!mask_[i]) frozen.push_back(parameters_[i].second);
+  }
+  options_.optimizer->PlaceState(frozen, options_.frozen_state);
+}
+
+absl::Status TrainingSession::TrainEverything(const LossFunction& loss) {
+  EndStep();
+  if (absl::Status status = CreateJob(loss); !status.ok()) return status;
+  Enforce({.method = Method::kFull, .trainable = MeasuredTensors()});
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Round> TrainingSession::Continue(const LossFunction& loss, const SessionState& state) {

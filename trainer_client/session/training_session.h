@@ -36,6 +36,7 @@ struct SessionOptions {
   std::vector<ResidualBranch> branches;  // Those of the model. Required by the methods drop and joint.
   SensitivityDefinition sensitivity = SensitivityDefinition::kGradientDifference;
   DrawPer draw_per = DrawPer::kStep;
+  FrozenState frozen_state = FrozenState::kKeep;  // Of `optimizer`, for the tensors that a plan freezes.
 };
 
 // About one round. The first three are labels for people who read the planner's history.
@@ -120,6 +121,10 @@ class TrainingSession {
   // InvalidArgument: the importance metric needs several batches.
   absl::Status BeginRoundInStep(const RoundOptions& options = {});
 
+  // Trains every tensor that may train, with nothing dropped, until the next round: for warm-up. Asks no planner and
+  // counts as no round. The errors of CreateJob.
+  absl::Status TrainEverything(const LossFunction& loss);
+
   // Begins an optimizer step: draws the blocks that it drops and puts requires_grad right if someone else has changed
   // it, which TakeNotices() then names. FailedPrecondition before the first round.
   absl::Status BeginStep();
@@ -168,6 +173,7 @@ class TrainingSession {
   absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundOptions& options) const;
   absl::StatusOr<Round> PlanRound(v1::ImportanceReport report);
   absl::StatusOr<Round> Apply(const v1::Plan& plan);
+  void Enforce(const Plan& plan);
 
   void SetDropped(const std::vector<std::string>& blocks);
   void StartMicroBatch();

@@ -594,6 +594,38 @@ TEST_F(DropTest, ABlockWhoseBranchIsNotDeclaredIsNeverDropped) {
   }
 }
 
+TEST_F(DropTest, WarmsUpWithEverythingAndWithoutARound) {
+  options.plan.add_never("layers.1.up");
+  auto session = NewSession();
+  ASSERT_TRUE(session->TrainEverything(loss).ok());
+  const int64_t executed = RunStep(*session);
+  EXPECT_THAT(session->step_plan().dropped_blocks, IsEmpty());
+  EXPECT_EQ(session->next_round(), 0);
+  for (const auto& [name, parameter] : parameters) EXPECT_EQ(parameter.requires_grad(), name != "layers.1.up") << name;
+  auto round = session->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  EXPECT_EQ(round->plan.round(), 0);
+  EXPECT_LT(round->predicted_backward_cost, executed);
+  EXPECT_EQ(session->state().next_step, 1);
+}
+
+TEST_F(DropTest, DropsTheStateOfTensorsThatThePlanFreezesIfAskedTo) {
+  for (FrozenState policy : {FrozenState::kKeep, FrozenState::kDrop}) {
+    options.job = "";
+    UseMethod(v1::METHOD_SELECTION, 0.3);
+    options.frozen_state = policy;
+    auto session = NewSession();
+    ASSERT_TRUE(session->TrainEverything(loss).ok());
+    RunStep(*session);
+    ASSERT_TRUE(session->BeginRound(loss).ok());
+    for (const auto& [name, parameter] : parameters) {
+      const bool has_state = optimizer->state().contains(name + ".exp_avg");
+      EXPECT_EQ(has_state, policy == FrozenState::kKeep || parameter.requires_grad()) << name;
+    }
+    RunStep(*session);
+  }
+}
+
 // The same steps with the probe in the first of them.
 struct InStepTest : DropTest {};
 
