@@ -9,8 +9,10 @@
 #include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
 #include "planner/convert/names.h"
+#include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
 #include "torch/nn/utils/clip_grad.h"
+#include "trainer_client/finetune/batch_loss.h"
 #include "trainer_client/finetune/batches.h"
 #include "trainer_client/finetune/peak_memory.h"
 #include "trainer_client/finetune/predicted_seconds.h"
@@ -26,16 +28,6 @@ double Seconds(Clock::time_point begin, Clock::time_point end) {
 
 }  // namespace
 
-struct EpochTrainer::Sums {
-  double step_seconds = 0;
-  double forward_seconds = 0;
-  double backward_seconds = 0;
-  double optimizer_seconds = 0;
-  double predicted_backward_seconds = 0;
-  double loss = 0;
-  profiler::EnergyTotal energy;
-};
-
 struct EpochTrainer::StepTimes {
   double forward_seconds = 0;
   double backward_seconds = 0;
@@ -50,7 +42,7 @@ EpochTrainer::EpochTrainer(const TrainingSetup& setup, TrainingObserver observer
 
 at::Tensor EpochTrainer::Loss(const std::vector<int64_t>& order, int64_t micro_batch) {
   const Batch batch = MakeBatch(setup_.data, order, micro_batch * setup_.batch_size, setup_.batch_size);
-  return CausalLmLoss(setup_.model.forward(batch.input_ids), batch.labels);
+  return BatchLoss(setup_.model, batch, setup_.autocast);
 }
 
 LossFunction EpochTrainer::FirstLoss() {
@@ -61,6 +53,7 @@ LossFunction EpochTrainer::FirstLoss() {
 }
 
 void EpochTrainer::Continue(const Round& round) {
+  is_under_plan_ = true;
   trainable_ = round.trainable;
   drop_rates_ = DropRates(round.drop_rates.begin(), round.drop_rates.end());
   expected_backward_flops_ = round.predicted_backward_cost * setup_.grad_accum;
@@ -76,22 +69,59 @@ bool EpochTrainer::IsRoundDue(int64_t step_in_epoch) const {
   return setup_.plan_every == 0 ? step_in_epoch == 0 : next_step() % setup_.plan_every == 0;
 }
 
-absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch) {
-  EpochReport report{.epoch = epoch, .tensor_count = static_cast<int64_t>(tensor_names_.size())};
+bool EpochTrainer::IsWarmUp() const {
+  const int64_t round = next_step() / (setup_.plan_every == 0 ? steps_per_epoch_ : setup_.plan_every);
+  return round < setup_.warmup_rounds;
+}
+
+absl::Status EpochTrainer::WarmUp(const std::vector<int64_t>& order) {
+  const absl::Status status = setup_.session.TrainEverything([&](int) { return Loss(order, 0); });
+  if (!status.ok()) return status;
+  trainable_.clear();
+  const std::vector<bool>& reached = setup_.session.step_plan().reached;
+  const ModelProfile& profile = setup_.session.profile();
+  for (size_t i = 0; i < reached.size(); ++i) {
+    if (reached[i]) trainable_.push_back(profile.tensors[i].name);
+  }
+  expected_backward_flops_ = setup_.session.step_plan().predicted_backward_cost * setup_.grad_accum;
+  full_backward_flops_ = EvaluateMask(profile, FullMask(profile)).backward_cost * setup_.grad_accum;
+  if (setup_.time_profile.has_value()) {
+    predicted_backward_seconds_ =
+        PredictedBackwardSeconds(*setup_.time_profile, trainable_) * static_cast<double>(setup_.grad_accum);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optional<PartialEpoch> partial) {
+  if (!partial.has_value()) {
+    partial = {.report = {.epoch = epoch, .tensor_count = static_cast<int64_t>(tensor_names_.size())}};
+  }
+  EpochReport& report = partial->report;
+  EpochSums& sums = partial->sums;
   const std::vector<int64_t> order = Shuffled(setup_.rows, setup_.seed, epoch);
   setup_.model.train();
   ResetPeakMemory();
   SampleEnergy();  // What was used before is none of this epoch's.
-  Sums sums;
-  for (int64_t i = 0; i < steps_per_epoch_; ++i) {
+  for (int64_t i = report.executed_backward_flops.steps; i < steps_per_epoch_; ++i) {
     setup_.optimizer.set_learning_rate(setup_.schedule.LearningRate(next_step()));
-    if (i == 0) AddTrainable(trainable_, report);
-    if (IsRoundDue(i)) {
-      if (i == 0) report.trainable.clear();
+    const bool is_round_due = IsRoundDue(i);
+    if (IsWarmUp()) {
+      if (is_round_due || trainable_.empty()) {
+        if (absl::Status status = WarmUp(order); !status.ok()) return status;
+      }
+      AddTrainable(trainable_, report);
+    } else if (is_round_due || !is_under_plan_) {
       if (absl::Status status = BeginRound(order, i, report); !status.ok()) return status;
+    } else if (i == 0) {
+      AddTrainable(trainable_, report);
     }
     if (absl::Status status = TrainStep(order, i, sums, report); !status.ok()) return status;
     observer_.step(epoch, i + 1, steps_per_epoch_, setup_.progress.step_losses.back());
+    if (setup_.checkpoint_every > 0 && next_step() % setup_.checkpoint_every == 0 && i + 1 < steps_per_epoch_) {
+      report.peak_memory_bytes = std::max(report.peak_memory_bytes, PeakMemoryBytes());
+      if (absl::Status status = observer_.save(*partial); !status.ok()) return status;
+    }
+    if (observer_.goes_on && !observer_.goes_on(next_step())) return absl::CancelledError("stopped by the caller");
   }
   const double steps = static_cast<double>(steps_per_epoch_);
   report.drop_rates = drop_rates_;
@@ -104,8 +134,8 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch) {
   report.joules_per_step = sums.energy.joules / steps;
   report.energy_is_estimate = sums.energy.is_estimate;
   report.train_loss = sums.loss / steps;
-  report.peak_memory_bytes = PeakMemoryBytes();
-  return report;
+  report.peak_memory_bytes = std::max(report.peak_memory_bytes, PeakMemoryBytes());
+  return std::move(report);
 }
 
 absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report) {
@@ -180,7 +210,7 @@ absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::v
   return loss_sum / static_cast<double>(setup_.grad_accum);
 }
 
-absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, Sums& sums,
+absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
                                      EpochReport& report) {
   const profiler::ExecutedFlopsCounter counter;
   const Clock::time_point begin = Clock::now();
@@ -194,7 +224,9 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   absl::StatusOr<std::optional<Round>> round = setup_.session.PlanFromGradients();
   if (!round.ok()) return round.status();
   if (round->has_value()) {
-    probe_flops = (*round)->probe_backward_cost * setup_.grad_accum;
+    const int64_t beyond_plan = (*round)->probe_backward_cost * setup_.grad_accum;
+    predicted_flops -= beyond_plan;
+    probe_flops = beyond_plan + (*round)->sensitivity_flops;
     AddRound(**round, report);
   }
   if (promise_.has_value() && setup_.measures_importance) {
@@ -220,7 +252,6 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   setup_.progress.executed_flops += counter.forward_flops() + counter.backward_flops();
   setup_.progress.probe_flops += probe_flops;
   const int64_t executed_flops = counter.backward_flops() - probe_flops;
-  predicted_flops -= probe_flops;
   report.executed_backward_flops.Add(executed_flops);
   report.predicted_backward_flops.Add(predicted_flops);
   report.expected_backward_flops.Add(expected_backward_flops_);

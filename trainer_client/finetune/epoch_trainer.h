@@ -45,10 +45,17 @@ struct TrainingSetup {
   bool measures_importance = true;  // Whether the method does: the promised loss reduction is then held to account.
   // The step at which drop rates, uniform until then, are allocated by sensitivity: a round begins there. 0: at once.
   int64_t uniform_steps = 0;
+  int64_t warmup_rounds = 0;                    // Rounds that train everything before the first plan.
+  std::optional<at::ScalarType> autocast = {};  // As MeanLoss takes it.
+  int64_t checkpoint_every = 0;                 // Steps; 0: never within an epoch.
 };
 
 // Told after every step, and of remarks that people should read.
 struct TrainingObserver {
+  // Keeps a checkpoint within an epoch, after every checkpoint_every steps. An error ends the epoch.
+  std::function<absl::Status(const PartialEpoch&)> save = {};
+  // After every step, once it is saved if it is to be; false ends the epoch there with Cancelled. May be null.
+  std::function<bool(int64_t steps_done)> goes_on = {};
   std::function<void(int64_t epoch, int64_t steps_done, int64_t steps, double loss)> step;
   std::function<void(const std::string&)> remark;
 };
@@ -71,11 +78,11 @@ class EpochTrainer {
   // The plan in force when a run goes on.
   void Continue(const Round& round);
 
-  // Epochs count from 1. The errors of TrainingSession::BeginRound. Aborted: the loss is not finite.
-  absl::StatusOr<EpochReport> TrainEpoch(int64_t epoch);
+  // Epochs count from 1. `partial`, if it is given, is what was saved of this epoch; it goes on from there. The errors
+  // of TrainingSession::BeginRound. Aborted: the loss is not finite.
+  absl::StatusOr<EpochReport> TrainEpoch(int64_t epoch, std::optional<PartialEpoch> partial = std::nullopt);
 
  private:
-  struct Sums;
   struct StepTimes;
   // A loss reduction that a round promised for its first step.
   struct Promise {
@@ -86,9 +93,12 @@ class EpochTrainer {
   };
 
   bool IsRoundDue(int64_t step_in_epoch) const;
+  bool IsWarmUp() const;
+  absl::Status WarmUp(const std::vector<int64_t>& order);
   absl::Status BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report);
   void AddRound(const Round& round, EpochReport& report);
-  absl::Status TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, Sums& sums, EpochReport& report);
+  absl::Status TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
+                         EpochReport& report);
   absl::StatusOr<double> RunMicroBatches(int64_t epoch, const std::vector<int64_t>& order, int64_t step_in_epoch,
                                          StepTimes& times, int64_t& predicted_flops);
   void ClipGradients();
@@ -105,6 +115,7 @@ class EpochTrainer {
   const TrainingObserver observer_;
   const int64_t steps_per_epoch_;
   std::vector<std::string> tensor_names_;
+  bool is_under_plan_ = false;
   std::vector<std::string> trainable_;  // Under the plan in force, as the four below, each per step.
   DropRates drop_rates_;
   int64_t expected_backward_flops_ = 0;

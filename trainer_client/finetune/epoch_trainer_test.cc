@@ -1,6 +1,7 @@
 #include "trainer_client/finetune/epoch_trainer.h"
 
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -77,8 +78,17 @@ struct EpochTrainerTest : ::testing::Test {
          .plan_every = plan_every,
          .probe = probe,
          .measures_importance = plan_options.method() != v1::METHOD_FULL && plan_options.method() != v1::METHOD_DROP,
-         .uniform_steps = uniform_steps},
-        {.step =
+         .uniform_steps = uniform_steps,
+         .warmup_rounds = warmup_rounds,
+         .autocast = autocast,
+         .checkpoint_every = checkpoint_every},
+        {.save =
+             [this](const PartialEpoch& epoch) {
+               saved.push_back(epoch);
+               return absl::OkStatus();
+             },
+         .goes_on = goes_on,
+         .step =
              [this](int64_t epoch, int64_t done, int64_t steps, double) {
                seen_steps.push_back({epoch, done, steps});
              },
@@ -96,6 +106,11 @@ struct EpochTrainerTest : ::testing::Test {
   DrawPer draw_per = DrawPer::kStep;
   Probe probe = Probe::kSeparate;
   int64_t uniform_steps = 0;
+  int64_t warmup_rounds = 0;
+  std::optional<at::ScalarType> autocast;
+  int64_t checkpoint_every = 0;
+  std::function<bool(int64_t)> goes_on;
+  std::vector<PartialEpoch> saved;
   std::optional<ModelProfile> time_profile;
   profiler::MachineEnergy machine;
   std::chrono::steady_clock::time_point now{};
@@ -242,6 +257,18 @@ TEST_F(EpochTrainerTest, AnInStepProbeCostsTheBackwardThatThePlanSkipsAndReports
   }
 }
 
+TEST_F(EpochTrainerTest, CountsTheSensitivityOfAnInStepProbeAsTheProbes) {
+  probe = Probe::kInStep;
+  plan_options.set_method(v1::METHOD_JOINT);
+  EpochTrainer trainer = Make();
+  ASSERT_TRUE(session->CreateJob(trainer.FirstLoss()).ok());
+  const auto report = trainer.TrainEpoch(1);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->mismatched_steps, 0);
+  EXPECT_EQ(report->executed_backward_flops.sum, report->predicted_backward_flops.sum);
+  EXPECT_GT(progress.probe_flops, report->full_backward_flops);
+}
+
 TEST_F(EpochTrainerTest, HoldsARoundToItsPromise) {
   for (Probe each : {Probe::kSeparate, Probe::kInStep}) {
     probe = each;
@@ -271,6 +298,77 @@ TEST_F(EpochTrainerTest, AllocatesDropRatesOnceTheUniformStepsAreOver) {
   EXPECT_EQ(uniform.size(), 1u);
   EXPECT_GT(allocated.size(), 1u);
   EXPECT_FALSE(report->rounds[0].promised_loss_reduction.has_value()) << "drop measures no importance";
+}
+
+TEST_F(EpochTrainerTest, WarmUpRoundsTrainEverythingBeforeTheFirstPlan) {
+  plan_every = 1;
+  warmup_rounds = 1;
+  EpochTrainer trainer = Make();
+  const auto report = trainer.TrainEpoch(1);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->rounds.size(), 1u);
+  EXPECT_EQ(report->rounds[0].step, 1);
+  EXPECT_EQ(report->mismatched_steps, 0);
+  EXPECT_EQ(report->executed_backward_flops.sum,
+            report->full_backward_flops + report->rounds[0].predicted_backward_flops);
+  EXPECT_EQ(report->trainable.size(), model->parameters().size());
+}
+
+TEST_F(EpochTrainerTest, PredictsAndExecutesTheSameInBfloat16AndWithCheckpointedLayers) {
+  for (v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_DROP, v1::METHOD_JOINT}) {
+    for (bool checkpoints : {false, true}) {
+      for (const auto& type : {std::optional<at::ScalarType>(), std::optional<at::ScalarType>(at::kBFloat16)}) {
+        SCOPED_TRACE(v1::Method_Name(method) + (checkpoints ? " checkpoints" : "") + (type ? " bfloat16" : ""));
+        plan_options.set_method(method);
+        plan_options.mutable_budget()->set_fraction_of_backward(checkpoints ? 0.7 : 0.5);
+        autocast = type;
+        model->set_checkpoints_activations(checkpoints);
+        progress = {};
+        remarks.clear();
+        batch_size = 2;
+        EpochTrainer trainer = Make();
+        const auto report = trainer.TrainEpoch(1);
+        ASSERT_TRUE(report.ok()) << report.status();
+        EXPECT_EQ(report->mismatched_steps, 0);
+        EXPECT_GT(report->executed_backward_flops.sum, 0);
+        EXPECT_THAT(remarks, IsEmpty());
+        for (const at::Tensor& parameter : model->parameters()) EXPECT_EQ(parameter.scalar_type(), at::kFloat);
+      }
+    }
+  }
+}
+
+TEST_F(EpochTrainerTest, CheckpointedLayersTrainTheSame) {
+  plan_options.Clear();
+  plan_options.set_method(v1::METHOD_FULL);
+  EpochTrainer plain = Make();
+  ASSERT_TRUE(plain.TrainEpoch(1).ok());
+  const std::vector<double> losses = progress.step_losses;
+  progress = {};
+  at::manual_seed(1);
+  model = *CreateCausalLm(kLlama, Attention::kSdpa);
+  model->set_checkpoints_activations(true);
+  EpochTrainer checkpointed = Make();
+  ASSERT_TRUE(checkpointed.TrainEpoch(1).ok());
+  EXPECT_EQ(progress.step_losses, losses);
+}
+
+TEST_F(EpochTrainerTest, SavesWithinAnEpochAndGoesOnFromThere) {
+  batch_size = 1;
+  checkpoint_every = 4;
+  EpochTrainer straight = Make();
+  const auto expected = straight.TrainEpoch(1);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  ASSERT_EQ(saved.size(), 2u);
+  EXPECT_EQ(saved[0].report.executed_backward_flops.steps, 4);
+  EXPECT_EQ(saved[1].report.executed_backward_flops.steps, 8);
+  EXPECT_GT(saved[0].sums.loss, 0);
+
+  progress = {};
+  goes_on = [](int64_t steps) { return steps < 3; };
+  EpochTrainer stopped = Make();
+  EXPECT_EQ(stopped.TrainEpoch(1).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(progress.step_losses.size(), 3u);
 }
 
 TEST_F(EpochTrainerTest, SaysThatNothingTrains) {

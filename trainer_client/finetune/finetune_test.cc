@@ -92,6 +92,18 @@ struct FinetuneTest : ::testing::Test {
                     {.out = out, .err = err, .connection = connection, .machine = machine, .after_epoch = after_epoch});
   }
 
+  // As if the run was killed after so many steps.
+  absl::Status RunUntil(int64_t step) {
+    out.str("");
+    err.str("");
+    return Finetune(options, {.out = out,
+                              .err = err,
+                              .connection = nullptr,
+                              .machine = machine,
+                              .after_epoch = nullptr,
+                              .after_step = [step](int64_t steps_done) { return steps_done < step; }});
+  }
+
   json Report() const { return json::parse(std::ifstream(options.report)); }
 
   fs::path root;
@@ -298,6 +310,72 @@ TEST_F(FinetuneTest, ResumesBitForBit) {
       EXPECT_TRUE(at::equal(parameter.value(), parameters[parameter.key()])) << parameter.key();
     }
   }
+}
+
+TEST_F(FinetuneTest, ResumesBitForBitFromACheckpointWithinAnEpoch) {
+  UseModel(kOpt);  // Has dropout.
+  options.plan.set_method(v1::METHOD_JOINT);
+  options.plan_every = 5;
+  options.grad_accum = 2;
+  options.clip_norm = 1;
+  options.warmup_rounds = 1;
+  options.optimizer_state = "drop";
+  options.probe = "in-step";
+  options.checkpoint_every = 4;
+  options.output = root / "straight";
+  ASSERT_EQ(Run(), absl::OkStatus());  // Six steps an epoch.
+  const json straight = Report();
+  const auto expected = LoadCheckpoint(options.output, Attention::kSdpa);
+  EXPECT_TRUE(fs::exists(options.output + "/checkpoint-4"));
+
+  options.output = root / "stopped";
+  for (int64_t killed_at : {5, 9, 11}) {  // Also after a resume, and with the epoch's own checkpoint the latest.
+    ASSERT_EQ(RunUntil(killed_at), absl::OkStatus());
+    options.resume = true;
+  }
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json resumed = Report();
+  EXPECT_EQ(resumed["steps"], straight["steps"]);
+  for (int epoch : {1, 2}) {
+    for (const char* key : {"trainable", "drop_rates", "train_loss", "validation_loss", "executed_backward_flops",
+                            "predicted_backward_flops", "mismatched_steps", "joules_per_step"}) {
+      EXPECT_EQ(resumed["epochs"][epoch][key], straight["epochs"][epoch][key]) << epoch << " " << key;
+    }
+    EXPECT_EQ(resumed["epochs"][epoch]["mismatched_steps"], 0);
+    for (size_t round = 0; round < straight["epochs"][epoch]["rounds"].size(); ++round) {
+      EXPECT_EQ(resumed["epochs"][epoch]["rounds"][round]["digest"],
+                straight["epochs"][epoch]["rounds"][round]["digest"]);
+    }
+  }
+  const auto actual = LoadCheckpoint(options.output, Attention::kSdpa);
+  ASSERT_TRUE(expected.ok() && actual.ok());
+  const auto parameters = actual->model->named_parameters();
+  for (const auto& parameter : expected->model->named_parameters()) {
+    EXPECT_TRUE(at::equal(parameter.value(), parameters[parameter.key()])) << parameter.key();
+  }
+}
+
+TEST_F(FinetuneTest, KeepsTheLatestCheckpointsAloneAndNothingUnfinished) {
+  options.epochs = 1;  // 12 steps.
+  options.checkpoint_every = 2;
+  options.keep_checkpoints = 3;
+  options.output = root / "out";
+  fs::create_directories(root / "out" / ".checkpoint-7");  // As a kill would leave it.
+  options.resume = true;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  std::set<std::string> folders;
+  for (const auto& entry : fs::directory_iterator(options.output)) {
+    if (entry.is_directory()) folders.insert(entry.path().filename());
+  }
+  EXPECT_THAT(folders, ::testing::ElementsAre("checkpoint-10", "checkpoint-6", "checkpoint-8"));
+  EXPECT_TRUE(LoadCheckpoint(options.output + "/checkpoint-8", Attention::kSdpa).ok());
+}
+
+TEST_F(FinetuneTest, RefusesADeviceThatIsNotThere) {
+  options.device = "cuda:99";
+  const absl::Status status = Run();
+  EXPECT_EQ(ExitCode(status), 2) << status;
+  EXPECT_THAT(status.message(), HasSubstr("--device is cuda:99; allowed: auto, cpu"));
 }
 
 TEST_F(FinetuneTest, ResumeBeginsAnewWhereThereIsNoRunYetAndRefusesAnotherRun) {

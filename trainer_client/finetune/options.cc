@@ -46,6 +46,8 @@ absl::Status CheckRanges(const FinetuneOptions& options) {
     return Refuse("--weight-decay", options.weight_decay, "a number >= 0");
   }
   if (options.grad_accum < 1) return Refuse("--grad-accum", options.grad_accum, "an integer >= 1");
+  if (options.keep_checkpoints < 1) return Refuse("--keep-checkpoints", options.keep_checkpoints, "an integer >= 1");
+  if (options.warmup_rounds < 0) return Refuse("--warmup-rounds", options.warmup_rounds, "an integer >= 0");
   if (!(options.uniform_until >= 0 && options.uniform_until <= 1)) {
     return Refuse("--uniform-until", options.uniform_until, "a number from 0 to 1");
   }
@@ -56,8 +58,21 @@ absl::Status CheckRanges(const FinetuneOptions& options) {
   return CheckEnergyFactor("--grid-intensity", options.grid_grams_per_kwh.value_or(1));
 }
 
+bool IsDevice(absl::string_view device) {
+  int index = 0;
+  return device == "auto" || device == "cpu" || device == "cuda" ||
+         (absl::ConsumePrefix(&device, "cuda:") && absl::SimpleAtoi(device, &index) && index >= 0);
+}
+
 absl::Status CheckProbe(const FinetuneOptions& options) {
   const bool is_in_step = options.probe == "in-step";
+  const bool drops_blocks = options.plan.method() == v1::METHOD_DROP || options.plan.method() == v1::METHOD_JOINT;
+  if (is_in_step && options.checkpoint_activations && drops_blocks &&
+      options.plan.allocation() != v1::ALLOCATION_UNIFORM) {
+    return Refuse("--probe", options.probe,
+                  "separate with --checkpoint-activations, where sensitivity takes passes of its own; or --allocation "
+                  "uniform");
+  }
   if (is_in_step && options.probe_batches > 1) {
     return Refuse("--probe-batches", options.probe_batches, "1 with --probe in-step, which measures the step's own");
   }
@@ -126,7 +141,7 @@ void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
   app.add_option("--attention", options_.attention, "sdpa: fused attention (default); eager: separate products.")
       ->check(OneOf({"sdpa", "eager"}));
   app.add_option("--output", options_.output, "New or empty folder for the checkpoint. Default: nothing is kept.");
-  app.add_flag("--resume", options_.resume, "Go on, bit for bit, with the run in --output after its last whole epoch.");
+  app.add_flag("--resume", options_.resume, "Go on, bit for bit, with the run in --output from its latest checkpoint.");
   app.add_option("--report", options_.report, "File for the report, as JSON.");
   app.add_option("--time-profile", options_.time_profile,
                  "Measure in up to 21 steps what each gradient costs in nanoseconds, write that to this profile file, "
@@ -138,6 +153,20 @@ void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
   app.add_option("--batch-size", options_.batch_size, "Rows of a micro-batch. Default: 8.");
   app.add_option("--grad-accum", options_.grad_accum,
                  "Micro-batches whose gradients an optimizer step averages. Default: 1.");
+  app.add_option(
+         "--dtype", options_.dtype,
+         "float32 (default), or bfloat16: products and attention in bfloat16, weights and optimizer in float32.")
+      ->check(OneOf({"float32", "bfloat16"}));
+  app.add_option("--device", options_.device, "auto (default: a GPU if LibTorch has one), cpu, cuda or cuda:N.");
+  app.add_flag("--checkpoint-activations", options_.checkpoint_activations,
+               "Keep the input of each layer alone and run the layer again in backward. Default: off.");
+  app.add_option("--optimizer-state", options_.optimizer_state,
+                 "Of tensors that a plan freezes. keep (default); offload: to the host's memory; drop: begin anew when "
+                 "they thaw.")
+      ->check(OneOf({"keep", "offload", "drop"}));
+  app.add_option("--checkpoint-every", checkpoint_every_,
+                 "Also keep a checkpoint every so many steps, as checkpoint-STEP in --output. Default: after epochs.");
+  app.add_option("--keep-checkpoints", options_.keep_checkpoints, "How many of those remain. Default: 2.");
   app.add_option("--clip-norm", clip_norm_,
                  "Scale the gradients down where the norm of all together is above this. Default: not clipped.");
   app.add_option("--seq-len", seq_len_,
@@ -160,6 +189,8 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
       ->check(OneOf({"separate", "in-step"}));
   app.add_option("--probe-batches", options_.probe_batches,
                  "Batches that the separate probe measures importance on. Default: 1.");
+  app.add_option("--warmup-rounds", options_.warmup_rounds,
+                 "Rounds that train everything before the first plan. Default: 0.");
   app.add_option("--draw-per", options_.draw_per,
                  "How often the blocks to drop are drawn: for each step (default) or each micro-batch.")
       ->check(OneOf({"step", "micro-batch"}));
@@ -197,16 +228,24 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
     return Refuse("--clip-norm", *clip_norm_, "a number > 0");
   }
   options.clip_norm = clip_norm_.value_or(0);
+  if (!IsDevice(options.device)) return Refuse("--device", options.device, "auto, cpu, cuda, cuda:N");
+  if (checkpoint_every_.has_value() && *checkpoint_every_ < 1) {
+    return Refuse("--checkpoint-every", *checkpoint_every_, "a number of steps >= 1");
+  }
+  options.checkpoint_every = checkpoint_every_.value_or(0);
+  if (options.checkpoint_every > 0 && options.output.empty()) {
+    return Refuse("--checkpoint-every", options.checkpoint_every, "with --output, where checkpoints are kept");
+  }
   v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(importance_metric_),
                              &options.importance_metric);
   if (absl::Status status = CheckRanges(options); !status.ok()) return status;
-  if (absl::Status status = CheckProbe(options); !status.ok()) return status;
   if (absl::Status status = CheckCombinations(options); !status.ok()) return status;
   absl::StatusOr<v1::PlanOptions> plan = plan_flags_.Options();
   if (!plan.ok()) return plan.status();
   options.plan = *std::move(plan);
   options.plan.set_seed(options.seed);
   options.plan.set_method(EffectiveMethod(options.plan));
+  if (absl::Status status = CheckProbe(options); !status.ok()) return status;
   return options;
 }
 

@@ -154,6 +154,41 @@ absl::StatusOr<EpochReport> EpochReportFromJson(const json& epoch, const std::st
   return report;
 }
 
+json ToJson(const PartialEpoch& epoch) {
+  const EpochSums& sums = epoch.sums;
+  return {{"report", ToJson(epoch.report)},
+          {"sums",
+           {{"step_seconds", sums.step_seconds},
+            {"forward_seconds", sums.forward_seconds},
+            {"backward_seconds", sums.backward_seconds},
+            {"optimizer_seconds", sums.optimizer_seconds},
+            {"predicted_backward_seconds", sums.predicted_backward_seconds},
+            {"loss", sums.loss},
+            {"joules", sums.energy.joules},
+            {"energy_is_estimate", sums.energy.is_estimate},
+            {"energy_sources", sums.energy.sources}}}};
+}
+
+absl::StatusOr<PartialEpoch> PartialEpochFromJson(const json& epoch, const std::string& place) {
+  JsonReader reader(epoch, place);
+  absl::StatusOr<EpochReport> report = EpochReportFromJson(reader.Object("report"), reader.PathOf("report"));
+  JsonReader sums(reader.Object("sums"), reader.PathOf("sums"));
+  if (!reader.status().ok()) return reader.status();
+  if (!report.ok()) return report.status();
+  PartialEpoch partial{.report = *std::move(report),
+                       .sums = {.step_seconds = sums.Number("step_seconds"),
+                                .forward_seconds = sums.Number("forward_seconds"),
+                                .backward_seconds = sums.Number("backward_seconds"),
+                                .optimizer_seconds = sums.Number("optimizer_seconds"),
+                                .predicted_backward_seconds = sums.Number("predicted_backward_seconds"),
+                                .loss = sums.Number("loss"),
+                                .energy = {.joules = sums.Number("joules"),
+                                           .is_estimate = sums.Boolean("energy_is_estimate"),
+                                           .sources = sums.Texts("energy_sources")}}};
+  if (!sums.status().ok()) return sums.status();
+  return partial;
+}
+
 json ToJson(const RunReport& report) {
   json epochs = json::array();
   double probe_seconds = 0, plan_seconds = 0;

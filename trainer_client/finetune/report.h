@@ -73,6 +73,24 @@ struct EpochReport {
   std::vector<RoundReport> rounds = {};
 };
 
+// What the steps of an epoch add up to so far.
+struct EpochSums {
+  double step_seconds = 0;
+  double forward_seconds = 0;
+  double backward_seconds = 0;
+  double optimizer_seconds = 0;
+  double predicted_backward_seconds = 0;
+  double loss = 0;
+  profiler::EnergyTotal energy = {};
+};
+
+// An epoch that has begun; report.executed_backward_flops.steps says how many steps are done. The report's means are
+// filled in at the end.
+struct PartialEpoch {
+  EpochReport report;
+  EpochSums sums = {};
+};
+
 // What the steps of a run add up to.
 struct TrainingProgress {
   std::vector<double> step_losses = {};  // Of step 0, 1, ...
@@ -99,6 +117,9 @@ nlohmann::json ToJson(const RunReport& report);
 nlohmann::json ToJson(const EpochReport& epoch);
 // The inverse. InvalidArgument: not such JSON; names the key, with `place` before it, the value and what is allowed.
 absl::StatusOr<EpochReport> EpochReportFromJson(const nlohmann::json& json, const std::string& place = "");
+
+nlohmann::json ToJson(const PartialEpoch& epoch);
+absl::StatusOr<PartialEpoch> PartialEpochFromJson(const nlohmann::json& json, const std::string& place = "");
 
 }  // namespace greenplan::trainer
 

@@ -136,6 +136,19 @@ TEST(ReportTest, ReadsAnEpochBackAsItWas) {
   EXPECT_FALSE(epoch->validation_loss.has_value());
 }
 
+TEST(ReportTest, ReadsAPartialEpochBackAsItWas) {
+  const PartialEpoch partial{
+      .report = SomeEpoch(),
+      .sums = {.step_seconds = 1.5, .loss = 7, .energy = {.joules = 3, .is_estimate = true, .sources = {"estimate"}}}};
+  const nlohmann::json json = ToJson(partial);
+  const auto read = PartialEpochFromJson(json);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(ToJson(*read), json);
+  nlohmann::json damaged = json;
+  damaged["sums"].erase("loss");
+  EXPECT_THAT(PartialEpochFromJson(damaged, "state.json: ").status().message(), HasSubstr("state.json: sums.loss"));
+}
+
 TEST(ReportTest, RefusesWhatIsNoEpoch) {
   nlohmann::json json = ToJson(SomeEpoch());
   json.erase("rounds");

@@ -70,6 +70,7 @@ struct TrainingSession::InStepProbe {
   std::vector<bool> measured;                    // [num_tensors]
   std::unique_ptr<const BranchOutputs> outputs;  // Of the forward pass that sensitivity is measured from.
   std::vector<double> sensitivity;
+  int64_t sensitivity_flops = 0;  // Executed in backward to measure it.
 };
 
 TrainingSession::TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options,
@@ -352,10 +353,12 @@ absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
   }
   if (probe.outputs == nullptr) return absl::OkStatus();
   const std::unique_ptr<const BranchOutputs> outputs = std::move(probe.outputs);
+  const profiler::ExecutedFlopsCounter counter;
   absl::StatusOr<std::vector<double>> sensitivity =
       SensitivityOfLoss(parameters_, MeasuredTensors(), BlockBranches(), options_.sensitivity, *outputs, loss);
   if (!sensitivity.ok()) return sensitivity.status();
   probe.sensitivity = *std::move(sensitivity);
+  probe.sensitivity_flops = counter.backward_flops();
   return absl::OkStatus();
 }
 
@@ -398,6 +401,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
     if (!mask_[i]) parameters_[i].second.mutable_grad().reset();
   }
   round->probe_seconds = probe_seconds;
+  round->sensitivity_flops = in_step->sensitivity_flops;
   round->probe_backward_cost = executed - step_plan_.predicted_backward_cost;
   return std::optional<Round>(*std::move(round));
 }

@@ -56,6 +56,7 @@ struct Round {
   int64_t predicted_backward_cost = 0;                     // Its expectation, rounded up, if blocks are dropped.
   int64_t full_backward_cost = 0;
   double importance_sum = 0;        // Of the measured tensors that train: the loss reduction promised for a step.
+  int64_t sensitivity_flops = 0;    // In-step probe: what the passes that measure sensitivity ran in backward.
   int64_t probe_backward_cost = 0;  // In-step probe: what backward ran beyond the plan, in each micro-batch.
   double probe_seconds = 0;
   double plan_seconds = 0;

@@ -695,6 +695,7 @@ TEST_F(InStepTest, PlansWhatTheSeparateProbePlansFromTheSameBatch) {
     ASSERT_TRUE(actual.ok()) << actual.status();
     ASSERT_TRUE(actual->has_value());
     EXPECT_EQ((*actual)->plan.digest(), expected->plan.digest()) << method;
+    EXPECT_EQ((*actual)->sensitivity_flops > 0, method != v1::METHOD_SELECTION);
     EXPECT_FALSE(session->PlanFromGradients()->has_value()) << "once a step";
     session.reset();
     for (auto& [name, parameter] : parameters) {
