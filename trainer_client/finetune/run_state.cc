@@ -79,9 +79,8 @@ std::vector<int64_t> SavedSteps(const std::string& output) {
 // How many steps the latest state in the folder has done; -1 if there is none. A state that cannot be read counts as 0:
 // LoadRun then says why.
 int64_t StepsDone(const std::string& directory) {
-  const std::vector<int64_t> epochs = SavedEpochs(directory);
-  if (epochs.empty()) return -1;
-  const absl::StatusOr<json> file = ReadJsonObjectFile(StatePath(directory, epochs.front()));
+  if (!HasRun(directory)) return -1;
+  const absl::StatusOr<json> file = ReadJsonObjectFile(StatePath(directory, SavedEpochs(directory).front()));
   if (!file.ok()) return 0;
   JsonReader reader(*file, "");
   return static_cast<int64_t>(reader.Array("step_losses").size());
