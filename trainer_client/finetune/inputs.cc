@@ -146,6 +146,11 @@ absl::Status ReadData(const FinetuneOptions& options, const JsonlEncoding& encod
                                                      rows, ", the rows of ", data.seq_len, " tokens in ",
                                                      options.train));
     }
+    if (rows / options.batch_size < options.grad_accum) {
+      return absl::InvalidArgumentError(absl::StrCat("--grad-accum is ", options.grad_accum, "; allowed: at most ",
+                                                     rows / options.batch_size, ", the batches of ", options.batch_size,
+                                                     " rows in ", options.train));
+    }
   }
   if (options.valid.empty()) return absl::OkStatus();
   absl::StatusOr<Dataset> valid = ReadDataset(options.valid, data);

@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "profiler/autograd/profile.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -140,6 +141,30 @@ TEST_P(FamilyTest, AnUninitializedModelDrawsNoRandomNumbers) {
   torch::manual_seed(1);
   ASSERT_TRUE(CreateUninitializedCausalLm(config_, Attention::kSdpa).ok());
   EXPECT_TRUE(at::rand({4}).equal(before));
+}
+
+TEST_P(FamilyTest, DeclaresTheResidualBlocksThatTheProfileFinds) {
+  for (const Attention attention : {Attention::kSdpa, Attention::kEager}) {
+    const auto model = Create(config_, attention);
+    const BranchOutputs outputs(model->residual_branches());
+    const torch::Tensor loss = CausalLmLoss(model->forward(ids_), ids_);
+    const auto parameters = model->named_parameters().pairs();
+    const auto found = profiler::Profile(loss, parameters);
+    ASSERT_TRUE(found.ok()) << found.status();
+    profiler::ProfileOptions declared;
+    for (const ResidualBranch& branch : model->residual_branches()) {
+      ASSERT_EQ(outputs.of(branch).size(), 1u) << branch.name();
+      declared.blocks.push_back({branch.name(), outputs.of(branch)[0]});
+    }
+    const auto marked = profiler::Profile(loss, parameters, declared);
+    ASSERT_TRUE(marked.ok()) << marked.status();
+    EXPECT_EQ(found->blocks.size(), 4u);
+    EXPECT_EQ(found->blocks, marked->blocks);
+    ASSERT_EQ(found->ops.size(), marked->ops.size());
+    for (size_t op = 0; op < found->ops.size(); ++op) {
+      EXPECT_EQ(found->ops[op].block, marked->ops[op].block) << found->ops[op].name;
+    }
+  }
 }
 
 TEST(CausalLmLossTest, IsTheMeanOverTheLabelsThatCount) {

@@ -6,6 +6,7 @@
 
 #include "trainer_client/models/layers.h"
 #include "trainer_client/models/rope.h"
+#include "trainer_client/models/run_layer.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -76,7 +77,9 @@ class DecoderMlp : public torch::nn::Module {
 
 class DecoderLayer : public torch::nn::Module {
  public:
-  DecoderLayer(const DecoderConfig& config, const DecoderLayerConfig& layer, Attention attention) {
+  DecoderLayer(const DecoderConfig& config, const DecoderLayerConfig& layer, Attention attention,
+               const std::string& name)
+      : attention_branch_(name + ".self_attn"), mlp_branch_(name + ".mlp") {
     const auto norm = [&] { return std::make_shared<RmsNorm>(config.hidden_size, config.rms_norm_eps); };
     self_attn_ = register_module("self_attn", std::make_shared<DecoderAttention>(config, layer, attention));
     mlp_ = register_module("mlp", std::make_shared<DecoderMlp>(config));
@@ -85,11 +88,17 @@ class DecoderLayer : public torch::nn::Module {
   }
 
   torch::Tensor forward(const torch::Tensor& x, const RotaryEmbedding::Angles& angles) const {
-    const torch::Tensor h = x + self_attn_->forward(input_layernorm_->forward(x), angles);
-    return h + mlp_->forward(post_attention_layernorm_->forward(h));
+    const torch::Tensor h =
+        x + attention_branch_([&] { return self_attn_->forward(input_layernorm_->forward(x), angles); });
+    return h + mlp_branch_([&] { return mlp_->forward(post_attention_layernorm_->forward(h)); });
+  }
+
+  void AppendBranches(std::vector<ResidualBranch>& branches) const {
+    branches.insert(branches.end(), {attention_branch_, mlp_branch_});
   }
 
  private:
+  const ResidualBranch attention_branch_, mlp_branch_;
   std::shared_ptr<DecoderAttention> self_attn_;
   std::shared_ptr<DecoderMlp> mlp_;
   std::shared_ptr<RmsNorm> input_layernorm_, post_attention_layernorm_;
@@ -100,21 +109,23 @@ class DecoderModel : public torch::nn::Module {
   DecoderModel(const DecoderConfig& config, Attention attention) : rotary_(config.rope, config.head_dim) {
     embed_tokens_ = register_module(
         "embed_tokens", std::make_shared<Embedding>(config.vocab_size, config.hidden_size, config.pad_token_id));
-    for (const DecoderLayerConfig& layer : config.layers) {
-      layers_.push_back(std::make_shared<DecoderLayer>(config, layer, attention));
+    for (size_t i = 0; i < config.layers.size(); ++i) {
+      layers_.push_back(
+          std::make_shared<DecoderLayer>(config, config.layers[i], attention, "model.layers." + std::to_string(i)));
     }
     RegisterLayers(*this, "layers", layers_);
     norm_ = register_module("norm", std::make_shared<RmsNorm>(config.hidden_size, config.rms_norm_eps));
   }
 
-  torch::Tensor forward(const torch::Tensor& input_ids) const {
+  torch::Tensor forward(const torch::Tensor& input_ids, bool checkpoints_activations) const {
     torch::Tensor h = embed_tokens_->forward(input_ids);
     const RotaryEmbedding::Angles angles = rotary_.AnglesFor(input_ids.size(1), h);
-    for (const auto& layer : layers_) h = layer->forward(h, angles);
+    for (const auto& layer : layers_) h = RunLayer(checkpoints_activations, layer, h, angles);
     return norm_->forward(h);
   }
 
   const Embedding& embed_tokens() const { return *embed_tokens_; }
+  const std::vector<std::shared_ptr<DecoderLayer>>& layers() const { return layers_; }
 
  private:
   const RotaryEmbedding rotary_;
@@ -127,12 +138,13 @@ class Decoder : public CausalLm {
  public:
   Decoder(const DecoderConfig& config, Attention attention) : config_(config) {
     model_ = register_module("model", std::make_shared<DecoderModel>(config, attention));
+    for (const auto& layer : model_->layers()) layer->AppendBranches(residual_branches_);
     if (config.tie_word_embeddings) return;
     lm_head_ = register_module("lm_head", std::make_shared<Linear>(config.hidden_size, config.vocab_size, false));
   }
 
   torch::Tensor forward(const torch::Tensor& input_ids) override {
-    const torch::Tensor h = model_->forward(input_ids);
+    const torch::Tensor h = model_->forward(input_ids, checkpoints_activations_);
     return lm_head_ ? lm_head_->forward(h) : model_->embed_tokens().AsHead(h);
   }
 
