@@ -228,13 +228,13 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) 
   if (!options_.time_profile.empty()) {
     if (absl::Status status = MeasureTime(); !status.ok()) return status;
   }
-  if (!state_.plan.has_value()) return absl::OkStatus();
-  absl::StatusOr<Round> round = session_->Continue(
-      trainer_->FirstLoss(), {.plan = state_.plan,
-                              .next_round = state_.next_round,
-                              .next_step = static_cast<int64_t>(state_.progress.step_losses.size())});
+  const SessionState state{.plan = state_.plan,
+                           .next_round = state_.next_round,
+                           .next_step = static_cast<int64_t>(state_.progress.step_losses.size())};
+  if (state.next_step == 0) return absl::OkStatus();
+  absl::StatusOr<std::optional<Round>> round = session_->Continue(trainer_->FirstLoss(), state);
   if (!round.ok()) return round.status();
-  trainer_->Continue(*round);
+  if (round->has_value()) trainer_->Continue(**round);
   return absl::OkStatus();
 }
 

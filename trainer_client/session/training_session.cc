@@ -246,14 +246,17 @@ absl::Status TrainingSession::TrainEverything(const LossFunction& loss) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Round> TrainingSession::Continue(const LossFunction& loss, const SessionState& state) {
+absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunction& loss, const SessionState& state) {
   if (absl::Status status = CreateJob(loss); !status.ok()) return status;
-  if (!state.plan.has_value()) return absl::InvalidArgumentError("state.plan is absent; begin a round instead");
-  absl::StatusOr<Round> applied = Apply(*state.plan);
-  if (!applied.ok()) return applied.status();
-  rounds_.Continue(*state.plan, state.next_round);
+  std::optional<Round> round;
+  if (state.plan.has_value()) {
+    absl::StatusOr<Round> applied = Apply(*state.plan);
+    if (!applied.ok()) return applied.status();
+    rounds_.Continue(*state.plan, state.next_round);
+    round = *std::move(applied);
+  }
   next_step_ = state.next_step;
-  return applied;
+  return round;
 }
 
 SessionState TrainingSession::state() const {

@@ -149,8 +149,9 @@ class TrainingSession {
   // Ends the step for a loop that steps its optimizer by itself. Nothing is dropped until the next one begins.
   void EndStep();
 
-  // Takes up a run where it stopped: applies the plan then in force.
-  absl::StatusOr<Round> Continue(const LossFunction& loss, const SessionState& state);
+  // Takes up a run where it stopped: goes on with its numbers, and applies the plan then in force, if there was one.
+  // The result is absent if there was none.
+  absl::StatusOr<std::optional<Round>> Continue(const LossFunction& loss, const SessionState& state);
   SessionState state() const;
 
   // Lines worth telling since the last call: requires_grad that someone else changed, and executed FLOPs that differ

@@ -286,7 +286,8 @@ TEST_F(TrainingSessionTest, ContinuesWithThePlanInForce) {
   auto resumed = NewSession();
   auto continued = resumed->Continue(loss, session->state());
   ASSERT_TRUE(continued.ok()) << continued.status();
-  EXPECT_EQ(continued->trainable, round->trainable);
+  ASSERT_TRUE(continued->has_value());
+  EXPECT_EQ((*continued)->trainable, round->trainable);
   EXPECT_EQ(resumed->next_round(), 1);
   auto next = resumed->BeginRound(loss);
   ASSERT_TRUE(next.ok()) << next.status();
@@ -545,6 +546,15 @@ TEST_F(DropTest, DrawsAfterAResumeAsTheRunThatDidNotStop) {
     actual.push_back(resumed->step_plan().dropped_blocks);
   }
   EXPECT_EQ(actual, expected);
+}
+
+TEST_F(DropTest, GoesOnCountingStepsWhereARunStoppedBeforeItsFirstPlan) {
+  auto session = NewSession();
+  const auto continued = session->Continue(loss, {.next_step = 7});
+  ASSERT_TRUE(continued.ok()) << continued.status();
+  EXPECT_FALSE(continued->has_value());
+  EXPECT_EQ(session->state().next_step, 7);
+  EXPECT_EQ(session->BeginStep().code(), absl::StatusCode::kFailedPrecondition) << "there is no plan yet";
 }
 
 TEST_F(DropTest, AllocatesBySensitivityAndUniformlyWhereAskedTo) {
