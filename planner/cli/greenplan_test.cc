@@ -129,7 +129,7 @@ TEST_F(GreenplanTest, PlanAsTableNamesTheTensors) {
 TEST_F(GreenplanTest, PlanRefusesBadBudgets) {
   const std::string plan = "plan --profile p.json --importance i.json ";
   for (const std::string budget : {"0", "-1", "nan", "2"}) {
-    ExpectRefused(plan + "--budget " + budget, "--budget is " + budget + "; allowed: a number in (0, 1]");
+    ExpectRefused(plan + "--budget " + budget, "--budget is " + budget + "; allowed: a number in (0, 1], or auto");
   }
   ExpectRefused(plan + "--budget half", "--budget is half; allowed: a number in (0, 1], or auto");
   ExpectRefused(plan, "--budget is missing; every method but full requires one");
@@ -345,7 +345,8 @@ TEST_F(GreenplanTest, ProfileRefusesBadInput) {
   ExpectRefused("profile --config none.json", "none.json cannot be read: No such file or directory");
   ExpectRefused("profile --config p.json --batch-size 0", "--batch-size is 0; allowed: an integer >= 1");
   Write("c.json", "{");
-  ExpectRefused("profile --config c.json", "c.json is not JSON");
+  ExpectRefused("profile --config c.json",
+                "c.json is not JSON at line 1, column 2: unexpected end of input; expected string literal");
   Write("c.json", R"({"model_type": "perceptron"})");
   const Result result = Run("profile --config c.json --output out.json");
   EXPECT_EQ(result.exit_code, 2);

@@ -34,21 +34,28 @@ void SumUp(const ModelProfile& profile, const std::vector<bool>& trainable, cons
   }
 }
 
-}  // namespace
-
-std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable) {
-  ABSL_ASSERT(trainable.size() == profile.tensors.size());
+// [num_ops]: whether an op is live in the graph without the ops of `removed` ([num_ops]).
+std::vector<bool> LiveOutsideOf(const ModelProfile& profile, const std::vector<bool>& trainable,
+                                const std::vector<bool>& removed) {
   std::vector<bool> live(profile.ops.size(), false);
   for (size_t k = 0; k < profile.tensors.size(); ++k) {
     if (!IsTrained(profile, trainable, k)) continue;
-    live[profile.tensors[k].op] = true;
+    live[profile.tensors[k].op] = !removed[profile.tensors[k].op];
   }
   for (size_t j = profile.ops.size(); j-- > 0;) {
+    if (removed[j]) continue;
     for (const Edge& edge : profile.ops[j].inputs) {
       if (live[edge.op]) live[j] = true;
     }
   }
   return live;
+}
+
+}  // namespace
+
+std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable) {
+  ABSL_ASSERT(trainable.size() == profile.tensors.size());
+  return LiveOutsideOf(profile, trainable, std::vector<bool>(profile.ops.size(), false));
 }
 
 MaskCost EvaluateMask(const ModelProfile& profile, const std::vector<bool>& trainable) {
@@ -92,6 +99,34 @@ int64_t ExpectedBackwardCost(const CostByBlock& costs, const std::vector<double>
   for (size_t b = 0; b < costs.blocks.size(); ++b) skipped.AddProduct(drop_rates[b], costs.blocks[b]);
   // ceil(total - skipped) = total - floor(skipped), the total being an integer.
   return costs.total.backward_cost - skipped.Floor();
+}
+
+StepCost EvaluateStep(const ModelProfile& profile, const std::vector<bool>& trainable,
+                      const std::vector<bool>& dropped) {
+  ABSL_ASSERT(dropped.size() == profile.blocks.size());
+  std::vector<bool> removed(profile.ops.size());
+  for (size_t j = 0; j < removed.size(); ++j) {
+    removed[j] = profile.ops[j].block != kNone && dropped[profile.ops[j].block];
+  }
+  const std::vector<bool> live = LiveOutsideOf(profile, trainable, removed);
+  StepCost step{.backward_cost = 0, .reached = std::vector<bool>(profile.tensors.size(), false)};
+  std::vector<bool> runs(profile.ops.size(), false);
+  if (!runs.empty()) runs[0] = live[0];
+  for (size_t j = 0; j < runs.size(); ++j) {
+    if (!runs[j]) continue;
+    step.backward_cost += profile.ops[j].cost;
+    for (const Edge& edge : profile.ops[j].inputs) {
+      if (!live[edge.op]) continue;
+      step.backward_cost += edge.cost;
+      runs[edge.op] = true;
+    }
+  }
+  for (size_t k = 0; k < profile.tensors.size(); ++k) {
+    if (!IsTrained(profile, trainable, k) || !runs[profile.tensors[k].op]) continue;
+    step.backward_cost += profile.tensors[k].weight_grad_cost;
+    step.reached[k] = true;
+  }
+  return step;
 }
 
 }  // namespace greenplan

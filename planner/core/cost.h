@@ -46,6 +46,18 @@ int64_t ExpectedBackwardCost(const ModelProfile& profile, const std::vector<bool
 // The same for a mask whose costs are known.
 int64_t ExpectedBackwardCost(const CostByBlock& costs, const std::vector<double>& drop_rates);
 
+// What one step executes.
+struct StepCost {
+  int64_t backward_cost = 0;  // In the profile's cost unit.
+  std::vector<bool> reached;  // [num_tensors]: the tensors of the mask that receive a gradient.
+};
+
+// What a step executes that trains `trainable` ([num_tensors]) and skips the blocks of `dropped` ([num_blocks]): no op
+// of a dropped block runs, and neither does an op that the gradient reaches only through dropped blocks or from which
+// only tensors of dropped blocks are reachable. Its mean over draws is at most ExpectedBackwardCost.
+StepCost EvaluateStep(const ModelProfile& profile, const std::vector<bool>& trainable,
+                      const std::vector<bool>& dropped);
+
 }  // namespace greenplan
 
 #endif  // GREENPLAN_PLANNER_CORE_COST_H_

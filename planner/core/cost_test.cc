@@ -146,5 +146,38 @@ TEST(EvaluateMaskByBlock, AgreesWithTheSumOverTheBlocks) {
   }
 }
 
+TEST(EvaluateStep, WithoutDroppedBlocksIsTheMasksCost) {
+  const ModelProfile profile = Diamond();
+  for (const std::vector<bool>& mask : {std::vector<bool>{true, false, false, false}, {true, true, true, false}}) {
+    const StepCost step = EvaluateStep(profile, mask, {false, false});
+    EXPECT_EQ(step.backward_cost, EvaluateMask(profile, mask).backward_cost);
+    EXPECT_EQ(step.reached, mask);
+  }
+}
+
+TEST(EvaluateStep, SkipsTheOpsAndTensorsOfDroppedBlocks) {
+  const StepCost step = EvaluateStep(Diamond(), {true, true, true, false}, {false, true});
+  EXPECT_EQ(step.backward_cost, 1 + 10 + 100 + 100000) << "op 1 keeps no edge into the dropped op 3";
+  EXPECT_EQ(step.reached, (std::vector<bool>{true, false, false, false}));
+}
+
+TEST(EvaluateStep, CostsNothingIfOnlyTensorsOfDroppedBlocksAreSelected) {
+  const StepCost step = EvaluateStep(Diamond(), {true, false, false, false}, {true, false});
+  EXPECT_EQ(step.backward_cost, 0);
+  EXPECT_EQ(step.reached, std::vector<bool>(4, false));
+}
+
+TEST(EvaluateStep, SkipsWhatIsReachedOnlyThroughADroppedBlock) {
+  // loss -> 1 (block) -> 2 with the tensor, loss -> 3 with another one.
+  ModelProfile profile;
+  profile.ops = {MakeOp(1, {{1, 2}, {3, 4}}), MakeOp(8, {{2, 16}}, 0), MakeOp(32, {}), MakeOp(64, {})};
+  profile.tensors = {MakeTensor(2, 128), MakeTensor(3, 256)};
+  profile.blocks = {"b"};
+  const StepCost step = EvaluateStep(profile, {true, true}, {true});
+  EXPECT_EQ(step.backward_cost, 1 + 4 + 64 + 256);
+  EXPECT_EQ(step.reached, (std::vector<bool>{false, true}));
+  EXPECT_LT(step.backward_cost, ExpectedBackwardCost(profile, {true, true}, {1.0}));
+}
+
 }  // namespace
 }  // namespace greenplan

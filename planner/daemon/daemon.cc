@@ -166,10 +166,10 @@ absl::Status RunDaemon(const DaemonOptions& options) {
                         &engine);
   if (!server.ok()) return server.status();
   const HeapTrimmer heap_trimmer;
-  spdlog::info("serving on port {} ({}), data in {}", (*server)->port(), options.listen, options.data_dir);
-  (*security)->LogState();
   is_serving = true;
   if (absl::Status status = WritePorts(options, **server, http->get()); !status.ok()) return status;
+  spdlog::info("serving on port {} ({}), data in {}", (*server)->port(), options.listen, options.data_dir);
+  (*security)->LogState();
   const int signal = WaitForShutdown(signals, **security);
   is_serving = false;
   spdlog::info("{}: draining", strsignal(signal));

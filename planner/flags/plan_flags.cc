@@ -171,7 +171,8 @@ absl::StatusOr<v1::Budget> PlanFlags::ParseBudget(const std::string& flag, const
   } else if (budget_of_ == "absolute") {
     if (!ParseInteger(text, cost)) return InvalidArgument(flag, " is ", text, "; allowed: an integer > 0, or auto");
     budget.set_absolute(cost);
-  } else if (!absl::SimpleAtod(text, &fraction)) {
+  } else if (!absl::SimpleAtod(text, &fraction) || !(fraction > 0 && fraction <= 1)) {
+    // Checked here, too, because the message must show the number as it was typed.
     return InvalidArgument(flag, " is ", text, "; allowed: a number in (0, 1], or auto");
   } else if (budget_of_ == "backward") {
     budget.set_fraction_of_backward(fraction);

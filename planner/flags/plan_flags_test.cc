@@ -80,12 +80,12 @@ TEST(PlanFlagsTest, BudgetIsOfWhatBudgetOfSays) {
 
 TEST(PlanFlagsTest, RefusesBadValuesNamingFlagValueAndLimit) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"--budget 0", "--budget is 0; allowed: a number in (0, 1]"},
-      {"--budget -1", "--budget is -1; allowed: a number in (0, 1]"},
-      {"--budget nan", "--budget is nan; allowed: a number in (0, 1]"},
-      {"--budget 2", "--budget is 2; allowed: a number in (0, 1]"},
+      {"--budget 0", "--budget is 0; allowed: a number in (0, 1], or auto"},
+      {"--budget -1", "--budget is -1; allowed: a number in (0, 1], or auto"},
+      {"--budget nan", "--budget is nan; allowed: a number in (0, 1], or auto"},
+      {"--budget 2", "--budget is 2; allowed: a number in (0, 1], or auto"},
       {"--budget half", "--budget is half; allowed: a number in (0, 1], or auto"},
-      {"--budget 2 --budget-of backward", "--budget is 2; allowed: a number in (0, 1]"},
+      {"--budget 2 --budget-of backward", "--budget is 2; allowed: a number in (0, 1], or auto"},
       {"--budget 0 --budget-of absolute", "--budget is 0; allowed: an integer > 0"},
       {"--budget 0.5 --budget-of absolute", "--budget is 0.5; allowed: an integer > 0, or auto"},
       {"--budget auto --method joint", "--budget auto is set; allowed: with method selection only"},

@@ -74,7 +74,9 @@ int Program::Run(int argc, const char* const* argv, const std::function<absl::St
     if (const absl::Status status = Parse(argc, argv, help_printed); !status.ok() || help_printed) {
       return Finish(status);
     }
-    return Finish(Dispatch(run));
+    const absl::Status status = Dispatch(run);
+    const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+    return Finish(absl::Status(status.code(), WithSource(app_, *config_, std::string(status.message()), arguments)));
   } catch (const std::exception& error) {
     return Finish(absl::InternalError(error.what()));
   }

@@ -35,11 +35,12 @@ std::optional<std::string> TextOf(const toml::node& node) {
   return std::nullopt;
 }
 
-absl::StatusOr<TomlEntry> EntryOf(const toml::key& key, const toml::node& node) {
-  TomlEntry entry{std::string(key.str()), {}, static_cast<int>(node.source().begin.line)};
+absl::StatusOr<TomlEntry> EntryOf(std::string table, const toml::key& key, const toml::node& node) {
+  TomlEntry entry{std::move(table), std::string(key.str()), {}, static_cast<int>(node.source().begin.line)};
   if (node.is_table() || node.is_array_of_tables()) {
-    return Error(key.source().begin,
-                 absl::StrCat(entry.key, " is a table; allowed: long flag names as keys, without tables"));
+    return Error(key.source().begin, absl::StrCat(entry.key,
+                                                  " is a table; allowed: long flag names as keys, at the top level or "
+                                                  "in a table with the name of a command"));
   }
   const auto add = [&](const toml::node& value) {
     std::optional<std::string> text = TextOf(value);
@@ -68,10 +69,20 @@ absl::StatusOr<std::vector<TomlEntry>> ParseToml(absl::string_view text) {
     return Error(result.error().source().begin, {reason.data(), reason.size()});
   }
   std::vector<TomlEntry> entries;
+  const auto add = [&entries](const std::string& table, const toml::key& key, const toml::node& node) {
+    absl::StatusOr<TomlEntry> entry = EntryOf(table, key, node);
+    if (entry.ok()) entries.push_back(*std::move(entry));
+    return entry.status();
+  };
   for (const auto& [key, node] : result.table()) {
-    absl::StatusOr<TomlEntry> entry = EntryOf(key, node);
-    if (!entry.ok()) return entry.status();
-    entries.push_back(*std::move(entry));
+    if (const toml::table* table = node.as_table()) {
+      for (const auto& [inner_key, inner_node] : *table) {
+        const absl::Status status = add(std::string(key.str()), inner_key, inner_node);
+        if (!status.ok()) return status;
+      }
+    } else if (const absl::Status status = add("", key, node); !status.ok()) {
+      return status;
+    }
   }
   // The library sorts by key. No two keys stand on one line, so the lines tell the order of the file.
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.line < b.line; });

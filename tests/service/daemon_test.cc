@@ -177,6 +177,8 @@ TEST(DaemonTest, BadFlagsAreRefusedByName) {
   ExpectFailure({"--data-dir", data.path(), "--listen", "7437"}, 2, {"--listen is 7437", "HOST:PORT"});
   ExpectFailure({"--data-dir", data.path(), "--log-level", "loud"}, 2, {"--log-level is loud", "trace"});
   ExpectFailure({"--data-dir", "/dev/null/folder"}, 2, {"--data-dir /dev/null/folder"});
+  ExpectFailure({"--data-dir", data.path(), "--listen", "127.0.0.1:0", "--port-file", "/none/port"}, 2,
+                {"--port-file", "/none/port cannot be written"});
 }
 
 TEST(DaemonTest, RefusesToListenOffThisMachineInClearText) {

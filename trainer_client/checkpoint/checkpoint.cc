@@ -46,15 +46,29 @@ bool SameValues(const TensorView& a, const TensorView& b) {
   return a.dtype == b.dtype && a.shape == b.shape && std::equal(a.data.begin(), a.data.end(), b.data.begin());
 }
 
-// Tensors that a file may hold beside the parameters: a tied head that equals the embedding, and the rotary frequencies
-// that older checkpoints list.
+// Tensors that a file may hold beside the parameters: a tied head that equals the embedding, and the rotary tables that
+// older checkpoints list.
 bool MayBeSurplus(const std::string& name, const TensorView& view, const std::set<std::string>& used,
                   const Weights& weights) {
-  if (absl::EndsWith(name, ".rotary_emb.inv_freq")) return true;
+  for (const char* table : {".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"}) {
+    if (absl::EndsWith(name, table)) return true;
+  }
   if (name != kHead) return false;
   return std::any_of(used.begin(), used.end(), [&](const std::string& other) {
     return absl::EndsWith(other, "embed_tokens.weight") && SameValues(weights.tensors.at(other), view);
   });
+}
+
+// Whether a tensor would be a parameter if the config had more layers: a bigger model's, cut short to try things out.
+bool IsOfALaterLayer(const std::string& name, const Parameters& parameters) {
+  constexpr char kLayers[] = "layers.";
+  const size_t begin = name.find(kLayers);
+  if (begin == std::string::npos) return false;
+  const size_t number = begin + std::strlen(kLayers);
+  const size_t end = name.find_first_not_of("0123456789", number);
+  if (end == number || end == std::string::npos) return false;
+  const std::string in_first_layer = absl::StrCat(name.substr(0, number), "0", name.substr(end));
+  return parameters.contains(in_first_layer) || parameters.contains("model." + in_first_layer);
 }
 
 std::string ShapeText(absl::Span<const int64_t> shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
@@ -68,7 +82,8 @@ void CopyInto(torch::Tensor& parameter, const TensorView& view) {
   parameter.copy_(source);
 }
 
-absl::Status Fill(const Weights& weights, CausalLm& model) {
+// Copies the weights into the model. Returns the names of those that belong to later layers.
+absl::StatusOr<std::vector<std::string>> Fill(const Weights& weights, CausalLm& model) {
   const torch::NoGradGuard no_grad;
   Parameters parameters = model.named_parameters();
   std::set<std::string> used;
@@ -87,14 +102,17 @@ absl::Status Fill(const Weights& weights, CausalLm& model) {
     CopyInto(parameter.value(), view);
     used.insert(name);
   }
+  std::vector<std::string> unused;
   for (const auto& [name, view] : weights.tensors) {
-    if (!used.contains(name) && !MayBeSurplus(name, view, used, weights)) {
+    if (used.contains(name) || MayBeSurplus(name, view, used, weights)) continue;
+    if (!IsOfALaterLayer(name, parameters)) {
       return absl::InvalidArgumentError(absl::StrCat(
           "tensor ", absl::CEscape(name),
           name == kHead ? " differs from the embedding, but config.json ties them" : " is not one of this config's"));
     }
+    unused.push_back(name);
   }
-  return absl::OkStatus();
+  return unused;
 }
 
 absl::Status WriteConfig(nlohmann::json config, const std::string& path) {
@@ -118,8 +136,9 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& directory, Attentio
   if (!model.ok()) return Prefixed(model.status(), config_path);
   absl::StatusOr<Weights> weights = OpenWeights(directory);
   if (!weights.ok()) return weights.status();
-  if (absl::Status status = Fill(*weights, **model); !status.ok()) return Prefixed(status, weights->path);
-  return Checkpoint{*std::move(config), *std::move(model)};
+  absl::StatusOr<std::vector<std::string>> unused = Fill(*weights, **model);
+  if (!unused.ok()) return Prefixed(unused.status(), weights->path);
+  return Checkpoint{*std::move(config), *std::move(model), *std::move(unused)};
 }
 
 absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& directory) {

@@ -85,17 +85,22 @@ absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& i
     if (!folder.ok()) return folder.status();
     output = *std::move(folder);
   }
-  const bool resumes = options.resume && HasRun(options.output);
-  const bool may_begin = !options.resume || std::filesystem::is_empty(options.output);
-  if (!resumes && (!may_begin || (options.base.empty() && options.config.empty()))) {
+  if (options.resume) RemoveUnfinishedCheckpoints(options.output);
+  const std::string resume_from = options.resume ? FolderToResume(options.output) : "";
+  const bool resumes = !resume_from.empty();
+  const bool has_start = !options.base.empty() || !options.config.empty();
+  if (!resumes && (!has_start || (options.resume && !output->MayStartOver()))) {
     return absl::InvalidArgumentError(absl::StrCat("--output is ", options.output,
                                                    ", which holds no run to resume; allowed: a folder that does, or ",
-                                                   "a new or empty one and --base or --config to begin with"));
+                                                   "one without weights and --base or --config to begin with"));
   }
   absl::StatusOr<std::shared_ptr<Connection>> connection = ConnectToPlanner(options, io);
   if (!connection.ok()) return connection.status();
-  absl::StatusOr<Inputs> inputs = LoadInputs(options, resumes ? options.output : "");
+  absl::StatusOr<Inputs> inputs = LoadInputs(options, resume_from);
   if (!inputs.ok()) return inputs.status();
+  for (const std::string& remark : inputs->remarks) {
+    if (!options.quiet) io.err << "greenplan-finetune: " << remark << std::endl;
+  }
   FinetuneRun run(options, io, *std::move(inputs), output.get());
   return NameFlags(options, run.Run(*std::move(connection), resumes));
 }
