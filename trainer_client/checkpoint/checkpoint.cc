@@ -12,10 +12,10 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
 #include "trainer_client/checkpoint/safetensors.h"
+#include "trainer_client/checkpoint/tensor_bytes.h"
 #include "trainer_client/checkpoint/weights.h"
 
 namespace greenplan::trainer {
@@ -71,20 +71,8 @@ bool IsOfALaterLayer(const std::string& name, const Parameters& parameters) {
   return parameters.contains(in_first_layer) || parameters.contains("model." + in_first_layer);
 }
 
-std::string ShapeText(absl::Span<const int64_t> shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
-
-void CopyInto(torch::Tensor& parameter, const TensorView& view) {
-  const auto dtype = view.dtype == TensorDtype::kFloat32   ? torch::kFloat
-                     : view.dtype == TensorDtype::kFloat16 ? torch::kHalf
-                                                           : torch::kBFloat16;
-  torch::Tensor source = at::empty(view.shape, at::TensorOptions(dtype));
-  std::memcpy(source.data_ptr(), view.data.data(), view.data.size());
-  parameter.copy_(source);
-}
-
 // Copies the weights into the model. Returns the names of those that belong to later layers.
 absl::StatusOr<std::vector<std::string>> Fill(const Weights& weights, CausalLm& model) {
-  const torch::NoGradGuard no_grad;
   Parameters parameters = model.named_parameters();
   std::set<std::string> used;
   for (auto& parameter : parameters) {
@@ -92,14 +80,8 @@ absl::StatusOr<std::vector<std::string>> Fill(const Weights& weights, CausalLm& 
     if (name.empty()) {
       return absl::InvalidArgumentError(absl::StrCat("tensor ", parameter.key(), " is missing"));
     }
-    const TensorView& view = weights.tensors.at(name);
-    if (!std::equal(view.shape.begin(), view.shape.end(), parameter.value().sizes().begin(),
-                    parameter.value().sizes().end())) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", name, " has the shape ", ShapeText(view.shape), "; config.json asks for ",
-                       ShapeText({parameter.value().sizes().data(), parameter.value().sizes().size()})));
-    }
-    CopyInto(parameter.value(), view);
+    absl::Status copied = CopyInto(parameter.value(), weights.tensors.at(name), "config.json");
+    if (!copied.ok()) return absl::Status(copied.code(), absl::StrCat("tensor ", name, " ", copied.message()));
     used.insert(name);
   }
   std::vector<std::string> unused;
@@ -150,16 +132,9 @@ absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& dir
   absl::Status status = IfWritten(WriteConfig(checkpoint.config, folder / "config.json"), unflushed);
   if (!status.ok()) return status;
 
-  std::vector<torch::Tensor> values;  // Keeps converted copies alive until they are written.
-  std::map<std::string, TensorView> views;
-  for (const auto& parameter : checkpoint.model->named_parameters()) {
-    values.push_back(parameter.value().detach().to(torch::kCPU, torch::kFloat).contiguous());
-    const torch::Tensor& value = values.back();
-    views[parameter.key()] = {TensorDtype::kFloat32,
-                              value.sizes().vec(),
-                              {static_cast<const std::byte*>(value.const_data_ptr()), value.nbytes()}};
-  }
-  status = IfWritten(WriteSafetensors(folder / "model.safetensors", views), unflushed);
+  TensorBytes tensors;
+  for (const auto& parameter : checkpoint.model->named_parameters()) tensors.Add(parameter.key(), parameter.value());
+  status = IfWritten(WriteSafetensors(folder / "model.safetensors", tensors.views()), unflushed);
   return status.ok() ? unflushed : status;
 }
 
