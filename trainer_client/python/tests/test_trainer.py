@@ -82,7 +82,7 @@ def test_drops_blocks(tmp_path, method):
     for entry in session.history:
         assert entry["expected_backward_flops"] <= 0.6 * entry["full_backward_flops"]
         assert entry["executed_backward_flops"] is not None
-    assert not session._mismatches_told
+    assert not session.mismatches
 
 
 def test_the_figures_are_in_the_logs_and_a_line_is_written_per_round(tmp_path, capsys):
@@ -116,7 +116,7 @@ def test_a_last_batch_of_another_shape(tmp_path):
     run, _ = trained(tmp_path, rows=22, callback=made(plan_every=6))
     session = session_of(run)
     assert session.steps == 12
-    assert not session._mismatches_told
+    assert not session.mismatches
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -191,7 +191,7 @@ def test_lora(tmp_path, method, checkpointing):
     assert all("lora_" in name for step in watcher.steps for name in step["moved"])
     assert len(session.profile.blocks) == 4
     assert all(entry["executed_backward_flops"] is not None for entry in session.history)
-    assert not session._mismatches_told
+    assert not session.mismatches
     assert all(parameter.requires_grad == ("lora_" in name) for name, parameter in run.model.named_parameters())
 
 

@@ -175,7 +175,7 @@ class Session:
         self._steps = self._micro_batches = self._steps_in_round = self._rounds = 0
         self._is_due = True
         self._is_prepared = False
-        self._mismatches_told: set[str] = set()
+        self._mismatches_told: list[str] = []
         self._step: contextlib.ExitStack | None = None
         self._profiler: StepProfiler | None = None
         self._is_probing = False
@@ -195,6 +195,11 @@ class Session:
     def steps(self) -> int:
         """Optimizer steps begun and ended in this session, and in those that it goes on from."""
         return self._steps
+
+    @property
+    def mismatches(self) -> tuple[str, ...]:
+        """How executed FLOPs differed from predicted ones, by operator, each difference once; empty if they never did."""
+        return tuple(self._mismatches_told)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -647,7 +652,7 @@ class Session:
     def _report_mismatch(self, applied: AppliedPlan) -> None:
         problem = applied.mismatch()
         if problem and problem not in self._mismatches_told:
-            self._mismatches_told.add(problem)
+            self._mismatches_told.append(problem)
             logger.warning("greenplan: backward did not execute what the plan predicts: %s", problem)
 
     def _before_optimizer_step(self, *_: Any) -> None:
