@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from greenplan._autograd.node_cost import NodeCost
     from greenplan._autograd.node_shapes import NodeShapes
     from greenplan._autograd.rules import register_cost
+    from greenplan.callback import GreenplanCallback
+    from greenplan.session import Session, attach
 
 __version__ = "0.1.0"
 
@@ -28,10 +30,13 @@ __all__ = [
     "Curve",
     "Error",
     "Explanation",
+    "GreenplanCallback",
     "NodeCost",
     "NodeShapes",
     "Plan",
     "Profile",
+    "Session",
+    "attach",
     "curve",
     "draw_blocks",
     "explain",
@@ -45,6 +50,9 @@ _NEEDS_TORCH = {
     "NodeCost": "greenplan._autograd.node_cost",
     "NodeShapes": "greenplan._autograd.node_shapes",
     "register_cost": "greenplan._autograd.rules",
+    "Session": "greenplan.session",
+    "attach": "greenplan.session",
+    "GreenplanCallback": "greenplan.callback",
 }
 
 

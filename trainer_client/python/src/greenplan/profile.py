@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from greenplan import profile_json
-from greenplan.cost import Cost, block_costs, evaluate, step_cost
+from greenplan.cost import Cost, block_costs, evaluate, step_cost, step_cost_by
 from greenplan.errors import ArgumentError, unknown_name
 from greenplan.model_profile import ModelProfile, Op, Tensor
 
@@ -184,6 +184,13 @@ class Profile:
         """
         mask = self._mask("trainable", trainable)
         return step_cost(self._data, mask, [self._block("dropped", name) for name in dropped])
+
+    def _step_cost_by(
+        self, trainable: Iterable[str], dropped: Iterable[str], group_of: Callable[[Op], str]
+    ) -> dict[str, int]:
+        """Splits ``step_cost`` by ``group_of`` of the op that pays."""
+        mask = self._mask("trainable", trainable)
+        return step_cost_by(self._data, mask, [self._block("dropped", name) for name in dropped], group_of)
 
     def block_costs(self, trainable: Iterable[str]) -> dict[str, int]:
         """Counts what backward costs in each block when the given tensors are trained, in cost_unit.
