@@ -41,19 +41,34 @@ def _added_batches(c: Any, a: Any, b: Any, *_: Any, out_shape: Any = None, **__:
     return int(2 * math.prod(a) * b[-1])
 
 
+def _for_each_query_head(q: Any, shared: Any) -> Any:
+    """Returns the shape of keys or values as if each query head had its own; grouped queries share them."""
+    return (*shared[:-3], q[-3], *shared[-2:])
+
+
 def _attention(q: Any, k: Any, v: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    k, v = _for_each_query_head(q, k), _for_each_query_head(q, v)
     return int(sdpa_flop_count(q, k, v))  # type: ignore[no-untyped-call]
 
 
 def _attention_backward(grad: Any, q: Any, k: Any, v: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    k, v = _for_each_query_head(q, k), _for_each_query_head(q, v)
     return int(sdpa_backward_flop_count(grad, q, k, v))  # type: ignore[no-untyped-call]
 
 
-# What flop_counter has no entry for on the CPU, or counts too high, by the same arithmetic as its other entries.
+_FUSED_ATTENTION = (
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+)
+
+# What flop_counter has no entry for on the CPU, counts too high, or refuses because queries share keys and values, by the
+# same arithmetic as its other entries.
 FORMULAS: dict[Any, Any] = {
-    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-    aten._grouped_mm: _grouped,
+    **{getattr(aten, name): _attention for name in _FUSED_ATTENTION},
+    **{getattr(aten, f"{name}_backward"): _attention_backward for name in _FUSED_ATTENTION},
+    **({aten._grouped_mm: _grouped} if hasattr(aten, "_grouped_mm") else {}),
     aten.convolution_backward: _convolution_backward,
     aten.mv: _matrix_vector,
     aten.addmv: _added_matrix_vector,
