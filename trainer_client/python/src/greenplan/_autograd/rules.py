@@ -170,6 +170,9 @@ _RULES: dict[str, Rule] = {
 _FUNCTIONS: dict[tuple[str, str], Rule | None] = {
     ("bitsandbytes.autograd._functions", "MatMul4Bit"): Rule(_four_bit_product, saves_late=True),
     ("transformers.models.bloom.modeling_bloom", "GeLUFunction"): None,
+    # These pass gradients on, and start the reduction over ranks.
+    ("torch.nn.parallel.distributed", "_DDPSink"): None,
+    ("torch.distributed.fsdp._fully_shard._fsdp_param_group", "RegisterPostBackwardFunction"): None,
 }
 
 # What users have registered, by the node's name.
