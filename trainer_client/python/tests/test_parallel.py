@@ -22,13 +22,8 @@ def run(case: str, folder: Path) -> list[dict]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     paths = [str(HERE), str(HERE.parent / "src"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [*command, str(HERE / "ranks.py"), case, str(folder)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=170,
-    )
+    command += [str(HERE / "ranks.py"), case, str(folder)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170)
     assert result.returncode == 0, result.stderr[-4000:]
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
@@ -130,9 +125,8 @@ def test_what_cannot_follow_a_plan_is_refused_with_the_reason():
 def test_fsdp1_is_refused(tmp_path):
     from torch.distributed.fsdp import FullyShardedDataParallel
 
-    torch.distributed.init_process_group(
-        "gloo", store=torch.distributed.FileStore(str(tmp_path / "s"), 1), rank=0, world_size=1
-    )
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
         model = hf_models.build("llama").model
         wrapped = FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
