@@ -84,6 +84,23 @@ def test_reentrant_checkpoints_that_would_lose_gradients_are_refused():
     assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
 
 
+def test_blocks_are_dropped_under_reentrant_checkpoints():
+    model, optimizer, session = checkpointed(True, method="drop", budget=0.8, seed=2)
+    for _ in range(4):
+        train_step(model, optimizer, session)
+    assert session.history[0]["executed_backward_flops"] is not None
+    assert not session.mismatches
+
+
+def test_an_optimizer_whose_update_cannot_be_replayed_drops_blocks_all_the_same():
+    with pytest.raises(greenplan.Error, match="optimizer is Rprop; allowed: AdamW"):
+        attached(optimizer=torch.optim.Rprop)
+    model, optimizer, session = attached(optimizer=torch.optim.Rprop, method="drop")
+    for _ in range(3):
+        train_step(model, optimizer, session)
+    assert not session.mismatches
+
+
 def saved_by_graph(loss):
     """Counts the nodes that wait for backward."""
     seen, stack = set(), [loss.grad_fn]
