@@ -1,4 +1,4 @@
-"""Measures whole training steps of transformers.Trainer with and without plans, on random weights and tokens, in one run.
+"""Measures whole steps of transformers.Trainer with and without plans, on random weights and tokens, in one run.
 
 Use: PYTHONPATH=src python benchmarks/training_speed.py --shape smollm2-135m
      PYTHONPATH=src python benchmarks/training_speed.py --device cuda --shape llama-7b --dtype bfloat16

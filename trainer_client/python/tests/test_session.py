@@ -11,6 +11,7 @@ import greenplan
 import hf_models
 from flops import count
 from greenplan._session_planner import SessionPlanner
+from test_remote import daemon
 
 
 def attached(family="llama", optimizer=torch.optim.AdamW, attention="sdpa", **options):
@@ -419,3 +420,20 @@ def test_a_step_without_backward_is_an_error_and_the_next_one_measures():
         with pytest.raises(greenplan.Error, match="a step has begun and not ended"):
             session.begin_round()
         model.loss().backward()
+
+
+def test_a_planner_service_plans_the_rounds_of_a_session(tmp_path):
+    pytest.importorskip("grpc")
+    with daemon(tmp_path) as address:
+        digests = []
+        for planner in ("local", address, {"address": address, "timeout": 5.0}):
+            model, optimizer, session = attached(planner=planner, plan_every=2, method="joint")
+            for _ in range(4):
+                train_step(model, optimizer, session)
+            digests.append([entry["digest"] for entry in session.history])
+    assert digests[0] == digests[1] == digests[2]
+    with pytest.raises(greenplan.Error) as raised:
+        model, optimizer, session = attached(planner={"address": address, "timeout": 0.5})
+        train_step(model, optimizer, session)
+    assert raised.value.code == "UNAVAILABLE"
+    assert all(flags(model).values())

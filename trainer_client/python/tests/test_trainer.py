@@ -12,6 +12,7 @@ import transformers
 
 import greenplan
 import hf_models
+from test_peft import quantised
 from trainers import Watcher, made, session_of, trainer
 
 
@@ -193,6 +194,23 @@ def test_lora(tmp_path, method, checkpointing):
     assert all(entry["executed_backward_flops"] is not None for entry in session.history)
     assert not session.mismatches
     assert all(parameter.requires_grad == ("lora_" in name) for name, parameter in run.model.named_parameters())
+
+
+def test_adapters_on_4_bit_weights(tmp_path):
+    base = hf_models.build("llama", "sdpa", hidden_size=64, intermediate_size=64).model
+    config = peft.LoraConfig(r=3, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = peft.get_peft_model(quantised(base), config)
+    run, watcher = trained(tmp_path, model=model, callback=made(method="joint", budget=0.7))
+    assert all("lora_" in name for step in watcher.steps for name in step["moved"])
+    assert all(entry["executed_backward_flops"] is not None for entry in session_of(run).history)
+    assert not session_of(run).mismatches
+
+
+def test_the_8_bit_optimizer_of_bitsandbytes(tmp_path):
+    pytest.importorskip("bitsandbytes")
+    run, watcher = trained(tmp_path, optim="adamw_bnb_8bit")
+    assert type(run.optimizer.optimizer).__module__.startswith("bitsandbytes")
+    check_only_the_plan_moves(session_of(run), watcher)
 
 
 def test_the_callbacks_state_is_json(tmp_path):

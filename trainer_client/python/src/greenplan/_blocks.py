@@ -135,10 +135,13 @@ class BlockModules:
 
 
 def _outermost_members(outputs: Mapping[str, list[Node]], blocks: GraphBlocks) -> dict[int, list[str]]:
-    """Returns the modules all of whose outputs lie within one block, by block, without those within such a module."""
+    """Returns the modules all of whose outputs lie within one block, by block, without those within such a module.
+
+    Outputs that do not lead to the loss, such as those of an earlier run of a checkpoint, do not count.
+    """
     block_of_module: dict[str, int] = {}
     for name, nodes in outputs.items():
-        of_outputs = {blocks.block_of(node) for node in nodes}
+        of_outputs = {blocks.block_of(node) for node in nodes if node in blocks.graph.index_of}
         if len(of_outputs) == 1 and (block := of_outputs.pop()) is not None:
             block_of_module[name] = block
     members: dict[int, list[str]] = {}

@@ -37,7 +37,7 @@ def _added_matrix_vector(c: Any, a: Any, b: Any, *_: Any, out_shape: Any = None,
     return int(2 * math.prod(a))
 
 
-def _added_batches(c: Any, a: Any, b: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+def _added_product(c: Any, a: Any, b: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     return int(2 * math.prod(a) * b[-1])
 
 
@@ -73,7 +73,9 @@ FORMULAS: dict[Any, Any] = {
     aten.mv: _matrix_vector,
     aten.addmv: _added_matrix_vector,
     aten.dot: _matrix_vector,
-    aten.addbmm: _added_batches,
+    aten.addbmm: _added_product,
+    aten.addmm_: _added_product,
+    aten.baddbmm_: _added_product,
 }
 
 

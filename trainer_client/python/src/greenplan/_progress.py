@@ -1,6 +1,8 @@
-"""One line per round for people."""
+"""The latest round for people: one line, and figures for logs."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from greenplan.session import Session
 
@@ -21,3 +23,24 @@ def progress_line(session: Session) -> str:
         parts.append(f"value {latest['value']:.4g} of at most {latest['upper_bound']:.4g}")
     seconds = latest["probe_seconds"] + latest["plan_seconds"]
     return ", ".join(parts) + f" ({latest['status'].lower()}, {seconds:.2f} s)"
+
+
+def figures_of(session: Session) -> dict[str, float]:
+    """The figures of the latest round, by the names under which they are logged.
+
+    ``executed_share`` is the round's mean backward cost over that of full fine-tuning.
+    """
+    latest = session.history[-1]
+    full = latest["full_backward_flops"] or 1
+    return {
+        "greenplan/round": latest["round"],
+        "greenplan/executed_share": latest["predicted_backward_flops"] / full,
+        "greenplan/value": latest["value"],
+        "greenplan/trainable_tensors": len(latest["trainable"]),
+        "greenplan/mean_drop_rate": _mean(latest["drop_rates"].values()),
+    }
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else 0.0

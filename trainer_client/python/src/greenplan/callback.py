@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_callback import ExportableState
 
 from greenplan._options import checked_options
-from greenplan._progress import progress_line
+from greenplan._progress import figures_of, progress_line
 from greenplan.errors import ArgumentError, Error
 from greenplan.session import Session
 
@@ -153,27 +153,6 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         """Lets the model be as before."""
         if self.session is not None:
             self.session.detach()
-
-
-def figures_of(session: Session) -> dict[str, float]:
-    """The figures of the latest round, by the names under which they are logged.
-
-    ``executed_share`` is the round's mean backward cost over that of full fine-tuning.
-    """
-    latest = session.history[-1]
-    full = latest["full_backward_flops"] or 1
-    return {
-        "greenplan/round": latest["round"],
-        "greenplan/executed_share": latest["predicted_backward_flops"] / full,
-        "greenplan/value": latest["value"],
-        "greenplan/trainable_tensors": len(latest["trainable"]),
-        "greenplan/mean_drop_rate": _mean(latest["drop_rates"].values()),
-    }
-
-
-def _mean(values: Any) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed) if listed else 0.0
 
 
 def _write(line: str) -> None:

@@ -125,5 +125,5 @@ def _step(
         twin.__dict__.pop(scaling, None)
     if _is_of_bitsandbytes(optimizer):
         kind: Any = type(optimizer)
-        twin.get_config = lambda _group, _position, options: kind.get_config(twin, *place, options)
+        twin.get_config = lambda _group, _position, options: kind.get_config(optimizer, *place, options)
     type(optimizer).step(twin)

@@ -198,7 +198,7 @@ class Session:
 
     @property
     def mismatches(self) -> tuple[str, ...]:
-        """How executed FLOPs differed from predicted ones, by operator, each difference once; empty if they never did."""
+        """How executed FLOPs differed from predicted ones, by operator; empty if they never did."""
         return tuple(self._mismatches_told)
 
     @property

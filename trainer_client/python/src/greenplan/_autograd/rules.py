@@ -146,6 +146,13 @@ def _four_bit_product(shapes: NodeShapes) -> NodeCost:
     return NodeCost(forward=product, per_input=(product,))
 
 
+def _chunked_head(shapes: NodeShapes) -> NodeCost:
+    """TRL: log-probabilities of hidden [rows, inner] times weight [columns, inner], whose logits are computed again."""
+    rows, inner = shapes.node._raw_saved_tensors[0].data.shape
+    product = flops(rows, inner, shapes.node._raw_saved_tensors[1].data.shape[0])
+    return NodeCost(forward=product, op=product, per_input=(product, product))
+
+
 _RULES: dict[str, Rule] = {
     "MmBackward0": _product(0, 2),
     "AddmmBackward0": _product(1, 2),
@@ -170,6 +177,10 @@ _RULES: dict[str, Rule] = {
 _FUNCTIONS: dict[tuple[str, str], Rule | None] = {
     ("bitsandbytes.autograd._functions", "MatMul4Bit"): Rule(_four_bit_product, saves_late=True),
     ("transformers.models.bloom.modeling_bloom", "GeLUFunction"): None,
+    ("trl.kernels.chunked_logprob", "ChunkedLogProbFunction"): Rule(_chunked_head, saves_late=True),
+    # These pass gradients on, and start the reduction over ranks.
+    ("torch.nn.parallel.distributed", "_DDPSink"): None,
+    ("torch.distributed.fsdp._fully_shard._fsdp_param_group", "RegisterPostBackwardFunction"): None,
 }
 
 # What users have registered, by the node's name.

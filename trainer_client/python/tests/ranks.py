@@ -1,0 +1,236 @@
+"""Runs what the tests of several processes run on each of them: ``torchrun ... ranks.py CASE FOLDER``.
+
+Each rank writes what it saw to FOLDER/RANK.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import transformers
+
+import greenplan
+import hf_models
+from trainers import Watcher, made, session_of, trainer
+
+
+def batch_of(rank: int, step: int, length: int = 7) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(100 * step + rank)
+    ids = torch.randint(3, hf_models.VOCABULARY, (2, length), generator=generator)
+    return {"input_ids": ids, "labels": ids}
+
+
+def digest_of(model: torch.nn.Module) -> float:
+    total = 0.0
+    for parameter in model.parameters():
+        local = parameter.full_tensor() if hasattr(parameter, "full_tensor") else parameter
+        total += float(local.double().abs().sum())
+    return total
+
+
+def loop(model, session, optimizer, steps: int, lengths=(7,), parts: int = 1) -> dict:
+    rank = dist.get_rank()
+    moved_frozen, gradients, reduced = [], [], []
+    for step in range(steps):
+        before = {name: parameter.detach().clone() for name, parameter in session.model.named_parameters()}
+        with session.step():
+            for part in range(parts):
+                waits = hasattr(model, "no_sync") and part < parts - 1
+                with model.no_sync() if waits else torch.enable_grad():
+                    batch = batch_of(rank, 10 * step + part, lengths[rank % len(lengths)])
+                    loss = model(**batch).loss / parts
+                    loss.backward()
+        named = dict(session.model.named_parameters())
+        gradients.append(sorted(name for name, parameter in named.items() if parameter.grad is not None))
+        optimizer.step()
+        optimizer.zero_grad()
+        trained = set(session.plan.trainable)
+        for name, old in before.items():
+            if name not in trained and not torch.equal(_local(old), _local(named[name])):
+                moved_frozen.append(name)
+        reduced.append(session.history[-1]["reduced_bytes"])
+    return {
+        "digest": digest_of(session.model),
+        "plans": [entry["digest"] for entry in session.history],
+        "trainable": [list(entry["trainable"]) for entry in session.history],
+        "history": [
+            {key: entry[key] for key in ("predicted_backward_flops", "executed_backward_flops", "full_backward_flops")}
+            for entry in session.history
+        ],
+        "moved_frozen": moved_frozen,
+        "gradients": gradients,
+        "reduced_bytes": reduced,
+        "mismatches": list(session.mismatches),
+    }
+
+
+def _local(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+class CountedReduction:
+    """Counts the bytes that DDP reduces, as a communication hook."""
+
+    def __init__(self) -> None:
+        self.bytes: list[int] = []
+
+    def hook(self, state, bucket):
+        self.bytes.append(bucket.buffer().numel() * bucket.buffer().element_size())
+        return dist.algorithms.ddp_comm_hooks.default_hooks.allreduce_hook(state, bucket)
+
+
+def ddp(method: str, parts: int = 1, lengths=(7,)) -> dict:
+    import torch.distributed.algorithms.ddp_comm_hooks.default_hooks  # noqa: F401
+
+    model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model)
+    counted = CountedReduction()
+    model.register_comm_hook(None, counted.hook)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    session = greenplan.attach(
+        model, optimizer, budget=0.5, budget_of="backward", method=method, plan_every=3, seed=1, optimizer_state="drop"
+    )
+    found = loop(model, session, optimizer, 7, lengths, parts)
+    per_call, counted.bytes = list(counted.bytes), []
+    session.detach()
+    model(**batch_of(dist.get_rank(), 99)).loss.backward()
+    return {**found, "hook_bytes": per_call, "bytes_after_detach": sum(counted.bytes)}
+
+
+def ddp_selection() -> dict:
+    return ddp("selection")
+
+
+def ddp_shapes_and_accumulation() -> dict:
+    """Ranks whose batches differ in length, and two micro-batches a step."""
+    return ddp("selection", parts=2, lengths=(7, 5))
+
+
+def ddp_joint() -> dict:
+    return ddp("joint")
+
+
+def ddp_drop() -> dict:
+    return ddp("drop")
+
+
+def ddp_separate() -> dict:
+    """Each rank probes its own batches; all get one plan."""
+    model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    session = greenplan.attach(model, optimizer, budget=0.5, probe="separate")
+    rank = dist.get_rank()
+    session.begin_round([lambda: model(**batch_of(rank, 0)).loss, lambda: model(**batch_of(rank, 1)).loss])
+    return loop(model, session, optimizer, 3)
+
+
+def ddp_state_of_another_plan() -> dict:
+    """Ranks that resume from different checkpoints are told so."""
+    model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    session = greenplan.attach(model, optimizer, budget=0.5)
+    loop(model, session, optimizer, 1)
+    state = session.state_dict()
+    session.detach()
+    state["plan"]["digest"] = f"{dist.get_rank()}"
+    session = greenplan.attach(model, optimizer, budget=0.5)
+    try:
+        session.load_state_dict(state)
+    except greenplan.Error as error:
+        return {"error": str(error), "code": error.code}
+    return {"error": ""}
+
+
+def fsdp2(method: str, mixed: bool = False) -> dict:
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    model = hf_models.build("llama", "sdpa").model
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    options = {"mp_policy": policy} if mixed else {}
+    for layer in model.model.layers:
+        fully_shard(layer, **options)
+    fully_shard(model, **options)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    session = greenplan.attach(model, optimizer, budget=0.5, budget_of="backward", method=method, plan_every=3, seed=1)
+    found = loop(model, session, optimizer, 7)
+    groups = [group for module in model.modules() for group in _groups(module)]
+    return {**found, "reduce_dtypes": sorted({str(group._reduce_dtype) for group in groups})}
+
+
+def _groups(module) -> list:
+    return module._get_fsdp_state()._fsdp_param_groups if hasattr(module, "_get_fsdp_state") else []
+
+
+def fsdp2_selection() -> dict:
+    return fsdp2("selection")
+
+
+def fsdp2_joint() -> dict:
+    return fsdp2("joint")
+
+
+def fsdp2_mixed_precision() -> dict:
+    return fsdp2("selection", mixed=True)
+
+
+def fsdp2_resume() -> dict:
+    """The plan is applied before the first forward pass; the type of the reduction must not suffer."""
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+
+    def sharded():
+        model = hf_models.build("llama", "sdpa").model
+        for layer in model.model.layers:
+            fully_shard(layer, mp_policy=policy)
+        fully_shard(model, mp_policy=policy)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        return model, optimizer, greenplan.attach(model, optimizer, budget=0.4, budget_of="backward", plan_every=2)
+
+    model, optimizer, session = sharded()
+    loop(model, session, optimizer, 1)
+    state = session.state_dict()
+    model, optimizer, session = sharded()
+    session.load_state_dict(state)
+    found = loop(model, session, optimizer, 3)
+    groups = [group for module in model.modules() for group in _groups(module)]
+    return {**found, "reduce_dtypes": sorted({str(group._reduce_dtype) for group in groups})}
+
+
+def trainer_ddp() -> dict:
+    watcher = Watcher()
+    folder = Path(sys.argv[2]) / "trainer"
+    run = trainer(folder, callback=made(method="joint"), callbacks=[watcher], gradient_accumulation_steps=2)
+    run.train()
+    session = session_of(run)
+    return {
+        "wrapped": type(run.model_wrapped).__name__,
+        "digest": digest_of(run.model),
+        "plans": [entry["digest"] for entry in session.history],
+        "steps": session.steps,
+        "reduced_bytes": [entry["reduced_bytes"] for entry in session.history],
+        "mismatches": list(session.mismatches),
+        "moved_outside": [
+            sorted(step["moved"] - set(session.history[0]["trainable"]) - set(session.history[-1]["trainable"]))
+            for step in watcher.steps
+        ],
+    }
+
+
+def main() -> None:
+    case, folder = sys.argv[1:3]
+    torch.set_num_threads(1)
+    transformers.utils.logging.set_verbosity_error()
+    dist.init_process_group("gloo")
+    found = globals()[case]()
+    Path(folder, f"{os.environ['RANK']}.json").write_text(json.dumps(found))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

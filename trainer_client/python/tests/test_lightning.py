@@ -1,0 +1,90 @@
+"""greenplan.lightning.GreenplanCallback."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import hf_models
+from trainers import Rows
+
+lightning = pytest.importorskip("lightning")
+
+import greenplan  # noqa: E402
+from greenplan.lightning import GreenplanCallback  # noqa: E402
+
+
+class Module(lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.model = hf_models.build("llama", "sdpa").model
+        self.losses, self.moved = [], []
+
+    def training_step(self, batch, index):
+        loss = self.model(**batch).loss
+        self.losses.append(float(loss.detach()))
+        return loss
+
+    def optimizer_step(self, *args, **kwargs):
+        before = {name: parameter.detach().clone() for name, parameter in self.named_parameters()}
+        super().optimizer_step(*args, **kwargs)
+        self.moved.append({name for name, p in self.named_parameters() if not torch.equal(before[name], p)})
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters(), lr=0.01)
+
+    def train_dataloader(self):
+        return torch.utils.data.DataLoader(Rows(), batch_size=4)
+
+
+def fitted(folder, callback, module=None, checkpoint=None, **options):
+    module = Module() if module is None else module
+    defaults = {"max_epochs": 2, "accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    defaults |= {"enable_model_summary": False, "enable_checkpointing": False, "default_root_dir": str(folder)}
+    trainer = lightning.Trainer(callbacks=[callback], **{**defaults, **options})
+    trainer.fit(module, ckpt_path=checkpoint)
+    return module, trainer
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"accumulate_grad_batches": 2}, {"gradient_clip_val": 0.1}, {"precision": "bf16-mixed"}], ids=str
+)
+def test_trains_what_the_plan_says_and_nothing_else(tmp_path, options):
+    callback = GreenplanCallback(budget=0.5, budget_of="backward")
+    module, trainer = fitted(tmp_path, callback, **options)
+    history = callback.session.history
+    assert [entry["round"] for entry in history] == [0, 1]
+    for entry in history:
+        assert entry["executed_backward_flops"] == entry["predicted_backward_flops"]
+    per_epoch = len(module.moved) // 2
+    for step, moved in enumerate(module.moved):
+        assert moved <= set(history[step // per_epoch]["trainable"])
+    assert all(parameter.requires_grad for parameter in module.parameters())
+    assert 0 < float(trainer.callback_metrics["greenplan/executed_share"]) <= 0.5
+
+
+def test_resume_goes_on_bit_for_bit(tmp_path):
+    def callback():
+        return GreenplanCallback(method="joint", budget=0.5, plan_every=5)
+
+    expected, _ = fitted(tmp_path, callback())
+    saving = lightning.pytorch.callbacks.ModelCheckpoint(tmp_path, every_n_epochs=1)
+    module = Module()
+    trainer = lightning.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[callback(), saving],
+    )
+    trainer.fit(module)
+    again, _ = fitted(tmp_path, callback(), checkpoint=str(next(tmp_path.glob("*.ckpt"))))
+    assert again.losses == expected.losses[6:]
+
+
+def test_manual_optimization_is_refused(tmp_path):
+    module = Module()
+    module.automatic_optimization = False
+    with pytest.raises(greenplan.Error, match="allowed: one optimizer under automatic optimization"):
+        fitted(tmp_path, GreenplanCallback(budget=0.5), module)

@@ -1,0 +1,137 @@
+"""Two processes over gloo, started by torchrun."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import greenplan
+import hf_models
+
+HERE = Path(__file__).parent
+
+
+def run(case: str, folder: Path) -> list[dict]:
+    """Runs a case of ranks.py and returns what each rank saw."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    paths = [str(HERE), str(HERE.parent / "src"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    command += [str(HERE / "ranks.py"), case, str(folder)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170)
+    assert result.returncode == 0, result.stderr[-4000:]
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+def check_ranks_agree(ranks):
+    first, second = ranks
+    assert first["plans"] == second["plans"]
+    assert first["digest"] == second["digest"]
+    assert first["gradients"] == second["gradients"]
+    assert not first["moved_frozen"] and not second["moved_frozen"]
+    assert not first["mismatches"] and not second["mismatches"]
+
+
+def all_bytes():
+    return sum(parameter.numel() * 4 for parameter in hf_models.build("llama").model.parameters())
+
+
+@pytest.mark.parametrize("case", ["ddp_selection", "ddp_shapes_and_accumulation"])
+def test_ddp_reduces_what_is_trained_and_no_more(case, tmp_path):
+    ranks = run(case, tmp_path)
+    check_ranks_agree(ranks)
+    first = ranks[0]
+    assert len(first["plans"]) == 3
+    for step, gradients in enumerate(first["gradients"]):
+        assert gradients == sorted(first["trainable"][step // 3])
+    assert 0 < max(first["reduced_bytes"]) < all_bytes()
+    # Three steps measure and reduce all; four reduce what is planned.
+    planned = sum(first["reduced_bytes"][step] for step in (1, 2, 4, 5))
+    assert sum(first["hook_bytes"]) == 3 * all_bytes() + planned
+    assert first["bytes_after_detach"] == all_bytes()
+
+
+@pytest.mark.parametrize("case", ["ddp_joint", "ddp_drop"])
+def test_ddp_drops_the_same_blocks_on_every_rank(case, tmp_path):
+    ranks = run(case, tmp_path)
+    check_ranks_agree(ranks)
+    assert case == "ddp_joint" or len({tuple(gradients) for gradients in ranks[0]["gradients"]}) > 2
+
+
+def test_ddp_averages_what_each_rank_has_probed(tmp_path):
+    check_ranks_agree(run("ddp_separate", tmp_path))
+
+
+def test_ranks_that_resume_from_different_plans_are_told(tmp_path):
+    for rank in run("ddp_state_of_another_plan", tmp_path):
+        assert "start all ranks from the same checkpoint" in rank["error"]
+        assert rank["code"] == "FAILED_PRECONDITION"
+
+
+@pytest.mark.parametrize("case", ["fsdp2_selection", "fsdp2_joint"])
+def test_fsdp2_trains_what_is_planned(case, tmp_path):
+    ranks = run(case, tmp_path)
+    check_ranks_agree(ranks)
+    first = ranks[0]
+    assert len(first["plans"]) == 3
+    if case == "fsdp2_selection":
+        for step, gradients in enumerate(first["gradients"]):
+            assert gradients == sorted(first["trainable"][step // 3])
+        for entry in first["history"]:
+            assert entry["predicted_backward_flops"] <= 0.5 * entry["full_backward_flops"]
+    assert any(entry["executed_backward_flops"] for entry in first["history"])
+
+
+@pytest.mark.parametrize("case", ["fsdp2_mixed_precision", "fsdp2_resume"])
+def test_fsdp2_reduces_in_full_precision_whatever_was_frozen_at_first(case, tmp_path):
+    for rank in run(case, tmp_path):
+        assert rank["reduce_dtypes"] == ["torch.float32"]
+        assert not rank["moved_frozen"]
+
+
+def test_the_trainer_under_torchrun_has_one_plan_on_all_ranks(tmp_path):
+    first, second = run("trainer_ddp", tmp_path)
+    assert first["wrapped"] == "DistributedDataParallel"
+    assert first["plans"] == second["plans"]
+    assert first["digest"] == second["digest"]
+    assert not first["mismatches"]
+    assert all(0 < reduced < all_bytes() for reduced in first["reduced_bytes"])
+    assert not any(first["moved_outside"])
+
+
+def refused(model, match):
+    optimizer = torch.optim.AdamW(model.parameters())
+    with pytest.raises(greenplan.Error, match=match) as raised:
+        greenplan.attach(model, optimizer, budget=0.5)
+    assert raised.value.code == "UNIMPLEMENTED"
+
+
+def test_what_cannot_follow_a_plan_is_refused_with_the_reason():
+    model = hf_models.build("llama").model
+    refused(torch.nn.DataParallel(model), "a DataParallel, whose replicas know no plan; use DistributedDataParallel")
+    refused(torch.compile(model), "compiled by torch.compile, whose graphs keep the flags of their first trace")
+    next(model.parameters()).ds_id = 0
+    refused(model, "partitioned by DeepSpeed ZeRO-3")
+    del next(model.parameters()).ds_id
+    model.compile(backend="eager")
+    refused(model, "compiled by torch.compile")
+
+
+def test_fsdp1_is_refused(tmp_path):
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        model = hf_models.build("llama").model
+        wrapped = FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
+        refused(wrapped, "sharded by FSDP1 .* use FSDP2")
+        static = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama").model, static_graph=True)
+        refused(static, "static_graph=True, which refuses other graphs")
+    finally:
+        torch.distributed.destroy_process_group()

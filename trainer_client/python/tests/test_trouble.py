@@ -1,0 +1,396 @@
+"""What goes wrong for people who change requires_grad in the middle of training, one test each."""
+
+from __future__ import annotations
+
+import peft
+import pytest
+import torch
+import torch.nn.functional as F
+
+import greenplan
+import hf_models
+from test_session import attached, flags, train_step
+
+
+def test_a_parameter_outside_the_optimizer_is_named():
+    model = hf_models.build("llama").model
+    optimizer = torch.optim.AdamW([p for name, p in model.named_parameters() if name != "lm_head.weight"])
+    with pytest.raises(
+        ValueError, match=r"optimizer lacks 1 of the 21 parameters that require grad \(lm_head.weight\)"
+    ):
+        greenplan.attach(model, optimizer, budget=0.5)
+
+
+def test_a_model_without_trainable_parameters_is_refused():
+    model = hf_models.build("llama").model
+    optimizer = torch.optim.AdamW(model.parameters())
+    with pytest.raises(ValueError, match="has no parameter that requires grad; attach before anything is frozen"):
+        greenplan.attach(model.requires_grad_(False), optimizer, budget=0.5)
+
+
+def test_what_was_frozen_before_is_never_trained():
+    model = hf_models.build("llama")
+    model.parameters["lm_head.weight"].requires_grad_(False)
+    optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
+    session = greenplan.attach(model.model, optimizer, budget=0.5, plan_every=1)
+    for _ in range(2):
+        train_step(model, optimizer, session)
+        assert "lm_head.weight" not in session.plan.trainable
+    session.detach()
+    assert flags(model) == {name: name != "lm_head.weight" for name in model.parameters}
+
+
+def test_a_thawed_tensor_is_stepped_with_the_bias_correction_of_its_own_count():
+    model, optimizer, session = attached(plan_every=2, optimizer_state="drop")
+    counts: dict[str, int] = {}
+    for _ in range(6):
+        with session.step():
+            model.loss().backward()
+        trained = set(session.plan.trainable)
+        counts = {name: counts.get(name, 0) + 1 for name in trained}  # A tensor that is frozen forgets its count.
+        optimizer.step()
+        optimizer.zero_grad()
+        assert {
+            n: int(optimizer.state[p]["step"]) for n, p in model.parameters.items() if p in optimizer.state
+        } == counts
+
+
+def checkpointed(use_reentrant, **options):
+    model, optimizer, session = attached(**options)
+    model.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": use_reentrant})
+    return model, optimizer, session
+
+
+def test_frozen_layers_below_a_checkpoint_do_not_kill_the_gradients_above():
+    model, optimizer, session = checkpointed(False)
+    for _ in range(2):
+        with session.step():
+            model.loss().backward()
+        assert {name for name, p in model.parameters.items() if p.grad is not None} == set(session.plan.trainable)
+        optimizer.step()
+        optimizer.zero_grad()
+    assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
+
+
+def test_reentrant_checkpoints_that_would_lose_gradients_are_refused():
+    model, optimizer, session = checkpointed(True)
+    with pytest.raises(greenplan.Error, match="use_reentrant=False"):
+        with session.step():
+            model.loss().backward()
+    assert all(flags(model).values())
+    model, optimizer, session = checkpointed(True, pinned=["model.embed_tokens.weight"], budget=0.8)
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
+
+
+def test_blocks_are_dropped_under_reentrant_checkpoints():
+    model, optimizer, session = checkpointed(True, method="drop", budget=0.8, seed=2)
+    for _ in range(4):
+        train_step(model, optimizer, session)
+    assert session.history[0]["executed_backward_flops"] is not None
+    assert not session.mismatches
+
+
+def test_an_optimizer_whose_update_cannot_be_replayed_drops_blocks_all_the_same():
+    with pytest.raises(greenplan.Error, match="optimizer is Rprop; allowed: AdamW"):
+        attached(optimizer=torch.optim.Rprop)
+    model, optimizer, session = attached(optimizer=torch.optim.Rprop, method="drop")
+    for _ in range(3):
+        train_step(model, optimizer, session)
+    assert not session.mismatches
+
+
+def saved_by_graph(loss):
+    """Counts the nodes that wait for backward."""
+    seen, stack = set(), [loss.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            stack.extend(following for following, _ in node.next_functions)
+    return len(seen)
+
+
+@pytest.mark.parametrize("is_checkpointed", [False, True])
+def test_the_hook_for_input_gradients_does_not_keep_the_frozen_layers_graph_alive(is_checkpointed):
+    sizes = []
+    for has_hook in (False, True):
+        model, optimizer, session = attached(budget=0.3)
+        if is_checkpointed:
+            model.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+            model.model.disable_input_require_grads()
+        if has_hook:
+            model.model.enable_input_require_grads()
+        train_step(model, optimizer, session)
+        with session.step():
+            loss = model.loss()
+            sizes.append(saved_by_graph(loss))
+            loss.backward()
+        assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
+    assert sizes[0] == sizes[1]
+    session.detach()
+    assert saved_by_graph(model.loss()) > sizes[0]
+
+
+def with_adapters(**options):
+    base = hf_models.build("llama", "sdpa")
+    config = peft.LoraConfig(r=3, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = hf_models.HfModel(peft.get_peft_model(base.model, config), base.batch)
+    optimizer = torch.optim.AdamW([p for p in model.model.parameters() if p.requires_grad], lr=0.01)
+    options = {"budget": 0.75, "budget_of": "backward", **options}
+    return model, optimizer, greenplan.attach(model.model, optimizer, **options)
+
+
+def test_peft_saving_and_loading_an_adapter_flips_flags_that_are_put_back(tmp_path, caplog):
+    model, optimizer, session = with_adapters()
+    train_step(model, optimizer, session)
+    expected = flags(model)
+    assert not all(live for name, live in expected.items() if "lora_" in name)
+    model.model.save_pretrained(tmp_path)
+    model.model.set_adapter("default")  # Lets all of the adapter's tensors require grad.
+    assert flags(model) != expected
+    train_step(model, optimizer, session)
+    assert flags(model) == expected
+    assert "was changed by something else than the plan" in caplog.text
+    assert "lora_" in caplog.text
+    peft.set_peft_model_state_dict(model.model, peft.get_peft_model_state_dict(model.model))
+    train_step(model, optimizer, session)
+    assert flags(model) == expected
+
+
+@pytest.mark.parametrize("is_unscaled", [False, True])
+def test_a_scaler_accepts_a_step_in_which_nothing_trains(is_unscaled):
+    model = hf_models.build("llama")
+    optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    session = greenplan.attach(model.model, optimizer, budget=0.5, scaler=scaler)
+
+    def scaled_step():
+        with session.step():
+            scaler.scale(model.loss()).backward()
+            if is_unscaled:
+                scaler.unscale_(optimizer)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+
+    scaled_step()
+    plain_model, plain_optimizer, plain = attached(budget_of="full", attention="eager")
+    train_step(plain_model, plain_optimizer, plain)
+    assert session.plan.value == pytest.approx(plain.plan.value, rel=1e-6)  # Importance is that of unscaled gradients.
+    before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+    session._parameters.set_live([])
+    session._applied.live = ()
+    scaled_step()
+    assert all(torch.equal(before[name], parameter) for name, parameter in model.parameters.items())
+
+
+def test_a_step_that_overflows_is_not_planned_from(caplog):
+    model = hf_models.build("llama")
+    optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    session = greenplan.attach(model.model, optimizer, budget=0.5, scaler=scaler)
+    for _ in range(60):
+        with session.step():
+            scaler.scale(model.loss()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        if session.plan is not None:
+            break
+        assert all(flags(model).values())
+    assert session.plan is not None and session.plan.value > 0
+    assert "is not finite; the next step measures again" in caplog.text
+
+
+class FusedHead(torch.autograd.Function):
+    """Computes the gradient of its weight whether or not anybody wants it, as some fused losses do."""
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return x @ weight.T
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensors
+        return gradient @ weight, gradient.flatten(0, -2).T @ x.flatten(0, -2)
+
+
+class WithFusedHead(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.head = (torch.nn.Linear(6, 6, bias=False) for _ in range(3))
+        self.x, self.y = torch.randn(5, 6), torch.randint(6, (5,))
+
+    def forward(self):
+        return F.cross_entropy(FusedHead.apply(self.second(self.first(self.x).tanh()).tanh(), self.head.weight), self.y)
+
+
+def test_a_head_that_computes_a_frozen_weights_gradient_is_refused_and_then_reported(caplog):
+    model = WithFusedHead()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    session = greenplan.attach(model, optimizer, budget=0.8, budget_of="backward", never=["head.weight"])
+    with pytest.raises(greenplan.Error, match='register_cost\\("FusedHeadBackward"'):
+        with session.step():
+            model().backward()
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+    def cost(shapes):
+        product = 2 * 5 * 6 * 6
+        return greenplan.NodeCost(forward=product, per_input=(product, product))
+
+    greenplan.register_cost("FusedHeadBackward", cost)
+    try:
+        for _ in range(3):
+            with session.step():
+                model().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    finally:
+        greenplan.register_cost("FusedHeadBackward", None)
+    entry = session.history[0]
+    assert entry["executed_backward_flops"] - entry["predicted_backward_flops"] == 2 * 5 * 6 * 6
+    assert len(session.mismatches) == 1
+    assert (
+        "executed by aten.mm" in session.mismatches[0] and "predicted for the backward of Mm" in session.mismatches[0]
+    )
+    assert caplog.text.count("backward did not execute what the plan predicts") == 1
+
+
+class TwoTasks(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.trunk, self.one, self.other = torch.nn.Linear(6, 8), torch.nn.Linear(8, 3), torch.nn.Linear(8, 4)
+        self.x = torch.randn(5, 6)
+
+    def losses(self):
+        hidden = self.trunk(self.x).tanh()
+        return self.one(hidden).square().mean(), self.other(self.trunk(2 * self.x).tanh()).abs().mean()
+
+
+def test_several_losses_of_one_step_are_priced_and_counted_together():
+    model = TwoTasks()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    session = greenplan.attach(model, optimizer, budget=0.9, budget_of="backward", plan_every=2)
+    for _ in range(4):
+        with session.step():
+            for loss in model.losses():
+                loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    both = sum(
+        greenplan.profile(loss, model.named_parameters()).cost([n for n, _ in model.named_parameters()]).backward_cost
+        for loss in (model.requires_grad_(True).losses())
+    )
+    assert session.history[0]["full_backward_flops"] == both
+    for entry in session.history:
+        assert entry["executed_backward_flops"] == entry["predicted_backward_flops"]
+
+
+def test_a_loss_without_a_graph_is_named():
+    model, optimizer, session = attached()
+    with pytest.raises(ValueError, match="loss does not require grad"):
+        with session.step(), torch.no_grad():
+            torch.autograd.backward(model.loss())
+    assert all(flags(model).values())
+
+
+def test_a_batch_that_changes_the_graph_is_reported_by_operator():
+    class Branching(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.twice = torch.nn.Linear(6, 6), torch.nn.Linear(6, 6), False
+
+        def forward(self, x):
+            x = self.first(x)
+            return (self.second(self.second(x)) if self.twice else self.second(x)).sum()
+
+    model = Branching()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    session = greenplan.attach(model, optimizer, budget=1.0)
+    for _ in range(2):
+        with session.step():
+            model(torch.ones(3, 6)).backward()
+        model.twice = True
+    assert len(session.mismatches) == 1
+    assert "aten.mm" in session.mismatches[0]
+
+
+def test_weights_tied_after_attach_are_noticed(caplog):
+    model, optimizer, session = attached(plan_every=1)
+    train_step(model, optimizer, session)
+    model.model.lm_head.weight = model.model.model.embed_tokens.weight
+    train_step(model, optimizer, session)
+    assert "gone: lm_head.weight" in caplog.text
+    assert "lm_head.weight" not in session.profile.names
+    train_step(model, optimizer, session)
+    assert not session.mismatches
+
+
+def test_parameters_added_after_attach_join_if_the_optimizer_has_them(caplog):
+    model, optimizer, session = attached(plan_every=1)
+    train_step(model, optimizer, session)
+    layer = model.model.model.layers[1].mlp
+    layer.up_proj.bias = torch.nn.Parameter(torch.zeros(20))
+    layer.gate_proj.bias = torch.nn.Parameter(torch.zeros(20))
+    optimizer.add_param_group({"params": [layer.up_proj.bias]})
+    train_step(model, optimizer, session)
+    assert "new: model.layers.1.mlp" in caplog.text
+    assert "the optimizer lacks model.layers.1.mlp.gate_proj.bias" in caplog.text
+    assert "model.layers.1.mlp.up_proj.bias" in session._parameters.candidates
+    assert "model.layers.1.mlp.gate_proj.bias" not in session.plan.trainable
+    train_step(model, optimizer, session)
+
+
+def test_a_model_that_is_moved_after_attach_goes_on(caplog):
+    """Another type stands in for another device: both exchange the data of the parameters."""
+    model, optimizer, session = attached(plan_every=1, attention="eager", optimizer=torch.optim.SGD)
+    train_step(model, optimizer, session)
+    model.model.double()
+    train_step(model, optimizer, session)
+    assert not caplog.records
+    assert len(session.history) == 2
+
+
+def test_a_model_whose_parameters_are_replaced_by_a_move_is_told_apart_from_its_optimizer():
+    model, optimizer, session = attached(plan_every=1, attention="eager", optimizer=torch.optim.SGD)
+    train_step(model, optimizer, session)
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    try:
+        model.model.double()
+    finally:
+        torch.__future__.set_overwrite_module_params_on_conversion(False)
+    with pytest.raises(ValueError, match="parameters that the optimizer does not have"):
+        with session.step():
+            model.loss().backward()
+
+
+@pytest.mark.parametrize("kind", ["AdamW8bit", "AdamW", "Adam8bit"])
+def test_the_optimizers_of_bitsandbytes_are_replayed_bit_for_bit(kind):
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(80, 90), torch.nn.Tanh(), torch.nn.Linear(90, 3))
+    optimizer = getattr(bitsandbytes.optim, kind)(model.parameters(), lr=0.01, weight_decay=0.1)
+    x = torch.randn(4, 80)
+    for _ in range(3):
+        model(x).square().sum().backward()
+        next_update = greenplan.next_update.NextUpdate(optimizer)
+        updates = [next_update(parameter, parameter.grad) for parameter in model.parameters()]
+        old = [parameter.detach().clone() for parameter in model.parameters()]
+        optimizer.step()
+        optimizer.zero_grad()
+        for parameter, before, update in zip(model.parameters(), old, updates, strict=True):
+            assert torch.equal(parameter.detach() - before, update)
+    session = greenplan.attach(model, optimizer, budget=0.8)
+    for _ in range(2):
+        with session.step():
+            model(x).square().sum().backward()
+        old = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+        optimizer.step()
+        optimizer.zero_grad()
+        for name, parameter in model.named_parameters():
+            assert torch.equal(old[name], parameter) == (name not in session.plan.trainable)
