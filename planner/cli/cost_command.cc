@@ -1,11 +1,12 @@
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nlohmann/json.hpp"
 #include "planner/cli/commands.h"
 #include "planner/cli/inputs.h"
 #include "planner/cli/output.h"
-#include "planner/core/cost.h"
+#include "planner/convert/plan_json.h"
 
 namespace greenplan {
 namespace {
@@ -45,27 +46,15 @@ absl::Status CostCommand::Run() const {
   const auto prepared = LoadProfile(profile);
   if (!prepared.ok()) return prepared.status();
   const ModelProfile& model = (*prepared)->profile();
-  auto mask = LoadMask("--trainable", trainable, model);
+  const auto mask = LoadMask("--trainable", trainable, model);
   if (!mask.ok()) return mask.status();
-  // The loss does not reach these: training them costs nothing, and changes nothing.
-  for (size_t k = 0; k < mask->size(); ++k) {
-    if (model.tensors[k].op == kNone) (*mask)[k] = false;
-  }
-
-  const MaskCost cost = EvaluateMask(model, *mask);
-  int64_t backward_cost = cost.backward_cost;
+  std::vector<double> rates;
   if (!drop_rates.empty()) {
-    const auto rates = LoadDropRates(drop_rates, model);
-    if (!rates.ok()) return rates.status();
-    backward_cost = ExpectedBackwardCost(model, *mask, *rates);
+    auto loaded = LoadDropRates(drop_rates, model);
+    if (!loaded.ok()) return loaded.status();
+    rates = *std::move(loaded);
   }
-  const nlohmann::ordered_json json = {
-      {"forward_cost", model.forward_cost},
-      {"backward_cost", backward_cost},
-      {"full_backward_cost", EvaluateMask(model, FullMask(model)).backward_cost},
-      {"predicted_cost", model.forward_cost + backward_cost},
-      {"saved_bytes", cost.saved_bytes},
-  };
+  const nlohmann::ordered_json json = CostToJson(model, *mask, rates);
   if (format == "table") {
     Print(CostTable(json, model.cost_unit));
   } else {

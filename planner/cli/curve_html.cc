@@ -119,8 +119,8 @@ std::string Figure(std::vector<ordered_json> rows) {
   for (const ordered_json& row : rows) {
     absl::StrAppendFormat(&svg, "<circle class=\"point\" r=\"3\" cx=\"%.1f\" cy=\"%.1f\"><title>%s</title></circle>\n",
                           axes.X(ShareOf(row, "budget_cost")), axes.Y(row["value"]),
-                          Escape(absl::StrCat("budget ", row["budget"].dump(), ": value ", row["value"].dump(), ", ",
-                                              row["trainable_count"].dump(), " tensors")));
+                          Escape(absl::StrCat("budget ", BudgetLabel(row["budget"]), ": value ", row["value"].dump(),
+                                              ", ", row["trainable_count"].dump(), " tensors")));
   }
   absl::StrAppendFormat(&svg, "<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">budget, share of a full step</text>\n",
                         (kLeft + kWidth - kRight) / 2, kHeight - 8);
@@ -130,17 +130,19 @@ std::string Figure(std::vector<ordered_json> rows) {
 std::string Table(const std::vector<ordered_json>& rows, const ModelProfile& profile) {
   std::string html =
       "<div class=\"scroll\"><table><tr><th>budget</th><th>predicted cost</th><th>of full</th><th>value</th>"
-      "<th>upper bound</th><th>tensors</th><th>parameters</th><th>saved activations</th><th>status</th></tr>\n";
+      "<th>upper bound</th><th>value per cost</th><th>tensors</th><th>parameters</th><th>saved "
+      "activations</th><th>status</th></tr>\n";
   for (const ordered_json& row : rows) {
     const int64_t cost = row["predicted_cost"];
-    absl::StrAppendFormat(&html,
-                          "<tr><td>%s</td><td title=\"%d\">%s</td><td>%s</td><td>%.6g</td><td>%.6g</td><td>%s</td>"
-                          "<td>%s</td><td>%s</td><td title=\"%s\">%s</td></tr>\n",
-                          row["budget"].dump(), cost, HumanCost(cost, profile.cost_unit),
-                          Percent(static_cast<double>(cost), row["full_cost"]), row["value"].get<double>(),
-                          row["upper_bound"].get<double>(), row["trainable_count"].dump(),
-                          Percent(row["trainable_fraction_of_parameters"], 1), HumanBytes(row["saved_bytes"]),
-                          Escape(row["message"]), Escape(row["status"]));
+    absl::StrAppendFormat(
+        &html,
+        "<tr><td>%s</td><td title=\"%d\">%s</td><td>%s</td><td>%.6g</td><td>%.6g</td><td>%.3f</td><td>%s</td>"
+        "<td>%s</td><td>%s</td><td title=\"%s\">%s</td></tr>\n",
+        BudgetLabel(row["budget"]), cost, HumanCost(cost, profile.cost_unit),
+        Percent(static_cast<double>(cost), row["full_cost"]), row["value"].get<double>(),
+        row["upper_bound"].get<double>(), row["value_per_cost"].get<double>(), row["trainable_count"].dump(),
+        Percent(row["trainable_fraction_of_parameters"], 1), HumanBytes(row["saved_bytes"]), Escape(row["message"]),
+        Escape(row["status"]));
   }
   return html + "</table></div>\n";
 }
@@ -157,7 +159,9 @@ std::string CurvePage(const std::vector<ordered_json>& rows, const ModelProfile&
       "<p>The value of the best plan within each budget (", "<span style=\"color:var(--curve)\">line</span>",
       ") and the proved upper bound (dashed, where it differs). A full step costs ",
       HumanCost(full_cost, profile.cost_unit), ", of it ", HumanCost(profile.forward_cost, profile.cost_unit),
-      " forward.</p>\n", Figure(rows), Table(rows, profile), "</body>\n</html>\n");
+      " forward. Value per cost is the plan's share of all positive importance over its share of a full step's cost: "
+      "above 1, training less is worth more per cost than training everything.</p>\n",
+      Figure(rows), Table(rows, profile), "</body>\n</html>\n");
 }
 
 }  // namespace greenplan

@@ -17,6 +17,7 @@ nlohmann::ordered_json Row(double budget, double value) {
           {"trainable_count", 3},
           {"trainable_fraction_of_parameters", 0.5},
           {"saved_bytes", 2048},
+          {"value_per_cost", 1.25},
           {"budget_cost", static_cast<int64_t>(100 * budget)},
           {"full_cost", 100},
           {"status", "FEASIBLE"},
@@ -34,6 +35,7 @@ TEST(CurvePageTest, HoldsTheFiguresAndNeedsNothingElse) {
   EXPECT_THAT(page, HasSubstr("<td>0.4</td>"));
   EXPECT_THAT(page, HasSubstr("<td>2.5</td>"));
   EXPECT_THAT(page, HasSubstr("2.00 KiB"));
+  EXPECT_THAT(page, HasSubstr("<td>1.250</td>"));
   EXPECT_THAT(page, Not(HasSubstr("http")));
   EXPECT_THAT(page, Not(HasSubstr("src=")));
 }

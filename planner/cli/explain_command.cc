@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <cmath>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -14,9 +13,8 @@
 #include "planner/convert/names.h"
 #include "planner/convert/plan_json.h"
 #include "planner/core/cost.h"
-#include "planner/core/explanation.h"
 #include "planner/flags/plan_flags.h"
-#include "planner/job/planning.h"
+#include "planner/job/explain.h"
 
 namespace greenplan {
 namespace {
@@ -58,44 +56,6 @@ absl::StatusOr<v1::PlanOptions> ExplainCommand::Options() const {
         absl::StrCat("--plan is ", plan_path, " beside ", flag, "; allowed: one of them"));
   }
   return OptionsOfList(flags);
-}
-
-int64_t FullCost(const ModelProfile& profile) {
-  return profile.forward_cost + EvaluateMask(profile, FullMask(profile)).backward_cost;
-}
-
-// 0.02:1:0.02 of full, from what the pinned tensors cost: below that the whole curve would be refused.
-std::vector<Budget> DefaultBudgets(const ModelProfile& profile, const PlanOptions& options) {
-  constexpr int kNumBudgets = 50;
-  std::vector<bool> pinned(profile.tensors.size(), false);
-  for (const int k : options.always) pinned[k] = true;
-  const int64_t least = profile.forward_cost + EvaluateMask(profile, pinned).backward_cost;
-  const double full = static_cast<double>(FullCost(profile));
-  std::vector<Budget> budgets;
-  for (int i = 1; i <= kNumBudgets; ++i) {
-    const double fraction = static_cast<double>(i) / kNumBudgets;
-    if (i < kNumBudgets && std::floor(fraction * full) < static_cast<double>(least)) continue;
-    budgets.push_back({.kind = Budget::Kind::kFractionOfFull,
-                       .fraction = fraction,
-                       .max_saved_bytes = options.budget.max_saved_bytes});
-  }
-  return budgets;
-}
-
-std::vector<nlohmann::ordered_json> Rows(const ModelProfile& profile, const std::vector<TensorMarginal>& marginals,
-                                         const std::vector<std::optional<int64_t>>& entry_budgets) {
-  std::vector<nlohmann::ordered_json> rows;
-  for (size_t k = 0; k < marginals.size(); ++k) {
-    nlohmann::ordered_json row = {{"tensor", profile.tensors[k].name},
-                                  {"trainable", marginals[k].trainable},
-                                  {"importance", marginals[k].importance},
-                                  {"marginal_cost", marginals[k].marginal_cost},
-                                  {"marginal_saved_bytes", marginals[k].marginal_saved_bytes},
-                                  {"entry_budget", nullptr}};
-    if (entry_budgets[k]) row["entry_budget"] = *entry_budgets[k];
-    rows.push_back(std::move(row));
-  }
-  return rows;
 }
 
 // Which plan it is. What it costs follows from what trains: a file may lack it.
@@ -141,7 +101,6 @@ absl::Status ExplainCommand::Run() const {
   const ModelProfile& model = (*prepared)->profile();
   const auto options = (*prepared)->ReadOptions(*requested);
   if (!options.ok()) return PlanFlags::NameFlags(options.status());
-  if (curve_budgets->empty()) curve_budgets = DefaultBudgets(model, *options);
 
   // The budgets at which tensors enter are those of method selection, whatever the plan's method is.
   PlanOptions curve_options = *options;
@@ -152,17 +111,12 @@ absl::Status ExplainCommand::Run() const {
   const auto plan = plan_path.empty() ? RequestedPlan(**prepared, *options, &measurements, keep_plan)
                                       : LoadPlan(plan_path, **prepared);
   if (!plan.ok()) return plan.status();
-  const auto curve =
-      MakeCurve((*prepared)->planner(), {.measurements = &measurements, .options = &curve_options}, *curve_budgets);
-  if (!curve.ok()) return NameBudgets(PlanFlags::NameFlags(curve.status()));
-
-  const auto marginals = ExplainMask(model, plan->trainable, measurements.importance);
-  if (!marginals.ok()) return marginals.status();
-  const auto rows = Rows(model, *marginals, EntryBudgets(*curve, static_cast<int>(model.tensors.size())));
+  const auto rows = ExplainPlan(**prepared, *plan, measurements, *options, *std::move(curve_budgets));
+  if (!rows.ok()) return NameBudgets(PlanFlags::NameFlags(rows.status()));
   if (format == "table") {
-    Print(absl::StrCat(Headline(*plan, model), "\n", ExplanationTable(rows, model)));
+    Print(absl::StrCat(Headline(*plan, model), "\n", ExplanationTable(*rows, model)));
   } else {
-    Print(format == "json" ? JsonLine(rows) : CsvOf(rows));
+    Print(format == "json" ? JsonLine(*rows) : CsvOf(*rows));
   }
   return absl::OkStatus();
 }

@@ -128,8 +128,8 @@ TEST_F(ExplainCommandTest, AnEmptyPlanIsExplainedToo) {
 TEST_F(ExplainCommandTest, RefusesBadInput) {
   const std::string explain(kFiles);
   ExpectRefused(explain, "--budget is missing; every method but full requires one");
-  ExpectRefused(explain + "--budget 2", "--budget is 2; allowed: a number in (0, 1]");
-  ExpectRefused(explain + "--budget 1 --budgets 0.5,2", "--budgets is 2; allowed: a number in (0, 1]");
+  ExpectRefused(explain + "--budget 2", "--budget is 2; allowed: a number in (0, 1], or auto");
+  ExpectRefused(explain + "--budget 1 --budgets 0.5,2", "--budgets is 2; allowed: a number in (0, 1], or auto");
   ExpectRefused(explain + "--budget 1 --budgets 1:0:0.1",
                 "--budgets is 1:0:0.1; allowed: START:END:STEP with START <= END and STEP > 0");
   ExpectRefused(explain + "--budget 1 --always x", "--always is \"x\"; allowed: names of the profile's tensors");

@@ -18,6 +18,7 @@ namespace greenplan {
 // For tests of the binary as its users run it, in a folder of the test's own that holds p.json, a profile, and i.json,
 // its importance.
 
+// What a run of the program ended with and wrote.
 struct Result {
   int exit_code = 0;
   std::string out;
@@ -37,6 +38,7 @@ inline constexpr char kProfile[] = R"({
               {"name": "unreached", "shape": [5]}],
   "blocks": [{"name": "top"}, {"name": "bottom"}]})";
 
+// Runs the program `greenplan` on files in a folder of the test's own.
 class GreenplanTest : public testing::Test {
  protected:
   GreenplanTest() : folder_(testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name()) {

@@ -64,6 +64,32 @@ TEST_F(GreenplanTest, PlanPrintsTheBestPlan) {
   EXPECT_EQ(plan["digest"].get<std::string>().size(), 64);
 }
 
+TEST_F(GreenplanTest, PlanFindsTheBestValuePerCost) {
+  // b: 9 / 120, a and b: 10 / 130, all: 10.5 / 160.
+  Write("i.json", R"({"importance": [0.5, 9, 1, 0]})");
+  const std::string plan = "plan --profile p.json --importance i.json --budget auto ";
+  json best = RunJson(plan);
+  EXPECT_EQ(best["trainable"], json({"b", "a"}));
+  EXPECT_EQ(best["budget"], 130);
+  EXPECT_EQ(best["predicted_cost"], 130);
+  EXPECT_EQ(best["value"], 10);
+  EXPECT_EQ(best["status"], "OPTIMAL");
+  best = RunJson(plan + "--never a --method selection");
+  EXPECT_EQ(best["trainable"], json({"b"}));
+  EXPECT_EQ(best["budget"], 120);
+}
+
+TEST_F(GreenplanTest, PlanRefusesWhatTheBestValuePerCostCannotHeed) {
+  const std::string plan = "plan --profile p.json --importance i.json --budget auto ";
+  ExpectRefused(plan + "--method drop", "--budget auto is set; allowed: with method selection only");
+  ExpectRefused(plan + "--budget-of full", "--budget-of is full with --budget auto; allowed: with a number only");
+  ExpectRefused(
+      plan + "--max-saved-bytes 9",
+      "--max-saved-bytes is 9 with budget.best_value_per_cost; allowed: with a budget that is a share or a cost");
+  ExpectRefused(plan + "--algorithm downscaled",
+                "--algorithm is downscaled with budget.best_value_per_cost; allowed: exact");
+}
+
 TEST_F(GreenplanTest, PlanTellsTheWeightGradientOfATiedTensorToo) {
   Write("tied.json", R"({"model": "tied", "cost_unit": "COST_UNIT_FLOPS", "forward_cost": 100,
     "ops": [{"name": "loss", "inputs": [{"op": 1, "cost": 5}, {"op": 2, "cost": 21}]},
@@ -102,11 +128,17 @@ TEST_F(GreenplanTest, PlanAsTableNamesTheTensors) {
 
 TEST_F(GreenplanTest, PlanRefusesBadBudgets) {
   const std::string plan = "plan --profile p.json --importance i.json ";
-  for (const std::string budget : {"0", "-1", "nan", "2", "half"}) {
-    ExpectRefused(plan + "--budget " + budget, "--budget is " + budget + "; allowed: a number in (0, 1]");
+  for (const std::string budget : {"0", "-1", "nan", "2"}) {
+    ExpectRefused(plan + "--budget " + budget, "--budget is " + budget + "; allowed: a number in (0, 1], or auto");
   }
+  ExpectRefused(plan + "--budget half", "--budget is half; allowed: a number in (0, 1], or auto");
   ExpectRefused(plan, "--budget is missing; every method but full requires one");
   ExpectRefused(plan + "--budget 0 --budget-of absolute", "--budget is 0; allowed: an integer > 0");
+}
+
+TEST_F(GreenplanTest, SaysInOneLineThatAMessageIsNotUtf8) {
+  Write("p.pb", "\x0a\x01\xff");
+  ExpectRefused("plan --profile p.pb --importance i.json --budget 1", "p.pb is not the binary form of a ModelProfile");
 }
 
 TEST_F(GreenplanTest, PlanRefusesBadFlags) {
@@ -237,13 +269,29 @@ TEST_F(GreenplanTest, WhatIfHasARowPerBudget) {
   for (const json& row : rows) budgets.push_back(row["budget"]);
   EXPECT_THAT(budgets, ElementsAre(0.7, 0.8, 0.9, 1.0));
   EXPECT_THAT((std::vector<std::string>{"budget", "predicted_cost", "value", "upper_bound", "trainable_count",
-                                        "trainable_fraction_of_parameters", "saved_bytes"}),
+                                        "trainable_fraction_of_parameters", "saved_bytes", "value_per_cost"}),
               IsSubsetOf(KeysOf(rows[0])));
   EXPECT_EQ(rows[3]["predicted_cost"], 160);
   EXPECT_EQ(rows[3]["value"], 6);
   EXPECT_EQ(rows[3]["trainable_count"], 3);
   EXPECT_EQ(rows[3]["trainable_fraction_of_parameters"], 9.0 / 14);
   EXPECT_EQ(rows[3]["saved_bytes"], 12);
+  EXPECT_EQ(rows[3]["value_per_cost"], 1);
+}
+
+TEST_F(GreenplanTest, WhatIfTellsTheValuePerCostAndTakesTheBest) {
+  Write("i.json", R"({"importance": [0.5, 9, 1, 0]})");
+  const std::string whatif = "whatif --profile p.json --importance i.json --budgets 0.75,auto ";
+  const json rows = RunJson(whatif);
+  ASSERT_EQ(rows.size(), 2);
+  EXPECT_EQ(rows[0]["value_per_cost"], 9 / 10.5 / (120 / 160.0));
+  EXPECT_EQ(rows[1]["budget"], "auto");
+  EXPECT_EQ(rows[1]["budget_cost"], 130);
+  EXPECT_EQ(rows[1]["value_per_cost"], 10 / 10.5 / (130 / 160.0));
+  EXPECT_THAT(Run(whatif).out, HasSubstr("auto"));
+  EXPECT_THAT(Run(whatif).out, HasSubstr("1.172"));
+  EXPECT_THAT(Run(whatif + "--format csv").out, HasSubstr("\nauto,130,10.0,"));
+  EXPECT_THAT(Run(whatif + "--format html").out, HasSubstr("<td>auto</td>"));
 }
 
 TEST_F(GreenplanTest, WhatIfTakesAListAndAbsoluteBudgets) {
@@ -297,7 +345,8 @@ TEST_F(GreenplanTest, ProfileRefusesBadInput) {
   ExpectRefused("profile --config none.json", "none.json cannot be read: No such file or directory");
   ExpectRefused("profile --config p.json --batch-size 0", "--batch-size is 0; allowed: an integer >= 1");
   Write("c.json", "{");
-  ExpectRefused("profile --config c.json", "c.json is not JSON");
+  ExpectRefused("profile --config c.json",
+                "c.json is not JSON at line 1, column 2: unexpected end of input; expected string literal");
   Write("c.json", R"({"model_type": "perceptron"})");
   const Result result = Run("profile --config c.json --output out.json");
   EXPECT_EQ(result.exit_code, 2);

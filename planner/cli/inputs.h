@@ -13,8 +13,10 @@ namespace greenplan {
 
 // The files that commands read. Every error names the file and is a matter of the user's (see ExitCode).
 
+// Reads and checks a profile.
 absl::StatusOr<std::shared_ptr<const PreparedProfile>> LoadProfile(const std::string& path);
 
+// What a report measured.
 struct LoadedReport {
   Measurements measurements;
   bool has_importance = false;  // Methods full and drop also take a report without any; their tensors then count 0.

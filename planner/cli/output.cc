@@ -116,6 +116,10 @@ std::string Percent(double part, double whole) {
   return whole == 0 ? "-" : absl::StrFormat("%.1f%%", 100 * part / whole);
 }
 
+std::string BudgetLabel(const ordered_json& budget) {
+  return budget.is_string() ? budget.get<std::string>() : budget.dump();
+}
+
 void Print(const std::string& text) { std::cout << text; }
 
 }  // namespace greenplan

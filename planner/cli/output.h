@@ -24,6 +24,7 @@ class TextTable {
   explicit TextTable(std::vector<std::string> header, std::vector<size_t> left = {});
   // REQUIRES: as many cells as the header has.
   void AddRow(std::vector<std::string> cells);
+  // The table, each line with a line feed and without spaces at its end.
   std::string ToString() const;
 
  private:
@@ -46,6 +47,10 @@ std::string HumanCost(int64_t cost, CostUnit unit);
 std::string HumanBytes(int64_t bytes);           // "1.50 GiB"
 std::string Percent(double part, double whole);  // "12.3%"; "-" of nothing.
 
+// A budget of a row of `whatif`: a number, or "auto".
+std::string BudgetLabel(const nlohmann::ordered_json& budget);
+
+// Writes to stdout. Program::Run reports a write that failed.
 void Print(const std::string& text);
 
 }  // namespace greenplan

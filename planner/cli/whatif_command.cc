@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
 #include "planner/cli/budget_list.h"
 #include "planner/cli/commands.h"
@@ -11,6 +12,7 @@
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
 #include "planner/convert/plan_json.h"
+#include "planner/core/explanation.h"
 #include "planner/flags/plan_flags.h"
 #include "planner/job/planning.h"
 
@@ -21,7 +23,10 @@ struct WhatIfCommand {
   explicit WhatIfCommand(CLI::App& app) : flags(app, {.methods = {"selection", "drop", "joint"}, .has_budget = false}) {
     app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).")->required();
     app.add_option("--importance", importance, "What training each tensor is worth (an ImportanceReport).")->required();
-    app.add_option("--budgets", budgets, "START:END:STEP, or a list of budgets.")->delimiter(',')->required();
+    app.add_option("--budgets", budgets,
+                   "START:END:STEP, or a list of budgets; auto is the one of the highest value per cost.")
+        ->delimiter(',')
+        ->required();
     app.add_option("--format", format, "table (default), json, csv, or html: a page with the curve.")
         ->check(OneOf({"table", "json", "csv", "html"}));
   }
@@ -36,11 +41,14 @@ struct WhatIfCommand {
 };
 
 // What a budget buys.
-nlohmann::ordered_json RowOf(const Budget& budget, const Plan& plan, const ModelProfile& profile) {
+nlohmann::ordered_json RowOf(const Budget& budget, const Plan& plan, const ModelProfile& profile,
+                             const Measurements& measurements) {
   const TrainableShare share = ShareOf(plan.trainable, profile);
   nlohmann::ordered_json row;
   if (budget.kind == Budget::Kind::kAbsolute) {
     row["budget"] = budget.absolute;
+  } else if (budget.kind == Budget::Kind::kBestValuePerCost) {
+    row["budget"] = "auto";
   } else {
     row["budget"] = budget.fraction;
   }
@@ -50,6 +58,7 @@ nlohmann::ordered_json RowOf(const Budget& budget, const Plan& plan, const Model
   row["trainable_count"] = share.num_trainable;
   row["trainable_fraction_of_parameters"] = share.parameters > 0 ? share.trainable_parameters / share.parameters : 0;
   row["saved_bytes"] = plan.saved_bytes;
+  row["value_per_cost"] = ValuePerCost(profile, plan, measurements.importance);
   row["budget_cost"] = plan.budget;
   row["full_cost"] = plan.full_cost;
   row["status"] = StatusName(plan.status);
@@ -58,13 +67,14 @@ nlohmann::ordered_json RowOf(const Budget& budget, const Plan& plan, const Model
 }
 
 std::string CurveTable(const std::vector<nlohmann::ordered_json>& rows, const ModelProfile& profile) {
-  TextTable table({"budget", "predicted cost", "of full", "value", "upper bound", "tensors", "parameters",
-                   "saved activations", "status"});
+  TextTable table({"budget", "predicted cost", "of full", "value", "upper bound", "value per cost", "tensors",
+                   "parameters", "saved activations", "status"});
   for (const nlohmann::ordered_json& row : rows) {
     const int64_t cost = row["predicted_cost"];
-    table.AddRow({row["budget"].dump(), HumanCost(cost, profile.cost_unit),
+    table.AddRow({BudgetLabel(row["budget"]), HumanCost(cost, profile.cost_unit),
                   Percent(static_cast<double>(cost), row["full_cost"]), absl::StrCat(row["value"].get<double>()),
-                  absl::StrCat(row["upper_bound"].get<double>()), row["trainable_count"].dump(),
+                  absl::StrCat(row["upper_bound"].get<double>()),
+                  absl::StrFormat("%.3f", row["value_per_cost"].get<double>()), row["trainable_count"].dump(),
                   Percent(row["trainable_fraction_of_parameters"], 1), HumanBytes(row["saved_bytes"]), row["status"]});
   }
   return table.ToString();
@@ -89,7 +99,9 @@ absl::Status WhatIfCommand::Run() const {
 
   const ModelProfile& model = (*prepared)->profile();
   std::vector<nlohmann::ordered_json> rows;
-  for (size_t i = 0; i < parsed->size(); ++i) rows.push_back(RowOf((*parsed)[i], (*plans)[i], model));
+  for (size_t i = 0; i < parsed->size(); ++i) {
+    rows.push_back(RowOf((*parsed)[i], (*plans)[i], model, report->measurements));
+  }
   if (format == "table") {
     Print(CurveTable(rows, model));
   } else if (format == "html") {

@@ -9,6 +9,7 @@
 #include "greenplan/v1/importance.pb.h"
 #include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
+#include "planner/client/server_security.h"
 
 namespace greenplan {
 
@@ -31,11 +32,13 @@ class Connection {
 };
 
 struct ConnectOptions {
-  std::string planner = "local";               // "local" or HOST:PORT.
+  std::string planner = "local";               // "local" or HOST:PORT[,HOST:PORT...], replicas of one daemon.
   absl::Duration timeout = absl::Seconds(20);  // Of one call, retries included.
+  ServerSecurity security = {};                // TLS and token; not used by "local".
 };
 
-// InvalidArgument if options.planner is neither "local" nor HOST:PORT. Does not wait for the daemon.
+// InvalidArgument if options.planner is neither "local" nor a list of HOST:PORT, or about a file of options.security
+// (server_security.h); FieldOf names "planner" or the flag. Does not wait for the daemon.
 absl::StatusOr<std::unique_ptr<Connection>> Connect(const ConnectOptions& options);
 
 }  // namespace greenplan

@@ -2,17 +2,16 @@
 #define GREENPLAN_PLANNER_CLIENT_GRPC_CONNECTION_H_
 
 #include <memory>
-#include <string>
 
 #include "absl/time/time.h"
 #include "planner/client/connection.h"
+#include "planner/client/planner_channel.h"
 
 namespace greenplan {
 
-// A planner daemon at `host_and_port`, "HOST:PORT". Does not wait for it.
-// Every call here is idempotent, so one that fails for now is tried again (RetrySchedule) until `timeout` has passed;
-// the error then names the daemon. Other errors are those of the daemon: code, message and field.
-std::unique_ptr<Connection> NewGrpcConnection(const std::string& host_and_port, absl::Duration timeout);
+// The planner that `channel` reaches. Every call here is idempotent, so one that fails for now is tried again until
+// `timeout` has passed (PlannerChannel::Call).
+std::unique_ptr<Connection> NewGrpcConnection(std::unique_ptr<PlannerChannel> channel, absl::Duration timeout);
 
 }  // namespace greenplan
 

@@ -28,6 +28,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
+std::unique_ptr<Connection> ConnectTo(const std::string& address, absl::Duration timeout) {
+  auto channel = PlannerChannel::Create(address, {});
+  EXPECT_TRUE(channel.ok()) << channel.status();
+  return NewGrpcConnection(*std::move(channel), timeout);
+}
+
 // A connection with a server of its own.
 class ServedConnection : public Connection {
  public:
@@ -39,7 +45,7 @@ class ServedConnection : public Connection {
 
  private:
   TestServer server_;
-  const std::unique_ptr<Connection> connection_ = NewGrpcConnection(server_.address(), absl::Seconds(60));
+  const std::unique_ptr<Connection> connection_ = ConnectTo(server_.address(), absl::Seconds(60));
 };
 
 std::unique_ptr<Connection> NewServedConnection() { return std::make_unique<ServedConnection>(); }
@@ -86,7 +92,7 @@ class DeadPort {
 
 TEST(GrpcConnectionTest, ADeadPortIsUnavailableByNameWithinTheTimeout) {
   const DeadPort port;
-  const auto job = NewGrpcConnection(port.address(), absl::Milliseconds(400))->CreateJob(TestJob("jobs/a"));
+  const auto job = ConnectTo(port.address(), absl::Milliseconds(400))->CreateJob(TestJob("jobs/a"));
   EXPECT_EQ(job.status().code(), absl::StatusCode::kUnavailable) << job.status();
   EXPECT_THAT(job.status().message(), HasSubstr("planner " + port.address() + " did not answer within 400ms"));
 }
@@ -107,7 +113,7 @@ class SilentPort : public DeadPort {
 
 TEST(GrpcConnectionTest, APortThatNeverAnswersIsUnavailableByName) {
   const SilentPort port;
-  const auto job = NewGrpcConnection(port.address(), absl::Milliseconds(400))->CreateJob(TestJob("jobs/a"));
+  const auto job = ConnectTo(port.address(), absl::Milliseconds(400))->CreateJob(TestJob("jobs/a"));
   EXPECT_EQ(job.status().code(), absl::StatusCode::kUnavailable) << job.status();
   EXPECT_THAT(job.status().message(), HasSubstr("planner " + port.address() + " did not answer within 400ms"));
 }
@@ -137,7 +143,7 @@ absl::StatusOr<v1::Plan> GetPlanFrom(const absl::Status& error, int refusals, ab
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  return NewGrpcConnection("127.0.0.1:" + std::to_string(port), timeout)->GetPlan("jobs/a/plans/0");
+  return ConnectTo("127.0.0.1:" + std::to_string(port), timeout)->GetPlan("jobs/a/plans/0");
 }
 
 // Not for long: a test should not wait.

@@ -20,16 +20,19 @@ namespace greenplan {
 // it refuses is InvalidArgument, naming the field, its value and what is allowed.
 // Pure functions, thread-safe, linear in their input.
 
+// A profile, checked against all that ValidateModelProfile lists. Also ResourceExhausted, for too many ops or tensors.
 absl::StatusOr<ModelProfile> ModelProfileFromProto(const v1::ModelProfile& message);
 v1::ModelProfile ModelProfileToProto(const ModelProfile& profile);
 
-// The method that the options ask for. METHOD_UNSPECIFIED stands for METHOD_SELECTION if `budget` sets anything,
-// max_saved_bytes alone included, and for METHOD_FULL otherwise. This is the one place that says so.
+// Returns the method that the options ask for. METHOD_UNSPECIFIED stands for METHOD_SELECTION if `budget` sets
+// anything, max_saved_bytes alone included, and for METHOD_FULL otherwise. This is the one place that says so.
 v1::Method EffectiveMethod(const v1::PlanOptions& message);
+// The same in core's terms. InvalidArgument if the number is not one of the protocol's methods.
 absl::StatusOr<Method> MethodFromProto(const v1::PlanOptions& message);
 
 // Names of tensors and blocks become indices; the method is the effective one.
 absl::StatusOr<PlanOptions> PlanOptionsFromProto(const v1::PlanOptions& message, const ModelProfile& profile);
+// The budget, checked for `method`: its range, and that the method takes a budget of its kind.
 absl::StatusOr<Budget> BudgetFromProto(const v1::Budget& message, Method method);
 // What can be checked of options before the profile is known: all but the names.
 absl::Status ValidatePlanOptions(const v1::PlanOptions& message);
@@ -41,9 +44,12 @@ absl::StatusOr<Measurements> MeasurementsFromProto(const v1::ImportanceReport& m
 
 // The message with its digest (digest.h), outside a job: `name` and `round` are left empty.
 v1::Plan PlanToProto(const Plan& plan, absl::string_view profile_digest, int64_t profile_revision);
+// The plan of a message: a plan in force, or one to be explained. The digest is not checked, and what the plan costs is
+// taken as the message says.
 absl::StatusOr<Plan> PlanFromProto(const v1::Plan& message, const ModelProfile& profile);
 
-// v1.Plan.trainable: bit k % 8 (least significant first) of byte k / 8 is tensor k.
+// Returns the mask ([num_tensors]) as v1.Plan.trainable has it: bit k % 8, least significant first, of byte k / 8 is
+// tensor k.
 std::string PackMask(const std::vector<bool>& mask);
 // InvalidArgument unless `bytes` has exactly the bytes that num_tensors bits take, unused bits 0.
 absl::StatusOr<std::vector<bool>> UnpackMask(absl::string_view bytes, int num_tensors);

@@ -12,6 +12,7 @@ namespace greenplan {
 
 // SHA-256 digests, as 64 lower-case hexadecimal characters. Pure functions, thread-safe.
 
+// Digest of any bytes.
 std::string Sha256Hex(absl::string_view bytes);
 
 // Digest of the profile's deterministic binary serialization.

@@ -1,16 +1,17 @@
 #include "planner/convert/files.h"
 
-#include <vector>
+#include <string>
 
 #include "absl/base/internal/raw_logging.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "google/protobuf/util/json_util.h"
 #include "planner/convert/gzip.h"
+#include "planner/convert/null_elements.h"
 #include "planner/files/files.h"
+#include "planner/files/json_reader.h"
 
 namespace greenplan {
 namespace {
@@ -45,14 +46,18 @@ std::string MessageToJson(const google::protobuf::Message& message, bool indent)
 }
 
 absl::Status MessageFromJson(absl::string_view text, google::protobuf::Message& message) {
+  absl::ConsumePrefix(&text, "\xef\xbb\xbf");  // A byte order mark, as Windows editors write it.
   const auto status = json::JsonStringToMessage({text.data(), text.size()}, &message);
-  if (status.ok()) return absl::OkStatus();
-  // Below a syntax error's message the parser quotes the text around it, and points at it from a third line.
+  if (status.ok()) return RefuseNullElements(text);
+  const absl::Status syntax = ParseJson(text).status();
+  if (!syntax.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("is not the JSON of a ", message.GetDescriptor()->name(), ": it ", syntax.message()));
+  }
+  // What follows the first line is for terminals.
   const std::string what(status.message().data(), status.message().size());
-  const std::vector<absl::string_view> lines = absl::StrSplit(what, '\n', absl::SkipWhitespace());
   return absl::InvalidArgumentError(absl::StrCat("is not the JSON of a ", message.GetDescriptor()->name(), ": ",
-                                                 lines.empty() ? "malformed" : lines[0],
-                                                 lines.size() < 2 ? "" : absl::StrCat(" Near: ", lines[1])));
+                                                 what.empty() ? "malformed" : what.substr(0, what.find('\n'))));
 }
 
 absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message& message) {

@@ -17,6 +17,7 @@ namespace greenplan {
 // the name has another extension, or the content is not such a message; the error names the file.
 absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message& message);
 
+// The same, returning the message.
 template <typename Message>
 absl::StatusOr<Message> ReadMessageFile(const std::string& path) {
   Message message;

@@ -129,5 +129,25 @@ TEST(FilesTest, WhateverCallFailsTheOldMessageStands) {
   }
 }
 
+TEST(MessageFromJsonTest, SkipsAByteOrderMark) {
+  v1::ImportanceReport report;
+  EXPECT_EQ(MessageFromJson("\xef\xbb\xbf{\"importance\": [1, 2]}", report), absl::OkStatus());
+  EXPECT_EQ(report.importance_size(), 2);
+}
+
+TEST(MessageFromJsonTest, SaysWhereATextIsNotJson) {
+  v1::ImportanceReport report;
+  EXPECT_EQ(MessageFromJson("{\"importance\": [NaN]}", report).message(),
+            "is not the JSON of a ImportanceReport: it is not JSON at line 1, column 17: NaN is no JSON value, though "
+            "Python writes it (json.dumps)");
+}
+
+TEST(MessageFromJsonTest, RefusesANullInAListInsteadOfLeavingItOut) {
+  v1::ImportanceReport report;
+  const absl::Status status = MessageFromJson("{\"importance\": [1, null, 2]}", report);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "importance[1] is null; allowed: a value");
+}
+
 }  // namespace
 }  // namespace greenplan

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
+#include "planner/core/cost.h"
 #include "planner/core/invalid_argument.h"
 
 namespace greenplan {
@@ -67,6 +68,20 @@ ordered_json PlanToJson(const v1::Plan& plan, const ModelProfile& profile) {
       {"profile_revision", plan.profile_revision()},
       {"profile_digest", plan.profile_digest()},
       {"digest", plan.digest()},
+  };
+}
+
+ordered_json CostToJson(const ModelProfile& profile, const std::vector<bool>& trainable,
+                        const std::vector<double>& drop_rates) {
+  const MaskCost cost = EvaluateMask(profile, trainable);
+  const int64_t backward_cost =
+      drop_rates.empty() ? cost.backward_cost : ExpectedBackwardCost(profile, trainable, drop_rates);
+  return {
+      {"forward_cost", profile.forward_cost},
+      {"backward_cost", backward_cost},
+      {"full_backward_cost", EvaluateMask(profile, FullMask(profile)).backward_cost},
+      {"predicted_cost", profile.forward_cost + backward_cost},
+      {"saved_bytes", cost.saved_bytes},
   };
 }
 

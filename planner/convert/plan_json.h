@@ -33,6 +33,12 @@ absl::StatusOr<std::vector<bool>> MaskFromNames(absl::string_view field, const s
 // {block: rate} as [num_blocks]; blocks that are left out have rate 0. InvalidArgument.
 absl::StatusOr<std::vector<double>> DropRatesFromJson(const nlohmann::json& object, const ModelProfile& profile);
 
+// What a step costs that trains exactly `trainable` ([num_tensors]; tensors without an op cost nothing), by the second
+// witness of planner/core/cost.h. `drop_rates` is [num_blocks], or empty: no block is dropped.
+//   {"forward_cost", "backward_cost", "full_backward_cost", "predicted_cost", "saved_bytes"}
+nlohmann::ordered_json CostToJson(const ModelProfile& profile, const std::vector<bool>& trainable,
+                                  const std::vector<double>& drop_rates);
+
 // What trains, of what there is. Parameters are elements of tensors, those without an op included.
 struct TrainableShare {
   int64_t num_trainable = 0;
@@ -40,9 +46,10 @@ struct TrainableShare {
   double parameters = 0;
 };
 TrainableShare ShareOf(const std::vector<bool>& trainable, const ModelProfile& profile);
+// The number of elements of a tensor, as a double: it may exceed 2^63.
 double NumParameters(const Tensor& tensor);
 
-// [num_tensors]. REQUIRES: `plan` was made for `profile`.
+// Returns which tensors the plan trains, [num_tensors]. REQUIRES: `plan` was made for `profile`.
 std::vector<bool> MaskOf(const v1::Plan& plan, const ModelProfile& profile);
 
 }  // namespace greenplan

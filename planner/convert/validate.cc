@@ -280,6 +280,9 @@ absl::Status ValidateBudget(const Budget& budget, Method method) {
       }
       if (method == Method::kDrop) break;
       return InvalidArgument("budget.mean_drop_rate", " is ", budget.fraction, "; allowed: with method drop only");
+    case Budget::Kind::kBestValuePerCost:
+      if (method == Method::kSelection) break;
+      return InvalidArgument("budget.best_value_per_cost", " is set; allowed: with method selection only");
   }
   if (method == Method::kFull) return InvalidArgument("budget", " is set; allowed: none with method full");
   return absl::OkStatus();

@@ -27,6 +27,7 @@ absl::Status ValidatePlanOptions(const PlanOptions& options);
 // joint is. REQUIRES: both are valid by themselves.
 absl::Status ValidatePenalty(const PlanOptions& options, const Measurements& measurements);
 
+// That the budget's number is in its range, and that `method` takes a budget of its kind.
 absl::Status ValidateBudget(const Budget& budget, Method method);
 
 }  // namespace greenplan

@@ -1,5 +1,7 @@
 #include "planner/core/cost.h"
 
+#include <algorithm>
+
 #include "absl/base/macros.h"
 #include "planner/core/exact_sum.h"
 
@@ -10,16 +12,38 @@ bool IsTrained(const ModelProfile& profile, const std::vector<bool>& trainable, 
   return trainable[tensor] && profile.tensors[tensor].op != kNone;
 }
 
-}  // namespace
+// Calls add(cost, saved_bytes, block) for each live op with its edges to live ops, and for each tensor that trains.
+template <typename Add>
+void SumUp(const ModelProfile& profile, const std::vector<bool>& trainable, const Add& add) {
+  // Whole graphs cost milliseconds to walk, and a search that is stopped prices the empty mask.
+  if (std::find(trainable.begin(), trainable.end(), true) == trainable.end()) return;
+  const std::vector<bool> live = LiveOps(profile, trainable);
+  for (size_t j = 0; j < profile.ops.size(); ++j) {
+    if (!live[j]) continue;
+    const Op& op = profile.ops[j];
+    int64_t cost = op.cost;
+    for (const Edge& edge : op.inputs) {
+      if (live[edge.op]) cost += edge.cost;
+    }
+    add(cost, op.saved_bytes, op.block);
+  }
+  for (size_t k = 0; k < profile.tensors.size(); ++k) {
+    if (!IsTrained(profile, trainable, k)) continue;
+    const Tensor& tensor = profile.tensors[k];
+    add(tensor.weight_grad_cost, tensor.saved_bytes, profile.ops[tensor.op].block);
+  }
+}
 
-std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable) {
-  ABSL_ASSERT(trainable.size() == profile.tensors.size());
+// [num_ops]: whether an op is live in the graph without the ops of `removed` ([num_ops]).
+std::vector<bool> LiveOutsideOf(const ModelProfile& profile, const std::vector<bool>& trainable,
+                                const std::vector<bool>& removed) {
   std::vector<bool> live(profile.ops.size(), false);
   for (size_t k = 0; k < profile.tensors.size(); ++k) {
     if (!IsTrained(profile, trainable, k)) continue;
-    live[profile.tensors[k].op] = true;
+    live[profile.tensors[k].op] = !removed[profile.tensors[k].op];
   }
   for (size_t j = profile.ops.size(); j-- > 0;) {
+    if (removed[j]) continue;
     for (const Edge& edge : profile.ops[j].inputs) {
       if (live[edge.op]) live[j] = true;
     }
@@ -27,24 +51,31 @@ std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& 
   return live;
 }
 
+}  // namespace
+
+std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable) {
+  ABSL_ASSERT(trainable.size() == profile.tensors.size());
+  return LiveOutsideOf(profile, trainable, std::vector<bool>(profile.ops.size(), false));
+}
+
 MaskCost EvaluateMask(const ModelProfile& profile, const std::vector<bool>& trainable) {
-  const std::vector<bool> live = LiveOps(profile, trainable);
   MaskCost total;
-  for (size_t j = 0; j < profile.ops.size(); ++j) {
-    if (!live[j]) continue;
-    const Op& op = profile.ops[j];
-    total.backward_cost += op.cost;
-    total.saved_bytes += op.saved_bytes;
-    for (const Edge& edge : op.inputs) {
-      if (live[edge.op]) total.backward_cost += edge.cost;
-    }
-  }
-  for (size_t k = 0; k < profile.tensors.size(); ++k) {
-    if (!IsTrained(profile, trainable, k)) continue;
-    total.backward_cost += profile.tensors[k].weight_grad_cost;
-    total.saved_bytes += profile.tensors[k].saved_bytes;
-  }
+  SumUp(profile, trainable, [&](int64_t cost, int64_t saved_bytes, int /*block*/) {
+    total.backward_cost += cost;
+    total.saved_bytes += saved_bytes;
+  });
   return total;
+}
+
+CostByBlock EvaluateMaskByBlock(const ModelProfile& profile, const std::vector<bool>& trainable) {
+  CostByBlock costs;
+  costs.blocks.assign(profile.blocks.size(), 0);
+  SumUp(profile, trainable, [&](int64_t cost, int64_t saved_bytes, int block) {
+    costs.total.backward_cost += cost;
+    costs.total.saved_bytes += saved_bytes;
+    if (block != kNone) costs.blocks[block] += cost;
+  });
+  return costs;
 }
 
 std::vector<bool> FullMask(const ModelProfile& profile) {
@@ -54,32 +85,48 @@ std::vector<bool> FullMask(const ModelProfile& profile) {
 }
 
 std::vector<int64_t> BlockCosts(const ModelProfile& profile, const std::vector<bool>& trainable) {
-  const std::vector<bool> live = LiveOps(profile, trainable);
-  std::vector<int64_t> costs(profile.blocks.size(), 0);
-  for (size_t j = 0; j < profile.ops.size(); ++j) {
-    const Op& op = profile.ops[j];
-    if (!live[j] || op.block == kNone) continue;
-    costs[op.block] += op.cost;
-    for (const Edge& edge : op.inputs) {
-      if (live[edge.op]) costs[op.block] += edge.cost;
-    }
-  }
-  for (size_t k = 0; k < profile.tensors.size(); ++k) {
-    if (!IsTrained(profile, trainable, k)) continue;
-    const int block = profile.ops[profile.tensors[k].op].block;
-    if (block != kNone) costs[block] += profile.tensors[k].weight_grad_cost;
-  }
-  return costs;
+  return EvaluateMaskByBlock(profile, trainable).blocks;
 }
 
 int64_t ExpectedBackwardCost(const ModelProfile& profile, const std::vector<bool>& trainable,
                              const std::vector<double>& drop_rates) {
   ABSL_ASSERT(drop_rates.size() == profile.blocks.size());
-  const std::vector<int64_t> block_costs = BlockCosts(profile, trainable);
+  return ExpectedBackwardCost(EvaluateMaskByBlock(profile, trainable), drop_rates);
+}
+
+int64_t ExpectedBackwardCost(const CostByBlock& costs, const std::vector<double>& drop_rates) {
   ExactSum skipped;
-  for (size_t b = 0; b < block_costs.size(); ++b) skipped.AddProduct(drop_rates[b], block_costs[b]);
+  for (size_t b = 0; b < costs.blocks.size(); ++b) skipped.AddProduct(drop_rates[b], costs.blocks[b]);
   // ceil(total - skipped) = total - floor(skipped), the total being an integer.
-  return EvaluateMask(profile, trainable).backward_cost - skipped.Floor();
+  return costs.total.backward_cost - skipped.Floor();
+}
+
+StepCost EvaluateStep(const ModelProfile& profile, const std::vector<bool>& trainable,
+                      const std::vector<bool>& dropped) {
+  ABSL_ASSERT(dropped.size() == profile.blocks.size());
+  std::vector<bool> removed(profile.ops.size());
+  for (size_t j = 0; j < removed.size(); ++j) {
+    removed[j] = profile.ops[j].block != kNone && dropped[profile.ops[j].block];
+  }
+  const std::vector<bool> live = LiveOutsideOf(profile, trainable, removed);
+  StepCost step{.backward_cost = 0, .reached = std::vector<bool>(profile.tensors.size(), false)};
+  std::vector<bool> runs(profile.ops.size(), false);
+  if (!runs.empty()) runs[0] = live[0];
+  for (size_t j = 0; j < runs.size(); ++j) {
+    if (!runs[j]) continue;
+    step.backward_cost += profile.ops[j].cost;
+    for (const Edge& edge : profile.ops[j].inputs) {
+      if (!live[edge.op]) continue;
+      step.backward_cost += edge.cost;
+      runs[edge.op] = true;
+    }
+  }
+  for (size_t k = 0; k < profile.tensors.size(); ++k) {
+    if (!IsTrained(profile, trainable, k) || !runs[profile.tensors[k].op]) continue;
+    step.backward_cost += profile.tensors[k].weight_grad_cost;
+    step.reached[k] = true;
+  }
+  return step;
 }
 
 }  // namespace greenplan

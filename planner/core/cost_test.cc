@@ -2,11 +2,13 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "planner/core/testing/random_profiles.h"
 
 namespace greenplan {
 namespace {
@@ -110,6 +112,71 @@ TEST(ExpectedBackwardCost, AddsFractionsOfManyBlocksBeforeRounding) {
   EXPECT_EQ(ExpectedBackwardCost(profile, {true, true, true, true}, {0.25, 0.25, 0.5, 0}), 6);
   EXPECT_EQ(ExpectedBackwardCost(profile, {true, true, true, true}, {0.25, 0.25, 0.5 - trace, trace}), 6);
   EXPECT_EQ(ExpectedBackwardCost(profile, {true, true, true, true}, {0.25, 0.25, std::nextafter(0.5, 0), trace}), 7);
+}
+
+// The block costs by the definition, op by op, against the pass that sums up both.
+TEST(EvaluateMaskByBlock, AgreesWithTheSumOverTheBlocks) {
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    TestRandom random(seed);
+    const ModelProfile profile = RandomProfile({.shape = GraphShape::kDag, .size = 12, .with_blocks = true}, random);
+    std::vector<bool> mask(profile.tensors.size());
+    for (size_t k = 0; k < mask.size(); ++k) mask[k] = random.Chance(0.3);
+    const CostByBlock costs = EvaluateMaskByBlock(profile, mask);
+    const std::vector<bool> live = LiveOps(profile, mask);
+    std::vector<int64_t> blocks(profile.blocks.size(), 0);
+    int64_t outside = 0, saved_bytes = 0;
+    const auto add = [&](int block, int64_t cost) { (block == kNone ? outside : blocks[block]) += cost; };
+    for (size_t j = 0; j < profile.ops.size(); ++j) {
+      const Op& op = profile.ops[j];
+      if (live[j]) add(op.block, op.cost);
+      if (live[j]) saved_bytes += op.saved_bytes;
+      for (const Edge& edge : op.inputs) add(op.block, live[edge.op] ? edge.cost : 0);
+    }
+    for (size_t k = 0; k < mask.size(); ++k) {
+      const Tensor& tensor = profile.tensors[k];
+      if (!mask[k] || tensor.op == kNone) continue;
+      add(profile.ops[tensor.op].block, tensor.weight_grad_cost);
+      saved_bytes += tensor.saved_bytes;
+    }
+    SCOPED_TRACE(seed);
+    EXPECT_EQ(costs.blocks, blocks);
+    EXPECT_EQ(costs.total.backward_cost, std::accumulate(blocks.begin(), blocks.end(), outside));
+    EXPECT_EQ(costs.total.saved_bytes, saved_bytes);
+    EXPECT_EQ(EvaluateMask(profile, mask).backward_cost, costs.total.backward_cost);
+  }
+}
+
+TEST(EvaluateStep, WithoutDroppedBlocksIsTheMasksCost) {
+  const ModelProfile profile = Diamond();
+  for (const std::vector<bool>& mask : {std::vector<bool>{true, false, false, false}, {true, true, true, false}}) {
+    const StepCost step = EvaluateStep(profile, mask, {false, false});
+    EXPECT_EQ(step.backward_cost, EvaluateMask(profile, mask).backward_cost);
+    EXPECT_EQ(step.reached, mask);
+  }
+}
+
+TEST(EvaluateStep, SkipsTheOpsAndTensorsOfDroppedBlocks) {
+  const StepCost step = EvaluateStep(Diamond(), {true, true, true, false}, {false, true});
+  EXPECT_EQ(step.backward_cost, 1 + 10 + 100 + 100000) << "op 1 keeps no edge into the dropped op 3";
+  EXPECT_EQ(step.reached, (std::vector<bool>{true, false, false, false}));
+}
+
+TEST(EvaluateStep, CostsNothingIfOnlyTensorsOfDroppedBlocksAreSelected) {
+  const StepCost step = EvaluateStep(Diamond(), {true, false, false, false}, {true, false});
+  EXPECT_EQ(step.backward_cost, 0);
+  EXPECT_EQ(step.reached, std::vector<bool>(4, false));
+}
+
+TEST(EvaluateStep, SkipsWhatIsReachedOnlyThroughADroppedBlock) {
+  // loss -> 1 (block) -> 2 with the tensor, loss -> 3 with another one.
+  ModelProfile profile;
+  profile.ops = {MakeOp(1, {{1, 2}, {3, 4}}), MakeOp(8, {{2, 16}}, 0), MakeOp(32, {}), MakeOp(64, {})};
+  profile.tensors = {MakeTensor(2, 128), MakeTensor(3, 256)};
+  profile.blocks = {"b"};
+  const StepCost step = EvaluateStep(profile, {true, true}, {true});
+  EXPECT_EQ(step.backward_cost, 1 + 4 + 64 + 256);
+  EXPECT_EQ(step.reached, (std::vector<bool>{false, true}));
+  EXPECT_LT(step.backward_cost, ExpectedBackwardCost(profile, {true, true}, {1.0}));
 }
 
 }  // namespace

@@ -13,10 +13,11 @@ class ExactSum {
   // Adds rate * cost. REQUIRES: 0 <= rate <= 1, 0 <= cost <= 2^62, and the sum stays below 2^63.
   void AddProduct(double rate, int64_t cost);
 
+  // The sum, rounded down or up to a whole number.
   int64_t Floor() const { return static_cast<int64_t>(words_[kFractionWords]); }
   int64_t Ceiling() const;
 
-  // value - sum, rounded: how far the sum is from reaching `value`.
+  // Returns value - sum, rounded to a double: how far the sum is from reaching `value`.
   double DistanceTo(int64_t value) const;
 
  private:

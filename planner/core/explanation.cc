@@ -159,4 +159,19 @@ std::vector<std::optional<int64_t>> EntryBudgets(const std::vector<Plan>& curve,
   return budgets;
 }
 
+double ValuePerCost(const ModelProfile& profile, const Plan& plan, const std::vector<double>& importance) {
+  double positive = 0;
+  double trained = 0;
+  for (size_t k = 0; k < importance.size(); ++k) {
+    const int op = profile.tensors[k].op;
+    if (op == kNone) continue;
+    positive += std::max(0.0, importance[k]);
+    if (!plan.trainable[k]) continue;
+    const int block = profile.ops[op].block;
+    trained += importance[k] * (block == kNone || plan.drop_rates.empty() ? 1 : 1 - plan.drop_rates[block]);
+  }
+  if (positive <= 0 || plan.predicted_cost == 0) return 0;
+  return trained / positive / (static_cast<double>(plan.predicted_cost) / static_cast<double>(plan.full_cost));
+}
+
 }  // namespace greenplan

@@ -35,6 +35,12 @@ absl::StatusOr<std::vector<TensorMarginal>> ExplainMask(const ModelProfile& prof
 // [num_tensors]: the lowest budget among `curve` (plans of Planner::MakeCurve) whose plan trains the tensor.
 std::vector<std::optional<int64_t>> EntryBudgets(const std::vector<Plan>& curve, int num_tensors);
 
+// What a plan brings per cost, compared with training everything: its share of all positive importance over its share
+// of full_cost. Above 1, training less is worth more per cost than training all. A tensor of a block counts with the
+// probability that the block is not dropped. 0 if no tensor that has an op has an importance above 0, or the plan costs
+// nothing. importance: [num_tensors].
+double ValuePerCost(const ModelProfile& profile, const Plan& plan, const std::vector<double>& importance);
+
 }  // namespace greenplan
 
 #endif  // GREENPLAN_PLANNER_CORE_EXPLANATION_H_

@@ -62,5 +62,23 @@ TEST(EntryBudgets, IsTheLowestBudgetThatTrainsTheTensor) {
   EXPECT_EQ(budgets[2], std::nullopt);
 }
 
+TEST(ValuePerCost, IsTheShareOfPositiveImportanceByTheShareOfFullCost) {
+  ModelProfile profile;
+  profile.ops = {{.block = kNone}, {.block = 0}};
+  profile.tensors = {{.op = 0}, {.op = 1}, {.op = 1}, {.op = kNone}};
+  profile.blocks = {"block"};
+  const std::vector<double> importance = {1, 3, -1, 0};
+  Plan plan{.trainable = {true, true, false, false}, .predicted_cost = 60, .full_cost = 100};
+  EXPECT_DOUBLE_EQ(ValuePerCost(profile, plan, importance), 1 / 0.6);
+  plan.drop_rates = {0.5};
+  EXPECT_DOUBLE_EQ(ValuePerCost(profile, plan, importance), 2.5 / 4 / 0.6);
+  plan.trainable = {true, false, true, false};
+  plan.drop_rates.clear();
+  EXPECT_DOUBLE_EQ(ValuePerCost(profile, plan, importance), 0);
+  EXPECT_EQ(ValuePerCost(profile, plan, {0, 0, -1, 0}), 0);
+  plan.predicted_cost = 0;
+  EXPECT_EQ(ValuePerCost(profile, plan, importance), 0);
+}
+
 }  // namespace
 }  // namespace greenplan

@@ -11,9 +11,13 @@
 
 namespace greenplan {
 
+// What is planned: nothing (everything trains), which tensors train, which blocks are dropped how often, or both.
 enum class Method { kFull, kSelection, kDrop, kJoint };
+// How a selection is found: by the exact search, or by GreenTrainer's dynamic program over cost steps.
 enum class Algorithm { kExact, kDownscaled };
+// How drop rates are distributed over blocks: by sensitivity, or one rate for all.
 enum class Allocation { kSensitivity, kUniform };
+// What drop rates minimise: the sum of S_b * p_b^2, or of S_b * p_b.
 enum class DropObjective { kQuadratic, kLinear };
 
 // What a step may cost. `kind` says which of the numbers counts.
@@ -24,6 +28,7 @@ struct Budget {
     kFractionOfBackward,  // fraction, in (0, 1], of full fine-tuning's backward.
     kAbsolute,            // absolute: forward + backward, > 0, in the profile's cost unit.
     kMeanDropRate,        // fraction, in [0, 1): the share of the blocks' cost to skip. Method drop only.
+    kBestValuePerCost,    // No number: the highest value / (forward + backward cost), value > 0. Method selection only.
   };
   Kind kind = Kind::kNone;
   double fraction = 0;
@@ -31,6 +36,7 @@ struct Budget {
   std::optional<int64_t> max_saved_bytes = {};  // A second limit, >= 0.
 };
 
+// Bounds on the drop rate of one block, in place of those for all.
 struct DropRateBounds {
   int block = 0;  // Index into ModelProfile::blocks.
   double min_drop_rate = 0;
@@ -64,6 +70,7 @@ struct Measurements {
   std::vector<double> sensitivity = {};  // [num_blocks], finite, >= 0; or empty: every block 0.
 };
 
+// What is known about how good a plan is.
 enum class PlanStatus {
   kOptimal,   // Proved: no feasible plan has a higher value.
   kFeasible,  // Stopped early; upper_bound - value bounds what is missing.
@@ -81,10 +88,12 @@ struct Plan {
   uint64_t seed = 0;
   int64_t predicted_cost = 0;  // Forward + backward, expectation rounded up, in the profile's cost unit.
   int64_t predicted_backward_cost = 0;
-  int64_t budget = 0;       // Forward + backward allowed; 0 for method full.
-  int64_t full_cost = 0;    // Forward + backward of full fine-tuning.
-  double value = 0;         // The objective reached.
-  double upper_bound = 0;   // Proved bound on the best possible value, >= value.
+  int64_t budget = 0;     // Forward + backward allowed; 0 for method full, predicted_cost for kBestValuePerCost.
+  int64_t full_cost = 0;  // Forward + backward of full fine-tuning.
+  double value = 0;       // The objective reached.
+  // Proved bound on the best possible value, >= value. For kBestValuePerCost: no plan has a higher value per cost than
+  // upper_bound / predicted_cost.
+  double upper_bound = 0;
   int64_t saved_bytes = 0;  // Activations kept for backward.
 };
 

@@ -61,6 +61,7 @@ int64_t PlanProblems::BudgetInCost(const Budget& budget) const {
       return budget.absolute;
     case Budget::Kind::kNone:
     case Budget::Kind::kMeanDropRate:
+    case Budget::Kind::kBestValuePerCost:
       break;
   }
   return 0;
@@ -69,12 +70,12 @@ int64_t PlanProblems::BudgetInCost(const Budget& budget) const {
 std::vector<int64_t> PlanProblems::BudgetsInCost(const PlanRequest& request, const std::vector<Budget>& budgets) const {
   std::vector<bool> trained = FullMask(profile_);
   for (int k : request.options->never) trained[k] = false;
-  const std::vector<int64_t> block_costs = BlockCosts(profile_, trained);
-  const int64_t cost = profile_.forward_cost + EvaluateMask(profile_, trained).backward_cost;
+  const CostByBlock of_trained = EvaluateMaskByBlock(profile_, trained);
+  const int64_t cost = profile_.forward_cost + of_trained.total.backward_cost;
   std::vector<int64_t> in_cost;
   for (const Budget& budget : budgets) {
     in_cost.push_back(budget.kind == Budget::Kind::kMeanDropRate
-                          ? cost - SkippedAtMeanRate(budget.fraction, block_costs)
+                          ? cost - SkippedAtMeanRate(budget.fraction, of_trained.blocks)
                           : BudgetInCost(budget));
   }
   return in_cost;
@@ -86,7 +87,9 @@ PlanLimits PlanProblems::Limits(const PlanRequest& request, const Budget& budget
   const bool drops = options.method == Method::kDrop || options.method == Method::kJoint;
   PlanLimits limits{.pins = selects ? Pins(request) : PinsOfAllButNever(options)};
   if (options.method == Method::kFull) return limits;
-  if (budget.kind != Budget::Kind::kMeanDropRate) limits.budget = BudgetInCost(budget);
+  const bool follows_from_plan =
+      budget.kind == Budget::Kind::kMeanDropRate || budget.kind == Budget::Kind::kBestValuePerCost;
+  if (!follows_from_plan) limits.budget = BudgetInCost(budget);
   limits.max_saved_bytes = budget.max_saved_bytes;
   if (!drops) return limits;
   RateBounds bounds = RateBoundsOf(options, profile_.blocks.size());
@@ -112,6 +115,21 @@ absl::StatusOr<SelectionProblem> PlanProblems::Selection(const PlanRequest& requ
   return problem;
 }
 
+absl::StatusOr<SelectionProblem> PlanProblems::BestRatio(const PlanRequest& request, const Budget& budget) const {
+  if (request.options->algorithm == Algorithm::kDownscaled) {
+    return WithField(
+        absl::UnimplementedError("algorithm is downscaled with budget.best_value_per_cost; allowed: exact"),
+        "algorithm");
+  }
+  if (budget.max_saved_bytes) {
+    return WithField(absl::UnimplementedError(absl::StrCat(
+                         "budget.max_saved_bytes is ", *budget.max_saved_bytes,
+                         " with budget.best_value_per_cost; allowed: with a budget that is a share or a cost")),
+                     "budget.max_saved_bytes");
+  }
+  return WithoutChecks(request, budget);
+}
+
 absl::StatusOr<SelectionProblem> PlanProblems::SelectionCurve(const PlanRequest& request,
                                                               const std::vector<int64_t>& backward_budgets) const {
   SelectionProblem problem = WithoutChecks(request, {});
@@ -126,7 +144,8 @@ DropRateProblem PlanProblems::DropRates(const PlanRequest& request, const Budget
   const size_t num_blocks = profile_.blocks.size();
   RateBounds bounds = RateBoundsOf(options, num_blocks);
   DropRateProblem problem;
-  problem.block_costs = BlockCosts(profile_, trainable);
+  CostByBlock cost = EvaluateMaskByBlock(profile_, trainable);
+  problem.block_costs = std::move(cost.blocks);
   problem.min_rates = std::move(bounds.min_rates);
   problem.max_rates = std::move(bounds.max_rates);
   const bool is_linear = options.drop_objective == DropObjective::kLinear;
@@ -136,7 +155,7 @@ DropRateProblem PlanProblems::DropRates(const PlanRequest& request, const Budget
     problem.required_skip = SkippedAtMeanRate(budget.fraction, problem.block_costs);
   } else {
     const int64_t backward_budget = BudgetInCost(budget) - profile_.forward_cost;
-    problem.required_skip = EvaluateMask(profile_, trainable).backward_cost - backward_budget;
+    problem.required_skip = cost.total.backward_cost - backward_budget;
   }
   return problem;
 }

@@ -23,18 +23,23 @@ class PlanProblems {
 
   // Forward + backward of full fine-tuning.
   int64_t full_cost() const { return profile_.forward_cost + full_backward_cost_; }
-  // Forward + backward allowed. 0 for a mean drop rate, which depends on what trains.
+  // Forward + backward allowed. 0 for a mean drop rate, which depends on what trains, and for the best value per cost,
+  // which has no limit.
   int64_t BudgetInCost(const Budget& budget) const;
   // The same for all budgets, mean drop rates included: of what methods full and drop train.
   std::vector<int64_t> BudgetsInCost(const PlanRequest& request, const std::vector<Budget>& budgets) const;
 
-  // What any plan for the request has to keep (plan_check.h). The budget is unset for method full, and for a mean drop
-  // rate.
+  // What any plan for the request has to keep (plan_check.h). The budget is unset for method full, for a mean drop
+  // rate and for the best value per cost.
   PlanLimits Limits(const PlanRequest& request, const Budget& budget) const;
 
   // InvalidArgument if the pins alone exceed a limit. Unimplemented: algorithm downscaled with max_saved_bytes.
   // ResourceExhausted: more cost steps for so many tensors than the downscaled program may take.
   absl::StatusOr<SelectionProblem> Selection(const PlanRequest& request, const Budget& budget) const;
+
+  // For Budget::Kind::kBestValuePerCost; the budget in the result does not count. Unimplemented: algorithm downscaled,
+  // or max_saved_bytes.
+  absl::StatusOr<SelectionProblem> BestRatio(const PlanRequest& request, const Budget& budget) const;
 
   // The problem that all `backward_budgets` share, with the first of them. The same errors for each.
   // REQUIRES: at least one; algorithm exact.

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "planner/core/cost.h"
 
 namespace greenplan {
 namespace {
@@ -34,13 +33,28 @@ bool TrainsNothing(const Plan& plan) {
 }
 
 Plan PlanWriter::Describe(std::vector<bool> trainable, const PlanOptions& options, int64_t budget) const {
+  const MaskCost cost = EvaluateMask(profile_, trainable);
+  return Describe(cost, std::move(trainable), options, budget);
+}
+
+Plan PlanWriter::Describe(std::vector<bool> trainable, std::vector<double> rates, const PlanOptions& options,
+                          int64_t budget) const {
+  const CostByBlock costs = EvaluateMaskByBlock(profile_, trainable);
+  MaskCost expected = costs.total;
+  expected.backward_cost = ExpectedBackwardCost(costs, rates);
+  Plan plan = Describe(expected, std::move(trainable), options, budget);
+  plan.drop_rates = std::move(rates);
+  return plan;
+}
+
+Plan PlanWriter::Describe(const MaskCost& cost, std::vector<bool> trainable, const PlanOptions& options,
+                          int64_t budget) const {
   Plan plan;
   plan.method = options.method;
   plan.algorithm = options.algorithm;
   plan.seed = options.seed;
   plan.budget = budget;
   plan.full_cost = full_cost_;
-  const MaskCost cost = EvaluateMask(profile_, trainable);
   plan.predicted_backward_cost = cost.backward_cost;
   plan.predicted_cost = profile_.forward_cost + cost.backward_cost;
   plan.saved_bytes = cost.saved_bytes;
@@ -59,6 +73,22 @@ Plan PlanWriter::Selection(const PlanOptions& options, const SelectionProblem& p
   if (!result.proved) {
     plan.message = options.algorithm == Algorithm::kDownscaled ? "the downscaled algorithm proves no optimum"
                                                                : "stopped before the proof";
+  }
+  return plan;
+}
+
+Plan PlanWriter::BestRatio(const PlanOptions& options, const SelectionProblem& problem, SelectionResult result,
+                           WorkMeter& meter) const {
+  Memory memory;
+  const bool is_proved = result.proved;
+  SelectionProblem without_limit = problem;
+  without_limit.backward_budget = 0;
+  Plan plan = Selection(options, without_limit, std::move(result), meter, memory);
+  plan.budget = plan.predicted_cost;
+  if (plan.status == PlanStatus::kOptimal && is_proved && plan.value <= 0) {
+    plan.status = PlanStatus::kFeasible;
+    plan.upper_bound = 0;
+    plan.message = "the tensors of always train alone: no selection that holds them has a value above 0";
   }
   return plan;
 }
@@ -102,16 +132,25 @@ Plan PlanWriter::KeepPrevious(const PlanRequest& request, const PlanLimits& limi
   if (previous == nullptr || previous->trainable.size() != plan.trainable.size()) return plan;
   // A selection does not look at the rates of a plan that another method made.
   const bool drops = !limits.min_rates.empty();
+  const bool is_per_cost = plan.method == Method::kSelection && !limits.budget;
   if (drops && previous->drop_rates.size() != plan.drop_rates.size()) return plan;
   if (previous->trainable == plan.trainable && (!drops || previous->drop_rates == plan.drop_rates)) return plan;
-  Plan kept = Describe(previous->trainable, *request.options, plan.budget);
-  if (drops) SetRates(previous->drop_rates, kept);
+  Plan kept = drops ? Describe(previous->trainable, previous->drop_rates, *request.options, plan.budget)
+                    : Describe(previous->trainable, *request.options, plan.budget);
+  // By how much the values count: per cost, both are compared at the cost of the plan in force.
+  double scale = 1;
+  if (is_per_cost) {
+    kept.budget = kept.predicted_cost;
+    scale = static_cast<double>(std::max<int64_t>(1, kept.predicted_cost)) /
+            static_cast<double>(std::max<int64_t>(1, plan.predicted_cost));
+  }
   kept.status = PlanStatus::kFeasible;
   if (!CheckPlan(profile_, limits, kept).ok()) return plan;
   kept.value = value_of(kept);
-  if (plan.value > kept.value + request.options->churn_threshold * std::abs(kept.value)) return plan;
-  kept.upper_bound = std::max(plan.upper_bound, kept.value);
-  if (kept.value >= plan.upper_bound) {
+  if (is_per_cost && kept.value <= 0) return plan;
+  if (plan.value * scale > kept.value + request.options->churn_threshold * std::abs(kept.value)) return plan;
+  kept.upper_bound = std::max(plan.upper_bound * scale, kept.value);
+  if (kept.value >= plan.upper_bound * scale) {
     kept.status = PlanStatus::kOptimal;
   } else {
     kept.message = absl::StrCat("kept the previous plan: the best found has value ", plan.value, " against ",

@@ -25,8 +25,10 @@ constexpr int64_t kMostBytes = int64_t{256} << 20;
 constexpr int64_t kMostCurveBytes = int64_t{64} << 20;
 // A point of a curve may take this share of a plan's work.
 constexpr int kCurveWorkShare = 64;
-// Plans that the points of a curve which a stop leaves open share.
+// Plans that the points of a curve which a stop leaves open share: each takes milliseconds on a large graph.
 constexpr size_t kPlansAfterStop = 2;
+constexpr size_t kPlansAfterStopOfLargeGraphs = 1;
+constexpr size_t kLargeGraph = 20'000;  // Ops.
 // What a gap may come to, relative to the value, by rounding alone.
 constexpr double kDropTolerance = 1e-9;
 constexpr double kJointTolerance = 1e-11;
@@ -69,8 +71,16 @@ class Planner::Impl {
                              request.options->algorithm == Algorithm::kExact && request.previous == nullptr;
     std::vector<Plan> plans(budgets.size());
     std::vector<size_t> shared, left;
+    std::optional<Plan> best_ratio;
     for (size_t i = 0; i < budgets.size(); ++i) {
-      if (shares_work && !budgets[i].max_saved_bytes) {
+      if (budgets[i].kind == Budget::Kind::kBestValuePerCost) {
+        if (!best_ratio) {
+          absl::StatusOr<Plan> plan = MakePlan(request, budgets[i], meter);
+          if (!plan.ok()) return plan.status();
+          best_ratio = *std::move(plan);
+        }
+        plans[i] = *best_ratio;
+      } else if (shares_work && !budgets[i].max_saved_bytes) {
         shared.push_back(i);
       } else if (meter.stopped()) {
         left.push_back(i);
@@ -132,7 +142,8 @@ class Planner::Impl {
     if (points.empty()) return absl::OkStatus();
     const std::vector<int64_t> costs = problems_.BudgetsInCost(request, budgets);
     std::stable_sort(points.begin(), points.end(), [&](size_t a, size_t b) { return costs[a] < costs[b]; });
-    const size_t at_a_time = points.size() / kPlansAfterStop + 1;
+    const size_t num_plans = profile_->ops.size() < kLargeGraph ? kPlansAfterStop : kPlansAfterStopOfLargeGraphs;
+    const size_t at_a_time = points.size() / num_plans + 1;
     const Plan* shared = nullptr;
     for (size_t i = 0; i < points.size(); ++i) {
       Plan& plan = plans[points[i]];
@@ -194,10 +205,15 @@ class Planner::Impl {
 
   absl::StatusOr<Plan> SelectionPlan(const PlanRequest& request, const Budget& budget, const PlanLimits& limits,
                                      WorkMeter& meter) const {
-    absl::StatusOr<SelectionProblem> problem = problems_.Selection(request, budget);
+    const bool is_ratio = budget.kind == Budget::Kind::kBestValuePerCost;
+    absl::StatusOr<SelectionProblem> problem =
+        is_ratio ? problems_.BestRatio(request, budget) : problems_.Selection(request, budget);
     if (!problem.ok()) return problem.status();
     PlanWriter::Memory memory;
-    Plan plan = writer_.Selection(*request.options, *problem, selection_.Solve(*problem, meter), meter, memory);
+    Plan plan = is_ratio
+                    ? writer_.BestRatio(*request.options, *problem,
+                                        selection_.SolveBestRatio(*problem, profile_->forward_cost, meter), meter)
+                    : writer_.Selection(*request.options, *problem, selection_.Solve(*problem, meter), meter, memory);
     if (plan.status == PlanStatus::kEmpty) return plan;
     return writer_.KeepPrevious(request, limits, std::move(plan), [&](const Plan& previous) {
       return SelectionValue(previous.trainable, *problem->importance);
@@ -256,8 +272,7 @@ class Planner::Impl {
       return InvalidArgument("always", ": the pinned tensors alone exceed the budget ", budget_in_cost,
                              " or max_saved_bytes at max_drop_rate");
     }
-    Plan plan = writer_.Describe(std::move(found->trainable), options, budget_in_cost);
-    writer_.SetRates(std::move(found->drop_rates), plan);
+    Plan plan = writer_.Describe(std::move(found->trainable), std::move(found->drop_rates), options, budget_in_cost);
     // An empty plan after a stop does not say that nothing fits.
     if (options.always.empty() && TrainsNothing(plan) && !meter.stopped()) {
       Plan empty = writer_.Nothing(options, problem->selection, meter, memory);

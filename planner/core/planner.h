@@ -32,7 +32,8 @@ class Planner {
 
   // Returns a plan that keeps every limit of the request: what breaks one is never returned, but Internal.
   // InvalidArgument if the pins alone exceed the budget, or a drop target cannot be reached within the rate bounds.
-  // Unimplemented for algorithm downscaled with method joint or with max_saved_bytes. ResourceExhausted if the
+  // Unimplemented for algorithm downscaled with method joint, with max_saved_bytes
+  // or with the best value per cost, and for the latter with max_saved_bytes. ResourceExhausted if the
   // resolution is too high for so many tensors. "Nothing fits" and "stopped early" are plans, not errors.
   //
   // Takes up to 256 MiB at a time beside the profile and the plan, none of it by recursion; what one plan keeps for the

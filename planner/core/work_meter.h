@@ -51,7 +51,9 @@ class WorkMeter {
     return left_ > 0;
   }
 
+  // Whether the work is used up or a stop was asked for.
   bool exhausted() const { return left_ <= 0 || stopped(); }
+  // The units of work that are left.
   int64_t left() const { return left_; }
   // Whether the stop function ended the request: then it does not depend on the problem alone how far it came.
   bool stopped() const { return stop_->has_fired; }
@@ -63,12 +65,14 @@ class WorkMeter {
     bytes_left_ -= bytes;
     return true;
   }
+  // Gives back what TakeBytes took.
   void GiveBackBytes(int64_t bytes) {
     bytes_left_ += bytes;
     if (parent_ != nullptr) parent_->GiveBackBytes(bytes);
   }
 
  private:
+  // The stop function of a request, and whether it has fired.
   struct Stop {
     const StopFunction* should_stop = nullptr;
     bool has_fired = false;
@@ -110,6 +114,7 @@ class HeldBytes {
     bytes_ += bytes;
     return true;
   }
+  // Gives back all that is held.
   void GiveBack() { meter_->GiveBackBytes(std::exchange(bytes_, 0)); }
 
  private:

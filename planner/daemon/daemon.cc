@@ -2,18 +2,27 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "grpc/support/log.h"
 #include "planner/core/invalid_argument.h"
+#include "planner/core/version.h"
+#include "planner/daemon/daemon_security.h"
+#include "planner/daemon/heap_trimmer.h"
+#include "planner/daemon/json_log.h"
 #include "planner/daemon/server.h"
 #include "planner/files/files.h"
+#include "planner/flags/program.h"
+#include "planner/metrics/http_port.h"
+#include "planner/metrics/metrics.h"
 #include "planner/rpc/host_port.h"
 #include "planner/service/job_engine.h"
 #include "planner/store/sqlite/sqlite_store.h"
@@ -26,38 +35,51 @@ namespace {
 // How long calls in progress may take after a signal.
 constexpr absl::Duration kDrainPatience = absl::Seconds(10);
 
-// Blocks the signals that end the daemon in every thread that is started later, and waits for one of them.
-class ShutdownSignals {
+// How often files of TLS and tokens are looked at again.
+constexpr absl::Duration kReloadInterval = absl::Seconds(5);
+
+// Blocks, in every thread that is started later, the signals that the daemon acts on, and waits for them.
+class DaemonSignals {
  public:
-  ShutdownSignals() {
+  DaemonSignals() {
     sigemptyset(&signals_);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGINT);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals_, signal);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   }
 
-  int Wait() const {
-    int signal = 0;
-    sigwait(&signals_, &signal);
-    return signal;
+  // Returns the signal, or 0 if there was none within `timeout`.
+  int Wait(absl::Duration timeout) const {
+    const timespec limit = absl::ToTimespec(timeout);
+    const int signal = sigtimedwait(&signals_, nullptr, &limit);
+    return signal < 0 ? 0 : signal;
   }
 
  private:
   sigset_t signals_;
 };
 
+// Keeps certificates and tokens up to date until a signal ends the daemon. Returns that signal.
+int WaitForShutdown(const DaemonSignals& signals, DaemonSecurity& security) {
+  for (;;) {
+    const int signal = signals.Wait(kReloadInterval);
+    if (signal == SIGTERM || signal == SIGINT) return signal;
+    security.Reload();
+  }
+}
+
 // What gRPC has to say of its own is for whoever debugs it; errors that matter are reported as Status.
 void LogGrpc(gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); }
 
-void SetUpLog(const std::string& level) {
+void SetUpLog(const std::string& format, const std::string& level) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("greenpland"));
+  if (format == "json") spdlog::set_formatter(NewJsonLogFormatter());
   spdlog::set_level(spdlog::level::from_str(level));
   gpr_set_log_function(LogGrpc);
 }
 
-absl::Status ValidateListen(absl::string_view listen) {
+absl::Status ValidateListen(absl::string_view flag, absl::string_view listen) {
   if (ParseHostPort(listen).has_value()) return absl::OkStatus();
-  return InvalidArgument("--listen", " is ", listen, "; allowed: HOST:PORT, PORT being 0 to 65535");
+  return InvalidArgument(flag, " is ", listen, "; allowed: HOST:PORT, PORT being 0 to 65535");
 }
 
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& data_dir) {
@@ -70,25 +92,87 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& data_dir) {
   return OpenSqliteStore(data_dir + "/greenplan.sqlite");
 }
 
+// Why a load balancer should send no calls here.
+std::vector<std::string> ReasonsNotReady(JobEngine& engine, const std::atomic<bool>& is_serving) {
+  std::vector<std::string> reasons;
+  if (!is_serving) reasons.push_back("the daemon is starting or draining");
+  const absl::Status store = engine.GetJob("jobs/readyz").status();  // That there is no such job is an answer.
+  if (!store.ok() && !absl::IsNotFound(store)) reasons.push_back(absl::StrCat("store: ", store.message()));
+  return reasons;
+}
+
+// Null without --http-listen, or if nobody asked for the port and it is taken.
+absl::StatusOr<std::unique_ptr<HttpPort>> StartHttp(const DaemonOptions& options, JobEngine& engine,
+                                                    const Metrics& metrics, const std::atomic<bool>& is_serving) {
+  if (options.http_listen.empty()) return nullptr;
+  absl::StatusOr<std::unique_ptr<HttpPort>> port =
+      HttpPort::Start({.listen = options.http_listen,
+                       .metrics = [&metrics] { return metrics.Text(); },
+                       .not_ready = [&engine, &is_serving] { return ReasonsNotReady(engine, is_serving); }});
+  if (!port.ok() && !options.http_required) return nullptr;
+  return port;
+}
+
+absl::Status WritePort(const char* flag, const std::string& file, int port) {
+  if (file.empty()) return absl::OkStatus();
+  const absl::Status status = WriteFile(file, absl::StrCat(port, "\n"));
+  return status.ok() ? status : absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
+}
+
+// The port of calls last: who waits for its file finds the other one there.
+absl::Status WritePorts(const DaemonOptions& options, const GrpcServer& server, const HttpPort* http) {
+  if (http != nullptr) {
+    spdlog::info("serving /metrics, /livez and /readyz on port {} ({})", http->port(), options.http_listen);
+    if (absl::Status status = WritePort("--http-port-file", options.http_port_file, http->port()); !status.ok()) {
+      return status;
+    }
+  }
+  if (http == nullptr && !options.http_listen.empty()) {
+    spdlog::warn("{} is taken: /metrics, /livez and /readyz are not served; name another --http-listen",
+                 options.http_listen);
+  }
+  return WritePort("--port-file", options.port_file, server.port());
+}
+
 }  // namespace
 
 absl::Status RunDaemon(const DaemonOptions& options) {
-  const ShutdownSignals signals;
-  if (absl::Status status = ValidateListen(options.listen); !status.ok()) return status;
-  SetUpLog(options.log_level);
+  const DaemonSignals signals;
+  if (absl::Status status = ValidateListen("--listen", options.listen); !status.ok()) return status;
+  if (!options.http_listen.empty()) {
+    if (absl::Status status = ValidateListen("--http-listen", options.http_listen); !status.ok()) return status;
+  }
+  SetUpLog(options.log_format, options.log_level);
+  const absl::StatusOr<std::unique_ptr<DaemonSecurity>> security = DaemonSecurity::Create(options);
+  if (!security.ok()) return security.status();
+  if (options.check_config) return absl::OkStatus();
   const absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(options.data_dir);
   if (!store.ok()) return store.status();
   JobEngine engine(store->get(), {.on_store_error = [](const absl::Status& status) {
                      spdlog::error("store: {}", status.ToString());
                    }});
-  const absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start({.listen = options.listen}, &engine);
+  Metrics metrics{std::string(kVersion)};
+  std::atomic<bool> is_serving = false;
+  const absl::StatusOr<std::unique_ptr<HttpPort>> http = StartHttp(options, engine, metrics, is_serving);
+  if (!http.ok()) return http.status();
+  const absl::StatusOr<std::unique_ptr<GrpcServer>> server =
+      GrpcServer::Start({.listen = options.listen,
+                         .credentials = (*security)->NewCredentials(),
+                         .access = &(*security)->access(),
+                         .audit = [](const AuditEntry& entry) { spdlog::info("audit: {}", AuditLine(entry)); },
+                         .metrics = &metrics,
+                         .reflection = options.reflection,
+                         .channelz = options.channelz},
+                        &engine);
   if (!server.ok()) return server.status();
+  const HeapTrimmer heap_trimmer;
+  is_serving = true;
+  if (absl::Status status = WritePorts(options, **server, http->get()); !status.ok()) return status;
   spdlog::info("serving on port {} ({}), data in {}", (*server)->port(), options.listen, options.data_dir);
-  if (!options.port_file.empty()) {
-    absl::Status status = WriteFile(options.port_file, absl::StrCat((*server)->port(), "\n"));
-    if (!status.ok()) return absl::Status(status.code(), absl::StrCat("--port-file: ", status.message()));
-  }
-  spdlog::info("{}: draining", strsignal(signals.Wait()));
+  (*security)->LogState();
+  const int signal = WaitForShutdown(signals, **security);
+  is_serving = false;
+  spdlog::info("{}: draining", strsignal(signal));
   (*server)->Drain(kDrainPatience);
   spdlog::info("stopped");
   return absl::OkStatus();

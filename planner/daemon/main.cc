@@ -1,20 +1,68 @@
+#include <string>
+
 #include "planner/daemon/daemon.h"
+#include "planner/daemon/json_log.h"
 #include "planner/flags/program.h"
+
+namespace {
+
+void AddServingFlags(CLI::App& app, greenplan::DaemonOptions& options) {
+  app.add_option("--listen", options.listen,
+                 "HOST:PORT to serve on; port 0 takes a free one, which the log and --port-file tell. Off this machine "
+                 "it needs --tls-cert and --tls-key, or --insecure.")
+      ->capture_default_str();
+  app.add_option(
+         "--http-listen", options.http_listen,
+         "HOST:PORT of /metrics, /livez and /readyz over plain HTTP, without tokens. Empty: none. The default port is "
+         "left out, with a warning, if another program has it.")
+      ->capture_default_str();
+  app.add_option("--http-port-file", options.http_port_file, "File that gets the port of --http-listen.");
+  app.add_option("--data-dir", options.data_dir, "Folder of jobs, reports and plans; created if missing.")
+      ->capture_default_str();
+  app.add_option("--port-file", options.port_file, "File that gets the port once calls are answered.");
+  app.add_flag("!--no-reflection", options.reflection, "Do not serve the descriptors of the services.");
+  app.add_flag("--channelz", options.channelz, "Serve gRPC's own state (channelz), the addresses of clients included.");
+  app.add_flag("--check-config", options.check_config,
+               "Check the flags, the --config file, and the files of TLS and tokens, then exit.");
+}
+
+void AddSecurityFlags(CLI::App& app, greenplan::DaemonOptions& options) {
+  app.add_option(
+      "--tls-cert", options.tls_cert,
+      "File of the certificate chain, in PEM. It is read again when it changes; so are the other files here.");
+  app.add_option("--tls-key", options.tls_key, "File of the private key of --tls-cert, in PEM.");
+  app.add_option("--tls-client-ca", options.tls_client_ca,
+                 "File of authorities, in PEM: every client must show a certificate of one of them (mTLS).");
+  app.add_option(
+      "--tokens", options.tokens,
+      "TOML file of the tokens that callers must send: [[token]] tables with tenant, role = viewer, trainer or "
+      "admin, and the sha256 of the token.");
+  app.add_flag("--insecure", options.insecure, "Listen off this machine without TLS.");
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   greenplan::DaemonOptions options;
   greenplan::Program program("greenpland", "Plans for training jobs, over gRPC.",
-                             "greenpland --listen 0.0.0.0:7437 --data-dir /var/lib/greenplan");
+                             "greenpland --listen 0.0.0.0:7437 --data-dir /var/lib/greenplan --tls-cert cert.pem "
+                             "--tls-key key.pem --tokens tokens.toml");
   CLI::App& app = program.app();
-  app.add_option("--listen", options.listen,
-                 "HOST:PORT to serve on; port 0 takes a free one, which the log and --port-file tell.")
-      ->capture_default_str();
-  app.add_option("--data-dir", options.data_dir, "Folder of jobs, reports and plans; created if missing.")
-      ->capture_default_str();
-  app.add_option("--port-file", options.port_file, "File that gets the port once calls are answered.");
+  AddServingFlags(app, options);
+  AddSecurityFlags(app, options);
+  app.add_option("--log-format", options.log_format, "text; or json: an object on each line of stderr.")
+      ->capture_default_str()
+      ->check(greenplan::OneOf({"text", "json"}));
+  program.FormatErrors([&options](const std::string& line) {
+    return options.log_format == "json" ? greenplan::JsonLogLine("error", line) : line;
+  });
   app.add_option("--log-level", options.log_level,
                  "Least severity to log on stderr: trace, debug, info, warning, error, critical or off.")
       ->capture_default_str()
       ->check(greenplan::OneOf({"trace", "debug", "info", "warning", "error", "critical", "off"}));
-  return program.Run(argc, argv, [&options] { return greenplan::RunDaemon(options); });
+  return program.Run(argc, argv, [&options, &program] {
+    // A second daemon on a machine should not fail over a port that nobody has asked for.
+    options.http_required = program.app().count("--http-listen") > 0;
+    return greenplan::RunDaemon(options);
+  });
 }

@@ -14,6 +14,7 @@ namespace {
 spdlog::level::level_enum LevelOf(grpc::StatusCode code) {
   switch (code) {
     case grpc::StatusCode::OK:
+    case grpc::StatusCode::CANCELLED:  // As every health watch ends.
       return spdlog::level::debug;
     case grpc::StatusCode::INTERNAL:
     case grpc::StatusCode::DATA_LOSS:

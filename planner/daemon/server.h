@@ -3,11 +3,16 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 #include "planner/daemon/health_service.h"
+#include "planner/metrics/metrics.h"
+#include "planner/security/access.h"
+#include "planner/security/audit.h"
 #include "planner/service/job_engine.h"
 #include "planner/service/rpc_handlers.h"
 
@@ -25,7 +30,14 @@ namespace greenplan {
 class GrpcServer {
  public:
   struct Options {
-    std::string listen;                 // "HOST:PORT"; port 0 takes a free one.
+    std::string listen;  // "HOST:PORT"; port 0 takes a free one.
+    // Null: plain text.
+    std::shared_ptr<grpc::ServerCredentials> credentials = nullptr;
+    const Access* access = nullptr;     // Who may call; must outlive the server. Null: everybody.
+    AuditLog audit = nullptr;           // Gets the calls that IsAudited names.
+    Metrics* metrics = nullptr;         // Records the calls; must outlive the server. Null: nobody does.
+    bool reflection = true;             // Serves the descriptors of the services.
+    bool channelz = false;              // Serves gRPC's own state.
     int max_threads = 128;              // Calls at a time, and what serves the connections.
     size_t max_memory_bytes = 1 << 30;  // Of messages in transfer, over all connections.
   };
@@ -41,7 +53,7 @@ class GrpcServer {
   void Drain(absl::Duration patience);
 
  private:
-  explicit GrpcServer(JobEngine* engine) : handlers_(engine) {}
+  GrpcServer(JobEngine* engine, const Access* access, AuditLog audit) : handlers_(engine, access, std::move(audit)) {}
 
   RpcHandlers handlers_;
   HealthService health_{{v1::PlannerService::service_full_name()}};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "planner/files/files.h"
@@ -29,13 +31,61 @@ std::string RangeText(absl::string_view what, Limit minimum, Limit maximum) {
   return absl::StrCat(what, " from ", minimum, " to ", maximum);
 }
 
+// The NaN or infinity, which Python writes as if it were JSON, at which a parser stopped; a view into the text, or
+// empty.
+absl::string_view NonFiniteLiteral(absl::string_view text, size_t at) {
+  size_t begin = std::min(at, text.size());
+  while (begin > 0 && absl::ascii_isalpha(text[begin - 1])) --begin;
+  size_t end = begin;
+  while (end < text.size() && absl::ascii_isalpha(text[end])) ++end;
+  const absl::string_view literal = text.substr(begin, end - begin);
+  if (literal != "NaN" && literal != "Infinity") return {};
+  const bool is_negative = begin > 0 && text[begin - 1] == '-';
+  return text.substr(begin - is_negative, literal.size() + is_negative);
+}
+
+// "line 3, column 7", counted in bytes from 1, of a position in the text.
+std::string PlaceText(absl::string_view text, size_t at) {
+  const absl::string_view before = text.substr(0, at);
+  const size_t line_begin = before.rfind('\n') == absl::string_view::npos ? 0 : before.rfind('\n') + 1;
+  return absl::StrCat("line ", std::count(before.begin(), before.end(), '\n') + 1, ", column ", at - line_begin + 1);
+}
+
+// nlohmann's reason alone: "[json.exception.x] parse error at line 1, column 2: syntax error while parsing value -
+// REASON" or "[json.exception.x] REASON".
+std::string Reason(absl::string_view what) {
+  const size_t bracket = what.find("] ");
+  if (bracket != absl::string_view::npos) what.remove_prefix(bracket + 2);
+  const size_t colon = what.find(": ");
+  if (absl::StartsWith(what, "parse error") && colon != absl::string_view::npos) what.remove_prefix(colon + 2);
+  const size_t dash = what.find(" - ");
+  if (absl::StartsWith(what, "syntax error") && dash != absl::string_view::npos) what.remove_prefix(dash + 3);
+  return std::string(what.substr(0, kMostShown));
+}
+
 }  // namespace
+
+absl::StatusOr<json> ParseJson(absl::string_view text) {
+  try {
+    return json::parse(text.begin(), text.end());
+  } catch (const json::parse_error& error) {
+    const size_t at = error.byte == 0 ? 0 : error.byte - 1;
+    if (const absl::string_view literal = NonFiniteLiteral(text, at); !literal.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("is not JSON at ", PlaceText(text, literal.data() - text.data()),
+                                                     ": ", literal,
+                                                     " is no JSON value, though Python writes it (json.dumps)"));
+    }
+    return absl::InvalidArgumentError(absl::StrCat("is not JSON at ", PlaceText(text, at), ": ", Reason(error.what())));
+  } catch (const json::exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat("is not JSON: ", Reason(error.what())));
+  }
+}
 
 absl::StatusOr<json> ReadJsonFile(const std::string& path) {
   const absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
-  json value = json::parse(*text, /*cb=*/nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) return absl::InvalidArgumentError(absl::StrCat(path, " is not JSON"));
+  absl::StatusOr<json> value = ParseJson(*text);
+  if (!value.ok()) return absl::InvalidArgumentError(absl::StrCat(path, " ", value.status().message()));
   return value;
 }
 

@@ -15,8 +15,13 @@
 
 namespace greenplan {
 
+// Returns the JSON value that a text holds. A byte order mark at the beginning is skipped. InvalidArgument says where
+// the text stops to be JSON and why: "is not JSON at line 1, column 44: NaN is no JSON value, though Python writes it
+// (json.dumps)".
+absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text);
+
 // Return the JSON value in a file. The second function refuses every value except an object. Errors are those of
-// ReadFile, and InvalidArgument: "PATH is not JSON" or "PATH is not a JSON object".
+// ReadFile, and InvalidArgument: that of ParseJson behind the path, or "PATH is not a JSON object".
 absl::StatusOr<nlohmann::json> ReadJsonFile(const std::string& path);
 absl::StatusOr<nlohmann::json> ReadJsonObjectFile(const std::string& path);
 

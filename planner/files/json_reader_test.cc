@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -103,11 +104,33 @@ TEST(ReadJsonFileTest, NamesAFileThatIsNoJson) {
   const std::string path = testing::TempDir() + "/value.json";
   ASSERT_TRUE(WriteFile(path, "[1, 2").ok());
   EXPECT_EQ(ReadJsonFile(path).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(ReadJsonFile(path).status().message(), path + " is not JSON");
+  const std::string message(ReadJsonFile(path).status().message());
+  EXPECT_TRUE(message.starts_with(path + " is not JSON at line 1, column ")) << message;
+  EXPECT_TRUE(message.ends_with(": unexpected end of input; expected ']'")) << message;
   ASSERT_TRUE(WriteFile(path, "[1, 2]").ok());
   EXPECT_EQ(ReadJsonFile(path)->size(), 2u);
   EXPECT_EQ(ReadJsonObjectFile(path).status().message(), path + " is not a JSON object");
   EXPECT_EQ(ReadJsonFile(path + ".none").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(ParseJsonTest, SkipsAByteOrderMark) { EXPECT_EQ(*ParseJson("\xef\xbb\xbf[1]"), json::array({1})); }
+
+TEST(ParseJsonTest, SaysWhereATextIsNotJsonAndWhy) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"({"a": NaN})", "line 1, column 7: NaN is no JSON value, though Python writes it (json.dumps)"},
+      {R"({"a": -Infinity})", "line 1, column 7: -Infinity is no JSON value, though Python writes it (json.dumps)"},
+      {"{\n \"a\": 1,\n}", "line 3, column 1: "},
+      {R"({"a": "\ud83d"})", "surrogate"},
+      {"{\"a\": \"caf\xe9\"}", "ill-formed UTF-8 byte"},
+      {"", "line 1, column 1: "},
+      {"1e999", "is not JSON: number overflow"},
+  };
+  for (const auto& [text, message] : cases) {
+    const absl::Status status = ParseJson(text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_NE(status.message().find("is not JSON"), std::string::npos) << status;
+    EXPECT_NE(status.message().find(message), std::string::npos) << status;
+  }
 }
 
 TEST(JsonTextTest, BytesThatAreNoTextDoNotStopIt) {

@@ -1,15 +1,17 @@
 #include "planner/flags/layered_config.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <istream>
 #include <iterator>
 #include <utility>
 
 #include "CLI/Config.hpp"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "planner/flags/toml.h"
 
 namespace greenplan {
 namespace {
@@ -27,6 +29,20 @@ const CLI::Option* FlagOfAny(const CLI::App& root, const std::string& name) {
     if (option == nullptr) option = FlagOf(*command, name);
   }
   return option;
+}
+
+// The command of that name, or null.
+const CLI::App* FindCommand(const CLI::App& root, const std::string& name) {
+  for (const CLI::App* command : root.get_subcommands(nullptr)) {
+    if (command->get_name() == name) return command;
+  }
+  return nullptr;
+}
+
+std::string CommandNames(const CLI::App& root) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : root.get_subcommands(nullptr)) names.push_back(command->get_name());
+  return absl::StrJoin(names, ", ");
 }
 
 // What is wrong with the number of values, empty if nothing is. A list may be empty; CLI11 says the rest.
@@ -62,29 +78,49 @@ std::string LayeredConfig::PlaceOf(const CLI::Option& option) const {
   return line == lines_.end() ? "" : absl::StrCat(path(), ": line ", line->second, ": ", key);
 }
 
+const CLI::Option* LayeredConfig::FindFlag(const TomlEntry& entry) const {
+  const auto fail = [&](const std::string& what) {
+    return CLI::ConfigError(absl::StrCat(path(), ": line ", entry.line, ": ", what));
+  };
+  const CLI::App* command = entry.table.empty() ? nullptr : FindCommand(root_, entry.table);
+  if (!entry.table.empty() && command == nullptr) {
+    throw fail(absl::StrCat("unknown table ", entry.table,
+                            "; allowed: keys without a table, or in one with the name of ",
+                            "a command: ", CommandNames(root_)));
+  }
+  const CLI::Option* option = command == nullptr ? FlagOfAny(root_, entry.key) : FlagOf(*command, entry.key);
+  if (option == nullptr) {
+    throw fail(absl::StrCat("unknown key ", entry.key, "; allowed: the long flag names, see ", root_.get_name(),
+                            command == nullptr ? "" : " " + command->get_name(), " --help"));
+  }
+  return option;
+}
+
 std::vector<CLI::ConfigItem> LayeredConfig::from_config(std::istream& input) const {
   const std::string text{std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>()};
   auto entries = ParseToml(text);
   if (!entries.ok()) throw CLI::ConfigError(absl::StrCat(path(), ": ", entries.status().message()));
+  // Keys in tables first, because they count more.
+  std::stable_partition(entries->begin(), entries->end(), [](const TomlEntry& entry) { return !entry.table.empty(); });
+  absl::flat_hash_set<const CLI::Option*> seen;
   std::vector<CLI::ConfigItem> kept;
   for (TomlEntry& entry : *entries) {
-    const CLI::Option* option = FlagOfAny(root_, entry.key);
-    if (option == nullptr) {
-      throw CLI::ConfigError(absl::StrCat(path(), ": line ", entry.line, ": unknown key ", entry.key,
-                                          "; allowed: the long flag names, see ", root_.get_name(), " --help"));
+    const CLI::Option* declared = FindFlag(entry);
+    lines_.try_emplace(entry.key, entry.line);
+    const std::string error = CountError(*declared, entry.values.size());
+    if (!error.empty()) {
+      throw CLI::ConfigError(absl::StrCat(path(), ": line ", entry.line, ": ", entry.key, error));
     }
-    lines_[entry.key] = entry.line;
-    const std::string error = CountError(*option, entry.values.size());
-    if (!error.empty()) throw CLI::ConfigError(PlaceOf(*option) + error);
-
     CLI::ConfigItem item;
-    option = FlagOf(root_, entry.key);
+    const CLI::Option* option = entry.table.empty() ? FlagOf(root_, entry.key) : nullptr;
     for (const CLI::App* command : root_.get_subcommands()) {
       if (option != nullptr) break;
+      if (!entry.table.empty() && entry.table != command->get_name()) continue;
       option = FlagOf(*command, entry.key);
       if (option != nullptr) item.parents = {command->get_name()};
     }
-    if (option == nullptr || entry.values.empty() || !EnvironmentValueOf(*option).empty()) continue;
+    if (option == nullptr || !seen.insert(option).second) continue;
+    if (entry.values.empty() || !EnvironmentValueOf(*option).empty()) continue;
     item.name = std::move(entry.key);
     item.inputs = std::move(entry.values);
     kept.push_back(std::move(item));

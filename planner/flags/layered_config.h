@@ -7,6 +7,7 @@
 
 #include "CLI/App.hpp"
 #include "absl/container/flat_hash_map.h"
+#include "planner/flags/toml.h"
 
 namespace greenplan {
 
@@ -21,6 +22,7 @@ void BindEnvironment(CLI::App& app);
 // Reads the file of --config and puts CLI11's order right: CLI11 asks the environment only for flags that the file has
 // left unset, so the keys that the environment sets are taken out of the file here.
 // The keys of a file may belong to `root` or to any of its commands; those of commands that were not named are skipped.
+// A key in a table [plan] belongs to the command of that name alone and counts more than one without a table.
 class LayeredConfig : public CLI::ConfigBase {
  public:
   // `root` must outlive it.
@@ -36,6 +38,9 @@ class LayeredConfig : public CLI::ConfigBase {
   std::string PlaceOf(const CLI::Option& option) const;
 
  private:
+  // Returns the flag that a key of the file stands for. Throws CLI::ConfigError if there is none.
+  const CLI::Option* FindFlag(const TomlEntry& entry) const;
+
   const CLI::App& root_;
   mutable absl::flat_hash_map<std::string, int> lines_;  // Of the keys; CLI11 declares from_config const.
 };

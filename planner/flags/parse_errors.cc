@@ -136,6 +136,19 @@ std::string ParseErrorMessage(CLI::App& app, const LayeredConfig& config, const 
   }
 }
 
+std::string WithSource(CLI::App& app, const LayeredConfig& config, const std::string& message,
+                       const std::vector<std::string>& arguments) {
+  const size_t end = message.find_first_of(" :");
+  if (!absl::StartsWith(message, "--") || end == std::string::npos) return message;
+  const std::string flag = message.substr(0, end);
+  for (CLI::App* parsed : ParsedApps(app)) {
+    const CLI::Option* option = parsed->get_option_no_throw(flag);
+    if (option == nullptr || option->empty()) continue;
+    return SourceOf(*option, config, arguments) + message.substr(end);
+  }
+  return message;
+}
+
 void CheckIntegers(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
     const std::string type = option->get_type_name();

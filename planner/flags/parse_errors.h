@@ -15,6 +15,11 @@ namespace greenplan {
 std::string ParseErrorMessage(CLI::App& app, const LayeredConfig& config, const CLI::ParseError& error,
                               const std::vector<std::string>& arguments);
 
+// Returns a message that begins with a flag ("--budget is 2; ...") with the flag as the user wrote it, as above: behind
+// the parser a value is refused under its flag's name, wherever it came from. Returns any other message as it is.
+std::string WithSource(CLI::App& app, const LayeredConfig& config, const std::string& message,
+                       const std::vector<std::string>& arguments);
+
 // Makes every flag of `app` that takes an integer refuse what int64_t or uint64_t cannot hold: CLI11 saturates or
 // wraps.
 void CheckIntegers(CLI::App& app);

@@ -26,6 +26,9 @@ Enum EnumOf(absl::string_view prefix, const std::string& name, bool (*parse)(con
   return value;
 }
 
+// The value of --budget that stands for the best value per cost.
+constexpr absl::string_view kAuto = "auto";
+
 struct FieldOfFlag {
   absl::string_view field;
   absl::string_view flag;
@@ -36,6 +39,7 @@ constexpr FieldOfFlag kFlagOfField[] = {
     {"budget.fraction_of_backward", "--budget"},
     {"budget.absolute", "--budget"},
     {"budget.mean_drop_rate", "--mean-drop-rate"},
+    {"budget.best_value_per_cost", "--budget auto"},
     {"budget.max_saved_bytes", "--max-saved-bytes"},
     {"budget", "--budget"},
     {"method", "--method"},
@@ -78,7 +82,8 @@ PlanFlags::PlanFlags(CLI::App& app, const Allowed& allowed) : app_(app) {
       ->check(OneOf(allowed.methods));
   if (allowed.has_budget) {
     app.add_option("--budget", budget_,
-                   "What a step may cost: a share in (0, 1], or with --budget-of absolute a cost.");
+                   "What a step may cost: a share in (0, 1], or with --budget-of absolute a cost. auto selects the "
+                   "tensors of the highest value per cost, with no limit (method selection).");
     app.add_option("--mean-drop-rate", mean_drop_rate_,
                    "Method drop: the share of the blocks' cost to skip, in [0, 1).");
   }
@@ -140,6 +145,9 @@ absl::StatusOr<v1::PlanOptions> PlanFlags::Options(const v1::Budget& budget) con
 
 absl::StatusOr<v1::Budget> PlanFlags::BudgetOfFlags() const {
   if (!budget_.empty()) {
+    if (budget_ == kAuto && !budget_of_.empty()) {
+      return InvalidArgument("--budget-of", " is ", budget_of_, " with --budget auto; allowed: with a number only");
+    }
     if (!mean_drop_rate_.has_value()) return ParseBudget("--budget", budget_);
     return InvalidArgument("--mean-drop-rate", " is ", *mean_drop_rate_, " beside --budget; allowed: one of them");
   }
@@ -158,11 +166,14 @@ absl::StatusOr<v1::Budget> PlanFlags::ParseBudget(const std::string& flag, const
   v1::Budget budget;
   int64_t cost = 0;
   double fraction = 0;
-  if (budget_of_ == "absolute") {
-    if (!ParseInteger(text, cost)) return InvalidArgument(flag, " is ", text, "; allowed: an integer > 0");
+  if (text == kAuto) {
+    budget.set_best_value_per_cost(true);
+  } else if (budget_of_ == "absolute") {
+    if (!ParseInteger(text, cost)) return InvalidArgument(flag, " is ", text, "; allowed: an integer > 0, or auto");
     budget.set_absolute(cost);
-  } else if (!absl::SimpleAtod(text, &fraction)) {
-    return InvalidArgument(flag, " is ", text, "; allowed: a number in (0, 1]");
+  } else if (!absl::SimpleAtod(text, &fraction) || !(fraction > 0 && fraction <= 1)) {
+    // Checked here, too, because the message must show the number as it was typed.
+    return InvalidArgument(flag, " is ", text, "; allowed: a number in (0, 1], or auto");
   } else if (budget_of_ == "backward") {
     budget.set_fraction_of_backward(fraction);
   } else {

@@ -26,6 +26,8 @@ namespace greenplan {
 // Not thread-safe. Must outlive parsing; the app must outlive it.
 class PlanFlags {
  public:
+  // Which flags and values a program takes; the others are no flags of it, or are refused with the list of those
+  // allowed.
   struct Allowed {
     std::vector<std::string> methods = {"full", "selection", "drop", "joint"};
     std::vector<std::string> budget_of = {"full", "backward", "absolute"};
@@ -44,8 +46,8 @@ class PlanFlags {
   // The same with `budget` in place of --budget.
   absl::StatusOr<v1::PlanOptions> Options(const v1::Budget& budget) const;
 
-  // The budget that `text` is under --budget-of and --max-saved-bytes, its range not checked. InvalidArgument naming
-  // `flag` if it is no number.
+  // The budget that `text`, a number or "auto", is under --budget-of and --max-saved-bytes; its range is not checked.
+  // InvalidArgument naming `flag` if it is neither.
   absl::StatusOr<v1::Budget> ParseBudget(const std::string& flag, const std::string& text) const;
 
   // An error about PlanOptions from elsewhere (ValidateOptions, MakePlan, the daemon), naming flags in place of fields.

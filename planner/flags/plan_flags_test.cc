@@ -75,18 +75,22 @@ TEST(PlanFlagsTest, BudgetIsOfWhatBudgetOfSays) {
   EXPECT_EQ(Parse("--budget 0.5 --budget-of backward")->budget().fraction_of_backward(), 0.5);
   EXPECT_EQ(Parse("--budget 9007199254740993 --budget-of absolute")->budget().absolute(), 9007199254740993);
   EXPECT_EQ(Parse("--budget 1e12 --budget-of absolute")->budget().absolute(), 1000000000000);
+  EXPECT_TRUE(Parse("--budget auto")->budget().best_value_per_cost());
 }
 
 TEST(PlanFlagsTest, RefusesBadValuesNamingFlagValueAndLimit) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"--budget 0", "--budget is 0; allowed: a number in (0, 1]"},
-      {"--budget -1", "--budget is -1; allowed: a number in (0, 1]"},
-      {"--budget nan", "--budget is nan; allowed: a number in (0, 1]"},
-      {"--budget 2", "--budget is 2; allowed: a number in (0, 1]"},
-      {"--budget half", "--budget is half; allowed: a number in (0, 1]"},
-      {"--budget 2 --budget-of backward", "--budget is 2; allowed: a number in (0, 1]"},
+      {"--budget 0", "--budget is 0; allowed: a number in (0, 1], or auto"},
+      {"--budget -1", "--budget is -1; allowed: a number in (0, 1], or auto"},
+      {"--budget nan", "--budget is nan; allowed: a number in (0, 1], or auto"},
+      {"--budget 2", "--budget is 2; allowed: a number in (0, 1], or auto"},
+      {"--budget half", "--budget is half; allowed: a number in (0, 1], or auto"},
+      {"--budget 2 --budget-of backward", "--budget is 2; allowed: a number in (0, 1], or auto"},
       {"--budget 0 --budget-of absolute", "--budget is 0; allowed: an integer > 0"},
-      {"--budget 0.5 --budget-of absolute", "--budget is 0.5; allowed: an integer > 0"},
+      {"--budget 0.5 --budget-of absolute", "--budget is 0.5; allowed: an integer > 0, or auto"},
+      {"--budget auto --method joint", "--budget auto is set; allowed: with method selection only"},
+      {"--budget auto --budget-of backward", "--budget-of is backward with --budget auto; allowed: with a number only"},
+      {"--budget auto --mean-drop-rate 0.5", "--mean-drop-rate is 0.5 beside --budget; allowed: one of them"},
       {"--budget-of backward", "--budget-of is backward; allowed: with --budget only"},
       {"--method selection", "--budget is missing; every method but full requires one"},
       {"--method full --budget 0.5", "--budget is set; allowed: none with method full"},

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "google/protobuf/stubs/logging.h"
 #include "planner/flags/layered_config.h"
 #include "planner/flags/parse_errors.h"
 
@@ -42,6 +43,9 @@ CLI::App* AddVersion(CLI::App& app, const std::string& program, std::string& for
 
 Program::Program(std::string name, std::string description, const std::string& example)
     : name_(std::move(name)), app_(std::move(description), name_), config_(std::make_shared<LayeredConfig>(app_)) {
+  // libprotobuf writes lines of its own to stderr, for instance about a string that is not UTF-8. What is wrong with a
+  // message is said once, by who reads it.
+  google::protobuf::SetLogHandler(nullptr);
   app_.footer(Footer(example));
   app_.get_help_ptr()->configurable(false);
   app_.set_config("--config", "", "TOML file of flag values; its keys are the long flag names.")
@@ -70,7 +74,9 @@ int Program::Run(int argc, const char* const* argv, const std::function<absl::St
     if (const absl::Status status = Parse(argc, argv, help_printed); !status.ok() || help_printed) {
       return Finish(status);
     }
-    return Finish(Dispatch(run));
+    const absl::Status status = Dispatch(run);
+    const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+    return Finish(absl::Status(status.code(), WithSource(app_, *config_, std::string(status.message()), arguments)));
   } catch (const std::exception& error) {
     return Finish(absl::InternalError(error.what()));
   }
@@ -131,11 +137,11 @@ int Program::Finish(const absl::Status& status) const {
   std::cout.flush();
   const bool is_written = std::cout.good() && std::fflush(stdout) == 0;
   if (!status.ok()) {
-    std::cerr << name_ << ": " << OneLine(status.message()) << std::endl;
+    std::cerr << format_error_(name_ + ": " + OneLine(status.message())) << std::endl;
     return ExitCode(status);
   }
   if (is_written) return 0;
-  std::cerr << name_ << ": stdout cannot be written" << std::endl;
+  std::cerr << format_error_(name_ + ": stdout cannot be written") << std::endl;
   return 1;
 }
 

@@ -4,17 +4,17 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "CLI/App.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "planner/core/version.h"
 
 namespace greenplan {
 
 class LayeredConfig;
-
-inline constexpr absl::string_view kVersion = "0.1.0";
 
 // What all programs of this project have in common: where the values of flags come from, `version`, `--help`,
 // `--quiet`, exit codes, and one line on stderr for a failure.
@@ -29,6 +29,8 @@ inline constexpr absl::string_view kVersion = "0.1.0";
 // A flag's value comes from the first of: the command line; the environment (GREENPLAN_DATA_DIR for --data-dir; other
 // GREENPLAN_* variables and empty values are ignored); the TOML file that --config names, whose keys are the long flag
 // names and where an unknown key is an error; the variable's initial value.
+//
+// A program that makes one also silences libprotobuf's own log, so that stderr holds the program's line alone.
 //
 // Not thread-safe. The variables bound to flags must outlive Run.
 class Program {
@@ -53,10 +55,14 @@ class Program {
   // (ExitCode below); 1 for anything else. Lets no exception out.
   int Run(int argc, const char* const* argv, const std::function<absl::Status()>& run = nullptr);
 
+  // Passes the line that a failure prints on stderr through `format` first.
+  void FormatErrors(std::function<std::string(const std::string& line)> format) { format_error_ = std::move(format); }
+
   // --quiet: no progress, no remarks. Valid within Run.
   bool quiet() const { return quiet_; }
 
  private:
+  // A command and what it does.
   struct NamedCommand {
     CLI::App* app;
     std::function<absl::Status()> run;
@@ -71,6 +77,7 @@ class Program {
   CLI::App app_;
   const std::shared_ptr<LayeredConfig> config_;  // Of app_, which shares it.
   std::vector<NamedCommand> commands_;
+  std::function<std::string(const std::string&)> format_error_ = [](const std::string& line) { return line; };
   std::string version_format_ = "table";
   bool quiet_ = false;
 };

@@ -42,7 +42,9 @@ struct Daemon {
     program.app().add_option("--data-dir", data_dir, "A folder.");
     program.app().add_option("--max-jobs", max_jobs, "A count.");
   }
-  Result Run(std::vector<std::string> arguments) { return RunProgram(program, std::move(arguments)); }
+  Result Run(std::vector<std::string> arguments, const std::function<absl::Status()>& run = nullptr) {
+    return RunProgram(program, std::move(arguments), run);
+  }
 
   Program program{"greenpland", "A daemon.", "greenpland --data-dir d"};
   std::string data_dir = "default";
@@ -119,11 +121,21 @@ TEST(LayersTest, RefusesUnknownKeyNamingFileAndKey) {
                             ": line 1: unknown key data_dir; allowed: the long flag names, see greenpland --help\n");
 }
 
-TEST(LayersTest, RefusesTablesInAFile) {
+TEST(LayersTest, RefusesTablesThatNameNoCommand) {
   Daemon daemon;
   const Result result = daemon.Run({"--config", WriteConfig("[server]\ndata-dir = \"x\"\n")});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.err, HasSubstr(".toml: line 1: server is a table"));
+  EXPECT_THAT(result.err, HasSubstr(".toml: line 2: unknown table server; allowed: keys without a table"));
+}
+
+TEST(LayersTest, AnErrorBehindTheParserNamesWhereTheValueStands) {
+  const auto refuse = [] { return absl::InvalidArgumentError("--max-jobs is 7; allowed: an integer from 8 to 9"); };
+  const std::string what = " is 7; allowed: an integer from 8 to 9\n";
+  EXPECT_EQ(Daemon().Run({"--max-jobs", "7"}, refuse).err, "greenpland: --max-jobs" + what);
+  const std::string config = WriteConfig("max-jobs = 7\n");
+  EXPECT_EQ(Daemon().Run({"--config", config}, refuse).err, "greenpland: " + config + ": line 1: max-jobs" + what);
+  ScopedVariable variable("GREENPLAN_MAX_JOBS", "7");
+  EXPECT_EQ(Daemon().Run({}, refuse).err, "greenpland: GREENPLAN_MAX_JOBS" + what);
 }
 
 TEST(LayersTest, ABadValueNamesWhereItStands) {
@@ -287,6 +299,17 @@ struct Commands {
   }
   Program program{"tool", "A tool.", "tool greet"};
 };
+
+TEST(CommandsTest, AKeyInATableBelongsToThatCommandAndCountsMore) {
+  const std::string config = WriteConfig("count = 1\n[greet]\ncount = 2\n[other]\nspeed = 3\n");
+  Commands commands;
+  EXPECT_EQ(RunProgram(commands.program, {"--config", config, "greet"}).out, "2");
+  const std::string wrong = WriteConfig("[greet]\nspeed = 3\n");
+  Commands others;
+  const Result result = RunProgram(others.program, {"--config", wrong, "greet"});
+  EXPECT_EQ(result.err,
+            "tool: " + wrong + ": line 2: unknown key speed; allowed: the long flag names, see tool greet --help\n");
+}
 
 TEST(CommandsTest, RunsTheNamedCommandWithItsFlags) {
   Commands tool;

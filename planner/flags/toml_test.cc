@@ -53,6 +53,19 @@ TEST(ParseTomlTest, KeepsOrderAndLines) {
   EXPECT_TRUE(ParseToml("# only this")->empty());
 }
 
+TEST(ParseTomlTest, SaysWhichTableAKeyIsIn) {
+  const auto entries = ParseToml(
+      "\xef\xbb\xbf"
+      "a = 1\n[plan]\nb = 2\n[what-if]\nb = 3\n");
+  ASSERT_TRUE(entries.ok()) << entries.status();
+  ASSERT_EQ(entries->size(), 3);
+  EXPECT_EQ((*entries)[0].table, "");
+  EXPECT_EQ((*entries)[1].table, "plan");
+  EXPECT_EQ((*entries)[2].table, "what-if");
+  EXPECT_EQ((*entries)[2].values, Values{"3"});
+  EXPECT_TRUE(ParseToml("[empty]")->empty());
+}
+
 TEST(ParseTomlTest, NumbersReadBackTheSame) {
   EXPECT_EQ(ValuesOf("k = 0.1"), (Values{"0.1"}));
   EXPECT_EQ(ValuesOf("k = 0x10"), (Values{"16"}));
@@ -63,14 +76,14 @@ TEST(ParseTomlTest, NumbersReadBackTheSame) {
 }
 
 TEST(ParseTomlTest, RefusesWhatIsNoFlagNamingTheLine) {
-  const std::string no_table = " is a table; allowed: long flag names as keys, without tables";
+  const std::string no_table =
+      " is a table; allowed: long flag names as keys, at the top level or in a table with the name of a command";
   const std::string no_value =
       " has no value of a flag; allowed: \"text\", a number, true, false, or an array of these";
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"a = 1\n[table]", "line 2: table" + no_table},
       {"a = 1\n[[tables]]\nb = 2", "line 2: tables" + no_table},
-      {"a.b = 1", "line 1: a" + no_table},
-      {"\na = {b = 1}", "line 2: a" + no_table},
+      {"a.b.c = 1", "line 1: b" + no_table},
+      {"\na = {b = {c = 1}}", "line 2: b" + no_table},
       {"\n\na = 1979-05-27", "line 3: a" + no_value},
       {"a = [1, [2]]", "line 1: a" + no_value},
   };

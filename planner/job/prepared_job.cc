@@ -98,6 +98,6 @@ absl::StatusOr<v1::Plan> PreparedJob::PlanRound(int64_t round, const Measurement
   return message;
 }
 
-size_t PreparedJob::MemoryBytes() const { return job_.SpaceUsedLong() + profile_->MemoryBytes(); }
+size_t PreparedJob::MemoryBytes() const { return job_bytes_ + profile_->MemoryBytes(); }
 
 }  // namespace greenplan

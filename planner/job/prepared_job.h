@@ -29,8 +29,11 @@ bool SameContent(const v1::Job& a, const v1::Job& b);
 bool SameReport(const v1::ImportanceReport& a, const v1::ImportanceReport& b);
 
 // The errors that whoever keeps jobs and rounds answers. AlreadyExists, NotFound.
+// AlreadyExists: the name belongs to a job of other content.
 absl::Status JobIsTaken(const std::string& job_name);
+// AlreadyExists: the report's rank has sent another one for its round.
 absl::Status ReportIsTaken(const std::string& job_name, const v1::ImportanceReport& report);
+// NotFound.
 absl::Status DoesNotExist(const std::string& resource_name);
 
 // A job that rounds can be planned for: the rules of one job, whoever keeps its rounds. The daemon's engine and the
@@ -62,13 +65,15 @@ class PreparedJob {
                                      const CallLimits& limits) const;
 
   // About what this takes, what its plans have built included. Grows with the first plan of a method.
+  // O(1).
   size_t MemoryBytes() const;
 
  private:
   PreparedJob(const v1::Job& job, std::shared_ptr<const PreparedProfile> profile, PlanOptions options)
-      : job_(job), profile_(std::move(profile)), options_(std::move(options)) {}
+      : job_(job), job_bytes_(job_.SpaceUsedLong()), profile_(std::move(profile)), options_(std::move(options)) {}
 
   const v1::Job job_;
+  const size_t job_bytes_;  // Of job_, which does not change.
   const std::shared_ptr<const PreparedProfile> profile_;
   const PlanOptions options_;
 };

@@ -7,6 +7,19 @@
 #include "planner/convert/validate.h"
 
 namespace greenplan {
+namespace {
+
+size_t BytesOf(const ModelProfile& profile) {
+  size_t bytes = 0;
+  for (const Op& op : profile.ops) bytes += sizeof(Op) + op.name.capacity() + op.inputs.capacity() * sizeof(Edge);
+  for (const Tensor& tensor : profile.tensors) {
+    bytes += sizeof(Tensor) + tensor.name.capacity() + tensor.shape.capacity() * sizeof(int64_t);
+  }
+  for (const std::string& block : profile.blocks) bytes += sizeof(std::string) + block.capacity();
+  return bytes;
+}
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<const PreparedProfile>> PreparedProfile::Create(const v1::ModelProfile& message) {
   return Create(message, ProfileDigest(message), /*revision=*/0);
@@ -21,7 +34,10 @@ absl::StatusOr<std::shared_ptr<const PreparedProfile>> PreparedProfile::Create(c
 }
 
 PreparedProfile::PreparedProfile(std::shared_ptr<const ModelProfile> profile, std::string digest, int64_t revision)
-    : planner_(std::move(profile)), digest_(std::move(digest)), revision_(revision) {}
+    : planner_(std::move(profile)),
+      digest_(std::move(digest)),
+      revision_(revision),
+      profile_bytes_(BytesOf(planner_.profile())) {}
 
 absl::StatusOr<PlanOptions> PreparedProfile::ReadOptions(const v1::PlanOptions& message) const {
   return PlanOptionsFromProto(message, profile());
@@ -49,16 +65,6 @@ absl::StatusOr<Plan> PreparedProfile::ReadPlan(const v1::Plan& message) const {
 
 v1::Plan PreparedProfile::WritePlan(const Plan& plan) const { return PlanToProto(plan, digest_, revision_); }
 
-size_t PreparedProfile::MemoryBytes() const {
-  size_t bytes = sizeof(*this);
-  for (const Op& op : profile().ops) {
-    bytes += sizeof(Op) + op.name.capacity() + op.inputs.capacity() * sizeof(Edge);
-  }
-  for (const Tensor& tensor : profile().tensors) {
-    bytes += sizeof(Tensor) + tensor.name.capacity() + tensor.shape.capacity() * sizeof(int64_t);
-  }
-  for (const std::string& block : profile().blocks) bytes += sizeof(std::string) + block.capacity();
-  return bytes + planner_.MemoryBytes();
-}
+size_t PreparedProfile::MemoryBytes() const { return sizeof(*this) + profile_bytes_ + planner_.MemoryBytes(); }
 
 }  // namespace greenplan

@@ -51,7 +51,7 @@ class PreparedProfile {
   // The plan outside a job, with its digest: `name` and `round`, which the digest does not cover, are left empty.
   v1::Plan WritePlan(const Plan& plan) const;
 
-  // Returns about how many bytes this takes, with what the plans so far have built for later ones.
+  // Returns about how many bytes this takes, with what the plans so far have built for later ones. O(1).
   size_t MemoryBytes() const;
 
  private:
@@ -60,6 +60,7 @@ class PreparedProfile {
   const Planner planner_;
   const std::string digest_;
   const int64_t revision_;
+  const size_t profile_bytes_;  // Of the profile, which does not change.
 };
 
 }  // namespace greenplan

@@ -14,6 +14,7 @@ namespace greenplan {
 // [A-Za-z0-9._-], {round} a number >= 0 without leading zeros, so every resource has exactly one name.
 // Pure functions, thread-safe.
 
+// The parts of a plan's name.
 struct PlanName {
   std::string job_name;  // "jobs/{job}"
   int64_t round = 0;
@@ -25,6 +26,7 @@ absl::Status ValidateJobName(absl::string_view name, absl::string_view field);
 // InvalidArgument, naming `field` and the value, unless `name` is "jobs/{job}/plans/{round}".
 absl::StatusOr<PlanName> ParsePlanName(absl::string_view name, absl::string_view field);
 
+// Returns "jobs/{job}/plans/{round}".
 std::string FormatPlanName(absl::string_view job_name, int64_t round);
 
 }  // namespace greenplan

@@ -1,8 +1,11 @@
 #include "planner/rpc/host_port.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 
 namespace greenplan {
@@ -28,6 +31,19 @@ std::optional<HostPort> ParseHostPort(absl::string_view text) {
     return std::nullopt;
   }
   return result;
+}
+
+bool IsLoopback(absl::string_view host) {
+  if (absl::EqualsIgnoreCase(host, "localhost")) return true;
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    in6_addr address;
+    return inet_pton(AF_INET6, std::string(host.substr(1, host.size() - 2)).c_str(), &address) == 1 &&
+           IN6_IS_ADDR_LOOPBACK(&address);
+  }
+  in_addr address;
+  constexpr uint32_t kLoopbackNetwork = 127;
+  return inet_pton(AF_INET, std::string(host).c_str(), &address) == 1 &&
+         ntohl(address.s_addr) >> 24 == kLoopbackNetwork;
 }
 
 }  // namespace greenplan

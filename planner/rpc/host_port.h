@@ -17,6 +17,10 @@ struct HostPort {
 // Pure function, thread-safe.
 std::optional<HostPort> ParseHostPort(absl::string_view text);
 
+// Whether `host`, written as above, reaches this machine alone: localhost, an address in 127.0.0.0/8, or [::1]. Other
+// names are not looked up: they may mean something else tomorrow.
+bool IsLoopback(absl::string_view host);
+
 }  // namespace greenplan
 
 #endif  // GREENPLAN_PLANNER_RPC_HOST_PORT_H_

@@ -31,5 +31,15 @@ TEST(HostPortTest, RefusesEverythingElse) {
   }
 }
 
+TEST(IsLoopbackTest, IsTrueOfThisMachineAlone) {
+  for (const std::string host : {"localhost", "LOCALHOST", "127.0.0.1", "127.8.7.6", "[::1]", "[0:0:0:0:0:0:0:1]"}) {
+    EXPECT_TRUE(IsLoopback(host)) << host;
+  }
+  for (const std::string host : {"0.0.0.0", "10.0.0.1", "128.0.0.1", "[::]", "[::ffff:10.0.0.1]", "planner",
+                                 "localhost.example.org", "127.example.org", "127.1", ""}) {
+    EXPECT_FALSE(IsLoopback(host)) << host;
+  }
+}
+
 }  // namespace
 }  // namespace greenplan

@@ -21,12 +21,14 @@ using Json = nlohmann::json;
 struct Composite {
   const char* model_type;
   const char* architecture;
-  const char* text_type;  // The text's model_type where its part of the config does not say.
-  const char* text_base;  // What the text model is called within it.
-  bool tied;              // Whether its head is tied where its own config does not say.
+  const char* text_type;        // The text's model_type where its part of the config does not say.
+  const char* text_base;        // What the text model is called within it.
+  bool tied;                    // Whether its head is tied where its own config does not say.
+  const char* classifier = "";  // The class that classifies sequences, if there is one.
 };
 constexpr Composite kComposites[] = {
-    {"gemma3", "Gemma3ForConditionalGeneration", "gemma3_text", "model.language_model", true},
+    {"gemma3", "Gemma3ForConditionalGeneration", "gemma3_text", "model.language_model", true,
+     "Gemma3ForSequenceClassification"},
     {"llama4", "Llama4ForConditionalGeneration", "llama4_text", "language_model.model", false},
     {"mistral3", "Mistral3ForConditionalGeneration", "mistral", "model.language_model", true},
     {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl_text", "model.language_model", false},
@@ -104,7 +106,9 @@ absl::StatusOr<std::string> InferModelType(const Json& config, const std::string
     if (!architecture.empty() && FindClass(*family, architecture) != nullptr) types.push_back(family->model_type);
   }
   for (const Composite& composite : kComposites) {
-    if (absl::EqualsIgnoreCase(architecture, composite.architecture)) types.push_back(composite.model_type);
+    const bool is_its_class = absl::EqualsIgnoreCase(architecture, composite.architecture) ||
+                              (!architecture.empty() && absl::EqualsIgnoreCase(architecture, composite.classifier));
+    if (is_its_class) types.push_back(composite.model_type);
   }
   for (const Signature& signature : Signatures()) {
     if (architecture.empty() && Matches(signature, config)) types.push_back(signature.model_type);
@@ -147,6 +151,9 @@ absl::Status TakeText(const std::string& type, const Composite* composite, Model
   if (composite != nullptr) {
     if (!text.contains("model_type") || text["model_type"] == type) text["model_type"] = composite->text_type;
     text["tie_word_embeddings"] = Tied(*composite, choice.config, text);
+    for (const char* key : {"num_labels", "id2label"}) {
+      if (choice.config.contains(key)) text[key] = choice.config[key];
+    }
   }
   const Json text_type = text.value("model_type", Json());
   if (!text_type.is_string()) {
@@ -158,6 +165,29 @@ absl::Status TakeText(const std::string& type, const Composite* composite, Model
   choice.config = std::move(text);
   choice.composite_type = type;
   return absl::OkStatus();
+}
+
+// The head of a model of text and images, of which the text is profiled.
+absl::StatusOr<HeadClass> CompositeHead(const Composite& composite, const Family& family,
+                                        const std::string& architecture, absl::string_view name) {
+  const bool is_classifier =
+      *composite.classifier != '\0' &&
+      (name.empty() ? absl::EqualsIgnoreCase(architecture, composite.classifier) : name == "classifier");
+  const bool is_language_model =
+      name.empty() ? architecture.empty() || absl::EqualsIgnoreCase(architecture, composite.architecture)
+                   : name == "causal-lm";
+  for (const HeadClass& head : family.heads) {
+    if (is_classifier && head.head == Head::kSequenceClassifier) return head;
+    if (is_language_model && head.head == Head::kCausalLm) return head;
+  }
+  const bool classifies = *composite.classifier != '\0';
+  if (!name.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("head is ", name, "; allowed for ", composite.model_type,
+                                                   ": causal-lm", classifies ? ", classifier" : ""));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "architectures[0] is \"", architecture, "\"; supported for ", composite.model_type, ": ", composite.architecture,
+      classifies ? absl::StrCat(", ", composite.classifier) : "", "; --head chooses one whatever the config says"));
 }
 
 absl::StatusOr<HeadClass> HeadByName(const Family& family, absl::string_view name) {
@@ -232,18 +262,22 @@ absl::StatusOr<ModelChoice> ChooseModel(const Json& config, absl::string_view he
   if (!type.ok()) return type.status();
 
   ModelChoice choice = {.family = FindFamily(*type), .config = config};
+  const Composite* composite = nullptr;
   if (choice.family == nullptr) {
-    const Composite* composite = FindComposite(*type);
+    composite = FindComposite(*type);
     if (composite == nullptr && !config.contains("text_config")) return Unsupported("model_type", *type);
     if (absl::Status status = TakeText(*type, composite, choice); !status.ok()) return status;
-    const bool of_text = FindClass(*choice.family, *architecture) != nullptr;
-    if (!of_text && head.empty()) head = "causal-lm";
-    if (!of_text && head == "causal-lm" && composite != nullptr) choice.text_base = composite->text_base;
   }
-  const absl::StatusOr<HeadClass> found =
-      head.empty() ? HeadByClass(*choice.family, *architecture) : HeadByName(*choice.family, head);
+  const bool is_of_text = choice.IsTextAlone() && FindClass(*choice.family, *architecture) != nullptr;
+  const bool is_whole = composite != nullptr && !is_of_text && head != "none";
+  // Of a model of text and images that is not known, the text is profiled as a language model.
+  if (choice.IsTextAlone() && composite == nullptr && !is_of_text && head.empty()) head = "causal-lm";
+  const absl::StatusOr<HeadClass> found = is_whole ? CompositeHead(*composite, *choice.family, *architecture, head)
+                                          : head.empty() ? HeadByClass(*choice.family, *architecture)
+                                                         : HeadByName(*choice.family, head);
   if (!found.ok()) return found.status();
   choice.head = *found;
+  if (is_whole) choice.text_base = composite->text_base;
   return choice;
 }
 

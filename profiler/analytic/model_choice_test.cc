@@ -94,6 +94,25 @@ TEST(ChooseModelTest, TheTextOfAModelOfTextAndImagesIsTaken) {
   EXPECT_EQ(choice->config["tie_word_embeddings"], true) << "the whole model's";
 }
 
+TEST(ChooseModelTest, AClassifierOfTextAndImagesIsNoLanguageModel) {
+  json config = {{"model_type", "gemma3"},
+                 {"architectures", {"Gemma3ForSequenceClassification"}},
+                 {"num_labels", 5},
+                 {"text_config", {{"model_type", "gemma3_text"}}}};
+  const absl::StatusOr<ModelChoice> choice = ChooseModel(config, "");
+  ASSERT_TRUE(choice.ok()) << choice.status();
+  EXPECT_EQ(choice->head.head, Head::kSequenceClassifier);
+  EXPECT_STREQ(choice->text_base, "model.language_model");
+  EXPECT_EQ(choice->config["num_labels"], 5);
+  EXPECT_EQ(ChooseModel(config, "causal-lm")->head.head, Head::kCausalLm);
+  config["architectures"] = {"Gemma3ForWishes"};
+  EXPECT_EQ(RefusalOf(config),
+            "architectures[0] is \"Gemma3ForWishes\"; supported for gemma3: Gemma3ForConditionalGeneration, "
+            "Gemma3ForSequenceClassification; --head chooses one whatever the config says");
+  EXPECT_EQ(RefusalOf({{"model_type", "qwen2_vl"}}, "classifier"),
+            "head is classifier; allowed for qwen2_vl: causal-lm");
+}
+
 TEST(ChooseModelTest, OfAnyOtherModelWithAPartForTextThatPartIsTaken) {
   const json config = {{"model_type", "llava"},
                        {"architectures", {"LlavaForConditionalGeneration"}},

@@ -146,6 +146,11 @@ std::vector<std::string> Request::Texts(const char* key) {
   return texts;
 }
 
+const Json* Request::Object(const char* key) const {
+  const auto it = config_.find(key);
+  return it != config_.end() && it->is_object() ? &*it : nullptr;
+}
+
 std::pair<int64_t, int64_t> Request::Extent(const char* key, int64_t missing) {
   const char* name;
   const Json* value = Find({key}, &name);
@@ -194,6 +199,18 @@ int64_t Request::MelFrames(int64_t frames) {
                       " mel frames, 2 x max_source_positions"));
   }
   return frames;
+}
+
+void Request::CheckPaddingRow(int64_t vocab_size) {
+  const char* name;
+  const Json* row = Find({"pad_token_id"}, &name);
+  if (row == nullptr) return;
+  const bool fits = row->is_number_unsigned() ? row->get<uint64_t>() < static_cast<uint64_t>(vocab_size)
+                                              : row->is_number_integer() && row->get<int64_t>() >= -vocab_size &&
+                                                    row->get<int64_t>() < vocab_size;
+  if (!fits) {
+    Fail(absl::StrCat("pad_token_id is ", row->dump(), "; allowed: null, or below vocab_size, which is ", vocab_size));
+  }
 }
 
 void Request::CheckDivides(absl::string_view part_key, int64_t part, absl::string_view whole_key, int64_t whole) {

@@ -62,6 +62,8 @@ class Request {
   // A list of whole numbers in [0, 2^30], of texts; empty where it is missing.
   std::vector<int64_t> Numbers(const char* key);
   std::vector<std::string> Texts(const char* key);
+  // An object below the config; null where the key is missing or holds something else.
+  const nlohmann::json* Object(const char* key) const;
   // One size or [height, width].
   std::pair<int64_t, int64_t> Extent(const char* key, int64_t missing);
   // num_labels, else the size of id2label, else `missing`.
@@ -77,6 +79,8 @@ class Request {
 
   // The value of one key must divide that of another.
   void CheckDivides(absl::string_view part_key, int64_t part, absl::string_view whole_key, int64_t whole);
+  // pad_token_id, if it is given, must be a row of the embedding; a negative one counts from the end.
+  void CheckPaddingRow(int64_t vocab_size);
   // Whatever else a family finds wrong.
   void Fail(absl::string_view message);
 

@@ -107,6 +107,20 @@ TEST(RequestTest, APartThatDoesNotDivideTheWholeIsNamedWithIt) {
   EXPECT_EQ(request.status().message(), "heads is 5; allowed: what divides width, which is 12");
 }
 
+TEST(RequestTest, APaddingRowLiesWithinTheVocabulary) {
+  const AnalyticOptions options;
+  const auto is_taken = [&](const json& row) {
+    const json config = {{"pad_token_id", row}};
+    Request request(config, options, Head::kCausalLm);
+    request.CheckPaddingRow(10);
+    return request.status().ok();
+  };
+  for (const json& row : {json(0), json(9), json(-1), json(-10), json()}) EXPECT_TRUE(is_taken(row)) << row;
+  for (const json& row : {json(10), json(-11), json(18446744073709551615ull), json("3")}) {
+    EXPECT_FALSE(is_taken(row)) << row;
+  }
+}
+
 TEST(RequestTest, AnExtentIsOneSizeOrTwo) {
   const json config = {{"image_size", 224}, {"patch_size", {8, 4}}, {"bad", {8, 0}}};
   const AnalyticOptions options;

@@ -1,6 +1,7 @@
 // Problems of any kind through the planner. A plan must keep its promises whatever the problem and whenever it is
 // stopped, and must agree with trying all selections where those are the question.
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -18,12 +19,6 @@
 namespace greenplan {
 namespace {
 
-void CheckStatus(const absl::Status& status) {
-  Require(status.code() == absl::StatusCode::kInvalidArgument || status.code() == absl::StatusCode::kUnimplemented ||
-              status.code() == absl::StatusCode::kResourceExhausted,
-          "an error is the caller's", status);
-}
-
 void CheckCost(const PlanProblem& problem, const Plan& plan) {
   const int64_t backward_cost = plan.drop_rates.empty()
                                     ? EvaluateMask(problem.profile, plan.trainable).backward_cost
@@ -34,6 +29,22 @@ void CheckCost(const PlanProblem& problem, const Plan& plan) {
   Require(plan.predicted_cost <= plan.budget, "the plan keeps its budget");
 }
 
+// REQUIRES: the plan is one of the best value per cost.
+void CheckValuePerCost(const PlanProblem& problem, const Plan& plan, double tolerance) {
+  const std::optional<double> best = BestValuePerCostByTryingAll(problem);
+  const auto cost = static_cast<double>(std::max<int64_t>(1, plan.predicted_cost));
+  // Tiny values beside large pinned ones are lost in the sum.
+  if (!best || *best * cost <= tolerance) return;
+  Require(plan.budget == plan.predicted_cost, "the budget is what the plan costs");
+  // A step that costs nothing has any ratio.
+  if (plan.predicted_cost == 0) return;
+  const double slack = 1e-12 * *best * cost + tolerance * cost;
+  Require(plan.value <= *best * cost + slack, "no plan has a higher value per cost than the best of all selections");
+  Require(plan.upper_bound >= *best * cost - slack, "the bound holds for the best value per cost of all selections");
+  if (plan.status != PlanStatus::kOptimal) return;
+  Require(plan.value >= *best * cost - slack, "a plan that is called optimal has the best value per cost");
+}
+
 void CheckValue(const PlanProblem& problem, const Plan& plan) {
   Require(plan.value <= plan.upper_bound, "no value exceeds its bound");
   if (problem.options.method != Method::kSelection) return;
@@ -42,6 +53,7 @@ void CheckValue(const PlanProblem& problem, const Plan& plan) {
   double magnitude = 0;
   for (double value : problem.measurements.importance) magnitude += std::abs(value);
   const double tolerance = 1e-12 * magnitude;
+  if (problem.options.budget.kind == Budget::Kind::kBestValuePerCost) CheckValuePerCost(problem, plan, tolerance);
   Require(plan.value <= *best + tolerance, "the plan is not better than the best of all selections");
   Require(plan.upper_bound >= *best - tolerance, "the bound holds for the best of all selections");
   if (plan.status == PlanStatus::kFeasible) return;
@@ -50,7 +62,7 @@ void CheckValue(const PlanProblem& problem, const Plan& plan) {
 
 void Check(const PlanProblem& problem, const absl::StatusOr<Plan>& plan) {
   if (!plan.ok()) {
-    CheckStatus(plan.status());
+    RequireRefusal(plan.status());
     return;
   }
   CheckCost(problem, *plan);

@@ -82,7 +82,7 @@ double ReadFraction(ByteReader& input) {
 
 Budget ReadBudget(ByteReader& input) {
   Budget budget;
-  budget.kind = static_cast<Budget::Kind>(input.Below(5));
+  budget.kind = static_cast<Budget::Kind>(input.Below(6));
   budget.fraction = ReadFraction(input);
   budget.absolute = ReadCost(input);
   if (input.Below(4) == 0) budget.max_saved_bytes = ReadCost(input);
@@ -126,7 +126,11 @@ std::optional<PlanProblem> ReadPlanProblem(ByteReader& input) {
   return problem;
 }
 
-std::optional<double> BestValueByTryingAll(const PlanProblem& problem, const Plan& plan) {
+namespace {
+
+// Calls visit(value, mask) for every selection that keeps the problem's pins.
+template <typename Visit>
+void ForEachSelection(const PlanProblem& problem, const Visit& visit) {
   const ModelProfile& profile = problem.profile;
   const size_t num_tensors = profile.tensors.size();
   std::vector<bool> may_train(num_tensors, true);
@@ -140,7 +144,6 @@ std::optional<double> BestValueByTryingAll(const PlanProblem& problem, const Pla
     pinned |= uint32_t{1} << k;
     may_train[k] = true;
   }
-  std::optional<double> best;
   for (uint32_t set = 0; set < uint32_t{1} << num_tensors; ++set) {
     if ((set & pinned) != pinned) continue;
     std::vector<bool> mask(num_tensors);
@@ -152,12 +155,32 @@ std::optional<double> BestValueByTryingAll(const PlanProblem& problem, const Pla
       is_allowed = is_allowed && may_train[k];
       value += problem.measurements.importance[k];
     }
-    if (!is_allowed || (best && value <= *best)) continue;
-    const MaskCost cost = EvaluateMask(profile, mask);
-    if (profile.forward_cost + cost.backward_cost > plan.budget) continue;
-    if (problem.options.budget.max_saved_bytes && cost.saved_bytes > *problem.options.budget.max_saved_bytes) continue;
-    best = value;
+    if (is_allowed) visit(value, mask);
   }
+}
+
+}  // namespace
+
+std::optional<double> BestValueByTryingAll(const PlanProblem& problem, const Plan& plan) {
+  std::optional<double> best;
+  ForEachSelection(problem, [&](double value, const std::vector<bool>& mask) {
+    if (best && value <= *best) return;
+    const MaskCost cost = EvaluateMask(problem.profile, mask);
+    if (problem.profile.forward_cost + cost.backward_cost > plan.budget) return;
+    if (problem.options.budget.max_saved_bytes && cost.saved_bytes > *problem.options.budget.max_saved_bytes) return;
+    best = value;
+  });
+  return best;
+}
+
+std::optional<double> BestValuePerCostByTryingAll(const PlanProblem& problem) {
+  std::optional<double> best;
+  ForEachSelection(problem, [&](double value, const std::vector<bool>& mask) {
+    if (value <= 0) return;
+    const int64_t cost = problem.profile.forward_cost + EvaluateMask(problem.profile, mask).backward_cost;
+    const double ratio = value / static_cast<double>(std::max<int64_t>(1, cost));
+    best = std::max(best.value_or(0), ratio);
+  });
   return best;
 }
 

@@ -20,6 +20,10 @@ struct PlanProblem {
 // importance and sensitivity of any size, every option. Returns nullopt if validation (planner/convert) refuses it.
 std::optional<PlanProblem> ReadPlanProblem(ByteReader& input);
 
+// The highest value per cost of any selection that keeps the problem's pins and has a value above 0, found by trying
+// all of them; a cost of 0 counts as 1. Returns nullopt if none has. REQUIRES: as below.
+std::optional<double> BestValuePerCostByTryingAll(const PlanProblem& problem);
+
 // The highest value of any selection that keeps the problem's budget, byte limit and pins, found by trying all of them.
 // Returns nullopt if none does. REQUIRES: the problem is of method selection.
 std::optional<double> BestValueByTryingAll(const PlanProblem& problem, const Plan& plan);

@@ -28,9 +28,7 @@ void ReadProfile(absl::string_view bytes) {
   if (!Parse(bytes[0] == '{', bytes.substr(bytes[0] == '{' ? 0 : 1), message)) return;
   const absl::StatusOr<ModelProfile> profile = ModelProfileFromProto(message);
   if (!profile.ok()) {
-    Require(profile.status().code() == absl::StatusCode::kInvalidArgument ||
-                profile.status().code() == absl::StatusCode::kResourceExhausted,
-            "what is refused is the caller's", profile.status());
+    RequireRefusal(profile.status());
     return;
   }
   const MaskCost full = EvaluateMask(*profile, FullMask(*profile));

@@ -22,6 +22,13 @@ inline void RequireInvalidArgument(const absl::Status& status) {
   Require(status.code() == absl::StatusCode::kInvalidArgument, "what is refused is the caller's", status);
 }
 
+// Requires the same of what reads whole requests, which may also be too large or ask for what is not built.
+inline void RequireRefusal(const absl::Status& status) {
+  Require(status.code() == absl::StatusCode::kInvalidArgument || status.code() == absl::StatusCode::kUnimplemented ||
+              status.code() == absl::StatusCode::kResourceExhausted,
+          "what is refused is the caller's", status);
+}
+
 }  // namespace greenplan
 
 #endif  // GREENPLAN_TESTS_FUZZ_REQUIRE_H_

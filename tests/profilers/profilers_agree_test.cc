@@ -35,6 +35,11 @@ std::vector<Case> Cases() {
                       {"vocab_size", 101},        {"max_position_embeddings", 64}};
   const json opt = {{"model_type", "opt"},      {"hidden_size", 48}, {"ffn_dim", 96},  {"num_hidden_layers", 3},
                     {"num_attention_heads", 4}, {"vocab_size", 101}, {"dropout", 0.0}, {"max_position_embeddings", 64}};
+  const auto variant = [&](json keys) {
+    json config = llama;
+    config.update(keys);
+    return config;
+  };
   json tied_llama = llama;
   tied_llama["tie_word_embeddings"] = true;
   std::vector<Case> cases;
@@ -42,6 +47,11 @@ std::vector<Case> Cases() {
     const std::string suffix = fused ? "Sdpa" : "Eager";
     cases.push_back({"Llama" + suffix, llama, fused});
     cases.push_back({"TiedLlama" + suffix, tied_llama, fused});
+    cases.push_back({"Mistral" + suffix, variant({{"model_type", "mistral"}, {"sliding_window", 5}}), fused});
+    cases.push_back({"Qwen2" + suffix, variant({{"model_type", "qwen2"}}), fused});
+    cases.push_back({"Qwen3" + suffix, variant({{"model_type", "qwen3"}, {"head_dim", 12}}), fused});
+    cases.push_back({"SmolLm3" + suffix,
+                     variant({{"model_type", "smollm3"}, {"no_rope_layers", {1, 1, 0}}, {"pad_token_id", 0}}), fused});
     cases.push_back({"Opt" + suffix, opt, fused});
   }
   return cases;

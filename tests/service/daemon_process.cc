@@ -23,6 +23,11 @@ void Redirect(int descriptor, const std::string& path) {
   close(file);
 }
 
+std::vector<std::string> Append(std::vector<std::string> arguments, const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
 }  // namespace
 
 TemporaryFolder::TemporaryFolder() : path_(::testing::TempDir() + "/daemon_XXXXXX") {
@@ -62,9 +67,11 @@ int DaemonProcess::Wait() {
 std::string DaemonProcess::errors() const { return ReadAll(folder_.path() + "/stderr"); }
 std::string DaemonProcess::output() const { return ReadAll(folder_.path() + "/stdout"); }
 
-ServingDaemon::ServingDaemon(const std::string& data_dir)
+ServingDaemon::ServingDaemon(const std::string& data_dir, const std::vector<std::string>& flags)
     : port_file_(folder_.path(), "port"),
-      process_({"--listen", "127.0.0.1:0", "--data-dir", data_dir, "--port-file", folder_.path() + "/port"}),
+      process_(Append({"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir", data_dir, "--port-file",
+                       folder_.path() + "/port"},
+                      flags)),
       address_(WaitForAddress()) {}
 
 std::string ServingDaemon::WaitForAddress() const {

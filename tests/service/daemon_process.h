@@ -51,7 +51,8 @@ class DaemonProcess {
 // Runs a greenpland on a free port that serves `data_dir`. It answers calls once the constructor has returned.
 class ServingDaemon {
  public:
-  explicit ServingDaemon(const std::string& data_dir);
+  // `flags` are further ones.
+  explicit ServingDaemon(const std::string& data_dir, const std::vector<std::string>& flags = {});
 
   // Returns "127.0.0.1:PORT". If the daemon ended before it served, the test has failed and the address is empty.
   const std::string& address() const { return address_; }

@@ -3,6 +3,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,12 +14,14 @@
 #include "gtest/gtest.h"
 #include "planner/client/connection.h"
 #include "planner/job/test_jobs.h"
+#include "planner/security/testing/test_certificates.h"
 #include "tests/service/daemon_process.h"
 #include "tests/service/raw_call.h"
 
 namespace greenplan {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -173,6 +177,106 @@ TEST(DaemonTest, BadFlagsAreRefusedByName) {
   ExpectFailure({"--data-dir", data.path(), "--listen", "7437"}, 2, {"--listen is 7437", "HOST:PORT"});
   ExpectFailure({"--data-dir", data.path(), "--log-level", "loud"}, 2, {"--log-level is loud", "trace"});
   ExpectFailure({"--data-dir", "/dev/null/folder"}, 2, {"--data-dir /dev/null/folder"});
+  ExpectFailure({"--data-dir", data.path(), "--listen", "127.0.0.1:0", "--port-file", "/none/port"}, 2,
+                {"--port-file", "/none/port cannot be written"});
+}
+
+TEST(DaemonTest, RefusesToListenOffThisMachineInClearText) {
+  const TemporaryFolder data;
+  ExpectFailure({"--data-dir", data.path(), "--listen", "0.0.0.0:0"}, 2, {"--listen is 0.0.0.0:0", "--insecure"});
+}
+
+TEST(DaemonTest, ChecksItsConfigurationAndServesNothing) {
+  const TemporaryFolder data;
+  DaemonProcess good({"--check-config", "--data-dir", data.path() + "/new"});
+  EXPECT_EQ(good.Wait(), 0);
+  EXPECT_FALSE(std::filesystem::exists(data.path() + "/new"));
+  ExpectFailure({"--check-config", "--tokens", "/no/such.toml"}, 2, {"--tokens", "/no/such.toml"});
+  ExpectFailure({"--check-config", "--http-listen", "x"}, 2, {"--http-listen is x"});
+}
+
+TEST(DaemonTest, WithJsonLogsEveryLineIsAnObject) {
+  DaemonProcess daemon({"--log-format", "json", "--listen", "7437"});
+  EXPECT_EQ(daemon.Wait(), 2);
+  EXPECT_THAT(daemon.errors(), AllOf(StartsWith("{\"level\":\"error\",\"message\":\"greenpland: --listen is 7437"),
+                                     ::testing::EndsWith("}\n")));
+}
+
+// SHA-256 of "v" and of "t".
+constexpr char kTokens[] = R"(
+[[token]]
+tenant = "a"
+role = "viewer"
+sha256 = "4c94485e0c21ae6c41ce1dfe7b6bfaceea5ab68e40a2476f50208e526f506080"
+[[token]]
+tenant = "a"
+role = "trainer"
+sha256 = "e3b98a4da31a127d4bde6e43033f66ba274cab0eb7eb1c70ec41402bf6273dd8"
+)";
+
+TEST(DaemonTest, TokensSayWhoMayCallWhatAndHealthNeedsNone) {
+  const TemporaryFolder data;
+  const auto write = [&](const std::string& name, const std::string& content) {
+    std::ofstream(data.path() + "/" + name) << content;
+    return data.path() + "/" + name;
+  };
+  ServingDaemon daemon(data.path() + "/jobs", {"--tokens", write("tokens.toml", kTokens)});
+  const auto create_job = [&](const std::string& token_file) {
+    const auto connection =
+        Connect({.planner = daemon.address(), .timeout = absl::Minutes(1), .security = {.token_file = token_file}});
+    return (*connection)->CreateJob(TestJob("jobs/a")).status().code();
+  };
+  EXPECT_EQ(create_job(""), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(create_job(write("other", "other")), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(create_job(write("viewer", "v")), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(create_job(write("trainer", "t")), absl::StatusCode::kOk);
+  EXPECT_EQ(*RawUnaryCall(daemon.address(), kHealthCheck, ""), kServing);
+  daemon.process().Signal(SIGTERM);
+  EXPECT_EQ(daemon.process().Wait(), 0);
+  const std::string log = daemon.process().errors();
+  EXPECT_THAT(log, ContainsRegex("audit: tenant= role= peer=.* method=CreateJob resource=jobs/a code=UNAUTHENTICATED"));
+  EXPECT_THAT(log, ContainsRegex(
+                       "audit: tenant=a role=viewer peer=.* method=CreateJob resource=jobs/a code=PERMISSION_DENIED"));
+  EXPECT_THAT(log, ContainsRegex("audit: tenant=a role=trainer peer=.* method=CreateJob resource=jobs/a code=OK"));
+}
+
+TEST(DaemonTest, ServesTlsAndTakesARenewedCertificateWhileItServes) {
+  const TemporaryFolder data;
+  const auto write = [&](const std::string& name, const std::string& content) {
+    std::ofstream(data.path() + "/" + name) << content;
+    return data.path() + "/" + name;
+  };
+  const TestAuthority first("first");
+  const TestAuthority second("second");
+  const IssuedCertificate issued = first.Issue({.name = "planner"});
+  ServingDaemon daemon(data.path() + "/jobs", {"--tls-cert", write("cert.pem", issued.certificate), "--tls-key",
+                                               write("key.pem", issued.key)});
+  const auto create_job = [&](const TestAuthority& trusted, absl::Duration timeout) {
+    const auto connection = Connect({.planner = daemon.address(),
+                                     .timeout = timeout,
+                                     .security = {.tls_ca = write("ca.pem", trusted.certificate())}});
+    return (*connection)->CreateJob(TestJob("jobs/a")).status().code();
+  };
+  EXPECT_EQ(create_job(first, absl::Minutes(1)), absl::StatusCode::kOk);
+  EXPECT_EQ(create_job(second, absl::Milliseconds(500)), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(RawUnaryCall(daemon.address(), kHealthCheck, "").ok());
+  const IssuedCertificate renewed = second.Issue({.name = "planner"});
+  write("cert.pem", renewed.certificate);
+  write("key.pem", renewed.key);
+  daemon.process().Signal(SIGHUP);
+  EXPECT_EQ(create_job(second, absl::Minutes(1)), absl::StatusCode::kOk);
+}
+
+TEST(DaemonTest, AKeyThatDoesNotFitItsCertificateIsRefusedByName) {
+  const TemporaryFolder data;
+  const TestAuthority authority("an authority");
+  const std::string cert = data.path() + "/cert.pem";
+  const std::string key = data.path() + "/key.pem";
+  std::ofstream(cert) << authority.Issue({.name = "planner"}).certificate;
+  std::ofstream(key) << authority.Issue({.name = "another"}).key;
+  ExpectFailure({"--data-dir", data.path() + "/jobs", "--tls-cert", cert, "--tls-key", key}, 2,
+                {"--tls-key is " + key + ", which is not the key of the certificate"});
+  EXPECT_FALSE(std::filesystem::exists(data.path() + "/jobs"));
 }
 
 TEST(DaemonTest, TellsItsVersion) {

@@ -12,10 +12,10 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
 #include "trainer_client/checkpoint/safetensors.h"
+#include "trainer_client/checkpoint/tensor_bytes.h"
 #include "trainer_client/checkpoint/weights.h"
 
 namespace greenplan::trainer {
@@ -46,30 +46,33 @@ bool SameValues(const TensorView& a, const TensorView& b) {
   return a.dtype == b.dtype && a.shape == b.shape && std::equal(a.data.begin(), a.data.end(), b.data.begin());
 }
 
-// Tensors that a file may hold beside the parameters: a tied head that equals the embedding, and the rotary frequencies
-// that older checkpoints list.
+// Tensors that a file may hold beside the parameters: a tied head that equals the embedding, and the rotary tables that
+// older checkpoints list.
 bool MayBeSurplus(const std::string& name, const TensorView& view, const std::set<std::string>& used,
                   const Weights& weights) {
-  if (absl::EndsWith(name, ".rotary_emb.inv_freq")) return true;
+  for (const char* table : {".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"}) {
+    if (absl::EndsWith(name, table)) return true;
+  }
   if (name != kHead) return false;
   return std::any_of(used.begin(), used.end(), [&](const std::string& other) {
     return absl::EndsWith(other, "embed_tokens.weight") && SameValues(weights.tensors.at(other), view);
   });
 }
 
-std::string ShapeText(absl::Span<const int64_t> shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
-
-void CopyInto(torch::Tensor& parameter, const TensorView& view) {
-  const auto dtype = view.dtype == TensorDtype::kFloat32   ? torch::kFloat
-                     : view.dtype == TensorDtype::kFloat16 ? torch::kHalf
-                                                           : torch::kBFloat16;
-  torch::Tensor source = at::empty(view.shape, at::TensorOptions(dtype));
-  std::memcpy(source.data_ptr(), view.data.data(), view.data.size());
-  parameter.copy_(source);
+// Whether a tensor would be a parameter if the config had more layers: a bigger model's, cut short to try things out.
+bool IsOfALaterLayer(const std::string& name, const Parameters& parameters) {
+  constexpr char kLayers[] = "layers.";
+  const size_t begin = name.find(kLayers);
+  if (begin == std::string::npos) return false;
+  const size_t number = begin + std::strlen(kLayers);
+  const size_t end = name.find_first_not_of("0123456789", number);
+  if (end == number || end == std::string::npos) return false;
+  const std::string in_first_layer = absl::StrCat(name.substr(0, number), "0", name.substr(end));
+  return parameters.contains(in_first_layer) || parameters.contains("model." + in_first_layer);
 }
 
-absl::Status Fill(const Weights& weights, CausalLm& model) {
-  const torch::NoGradGuard no_grad;
+// Copies the weights into the model. Returns the names of those that belong to later layers.
+absl::StatusOr<std::vector<std::string>> Fill(const Weights& weights, CausalLm& model) {
   Parameters parameters = model.named_parameters();
   std::set<std::string> used;
   for (auto& parameter : parameters) {
@@ -77,24 +80,21 @@ absl::Status Fill(const Weights& weights, CausalLm& model) {
     if (name.empty()) {
       return absl::InvalidArgumentError(absl::StrCat("tensor ", parameter.key(), " is missing"));
     }
-    const TensorView& view = weights.tensors.at(name);
-    if (!std::equal(view.shape.begin(), view.shape.end(), parameter.value().sizes().begin(),
-                    parameter.value().sizes().end())) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", name, " has the shape ", ShapeText(view.shape), "; config.json asks for ",
-                       ShapeText({parameter.value().sizes().data(), parameter.value().sizes().size()})));
-    }
-    CopyInto(parameter.value(), view);
+    absl::Status copied = CopyInto(parameter.value(), weights.tensors.at(name), "config.json");
+    if (!copied.ok()) return absl::Status(copied.code(), absl::StrCat("tensor ", name, " ", copied.message()));
     used.insert(name);
   }
+  std::vector<std::string> unused;
   for (const auto& [name, view] : weights.tensors) {
-    if (!used.contains(name) && !MayBeSurplus(name, view, used, weights)) {
+    if (used.contains(name) || MayBeSurplus(name, view, used, weights)) continue;
+    if (!IsOfALaterLayer(name, parameters)) {
       return absl::InvalidArgumentError(absl::StrCat(
           "tensor ", absl::CEscape(name),
           name == kHead ? " differs from the embedding, but config.json ties them" : " is not one of this config's"));
     }
+    unused.push_back(name);
   }
-  return absl::OkStatus();
+  return unused;
 }
 
 absl::Status WriteConfig(nlohmann::json config, const std::string& path) {
@@ -118,8 +118,9 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& directory, Attentio
   if (!model.ok()) return Prefixed(model.status(), config_path);
   absl::StatusOr<Weights> weights = OpenWeights(directory);
   if (!weights.ok()) return weights.status();
-  if (absl::Status status = Fill(*weights, **model); !status.ok()) return Prefixed(status, weights->path);
-  return Checkpoint{*std::move(config), *std::move(model)};
+  absl::StatusOr<std::vector<std::string>> unused = Fill(*weights, **model);
+  if (!unused.ok()) return Prefixed(unused.status(), weights->path);
+  return Checkpoint{*std::move(config), *std::move(model), *std::move(unused)};
 }
 
 absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& directory) {
@@ -131,16 +132,9 @@ absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& dir
   absl::Status status = IfWritten(WriteConfig(checkpoint.config, folder / "config.json"), unflushed);
   if (!status.ok()) return status;
 
-  std::vector<torch::Tensor> values;  // Keeps converted copies alive until they are written.
-  std::map<std::string, TensorView> views;
-  for (const auto& parameter : checkpoint.model->named_parameters()) {
-    values.push_back(parameter.value().detach().to(torch::kCPU, torch::kFloat).contiguous());
-    const torch::Tensor& value = values.back();
-    views[parameter.key()] = {TensorDtype::kFloat32,
-                              value.sizes().vec(),
-                              {static_cast<const std::byte*>(value.const_data_ptr()), value.nbytes()}};
-  }
-  status = IfWritten(WriteSafetensors(folder / "model.safetensors", views), unflushed);
+  TensorBytes tensors;
+  for (const auto& parameter : checkpoint.model->named_parameters()) tensors.Add(parameter.key(), parameter.value());
+  status = IfWritten(WriteSafetensors(folder / "model.safetensors", tensors.views()), unflushed);
   return status.ok() ? unflushed : status;
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,6 +17,9 @@ namespace greenplan::trainer {
 struct Checkpoint {
   nlohmann::json config;  // config.json as it is.
   std::shared_ptr<CausalLm> model;
+  // Tensors of layers behind the last one of the config, whose num_hidden_layers was lowered. They were not loaded and
+  // will not be saved. In the order of their names.
+  std::vector<std::string> unused = {};
 };
 
 // NotFound / InvalidArgument name the file and what is wrong with it (a missing or surplus tensor, a shape, an offset).

@@ -108,8 +108,10 @@ TEST_P(GoldenTest, WhatIsSavedLoadsAsTheSameModel) {
 
 INSTANTIATE_TEST_SUITE_P(Flavours, GoldenTest, testing::ValuesIn([] {
                            std::vector<Golden> all;
-                           for (const char* flavour : {"llama_gqa_untied_bf16", "llama_tied", "opt_pre_norm",
-                                                       "opt_post_norm_projected", "opt_plain_norm_sharded"}) {
+                           for (const char* flavour :
+                                {"llama_gqa_untied_bf16", "llama_tied", "llama_yarn", "mistral_window_longrope",
+                                 "qwen2_late_window", "qwen3", "smollm3", "opt_pre_norm", "opt_post_norm_projected",
+                                 "opt_plain_norm_sharded"}) {
                              all.push_back({flavour, Attention::kSdpa});
                              all.push_back({flavour, Attention::kEager});
                            }
@@ -176,6 +178,7 @@ TEST(LoadCheckpointTest, TakesNamesWithoutTheModelPrefixAndOldRotaryFrequencies)
                 std::map<std::string, TensorView> bare;
                 for (const auto& [name, view] : tensors) bare[name.substr(std::string("model.").size())] = view;
                 bare["layers.0.self_attn.rotary_emb.inv_freq"] = bare["norm.weight"];
+                bare["layers.0.self_attn.rotary_emb.cos_cached"] = bare["norm.weight"];
                 tensors = bare;
               }).ok());
 }
@@ -219,17 +222,44 @@ TEST(LoadCheckpointTest, ChecksTheShardsAgainstTheirIndex) {
                 "weight_map is not an object");
   ExpectInvalid(load_with_index("elsewhere", [](json& index) { index["weight_map"]["lm_head.weight"] = "../x"; }),
                 "tensor lm_head.weight is not in a file of this folder: \"../x\"");
+  // Like transformers, which takes a tensor from whichever shard holds it.
+  EXPECT_TRUE(load_with_index("unlisted", [](json& index) { index["weight_map"].erase("lm_head.weight"); }).ok());
+  EXPECT_TRUE(load_with_index("phantom", [](json& index) {
+                index["weight_map"]["phantom"] = "model-00001-of-00005.safetensors";
+              }).ok());
   ExpectInvalid(
       load_with_index("moved",
                       [](json& index) { index["weight_map"]["lm_head.weight"] = "model-00001-of-00005.safetensors"; }),
-      "tensor lm_head.weight is not there by model.safetensors.index.json");
-  ExpectInvalid(
-      load_with_index("phantom",
-                      [](json& index) { index["weight_map"]["phantom"] = "model-00001-of-00005.safetensors"; }),
-      "tensor phantom is not in model-00001-of-00005.safetensors");
+      "model.safetensors.index.json: tensor lm_head.weight is missing");
   const absl::Status no_shard =
       load_with_index("no_shard", [](json& index) { index["weight_map"]["phantom"] = "absent.safetensors"; });
   EXPECT_EQ(no_shard.code(), absl::StatusCode::kNotFound) << no_shard;
+}
+
+TEST(LoadCheckpointTest, RefusesATensorThatSeveralShardsHold) {
+  const std::filesystem::path folder = CopyOf("opt_plain_norm_sharded", "twice");
+  json index = json::parse(ReadFile(folder / "model.safetensors.index.json"));
+  std::filesystem::copy(folder / index["weight_map"]["lm_head.weight"].get<std::string>(),
+                        folder / "second.safetensors");
+  index["weight_map"]["phantom"] = "second.safetensors";
+  std::ofstream(folder / "model.safetensors.index.json") << index;
+  EXPECT_TRUE(LoadCheckpoint(folder, Attention::kSdpa).ok()) << "the index says which one counts";
+  index["weight_map"].erase("lm_head.weight");
+  std::ofstream(folder / "model.safetensors.index.json") << index;
+  ExpectInvalid(LoadCheckpoint(folder, Attention::kSdpa).status(), "tensor lm_head.weight is in another shard, too");
+}
+
+TEST(LoadCheckpointTest, LeavesOutTheLayersBehindTheLastOneOfTheConfig) {
+  const std::filesystem::path folder = CopyOf("llama_tied", "cut_short");
+  json config = json::parse(ReadFile(folder / "config.json"));
+  config["num_hidden_layers"] = 1;
+  std::ofstream(folder / "config.json") << config;
+  const absl::StatusOr<Checkpoint> loaded = LoadCheckpoint(folder, Attention::kSdpa);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ASSERT_FALSE(loaded->unused.empty());
+  for (const std::string& name : loaded->unused) EXPECT_NE(name.find("model.layers.1."), std::string::npos) << name;
+  EXPECT_EQ(loaded->unused.size() + loaded->model->named_parameters().size(),
+            LoadCheckpoint(std::string(kTestdata) + "llama_tied", Attention::kSdpa)->model->named_parameters().size());
 }
 
 TEST(SaveCheckpointTest, NamesAFolderThatCannotBeMade) {

@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 #include "trainer_client/checkpoint/safetensors.h"
 
@@ -49,11 +51,16 @@ absl::StatusOr<absl::Span<const std::byte>> FindHeader(absl::Span<const std::byt
   if (file.size() < kLengthBytes) {
     return absl::InvalidArgumentError(absl::StrCat("holds ", file.size(), " bytes; a header's length takes 8"));
   }
+  constexpr absl::string_view kLfsPointer = "version https://git-lfs";
+  if (absl::StartsWith({reinterpret_cast<const char*>(file.data()), file.size()}, kLfsPointer)) {
+    return absl::InvalidArgumentError("is a pointer of Git LFS, not the tensors; fetch them with git lfs pull");
+  }
   uint64_t length = 0;
   for (int i = kLengthBytes - 1; i >= 0; --i) length = length << 8 | std::to_integer<uint64_t>(file[i]);
   if (length > std::min<uint64_t>(kLargestHeader, file.size() - kLengthBytes)) {
     return absl::InvalidArgumentError(absl::StrCat("header length is ", length, "; allowed up to ", kLargestHeader,
-                                                   " and what the file holds, ", file.size() - kLengthBytes));
+                                                   " and what the file holds, ", file.size() - kLengthBytes,
+                                                   ". The file is cut off, or no safetensors file"));
   }
   return file.subspan(kLengthBytes, length);
 }

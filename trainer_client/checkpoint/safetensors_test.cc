@@ -64,9 +64,14 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Malformed{"Empty", "", "holds 0 bytes; a header's length takes 8"},
         Malformed{"HeaderBeyondTheFile", std::string("\x03\0\0\0\0\0\0\0{}", 10),
-                  "header length is 3; allowed up to 100000000 and what the file holds, 2"},
+                  "header length is 3; allowed up to 100000000 and what the file holds, 2. The file is cut off, or no "
+                  "safetensors file"},
         Malformed{"HugeHeader", std::string(8, '\xff') + "{}",
-                  "header length is 18446744073709551615; allowed up to 100000000 and what the file holds, 2"},
+                  "header length is 18446744073709551615; allowed up to 100000000 and what the file holds, 2. The file "
+                  "is cut off, or no "
+                  "safetensors file"},
+        Malformed{"LfsPointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+                  "is a pointer of Git LFS, not the tensors; fetch them with git lfs pull"},
         Malformed{"NoJson", WithHeader("{nonsense", ""), "header is not a JSON object"},
         Malformed{"List", WithHeader("[]", ""), "header is not a JSON object"},
         Malformed{"NotUtf8", WithHeader("{\"\xff\":1}", ""), "header is not a JSON object"},

@@ -18,7 +18,10 @@ struct Weights {
   std::map<std::string, TensorView> tensors;  // Views into `files`.
 };
 
-// Opens model.safetensors, failing that the shards that model.safetensors.index.json names.
+// Opens model.safetensors or, if there is none, the shards that model.safetensors.index.json names. As in transformers,
+// a shard may hold tensors that the index leaves out, and the index may name tensors that no shard holds, such as a
+// tied head: whoever needs a tensor finds out that it is missing.
+//
 // NotFound / InvalidArgument name the file and what is wrong with it.
 absl::StatusOr<Weights> OpenWeights(const std::string& directory);
 

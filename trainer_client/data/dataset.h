@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "trainer_client/data/tokenizer.h"
-#include "trainer_client/models/special_tokens.h"
+#include "trainer_client/data/jsonl.h"
 
 namespace greenplan::trainer {
 
@@ -19,21 +18,35 @@ struct Dataset {
   int64_t seq_len = 0;
   std::vector<int64_t> input_ids;  // [num_rows * seq_len]
   std::vector<int64_t> labels;     // [num_rows * seq_len]
+  // How the file was read if its name alone does not say: "is read as an array of rows, not as text". Else empty.
+  std::string remark = {};
 
   int64_t num_rows() const { return static_cast<int64_t>(input_ids.size()) / seq_len; }
 };
 
-// Text and .npy are cut into consecutive windows, a shorter last one dropped; text begins with BOS, once. A JSONL row
-// is BOS source target EOS with the loss on target and EOS, cut or padded on the right; a row whose source alone fills
-// it predicts nothing.
+// How a file becomes rows.
+struct DatasetOptions {
+  JsonlEncoding encoding = {};  // The tokenizer is also that of text.
+  int64_t seq_len = 0;          // 0: for rows of JSON the longest (at most max_seq_len), else max_seq_len.
+  int64_t max_seq_len = 0;      // max_position_embeddings of the model, or less.
+  int64_t vocab_size = 0;       // Of the model.
+};
+
+// Reads training or validation data:
+// - text, which begins with BOS (if the tokenizer has one) and is cut into consecutive windows, a shorter last one
+//   dropped;
+// - a one-dimensional .npy of token ids, cut in the same way;
+// - rows {source, target} or {source_ids, target_ids}, one JSON object a line (JSONL) or in one JSON array. A row is
+// BOS
+//   source target EOS with the loss on target and EOS, cut or padded on the right; a row whose source alone fills it
+//   predicts nothing.
 //
-// Reads a text file, JSONL {source, target} or {source_ids, target_ids}, or a one-dimensional .npy of token ids, told
-// apart by ending (.jsonl, .npy, anything else is text). `tokenizer` may be null for .npy and for *_ids.
-// `special`: BOS and EOS of the model's config.json, for rows of *_ids; strings take the tokenizer's.
-// seq_len 0: for JSONL the longest row (at most max_seq_len), else max_seq_len.
-// NotFound / InvalidArgument name the file, the line and what is allowed.
-absl::StatusOr<Dataset> ReadDataset(const std::string& path, const Tokenizer* tokenizer, int64_t seq_len,
-                                    int64_t max_seq_len, int64_t vocab_size, const SpecialTokens& special = {});
+// The file's name and content tell these apart: .npy, .jsonl (or .ndjson) and .json are taken at their word, and a file
+// of another name that begins with such a row or with the signature of .npy is read as what it holds. A file that is
+// neither UTF-8 text nor .npy is refused.
+//
+// NotFound / InvalidArgument name the file, the line or byte, and what is allowed.
+absl::StatusOr<Dataset> ReadDataset(const std::string& path, const DatasetOptions& options);
 
 }  // namespace greenplan::trainer
 

@@ -114,6 +114,8 @@ absl::StatusOr<std::vector<int64_t>> Values(std::string_view data, uint64_t coun
 
 }  // namespace
 
+bool IsNpy(std::string_view file) { return file.starts_with(kMagic); }
+
 absl::StatusOr<std::vector<int64_t>> ParseNpy(std::string_view file) {
   const absl::StatusOr<Parts> parts = Split(file);
   if (!parts.ok()) return parts.status();

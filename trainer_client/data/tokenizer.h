@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,23 +12,34 @@
 
 namespace greenplan::trainer {
 
-// A SentencePiece model. Thread-safe.
+// What to do about data that need another tokenizer than the ones read here; the end of a message.
+inline constexpr char kTokenizeInPython[] =
+    "make token ids of the data with the model's own tokenizer: python -m greenplan tokenize --model DIR --input "
+    "F.jsonl "
+    "--output ids.jsonl writes {source_ids, target_ids}";
+
+// A SentencePiece model, with what tokenizer_config.json and the like beside it say about special and added tokens.
+// Thread-safe.
 class Tokenizer {
  public:
-  // NotFound / InvalidArgument name the file.
+  // Loads `path`, usually a tokenizer.model, and the files beside it. NotFound / InvalidArgument name the file and say
+  // what it is if it is no SentencePiece model.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path);
   ~Tokenizer();
 
-  // No BOS, no EOS.
-  std::vector<int64_t> Encode(std::string_view text) const;
-  // kNoToken where the model has none.
-  int64_t bos_id() const;
-  int64_t eos_id() const;
+  // Returns the ids of a text, without BOS and EOS. InvalidArgument if the text holds an added token, such as
+  // "<|im_start|>", that the SentencePiece model would split where transformers keeps one id; the message, which
+  // follows the name of the text, says which one and at which byte.
+  absl::StatusOr<std::vector<int64_t>> Encode(std::string_view text) const;
+
+  // Return nullopt if the tokenizer has no such token.
+  std::optional<int64_t> bos_id() const;
+  std::optional<int64_t> eos_id() const;
+
+  // The number of pieces of the SentencePiece model.
   int64_t vocab_size() const;
   // Where it was loaded from, for messages.
   const std::string& path() const;
-
-  static constexpr int64_t kNoToken = -1;
 
  private:
   class Impl;

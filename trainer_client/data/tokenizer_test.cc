@@ -1,8 +1,11 @@
 #include "trainer_client/data/tokenizer.h"
 
+#include <filesystem>
 #include <fstream>
+#include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -31,16 +34,16 @@ TEST(TokenizerTest, EncodesWithoutBosAndEos) {
   EXPECT_EQ((*tokenizer)->bos_id(), 1);
   EXPECT_EQ((*tokenizer)->eos_id(), 2);
   EXPECT_EQ((*tokenizer)->vocab_size(), 300);
-  const std::vector<int64_t> ids = (*tokenizer)->Encode("the dog");
+  const std::vector<int64_t> ids = *(*tokenizer)->Encode("the dog");
   EXPECT_LT(ids.size(), 7) << "frequent words must be fewer pieces than letters";
   for (const int64_t id : ids) EXPECT_GT(id, 2);
-  EXPECT_TRUE((*tokenizer)->Encode("").empty());
+  EXPECT_TRUE((*tokenizer)->Encode("")->empty());
 }
 
 TEST(TokenizerTest, EncodesWhatItNeverSawByItsBytes) {
   const auto tokenizer = Tokenizer::Load(Write("bytes.model", Train(300)));
   for (const char* text : {"\n", "é", "\xF0\x9F\x8C\xB1"}) {
-    const std::vector<int64_t> ids = (*tokenizer)->Encode(text);
+    const std::vector<int64_t> ids = *(*tokenizer)->Encode(text);
     EXPECT_GE(ids.size(), std::string(text).size());
     for (const int64_t id : ids) EXPECT_NE(id, 0) << "unknown piece in " << text;
   }
@@ -70,6 +73,62 @@ TEST(TokenizerTest, NamesAFileThatIsMissingEmptyOrNoModel) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << content;
     EXPECT_NE(status.message().find(path + ": is not a SentencePiece model"), std::string::npos) << status;
   }
+}
+
+// A folder with a tokenizer.model of 300 pieces and another file beside it.
+std::string FolderWith(const std::string& name, const std::string& content) {
+  const std::string folder = testing::TempDir() + "/with_" + name;
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/tokenizer.model", std::ios::binary) << Train(300);
+  std::ofstream(folder + "/" + name) << content;
+  return folder;
+}
+
+TEST(TokenizerTest, RefusesTextWithAnAddedTokenThatTheModelWouldSplit) {
+  const std::pair<const char*, const char*> files[] = {
+      {"added_tokens.json", R"({"<|im_start|>": 300})"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder": {"300": {"content": "<|im_start|>"}}})"},
+      {"tokenizer.json", R"({"added_tokens": [{"id": 300, "content": "<|im_start|>"}]})"}};
+  for (const auto& [name, content] : files) {
+    const auto tokenizer = Tokenizer::Load(FolderWith(name, content) + "/tokenizer.model");
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    EXPECT_TRUE((*tokenizer)->Encode("the dog <|im_end|>").ok());
+    const absl::Status status = (*tokenizer)->Encode("the <|im_start|>dog").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_NE(status.message().find("holds \"<|im_start|>\" at byte 4, an added token"), std::string::npos) << status;
+  }
+}
+
+TEST(TokenizerTest, TakesAddedTokensThatTheModelKeepsWhole) {
+  SentencePieceModel model;
+  ASSERT_EQ(model.Load(Train(300)), "");
+  const std::vector<int> pieces = model.Encode("the");
+  const std::string added = R"({"the": )" + std::to_string(pieces.back()) + "}";
+  const auto tokenizer = Tokenizer::Load(FolderWith("added_tokens.json", added) + "/tokenizer.model");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_TRUE((*tokenizer)->Encode("the dog").ok());
+}
+
+TEST(TokenizerTest, TakesEosAndTheLackOfBosFromItsConfig) {
+  const std::string config = R"({"bos_token": null, "eos_token": {"content": "<|end|>"},
+                                 "added_tokens_decoder": {"305": {"content": "<|end|>"}}})";
+  const auto tokenizer = Tokenizer::Load(FolderWith("tokenizer_config.json", config) + "/tokenizer.model");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->bos_id(), std::nullopt);
+  EXPECT_EQ((*tokenizer)->eos_id(), 305);
+}
+
+TEST(TokenizerTest, NamesAFileBesideItThatIsNoJson) {
+  const absl::Status status = Tokenizer::Load(FolderWith("added_tokens.json", "{") + "/tokenizer.model").status();
+  EXPECT_NE(status.message().find("added_tokens.json is not JSON"), std::string::npos) << status;
+}
+
+TEST(TokenizerTest, KnowsATiktokenVocabulary) {
+  const std::string path = Write("tiktoken.model", "IQ== 0\nIg== 1\n");
+  const absl::Status status = Tokenizer::Load(path).status();
+  EXPECT_NE(status.message().find(path + ": is not a SentencePiece model but a tiktoken vocabulary"), std::string::npos)
+      << status;
 }
 
 TEST(TrainSentencePieceModelTest, TheSameLinesGiveTheSameBytes) { EXPECT_EQ(Train(290), Train(290)); }

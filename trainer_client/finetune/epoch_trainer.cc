@@ -6,9 +6,13 @@
 #include <set>
 #include <utility>
 
+#include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
 #include "planner/convert/names.h"
+#include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
+#include "torch/nn/utils/clip_grad.h"
+#include "trainer_client/finetune/batch_loss.h"
 #include "trainer_client/finetune/batches.h"
 #include "trainer_client/finetune/peak_memory.h"
 #include "trainer_client/finetune/predicted_seconds.h"
@@ -24,26 +28,21 @@ double Seconds(Clock::time_point begin, Clock::time_point end) {
 
 }  // namespace
 
-struct EpochTrainer::Sums {
-  double step_seconds = 0;
+struct EpochTrainer::StepTimes {
   double forward_seconds = 0;
   double backward_seconds = 0;
-  double optimizer_seconds = 0;
-  double predicted_backward_seconds = 0;
-  double loss = 0;
-  profiler::EnergyTotal energy;
 };
 
 EpochTrainer::EpochTrainer(const TrainingSetup& setup, TrainingObserver observer)
     : setup_(setup),
       observer_(std::move(observer)),
-      steps_per_epoch_(StepsPerEpoch(static_cast<int64_t>(setup.rows.size()), setup.batch_size)) {
+      steps_per_epoch_(StepsPerEpoch(static_cast<int64_t>(setup.rows.size()), setup.batch_size * setup.grad_accum)) {
   for (const auto& parameter : setup.model.named_parameters()) tensor_names_.push_back(parameter.key());
 }
 
-at::Tensor EpochTrainer::Loss(const std::vector<int64_t>& order, int64_t step_in_epoch) {
-  const Batch batch = MakeBatch(setup_.data, order, step_in_epoch * setup_.batch_size, setup_.batch_size);
-  return CausalLmLoss(setup_.model.forward(batch.input_ids), batch.labels);
+at::Tensor EpochTrainer::Loss(const std::vector<int64_t>& order, int64_t micro_batch) {
+  const Batch batch = MakeBatch(setup_.data, order, micro_batch * setup_.batch_size, setup_.batch_size);
+  return BatchLoss(setup_.model, batch, setup_.autocast);
 }
 
 LossFunction EpochTrainer::FirstLoss() {
@@ -54,33 +53,78 @@ LossFunction EpochTrainer::FirstLoss() {
 }
 
 void EpochTrainer::Continue(const Round& round) {
+  is_under_plan_ = true;
   trainable_ = round.trainable;
-  predicted_backward_flops_ = round.predicted_backward_cost;
-  full_backward_flops_ = round.full_backward_cost;
+  drop_rates_ = DropRates(round.drop_rates.begin(), round.drop_rates.end());
+  expected_backward_flops_ = round.predicted_backward_cost * setup_.grad_accum;
+  full_backward_flops_ = round.full_backward_cost * setup_.grad_accum;
   if (setup_.time_profile.has_value()) {
-    predicted_backward_seconds_ = PredictedBackwardSeconds(*setup_.time_profile, round.trainable);
+    predicted_backward_seconds_ =
+        PredictedBackwardSeconds(*setup_.time_profile, round.trainable) * static_cast<double>(setup_.grad_accum);
   }
 }
 
-absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch) {
-  EpochReport report{.epoch = epoch, .tensor_count = static_cast<int64_t>(tensor_names_.size())};
+bool EpochTrainer::IsRoundDue(int64_t step_in_epoch) const {
+  if (setup_.uniform_steps > 0 && next_step() == setup_.uniform_steps) return true;
+  return setup_.plan_every == 0 ? step_in_epoch == 0 : next_step() % setup_.plan_every == 0;
+}
+
+bool EpochTrainer::IsWarmUp() const {
+  const int64_t round = next_step() / (setup_.plan_every == 0 ? steps_per_epoch_ : setup_.plan_every);
+  return round < setup_.warmup_rounds;
+}
+
+absl::Status EpochTrainer::WarmUp(const std::vector<int64_t>& order) {
+  const absl::Status status = setup_.session.TrainEverything([&](int) { return Loss(order, 0); });
+  if (!status.ok()) return status;
+  trainable_.clear();
+  const std::vector<bool>& reached = setup_.session.step_plan().reached;
+  const ModelProfile& profile = setup_.session.profile();
+  for (size_t i = 0; i < reached.size(); ++i) {
+    if (reached[i]) trainable_.push_back(profile.tensors[i].name);
+  }
+  expected_backward_flops_ = setup_.session.step_plan().predicted_backward_cost * setup_.grad_accum;
+  full_backward_flops_ = EvaluateMask(profile, FullMask(profile)).backward_cost * setup_.grad_accum;
+  if (setup_.time_profile.has_value()) {
+    predicted_backward_seconds_ =
+        PredictedBackwardSeconds(*setup_.time_profile, trainable_) * static_cast<double>(setup_.grad_accum);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optional<PartialEpoch> partial) {
+  if (!partial.has_value()) {
+    partial = {.report = {.epoch = epoch, .tensor_count = static_cast<int64_t>(tensor_names_.size())}};
+  }
+  EpochReport& report = partial->report;
+  EpochSums& sums = partial->sums;
   const std::vector<int64_t> order = Shuffled(setup_.rows, setup_.seed, epoch);
   setup_.model.train();
   ResetPeakMemory();
   SampleEnergy();  // What was used before is none of this epoch's.
-  Sums sums;
-  for (int64_t i = 0; i < steps_per_epoch_; ++i) {
+  for (int64_t i = report.executed_backward_flops.steps; i < steps_per_epoch_; ++i) {
     setup_.optimizer.set_learning_rate(setup_.schedule.LearningRate(next_step()));
-    const bool is_round_due = setup_.plan_every == 0 ? i == 0 : next_step() % setup_.plan_every == 0;
-    if (is_round_due) {
+    const bool is_round_due = IsRoundDue(i);
+    if (IsWarmUp()) {
+      if (is_round_due || trainable_.empty()) {
+        if (absl::Status status = WarmUp(order); !status.ok()) return status;
+      }
+      AddTrainable(trainable_, report);
+    } else if (is_round_due || !is_under_plan_) {
       if (absl::Status status = BeginRound(order, i, report); !status.ok()) return status;
     } else if (i == 0) {
       AddTrainable(trainable_, report);
     }
     if (absl::Status status = TrainStep(order, i, sums, report); !status.ok()) return status;
     observer_.step(epoch, i + 1, steps_per_epoch_, setup_.progress.step_losses.back());
+    if (setup_.checkpoint_every > 0 && next_step() % setup_.checkpoint_every == 0 && i + 1 < steps_per_epoch_) {
+      report.peak_memory_bytes = std::max(report.peak_memory_bytes, PeakMemoryBytes());
+      if (absl::Status status = observer_.save(*partial); !status.ok()) return status;
+    }
+    if (observer_.goes_on && !observer_.goes_on(next_step())) return absl::CancelledError("stopped by the caller");
   }
   const double steps = static_cast<double>(steps_per_epoch_);
+  report.drop_rates = drop_rates_;
   report.full_backward_flops = full_backward_flops_;
   report.step_seconds = sums.step_seconds / steps;
   report.forward_seconds = sums.forward_seconds / steps;
@@ -90,77 +134,169 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch) {
   report.joules_per_step = sums.energy.joules / steps;
   report.energy_is_estimate = sums.energy.is_estimate;
   report.train_loss = sums.loss / steps;
-  report.peak_memory_bytes = PeakMemoryBytes();
-  return report;
+  report.peak_memory_bytes = std::max(report.peak_memory_bytes, PeakMemoryBytes());
+  return std::move(report);
 }
 
 absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report) {
+  const int64_t probe_batches = setup_.probe == Probe::kInStep ? setup_.grad_accum : setup_.probe_batches;
+  RoundOptions options{.epoch = report.epoch,
+                       .step = next_step(),
+                       .sample_count = probe_batches * setup_.batch_size,
+                       .uniform_rates = next_step() < setup_.uniform_steps};
+  promise_.emplace();
+  for (int64_t i = 0; i < probe_batches; ++i) {
+    promise_->micro_batches.push_back((step_in_epoch * setup_.grad_accum + i) % (steps_per_epoch_ * setup_.grad_accum));
+  }
+  if (setup_.probe == Probe::kInStep) return setup_.session.BeginRoundInStep(options);
+
   const profiler::ExecutedFlopsCounter counter;
-  auto probe_loss = [&](int batch) { return Loss(order, (step_in_epoch + batch) % steps_per_epoch_); };
-  absl::StatusOr<Round> round = setup_.session.BeginRound(
-      probe_loss,
-      {.epoch = report.epoch, .step = next_step(), .sample_count = setup_.probe_batches * setup_.batch_size});
+  absl::StatusOr<Round> round =
+      setup_.session.BeginRound([&](int batch) { return Loss(order, promise_->micro_batches[batch]); }, options);
   if (!round.ok()) return round.status();
   const int64_t flops = counter.forward_flops() + counter.backward_flops();
   setup_.progress.probe_flops += flops;
   setup_.progress.executed_flops += flops;
   setup_.progress.energy.Add(SampleEnergy());
-  Continue(*round);
-  AddTrainable(round->trainable, report);
-  report.probe_seconds += round->probe_seconds;
-  report.plan_seconds += round->plan_seconds;
-  report.rounds.push_back({.round = round->plan.round(),
-                           .step = next_step(),
-                           .trainable = round->trainable,
-                           .status = StatusName(round->plan.status()),
-                           .message = round->notice.empty() ? round->plan.message() : round->notice,
-                           .digest = round->plan.digest(),
-                           .predicted_backward_flops = round->predicted_backward_cost,
-                           .value = round->plan.value(),
-                           .upper_bound = round->plan.upper_bound(),
-                           .probe_seconds = round->probe_seconds,
-                           .plan_seconds = round->plan_seconds});
-  if (!round->notice.empty()) observer_.remark(round->notice);
-  if (round->trainable.empty()) {
-    observer_.remark(absl::StrCat("nothing trains from step ", next_step(), " on: ", round->plan.message(),
-                                  "; backward is skipped"));
-  }
+  AddRound(*round, report);
   return absl::OkStatus();
 }
 
-absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, Sums& sums,
+void EpochTrainer::AddRound(const Round& round, EpochReport& report) {
+  Continue(round);
+  AddTrainable(round.trainable, report);
+  report.probe_seconds += round.probe_seconds;
+  report.plan_seconds += round.plan_seconds;
+  report.rounds.push_back({.round = round.plan.round(),
+                           .step = next_step(),
+                           .trainable = round.trainable,
+                           .drop_rates = drop_rates_,
+                           .status = StatusName(round.plan.status()),
+                           .message = round.notice.empty() ? round.plan.message() : round.notice,
+                           .digest = round.plan.digest(),
+                           .predicted_backward_flops = expected_backward_flops_,
+                           .value = round.plan.value(),
+                           .upper_bound = round.plan.upper_bound(),
+                           .probe_seconds = round.probe_seconds,
+                           .plan_seconds = round.plan_seconds});
+  promise_->loss_reduction = round.importance_sum;
+  if (!round.notice.empty()) observer_.remark(round.notice);
+  if (round.trainable.empty()) {
+    observer_.remark(
+        absl::StrCat("nothing trains from step ", next_step(), " on: ", round.plan.message(), "; backward is skipped"));
+  }
+}
+
+absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::vector<int64_t>& order,
+                                                     int64_t step_in_epoch, StepTimes& times,
+                                                     int64_t& predicted_flops) {
+  double loss_sum = 0;
+  for (int64_t i = 0; i < setup_.grad_accum; ++i) {
+    const Clock::time_point begin = Clock::now();
+    at::Tensor loss = Loss(order, step_in_epoch * setup_.grad_accum + i);
+    const double loss_value = loss.item<double>();
+    const Clock::time_point forward_end = Clock::now();
+    if (!std::isfinite(loss_value)) {
+      return absl::AbortedError(absl::StrCat("the training loss is ", loss_value, " at step ", next_step(),
+                                             " of epoch ", epoch, ": training has diverged; a lower --lr may help"));
+    }
+    predicted_flops += setup_.session.step_plan().predicted_backward_cost;
+    if (setup_.grad_accum > 1) loss = loss / static_cast<double>(setup_.grad_accum);
+    if (absl::StatusOr<bool> ran = setup_.session.Backward(loss); !ran.ok()) return ran.status();
+    times.forward_seconds += Seconds(begin, forward_end);
+    times.backward_seconds += Seconds(forward_end, Clock::now());
+    loss_sum += loss_value;
+  }
+  return loss_sum / static_cast<double>(setup_.grad_accum);
+}
+
+absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
                                      EpochReport& report) {
   const profiler::ExecutedFlopsCounter counter;
   const Clock::time_point begin = Clock::now();
-  const at::Tensor loss = Loss(order, step_in_epoch);
-  const double loss_value = loss.item<double>();
-  const Clock::time_point forward_end = Clock::now();
-  if (!std::isfinite(loss_value)) {
-    return absl::AbortedError(absl::StrCat("the training loss is ", loss_value, " at step ", next_step(), " of epoch ",
-                                           report.epoch, ": training has diverged; a lower --lr may help"));
-  }
-  if (absl::StatusOr<bool> ran = setup_.session.Backward(loss); !ran.ok()) return ran.status();
+  if (absl::Status status = setup_.session.BeginStep(); !status.ok()) return status;
+  if (promise_.has_value()) promise_->random_state = GetRandomState();
+  StepTimes times;
+  int64_t predicted_flops = 0, probe_flops = 0;
+  absl::StatusOr<double> loss = RunMicroBatches(report.epoch, order, step_in_epoch, times, predicted_flops);
+  if (!loss.ok()) return loss.status();
   const Clock::time_point backward_end = Clock::now();
-  setup_.optimizer.Step();
-  setup_.optimizer.ClearGradients();
+  absl::StatusOr<std::optional<Round>> round = setup_.session.PlanFromGradients();
+  if (!round.ok()) return round.status();
+  if (round->has_value()) {
+    const int64_t beyond_plan = (*round)->probe_backward_cost * setup_.grad_accum;
+    predicted_flops -= beyond_plan;
+    probe_flops = beyond_plan + (*round)->sensitivity_flops;
+    AddRound(**round, report);
+  }
+  if (promise_.has_value() && setup_.measures_importance) {
+    const bool is_of_this_step = promise_->micro_batches.size() == static_cast<size_t>(setup_.grad_accum);
+    promise_->loss_before = is_of_this_step ? *loss : MeanLoss(order, promise_->micro_batches, promise_->random_state);
+  }
+  const Clock::time_point optimizer_begin = Clock::now();
+  ClipGradients();
+  if (absl::Status status = setup_.session.Step().status(); !status.ok()) return status;
   const Clock::time_point end = Clock::now();
   const profiler::EnergyReading energy = SampleEnergy();
 
-  sums.step_seconds += Seconds(begin, end);
-  sums.forward_seconds += Seconds(begin, forward_end);
-  sums.backward_seconds += Seconds(forward_end, backward_end);
-  sums.optimizer_seconds += Seconds(backward_end, end);
+  const double optimizer_seconds = Seconds(optimizer_begin, end);
+  sums.step_seconds += Seconds(begin, backward_end) + optimizer_seconds;
+  sums.forward_seconds += times.forward_seconds;
+  sums.backward_seconds += times.backward_seconds;
+  sums.optimizer_seconds += optimizer_seconds;
   sums.predicted_backward_seconds += predicted_backward_seconds_;
-  sums.loss += loss_value;
+  sums.loss += *loss;
   sums.energy.Add(energy);
   setup_.progress.energy.Add(energy);
-  setup_.progress.step_losses.push_back(loss_value);
+  setup_.progress.step_losses.push_back(*loss);
   setup_.progress.executed_flops += counter.forward_flops() + counter.backward_flops();
-  report.executed_backward_flops.sum += counter.backward_flops();
-  report.predicted_backward_flops.sum += predicted_backward_flops_;
-  ++report.executed_backward_flops.steps;
-  ++report.predicted_backward_flops.steps;
+  setup_.progress.probe_flops += probe_flops;
+  const int64_t executed_flops = counter.backward_flops() - probe_flops;
+  report.executed_backward_flops.Add(executed_flops);
+  report.predicted_backward_flops.Add(predicted_flops);
+  report.expected_backward_flops.Add(expected_backward_flops_);
+  report.mismatched_steps += executed_flops != predicted_flops;
+  Redeem(order, report);
+  Remark(setup_.session.TakeNotices());
   return absl::OkStatus();
+}
+
+void EpochTrainer::ClipGradients() {
+  if (setup_.clip_norm <= 0) return;
+  std::vector<at::Tensor> parameters;
+  for (const at::Tensor& parameter : setup_.model.parameters()) {
+    if (parameter.grad().defined()) parameters.push_back(parameter);
+  }
+  if (!parameters.empty()) torch::nn::utils::clip_grad_norm_(parameters, setup_.clip_norm);
+}
+
+double EpochTrainer::MeanLoss(const std::vector<int64_t>& order, const std::vector<int64_t>& micro_batches,
+                              const RandomState& random_state) {
+  const RandomStateGuard keep_random_state;
+  const at::NoGradGuard no_grad;
+  SetRandomState(random_state);
+  double sum = 0;
+  for (int64_t micro_batch : micro_batches) sum += Loss(order, micro_batch).item<double>();
+  return sum / static_cast<double>(micro_batches.size());
+}
+
+// Once a round's first step is over.
+void EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport& report) {
+  if (!promise_.has_value()) return;
+  const Promise promise = *std::exchange(promise_, std::nullopt);
+  if (!setup_.measures_importance) return;
+  const Clock::time_point begin = Clock::now();
+  const profiler::ExecutedFlopsCounter counter;
+  const double after = MeanLoss(order, promise.micro_batches, promise.random_state);
+  setup_.progress.probe_flops += counter.forward_flops();
+  setup_.progress.executed_flops += counter.forward_flops();
+  report.probe_seconds += Seconds(begin, Clock::now());
+  report.rounds.back().promised_loss_reduction = promise.loss_reduction;
+  report.rounds.back().realised_loss_reduction = promise.loss_before - after;
+}
+
+void EpochTrainer::Remark(const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) observer_.remark(line);
 }
 
 profiler::EnergyReading EpochTrainer::SampleEnergy() {

@@ -14,42 +14,62 @@
 #include "trainer_client/data/dataset.h"
 #include "trainer_client/finetune/report.h"
 #include "trainer_client/models/causal_lm.h"
-#include "trainer_client/optimizer/adamw.h"
 #include "trainer_client/optimizer/learning_rate.h"
+#include "trainer_client/optimizer/optimizer.h"
+#include "trainer_client/session/random_state.h"
 #include "trainer_client/session/training_session.h"
 
 namespace greenplan::trainer {
 
+// How importance is measured: by a pass of its own, or from the gradients of a round's first step.
+enum class Probe { kSeparate, kInStep };
+
 // What one run trains with. All that is referenced must outlive the trainer.
 struct TrainingSetup {
   CausalLm& model;
-  AdamW& optimizer;
-  TrainingSession& session;
+  Optimizer& optimizer;
+  TrainingSession& session;  // Steps the optimizer.
   profiler::EnergyMeter& energy_meter;
   TrainingProgress& progress;                       // Where the run stands; every step adds to it.
   const std::optional<ModelProfile>& time_profile;  // In nanoseconds. Absent: times are not predicted.
   const Dataset& data;
   const std::vector<int64_t>& rows;  // Of `data`.
-  int64_t batch_size = 0;
+  int64_t batch_size = 0;            // Rows of a micro-batch.
+  int64_t grad_accum = 1;            // Micro-batches of an optimizer step, >= 1.
+  double clip_norm = 0;              // The largest norm of all gradients together; 0: gradients are not clipped.
   CosineSchedule schedule;
   uint64_t seed = 0;
   int64_t plan_every = 0;  // Steps; 0: at the start of every epoch.
-  int64_t probe_batches = 1;
+  Probe probe = Probe::kSeparate;
+  int64_t probe_batches = 1;        // Micro-batches of the separate probe.
+  bool measures_importance = true;  // Whether the method does: the promised loss reduction is then held to account.
+  // The step at which drop rates, uniform until then, are allocated by sensitivity: a round begins there. 0: at once.
+  int64_t uniform_steps = 0;
+  int64_t warmup_rounds = 0;                    // Rounds that train everything before the first plan.
+  std::optional<at::ScalarType> autocast = {};  // As MeanLoss takes it.
+  int64_t checkpoint_every = 0;                 // Steps; 0: never within an epoch.
 };
 
 // Told after every step, and of remarks that people should read.
 struct TrainingObserver {
+  // Keeps a checkpoint within an epoch, after every checkpoint_every steps. An error ends the epoch.
+  std::function<absl::Status(const PartialEpoch&)> save = {};
+  // After every step, once it is saved if it is to be; false ends the epoch there with Cancelled. May be null.
+  std::function<bool(int64_t steps_done)> goes_on = {};
   std::function<void(int64_t epoch, int64_t steps_done, int64_t steps, double loss)> step;
   std::function<void(const std::string&)> remark;
 };
 
-// Trains epoch by epoch: plans a round where one is due, then forward, backward, optimizer, each timed, the FLOPs of
-// each backward pass counted as they execute, the energy of each step sampled at its end. Not thread-safe.
+// Trains epoch by epoch: plans a round where one is due, then forward and backward of each micro-batch and the
+// optimizer, each timed, the FLOPs of each backward pass counted as they execute, the energy of each step sampled at
+// its end. After the first step of a round that measured importance, the loss on the measured batches is computed once
+// more, to compare the loss reduction that the plan promised with the one that came. Not thread-safe.
 class EpochTrainer {
  public:
   EpochTrainer(const TrainingSetup& setup, TrainingObserver observer);
 
-  static int64_t StepsPerEpoch(int64_t row_count, int64_t batch_size) { return row_count / batch_size; }
+  // `rows_per_step`: of all micro-batches of a step. What is left over is dropped.
+  static int64_t StepsPerEpoch(int64_t row_count, int64_t rows_per_step) { return row_count / rows_per_step; }
 
   // The loss of the first batch of epoch 1, in training mode: of the shape of every step. For
   // TrainingSession::CreateJob.
@@ -58,27 +78,50 @@ class EpochTrainer {
   // The plan in force when a run goes on.
   void Continue(const Round& round);
 
-  // Epochs count from 1. The errors of TrainingSession::BeginRound. Aborted: the loss is not finite.
-  absl::StatusOr<EpochReport> TrainEpoch(int64_t epoch);
+  // Epochs count from 1. `partial`, if it is given, is what was saved of this epoch; it goes on from there. The errors
+  // of TrainingSession::BeginRound. Aborted: the loss is not finite.
+  absl::StatusOr<EpochReport> TrainEpoch(int64_t epoch, std::optional<PartialEpoch> partial = std::nullopt);
 
  private:
-  struct Sums;
+  struct StepTimes;
+  // A loss reduction that a round promised for its first step.
+  struct Promise {
+    double loss_reduction = 0;
+    double loss_before = 0;
+    RandomState random_state;  // Of the first forward pass.
+    std::vector<int64_t> micro_batches;
+  };
 
+  bool IsRoundDue(int64_t step_in_epoch) const;
+  bool IsWarmUp() const;
+  absl::Status WarmUp(const std::vector<int64_t>& order);
   absl::Status BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report);
-  absl::Status TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, Sums& sums, EpochReport& report);
+  void AddRound(const Round& round, EpochReport& report);
+  absl::Status TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
+                         EpochReport& report);
+  absl::StatusOr<double> RunMicroBatches(int64_t epoch, const std::vector<int64_t>& order, int64_t step_in_epoch,
+                                         StepTimes& times, int64_t& predicted_flops);
+  void ClipGradients();
+  double MeanLoss(const std::vector<int64_t>& order, const std::vector<int64_t>& micro_batches,
+                  const RandomState& random_state);
+  void Redeem(const std::vector<int64_t>& order, EpochReport& report);
   profiler::EnergyReading SampleEnergy();
-  at::Tensor Loss(const std::vector<int64_t>& order, int64_t step_in_epoch);
+  at::Tensor Loss(const std::vector<int64_t>& order, int64_t micro_batch);
   void AddTrainable(const std::vector<std::string>& names, EpochReport& report) const;
+  void Remark(const std::vector<std::string>& lines);
   int64_t next_step() const { return static_cast<int64_t>(setup_.progress.step_losses.size()); }
 
   const TrainingSetup setup_;
   const TrainingObserver observer_;
   const int64_t steps_per_epoch_;
   std::vector<std::string> tensor_names_;
-  std::vector<std::string> trainable_;  // Under the plan in force, as the three below.
-  int64_t predicted_backward_flops_ = 0;
+  bool is_under_plan_ = false;
+  std::vector<std::string> trainable_;  // Under the plan in force, as the four below, each per step.
+  DropRates drop_rates_;
+  int64_t expected_backward_flops_ = 0;
   double predicted_backward_seconds_ = 0;  // 0 without a time profile.
   int64_t full_backward_flops_ = 0;
+  std::optional<Promise> promise_;  // From the round on until its first step is over.
 };
 
 }  // namespace greenplan::trainer

@@ -1,10 +1,12 @@
 #include "trainer_client/finetune/epoch_trainer.h"
 
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "gtest/gtest.h"
 #include "planner/client/connection.h"
 #include "trainer_client/finetune/test_inputs.h"
+#include "trainer_client/optimizer/adamw.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -48,28 +51,48 @@ struct EpochTrainerTest : ::testing::Test {
   }
 
   EpochTrainer Make() {
+    session.reset();  // Thaws what the last plan has frozen.
     optimizer = std::make_unique<AdamW>(model->named_parameters().pairs(), AdamWOptions{});
-    session = *TrainingSession::Create(
-        *Connect({}),
-        {.job = "", .model = "llama", .plan = plan_options, .importance = {.update_rule = optimizer.get()}},
-        model->named_parameters().pairs());
+    session = *TrainingSession::Create(*Connect({}),
+                                       {.job = "",
+                                        .model = "llama",
+                                        .plan = plan_options,
+                                        .optimizer = optimizer.get(),
+                                        .branches = model->residual_branches(),
+                                        .draw_per = draw_per},
+                                       model->named_parameters().pairs());
     meter = *profiler::EnergyMeter::Create(10, machine);
-    return EpochTrainer({.model = *model,
-                         .optimizer = *optimizer,
-                         .session = *session,
-                         .energy_meter = *meter,
-                         .progress = progress,
-                         .time_profile = time_profile,
-                         .data = data,
-                         .rows = rows,
-                         .batch_size = 4,
-                         .schedule = {.peak = 1e-2, .warmup_steps = 0, .total_steps = 20},
-                         .plan_every = plan_every},
-                        {.step =
-                             [this](int64_t epoch, int64_t done, int64_t steps, double) {
-                               seen_steps.push_back({epoch, done, steps});
-                             },
-                         .remark = [this](const std::string& text) { remarks.push_back(text); }});
+    return EpochTrainer(
+        {.model = *model,
+         .optimizer = *optimizer,
+         .session = *session,
+         .energy_meter = *meter,
+         .progress = progress,
+         .time_profile = time_profile,
+         .data = data,
+         .rows = rows,
+         .batch_size = batch_size,
+         .grad_accum = grad_accum,
+         .clip_norm = clip_norm,
+         .schedule = {.peak = 1e-2, .warmup_steps = 0, .total_steps = 20},
+         .plan_every = plan_every,
+         .probe = probe,
+         .measures_importance = plan_options.method() != v1::METHOD_FULL && plan_options.method() != v1::METHOD_DROP,
+         .uniform_steps = uniform_steps,
+         .warmup_rounds = warmup_rounds,
+         .autocast = autocast,
+         .checkpoint_every = checkpoint_every},
+        {.save =
+             [this](const PartialEpoch& epoch) {
+               saved.push_back(epoch);
+               return absl::OkStatus();
+             },
+         .goes_on = goes_on,
+         .step =
+             [this](int64_t epoch, int64_t done, int64_t steps, double) {
+               seen_steps.push_back({epoch, done, steps});
+             },
+         .remark = [this](const std::string& text) { remarks.push_back(text); }});
   }
 
   std::shared_ptr<CausalLm> model;
@@ -77,6 +100,17 @@ struct EpochTrainerTest : ::testing::Test {
   std::vector<int64_t> rows = std::vector<int64_t>(10);
   v1::PlanOptions plan_options;
   int64_t plan_every = 0;
+  int64_t batch_size = 4;
+  int64_t grad_accum = 1;
+  double clip_norm = 0;
+  DrawPer draw_per = DrawPer::kStep;
+  Probe probe = Probe::kSeparate;
+  int64_t uniform_steps = 0;
+  int64_t warmup_rounds = 0;
+  std::optional<at::ScalarType> autocast;
+  int64_t checkpoint_every = 0;
+  std::function<bool(int64_t)> goes_on;
+  std::vector<PartialEpoch> saved;
   std::optional<ModelProfile> time_profile;
   profiler::MachineEnergy machine;
   std::chrono::steady_clock::time_point now{};
@@ -148,6 +182,193 @@ TEST_F(EpochTrainerTest, TheSameSeedTrainsTheSame) {
   EpochTrainer second = Make();
   ASSERT_TRUE(second.TrainEpoch(1).ok());
   EXPECT_EQ(progress.step_losses, losses);
+}
+
+TEST_F(EpochTrainerTest, ExecutesWhatEachStepsDrawPredicts) {
+  batch_size = 1;  // Ten steps.
+  for (v1::Method method : {v1::METHOD_DROP, v1::METHOD_JOINT}) {
+    plan_options.set_method(method);
+    for (DrawPer each : {DrawPer::kStep, DrawPer::kMicroBatch}) {
+      draw_per = each;
+      grad_accum = each == DrawPer::kStep ? 1 : 2;
+      progress = {};
+      EpochTrainer trainer = Make();
+      const auto report = trainer.TrainEpoch(1);
+      ASSERT_TRUE(report.ok()) << report.status();
+      EXPECT_EQ(report->mismatched_steps, 0);
+      EXPECT_EQ(report->executed_backward_flops.sum, report->predicted_backward_flops.sum);
+      EXPECT_GT(report->executed_backward_flops.sum, 0);
+      EXPECT_EQ(report->drop_rates.size(), 4u);
+      EXPECT_EQ(report->drop_rates, report->rounds[0].drop_rates);
+      EXPECT_THAT(remarks, IsEmpty());
+    }
+  }
+}
+
+TEST_F(EpochTrainerTest, AccumulationAveragesMicroBatches) {
+  plan_options.Clear();
+  plan_options.set_method(v1::METHOD_FULL);
+  EpochTrainer whole = Make();
+  ASSERT_TRUE(whole.TrainEpoch(1).ok());
+  const std::vector<double> losses = progress.step_losses;
+  progress = {};
+  at::manual_seed(1);
+  model = *CreateCausalLm(kLlama, Attention::kSdpa);
+  batch_size = 2;
+  grad_accum = 2;
+  EpochTrainer accumulated = Make();
+  const auto report = accumulated.TrainEpoch(1);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(progress.step_losses.size(), losses.size());
+  for (size_t step = 0; step < losses.size(); ++step) EXPECT_NEAR(progress.step_losses[step], losses[step], 1e-4);
+  EXPECT_EQ(report->executed_backward_flops.mean(), static_cast<double>(report->full_backward_flops));
+  EXPECT_EQ(report->mismatched_steps, 0);
+}
+
+TEST_F(EpochTrainerTest, ClipsTheNormOfAllGradientsTogether) {
+  plan_options.Clear();
+  plan_options.set_method(v1::METHOD_FULL);
+  clip_norm = 1e-12;  // Far below AdamW's epsilon: the weights then hardly move.
+  EpochTrainer trainer = Make();
+  std::vector<at::Tensor> before;
+  for (const at::Tensor& parameter : model->parameters()) before.push_back(parameter.detach().clone());
+  ASSERT_TRUE(trainer.TrainEpoch(1).ok());
+  for (size_t i = 0; i < before.size(); ++i) {
+    EXPECT_LT((model->parameters()[i] - before[i]).abs().max().item<double>(), 1e-4);
+  }
+}
+
+TEST_F(EpochTrainerTest, AnInStepProbeCostsTheBackwardThatThePlanSkipsAndReportsItApart) {
+  probe = Probe::kInStep;
+  for (int64_t micro_batches : {1, 2}) {
+    grad_accum = micro_batches;
+    batch_size = 4 / micro_batches;
+    progress = {};
+    EpochTrainer trainer = Make();
+    // Otherwise the first step's graph is profiled, and its cost is known only afterwards.
+    ASSERT_TRUE(session->CreateJob(trainer.FirstLoss()).ok());
+    const auto report = trainer.TrainEpoch(1);
+    ASSERT_TRUE(report.ok()) << report.status();
+    ASSERT_EQ(report->rounds.size(), 1u);
+    EXPECT_EQ(report->rounds[0].step, 0);
+    EXPECT_EQ(report->mismatched_steps, 0);
+    EXPECT_EQ(report->executed_backward_flops.sum, 2 * report->rounds[0].predicted_backward_flops);
+    EXPECT_GE(progress.probe_flops, report->full_backward_flops - report->rounds[0].predicted_backward_flops);
+  }
+}
+
+TEST_F(EpochTrainerTest, CountsTheSensitivityOfAnInStepProbeAsTheProbes) {
+  probe = Probe::kInStep;
+  plan_options.set_method(v1::METHOD_JOINT);
+  EpochTrainer trainer = Make();
+  ASSERT_TRUE(session->CreateJob(trainer.FirstLoss()).ok());
+  const auto report = trainer.TrainEpoch(1);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->mismatched_steps, 0);
+  EXPECT_EQ(report->executed_backward_flops.sum, report->predicted_backward_flops.sum);
+  EXPECT_GT(progress.probe_flops, report->full_backward_flops);
+}
+
+TEST_F(EpochTrainerTest, HoldsARoundToItsPromise) {
+  for (Probe each : {Probe::kSeparate, Probe::kInStep}) {
+    probe = each;
+    EpochTrainer trainer = Make();
+    const auto report = trainer.TrainEpoch(1);
+    ASSERT_TRUE(report.ok()) << report.status();
+    const RoundReport& round = report->rounds[0];
+    ASSERT_TRUE(round.promised_loss_reduction.has_value() && round.realised_loss_reduction.has_value());
+    EXPECT_DOUBLE_EQ(*round.promised_loss_reduction, round.value);
+    EXPECT_GT(*round.realised_loss_reduction, 0) << "the step helps on its own batch";
+    EXPECT_LT(*round.realised_loss_reduction, 2 * *round.promised_loss_reduction);
+  }
+}
+
+TEST_F(EpochTrainerTest, AllocatesDropRatesOnceTheUniformStepsAreOver) {
+  plan_options.set_method(v1::METHOD_DROP);
+  batch_size = 1;
+  uniform_steps = 3;
+  EpochTrainer trainer = Make();
+  const auto report = trainer.TrainEpoch(1);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->rounds.size(), 2u);
+  EXPECT_EQ(report->rounds[1].step, 3);
+  std::set<double> uniform, allocated;
+  for (const auto& [block, rate] : report->rounds[0].drop_rates) uniform.insert(rate);
+  for (const auto& [block, rate] : report->rounds[1].drop_rates) allocated.insert(rate);
+  EXPECT_EQ(uniform.size(), 1u);
+  EXPECT_GT(allocated.size(), 1u);
+  EXPECT_FALSE(report->rounds[0].promised_loss_reduction.has_value()) << "drop measures no importance";
+}
+
+TEST_F(EpochTrainerTest, WarmUpRoundsTrainEverythingBeforeTheFirstPlan) {
+  plan_every = 1;
+  warmup_rounds = 1;
+  EpochTrainer trainer = Make();
+  const auto report = trainer.TrainEpoch(1);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->rounds.size(), 1u);
+  EXPECT_EQ(report->rounds[0].step, 1);
+  EXPECT_EQ(report->mismatched_steps, 0);
+  EXPECT_EQ(report->executed_backward_flops.sum,
+            report->full_backward_flops + report->rounds[0].predicted_backward_flops);
+  EXPECT_EQ(report->trainable.size(), model->parameters().size());
+}
+
+TEST_F(EpochTrainerTest, PredictsAndExecutesTheSameInBfloat16AndWithCheckpointedLayers) {
+  for (v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_DROP, v1::METHOD_JOINT}) {
+    for (bool checkpoints : {false, true}) {
+      for (const auto& type : {std::optional<at::ScalarType>(), std::optional<at::ScalarType>(at::kBFloat16)}) {
+        SCOPED_TRACE(v1::Method_Name(method) + (checkpoints ? " checkpoints" : "") + (type ? " bfloat16" : ""));
+        plan_options.set_method(method);
+        plan_options.mutable_budget()->set_fraction_of_backward(checkpoints ? 0.7 : 0.5);
+        autocast = type;
+        model->set_checkpoints_activations(checkpoints);
+        progress = {};
+        remarks.clear();
+        batch_size = 2;
+        EpochTrainer trainer = Make();
+        const auto report = trainer.TrainEpoch(1);
+        ASSERT_TRUE(report.ok()) << report.status();
+        EXPECT_EQ(report->mismatched_steps, 0);
+        EXPECT_GT(report->executed_backward_flops.sum, 0);
+        EXPECT_THAT(remarks, IsEmpty());
+        for (const at::Tensor& parameter : model->parameters()) EXPECT_EQ(parameter.scalar_type(), at::kFloat);
+      }
+    }
+  }
+}
+
+TEST_F(EpochTrainerTest, CheckpointedLayersTrainTheSame) {
+  plan_options.Clear();
+  plan_options.set_method(v1::METHOD_FULL);
+  EpochTrainer plain = Make();
+  ASSERT_TRUE(plain.TrainEpoch(1).ok());
+  const std::vector<double> losses = progress.step_losses;
+  progress = {};
+  at::manual_seed(1);
+  model = *CreateCausalLm(kLlama, Attention::kSdpa);
+  model->set_checkpoints_activations(true);
+  EpochTrainer checkpointed = Make();
+  ASSERT_TRUE(checkpointed.TrainEpoch(1).ok());
+  EXPECT_EQ(progress.step_losses, losses);
+}
+
+TEST_F(EpochTrainerTest, SavesWithinAnEpochAndGoesOnFromThere) {
+  batch_size = 1;
+  checkpoint_every = 4;
+  EpochTrainer straight = Make();
+  const auto expected = straight.TrainEpoch(1);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  ASSERT_EQ(saved.size(), 2u);
+  EXPECT_EQ(saved[0].report.executed_backward_flops.steps, 4);
+  EXPECT_EQ(saved[1].report.executed_backward_flops.steps, 8);
+  EXPECT_GT(saved[0].sums.loss, 0);
+
+  progress = {};
+  goes_on = [](int64_t steps) { return steps < 3; };
+  EpochTrainer stopped = Make();
+  EXPECT_EQ(stopped.TrainEpoch(1).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(progress.step_losses.size(), 3u);
 }
 
 TEST_F(EpochTrainerTest, SaysThatNothingTrains) {

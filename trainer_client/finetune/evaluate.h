@@ -2,15 +2,19 @@
 #define GREENPLAN_TRAINER_CLIENT_FINETUNE_EVALUATE_H_
 
 #include <cstdint>
+#include <optional>
 
+#include "c10/core/ScalarType.h"
 #include "trainer_client/data/dataset.h"
 #include "trainer_client/models/causal_lm.h"
 
 namespace greenplan::trainer {
 
 // The mean loss over all predicted tokens of the data, in natural logarithm: rows weigh by their tokens, the last
-// partial batch counts. Dropout is off; the model's mode is put back. NaN if nothing is predicted.
-double MeanLoss(CausalLm& model, const Dataset& data, int64_t batch_size);
+// partial batch counts. Dropout is off; the model's mode is put back. NaN if nothing is predicted. `autocast` as
+// BatchLoss takes it.
+double MeanLoss(CausalLm& model, const Dataset& data, int64_t batch_size,
+                std::optional<at::ScalarType> autocast = std::nullopt);
 
 }  // namespace greenplan::trainer
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "c10/util/Exception.h"
+#include "planner/core/invalid_argument.h"
 #include "planner/flags/plan_flags.h"
 #include "trainer_client/finetune/finetune_run.h"
 #include "trainer_client/finetune/inputs.h"
@@ -50,11 +51,12 @@ absl::StatusOr<std::shared_ptr<Connection>> ConnectToPlanner(const FinetuneOptio
   std::shared_ptr<Connection> connection = io.connection;
   if (connection == nullptr) {
     absl::StatusOr<std::unique_ptr<Connection>> made =
-        Connect({.planner = options.planner, .timeout = kPlannerTimeout});
-    if (!made.ok()) {
+        Connect({.planner = options.planner, .timeout = kPlannerTimeout, .security = options.planner_security});
+    if (FieldOf(made.status()) == "planner") {
       return absl::InvalidArgumentError(
-          absl::StrCat("--planner is ", options.planner, "; allowed: local, or HOST:PORT"));
+          absl::StrCat("--planner is ", options.planner, "; allowed: local, or HOST:PORT[,HOST:PORT...]"));
     }
+    if (!made.ok()) return made.status();
     connection = *std::move(made);
   }
   // Any answer will do: this is to learn that the planner is away before the model is loaded.
@@ -83,17 +85,22 @@ absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& i
     if (!folder.ok()) return folder.status();
     output = *std::move(folder);
   }
-  const bool resumes = options.resume && HasRun(options.output);
-  const bool may_begin = !options.resume || std::filesystem::is_empty(options.output);
-  if (!resumes && (!may_begin || (options.base.empty() && options.config.empty()))) {
+  if (options.resume) RemoveUnfinishedCheckpoints(options.output);
+  const std::string resume_from = options.resume ? FolderToResume(options.output) : "";
+  const bool resumes = !resume_from.empty();
+  const bool has_start = !options.base.empty() || !options.config.empty();
+  if (!resumes && (!has_start || (options.resume && !output->MayStartOver()))) {
     return absl::InvalidArgumentError(absl::StrCat("--output is ", options.output,
                                                    ", which holds no run to resume; allowed: a folder that does, or ",
-                                                   "a new or empty one and --base or --config to begin with"));
+                                                   "one without weights and --base or --config to begin with"));
   }
   absl::StatusOr<std::shared_ptr<Connection>> connection = ConnectToPlanner(options, io);
   if (!connection.ok()) return connection.status();
-  absl::StatusOr<Inputs> inputs = LoadInputs(options, resumes ? options.output : "");
+  absl::StatusOr<Inputs> inputs = LoadInputs(options, resume_from);
   if (!inputs.ok()) return inputs.status();
+  for (const std::string& remark : inputs->remarks) {
+    if (!options.quiet) io.err << "greenplan-finetune: " << remark << std::endl;
+  }
   FinetuneRun run(options, io, *std::move(inputs), output.get());
   return NameFlags(options, run.Run(*std::move(connection), resumes));
 }

@@ -1,6 +1,7 @@
 #ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_FINETUNE_H_
 #define GREENPLAN_TRAINER_CLIENT_FINETUNE_FINETUNE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <ostream>
@@ -22,6 +23,8 @@ struct FinetuneIo {
   profiler::MachineEnergy machine = {};         // Where energy is counted.
   // Called when an epoch is over and saved; false ends the run there, as a kill would.
   std::function<bool(const EpochReport&)> after_epoch = {};
+  // The same after every step, once a checkpoint that is due there is kept.
+  std::function<bool(int64_t steps_done)> after_step = {};
 };
 
 // greenplan-finetune: loads the model and the data, trains under the plans, keeps the checkpoint and the report.

@@ -1,10 +1,12 @@
 #include "trainer_client/finetune/finetune_run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>
 
+#include "ATen/Context.h"
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/files.h"
@@ -32,9 +34,29 @@ json OptionsToJson(const v1::PlanOptions& options) {
   return result;
 }
 
-std::string CpuRandomState() {
-  const at::Tensor state = GetRandomState()[0].second;
+std::string BytesOf(const at::Tensor& state) {
   return {static_cast<const char*>(state.const_data_ptr()), state.nbytes()};
+}
+
+// InvalidArgument if the machine or LibTorch does not have it.
+absl::StatusOr<at::Device> DeviceNamed(const std::string& name) {
+  const bool has_gpu = at::hasCUDA() && at::getNumGPUs() > 0;
+  if (name == "cpu" || (name == "auto" && !has_gpu)) return at::Device(at::kCPU);
+  if (name == "auto") return at::Device(at::kCUDA, 0);
+  const at::Device device(name == "cuda" ? "cuda:0" : name);
+  if (has_gpu && static_cast<size_t>(device.index()) < static_cast<size_t>(at::getNumGPUs())) return device;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--device is ", name, "; allowed: auto, cpu",
+      has_gpu ? absl::StrCat(", cuda:0 to cuda:", at::getNumGPUs() - 1) : ", because LibTorch sees no GPU here"));
+}
+
+std::optional<at::ScalarType> AutocastType(const FinetuneOptions& options) {
+  return options.dtype == "bfloat16" ? std::optional<at::ScalarType>(at::kBFloat16) : std::nullopt;
+}
+
+FrozenState FrozenStateOf(const FinetuneOptions& options) {
+  if (options.optimizer_state == "offload") return FrozenState::kOffload;
+  return options.optimizer_state == "drop" ? FrozenState::kDrop : FrozenState::kKeep;
 }
 
 }  // namespace
@@ -49,6 +71,10 @@ FinetuneRun::FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, I
       progress_bar_(io.err, io.show_progress) {}
 
 absl::Status FinetuneRun::Run(std::shared_ptr<Connection> connection, bool resumes) {
+  absl::StatusOr<at::Device> device = DeviceNamed(options_.device);
+  if (!device.ok()) return device.status();
+  if (!device->is_cpu()) model().to(*device);
+  model().set_checkpoints_activations(options_.checkpoint_activations);
   if (resumes) {
     if (absl::Status status = LoadState(); !status.ok()) return status;
   }
@@ -71,8 +97,9 @@ absl::Status FinetuneRun::Run(std::shared_ptr<Connection> connection, bool resum
 
 absl::Status FinetuneRun::TrainEpochs() {
   for (int64_t epoch = state_.last_epoch() + 1; epoch <= options_.epochs; ++epoch) {
-    absl::StatusOr<EpochReport> trained = trainer_->TrainEpoch(epoch);
+    absl::StatusOr<EpochReport> trained = trainer_->TrainEpoch(epoch, std::exchange(state_.partial, std::nullopt));
     progress_bar_.Clear();
+    if (absl::IsCancelled(trained.status()) && io_.after_step) return absl::OkStatus();
     if (!trained.ok()) return trained.status();
     FinishEpoch(*std::move(trained));
     if (absl::Status status = Save(); !status.ok()) return status;
@@ -86,6 +113,19 @@ absl::Status FinetuneRun::TrainEpochs() {
 // What must be the same before and after a resume, by the name of its flag.
 json FinetuneRun::Identity() const {
   return {{"--batch-size", options_.batch_size},
+          {"--epochs", options_.epochs},
+          {"--lr", options_.learning_rate},
+          {"--warmup-steps", options_.warmup_steps},
+          {"--weight-decay", options_.weight_decay},
+          {"--grad-accum", options_.grad_accum},
+          {"--clip-norm", options_.clip_norm},
+          {"--draw-per", options_.draw_per},
+          {"--sensitivity", options_.sensitivity},
+          {"--uniform-until", options_.uniform_until},
+          {"--probe", options_.probe},
+          {"--dtype", options_.dtype},
+          {"--optimizer-state", options_.optimizer_state},
+          {"--warmup-rounds", options_.warmup_rounds},
           {"--seq-len", inputs_.train.seq_len},
           {"--seed", options_.seed},
           {"--plan-every", options_.plan_every},
@@ -96,11 +136,15 @@ json FinetuneRun::Identity() const {
 }
 
 absl::Status FinetuneRun::LoadState() {
-  absl::StatusOr<RunState> state = LoadRun(output_->path(), model(), optimizer_);
+  absl::StatusOr<RunState> state = LoadRun(FolderToResume(output_->path()), model(), optimizer_);
   if (!state.ok()) return state.status();
   state_ = *std::move(state);
   seconds_before_ = state_.seconds;
-  if (state_.identity.is_null() || options_.epochs <= state_.last_epoch()) return absl::OkStatus();
+  // The learning rate of every step depends on the number of epochs, so a run has the number that it began with.
+  const bool is_finished =
+      state_.identity.is_object() && state_.identity.value("--epochs", json()) == state_.last_epoch();
+  const bool trains = options_.epochs > 0 && !(is_finished && options_.epochs == state_.last_epoch());
+  if (state_.identity.is_null() || !trains) return absl::OkStatus();
   const json identity = Identity();
   for (const auto& [flag, value] : identity.items()) {
     const json before = state_.identity.value(flag, json());
@@ -113,26 +157,42 @@ absl::Status FinetuneRun::LoadState() {
 
 TrainingSetup FinetuneRun::Setup() {
   const int64_t rows = static_cast<int64_t>(inputs_.train_rows.size());
-  const int64_t total_steps = EpochTrainer::StepsPerEpoch(rows, options_.batch_size) * options_.epochs;
-  return {.model = model(),
-          .optimizer = optimizer_,
-          .session = *session_,
-          .energy_meter = *energy_meter_,
-          .progress = state_.progress,
-          .time_profile = time_profile_,
-          .data = inputs_.train,
-          .rows = inputs_.train_rows,
-          .batch_size = options_.batch_size,
-          .schedule = {.peak = options_.learning_rate,
-                       .warmup_steps = std::min(options_.warmup_steps, total_steps),
-                       .total_steps = total_steps},
-          .seed = options_.seed,
-          .plan_every = options_.plan_every,
-          .probe_batches = options_.probe_batches};
+  const int64_t rows_per_step = options_.batch_size * options_.grad_accum;
+  const int64_t total_steps = EpochTrainer::StepsPerEpoch(rows, rows_per_step) * options_.epochs;
+  const v1::Method method = options_.plan.method();
+  const bool allocates =
+      (method == v1::METHOD_DROP || method == v1::METHOD_JOINT) && options_.plan.allocation() != v1::ALLOCATION_UNIFORM;
+  return {
+      .model = model(),
+      .optimizer = optimizer_,
+      .session = *session_,
+      .energy_meter = *energy_meter_,
+      .progress = state_.progress,
+      .time_profile = time_profile_,
+      .data = inputs_.train,
+      .rows = inputs_.train_rows,
+      .batch_size = options_.batch_size,
+      .grad_accum = options_.grad_accum,
+      .clip_norm = options_.clip_norm,
+      .schedule = {.peak = options_.learning_rate,
+                   .warmup_steps = std::min(options_.warmup_steps, total_steps),
+                   .total_steps = total_steps},
+      .seed = options_.seed,
+      .plan_every = options_.plan_every,
+      .probe = options_.probe == "in-step" ? Probe::kInStep : Probe::kSeparate,
+      .probe_batches = options_.probe_batches,
+      .measures_importance = method == v1::METHOD_SELECTION || method == v1::METHOD_JOINT,
+      .uniform_steps =
+          allocates ? static_cast<int64_t>(std::ceil(options_.uniform_until * static_cast<double>(total_steps))) : 0,
+      .warmup_rounds = options_.warmup_rounds,
+      .autocast = AutocastType(options_),
+      .checkpoint_every = options_.checkpoint_every};
 }
 
 TrainingObserver FinetuneRun::Observer() {
-  return {.step =
+  return {.save = [this](const PartialEpoch& epoch) { return SaveWithinEpoch(epoch); },
+          .goes_on = io_.after_step,
+          .step =
               [this](int64_t epoch, int64_t done, int64_t total, double loss) {
                 progress_bar_.Update(absl::StrCat("epoch ", epoch, "/", options_.epochs), done, total, loss);
               },
@@ -144,12 +204,17 @@ TrainingObserver FinetuneRun::Observer() {
 }
 
 absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) {
-  const SessionOptions session_options{.job = options_.job.empty() ? state_.job : options_.job,
-                                       .model = model().model_type(),
-                                       .plan = options_.plan,
-                                       .importance = {.metric = options_.importance_metric,
-                                                      .update_rule = &optimizer_,
-                                                      .probe_batches = static_cast<int>(options_.probe_batches)}};
+  const SessionOptions session_options{
+      .job = options_.job.empty() ? state_.job : options_.job,
+      .model = model().model_type(),
+      .plan = options_.plan,
+      .optimizer = &optimizer_,
+      .importance = {.metric = options_.importance_metric, .probe_batches = static_cast<int>(options_.probe_batches)},
+      .branches = model().residual_branches(),
+      .sensitivity = options_.sensitivity == "norm_difference" ? SensitivityDefinition::kNormDifference
+                                                               : SensitivityDefinition::kGradientDifference,
+      .draw_per = options_.draw_per == "micro-batch" ? DrawPer::kMicroBatch : DrawPer::kStep,
+      .frozen_state = FrozenStateOf(options_)};
   absl::StatusOr<std::unique_ptr<TrainingSession>> session =
       TrainingSession::Create(std::move(connection), session_options, model().named_parameters().pairs());
   if (!session.ok()) return session.status();
@@ -163,10 +228,13 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) 
   if (!options_.time_profile.empty()) {
     if (absl::Status status = MeasureTime(); !status.ok()) return status;
   }
-  if (!state_.plan.has_value()) return absl::OkStatus();
-  absl::StatusOr<Round> round = session_->Continue(trainer_->FirstLoss(), *state_.plan, state_.next_round);
+  const SessionState state{.plan = state_.plan,
+                           .next_round = state_.next_round,
+                           .next_step = static_cast<int64_t>(state_.progress.step_losses.size())};
+  if (state.next_step == 0) return absl::OkStatus();
+  absl::StatusOr<std::optional<Round>> round = session_->Continue(trainer_->FirstLoss(), state);
   if (!round.ok()) return round.status();
-  trainer_->Continue(*round);
+  if (round->has_value()) trainer_->Continue(**round);
   return absl::OkStatus();
 }
 
@@ -190,40 +258,71 @@ absl::Status FinetuneRun::MeasureTime() {
 }
 
 absl::Status FinetuneRun::RestoreRandomState() const {
+  std::vector<std::string> saved = {state_.random_state};
+  saved.insert(saved.end(), state_.device_random_states.begin(), state_.device_random_states.end());
   RandomState current = GetRandomState();
-  at::Tensor& generator = current[0].second;
-  if (generator.nbytes() != state_.random_state.size()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(output_->path(), ": the random state in trainer_state is of another version of LibTorch"));
+  // A run may go on without the devices that it began on.
+  const size_t count = std::min(current.size(), saved.size());
+  current.erase(current.begin() + static_cast<std::ptrdiff_t>(count), current.end());
+  for (size_t i = 0; i < count; ++i) {
+    at::Tensor& generator = current[i].second;
+    if (generator.nbytes() != saved[i].size()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(output_->path(), ": the random state in trainer_state is of another version of LibTorch"));
+    }
+    std::memcpy(generator.data_ptr(), saved[i].data(), generator.nbytes());
   }
-  std::memcpy(generator.data_ptr(), state_.random_state.data(), generator.nbytes());
-  SetRandomState({current[0]});
+  SetRandomState(current);
   return absl::OkStatus();
 }
 
 void FinetuneRun::FinishEpoch(EpochReport epoch) {
   if (epoch.epoch == 0) ResetPeakMemory();
   if (!inputs_.valid.input_ids.empty()) {
-    epoch.validation_loss = MeanLoss(model(), inputs_.valid, options_.batch_size);
+    epoch.validation_loss = MeanLoss(model(), inputs_.valid, options_.batch_size, AutocastType(options_));
   }
   if (epoch.epoch == 0) epoch.peak_memory_bytes = PeakMemoryBytes();
   state_.epochs.push_back(std::move(epoch));
   PrintLine(EpochTableRow(state_.epochs.back()));
 }
 
+void FinetuneRun::UpdateState() {
+  const RandomState random_state = GetRandomState();
+  state_.random_state = BytesOf(random_state[0].second);
+  state_.device_random_states.clear();
+  for (size_t i = 1; i < random_state.size(); ++i) {
+    state_.device_random_states.push_back(BytesOf(random_state[i].second));
+  }
+  state_.seconds = seconds();
+  if (session_ == nullptr) return;
+  state_.identity = Identity();
+  state_.job = session_->job();
+  state_.next_round = session_->next_round();
+  state_.plan = session_->plan();
+}
+
 absl::Status FinetuneRun::Save() {
   if (output_ == nullptr) return absl::OkStatus();
-  state_.random_state = CpuRandomState();
-  state_.seconds = seconds();
-  if (session_ != nullptr) {
-    state_.identity = Identity();
-    state_.job = session_->job();
-    state_.next_round = session_->next_round();
-    state_.plan = session_->plan();
-  }
+  UpdateState();
   absl::Status status = output_->AddCompanions(options_.base, inputs_.tokenizer_model);
   if (status.ok()) status = SaveRun(output_->path(), inputs_.checkpoint, optimizer_, state_);
   if (!status.ok() && !HasRun(output_->path())) output_->RemoveCompanions();
+  return status;
+}
+
+absl::Status FinetuneRun::SaveWithinEpoch(const PartialEpoch& epoch) {
+  if (output_ == nullptr) return absl::OkStatus();
+  UpdateState();
+  state_.partial = epoch;
+  const int64_t step = static_cast<int64_t>(state_.progress.step_losses.size());
+  const absl::Status status =
+      WriteStepCheckpoint(output_->path(), step, options_.keep_checkpoints, [&](const std::string& folder) {
+        absl::StatusOr<std::unique_ptr<OutputFolder>> checkpoint = OutputFolder::Prepare(folder, /*resume=*/true);
+        if (!checkpoint.ok()) return checkpoint.status();
+        const absl::Status companions = (*checkpoint)->AddCompanions(options_.base, inputs_.tokenizer_model);
+        return companions.ok() ? SaveRun(folder, inputs_.checkpoint, optimizer_, state_) : companions;
+      });
+  state_.partial.reset();
   return status;
 }
 

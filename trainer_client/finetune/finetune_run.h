@@ -17,6 +17,7 @@
 #include "trainer_client/finetune/output_folder.h"
 #include "trainer_client/finetune/progress_bar.h"
 #include "trainer_client/finetune/run_state.h"
+#include "trainer_client/optimizer/adamw.h"
 
 namespace greenplan::trainer {
 
@@ -44,7 +45,9 @@ class FinetuneRun {
 
   absl::Status TrainEpochs();
   void FinishEpoch(EpochReport epoch);
+  void UpdateState();
   absl::Status Save();
+  absl::Status SaveWithinEpoch(const PartialEpoch& epoch);
   absl::Status WriteReport() const;
 
   double seconds() const;

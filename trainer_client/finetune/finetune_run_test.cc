@@ -41,8 +41,12 @@ struct FinetuneRunTest : ::testing::Test {
     output = *OutputFolder::Prepare(root / "out", /*resume=*/false);
   }
 
-  absl::Status Run(bool resumes = false) {
-    const FinetuneIo io{.out = out, .err = err, .machine = machine};
+  // With `stop_after`, the run ends behind that epoch, as if it had been killed there.
+  absl::Status Run(bool resumes = false, int64_t stop_after = -1) {
+    const FinetuneIo io{
+        .out = out, .err = err, .machine = machine, .after_epoch = [stop_after](const EpochReport& epoch) {
+          return epoch.epoch != stop_after;
+        }};
     absl::StatusOr<Inputs> inputs = LoadInputs(options, resumes ? output->path() : "");
     if (!inputs.ok()) return inputs.status();
     return FinetuneRun(options, io, *std::move(inputs), output.get()).Run(*Connect({}), resumes);
@@ -72,8 +76,8 @@ TEST_F(FinetuneRunTest, ReportsTheOptionsWithNumbersAsNumbers) {
 }
 
 TEST_F(FinetuneRunTest, AResumeOfAnotherRunIsRefusedNamingTheFlagAndBothValues) {
-  ASSERT_EQ(Run(), absl::OkStatus());
   options.epochs = 2;
+  ASSERT_EQ(Run(/*resumes=*/false, /*stop_after=*/1), absl::OkStatus());
   const FinetuneOptions good = options;
   const struct {
     std::function<void(FinetuneOptions&)> change;
@@ -81,6 +85,11 @@ TEST_F(FinetuneRunTest, AResumeOfAnotherRunIsRefusedNamingTheFlagAndBothValues) 
   } cases[] = {
       {[](auto& o) { o.batch_size = 2; }, "--batch-size is 2; allowed with --resume: 4"},
       {[](auto& o) { o.seq_len = 8; }, "--seq-len is 8; allowed with --resume: 16"},
+      {[](auto& o) { o.epochs = 3; }, "--epochs is 3; allowed with --resume: 2"},
+      {[](auto& o) { o.epochs = 1; }, "--epochs is 1; allowed with --resume: 2"},
+      {[](auto& o) { o.learning_rate = 1e-3; }, "--lr is 0.001; allowed with --resume: 5e-05"},
+      {[](auto& o) { o.warmup_steps = 3; }, "--warmup-steps is 3; allowed with --resume: 0"},
+      {[](auto& o) { o.weight_decay = 0.5; }, "--weight-decay is 0.5; allowed with --resume: 0.0"},
       {[](auto& o) { o.seed = 9; }, "--seed is 9; allowed with --resume: 0"},
       {[](auto& o) { o.plan_every = 2; }, "--plan-every is 2; allowed with --resume: 0"},
       {[](auto& o) { o.probe_batches = 2; }, "--probe-batches is 2; allowed with --resume: 1"},
@@ -115,12 +124,12 @@ TEST_F(FinetuneRunTest, ARunWithoutEpochsIsSavedAndResumed) {
 }
 
 TEST_F(FinetuneRunTest, RefusesTheRandomStateOfAnotherLibTorch) {
-  ASSERT_EQ(Run(), absl::OkStatus());
+  options.epochs = 2;
+  ASSERT_EQ(Run(/*resumes=*/false, /*stop_after=*/1), absl::OkStatus());
   const fs::path path = root / "out" / "trainer_state-1.json";
   json state = json::parse(std::ifstream(path));
   state["random_state"] = "AAAA";
   WriteText(path, state.dump());
-  options.epochs = 2;
   const absl::Status status = Run(/*resumes=*/true);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("the random state in trainer_state"));

@@ -92,6 +92,18 @@ struct FinetuneTest : ::testing::Test {
                     {.out = out, .err = err, .connection = connection, .machine = machine, .after_epoch = after_epoch});
   }
 
+  // As if the run was killed after so many steps.
+  absl::Status RunUntil(int64_t step) {
+    out.str("");
+    err.str("");
+    return Finetune(options, {.out = out,
+                              .err = err,
+                              .connection = nullptr,
+                              .machine = machine,
+                              .after_epoch = nullptr,
+                              .after_step = [step](int64_t steps_done) { return steps_done < step; }});
+  }
+
   json Report() const { return json::parse(std::ifstream(options.report)); }
 
   fs::path root;
@@ -119,6 +131,35 @@ TEST_F(FinetuneTest, ExecutesWhatIsPredictedWithinTheBudgetOnEveryModel) {
       }
       EXPECT_LT(report["epochs"][2]["validation_loss"], report["epochs"][0]["validation_loss"]);
       EXPECT_EQ(report["steps"].size(), 24u);
+    }
+  }
+}
+
+TEST_F(FinetuneTest, DropsBlocksAtTheCostOfEachDrawOnEveryModel) {
+  json post_norm = kOpt;
+  post_norm["do_layer_norm_before"] = false;
+  for (const json& config : {kLlama, kOpt, post_norm}) {
+    for (v1::Method method : {v1::METHOD_DROP, v1::METHOD_JOINT}) {
+      for (const char* attention : {"sdpa", "eager"}) {
+        SCOPED_TRACE(config.dump() + v1::Method_Name(method) + attention);
+        UseModel(config);
+        options.attention = attention;
+        options.plan.set_method(method);
+        ASSERT_EQ(Run(), absl::OkStatus());
+        const json report = Report();
+        for (int epoch : {1, 2}) {
+          const json& row = report["epochs"][epoch];
+          EXPECT_EQ(row["mismatched_steps"], 0);
+          EXPECT_EQ(row["executed_backward_flops_sum"], row["predicted_backward_flops_sum"]);
+          EXPECT_EQ(row["drop_rates"].size(), 4u);
+          const double full = row["full_backward_flops"];
+          EXPECT_LE(row["expected_backward_flops"].get<double>(), 0.5 * full);
+          EXPECT_NEAR(row["executed_backward_flops"].get<double>(), row["expected_backward_flops"].get<double>(),
+                      0.1 * full);
+        }
+        EXPECT_EQ(err.str(), "");
+        EXPECT_LT(report["epochs"][2]["validation_loss"], report["epochs"][0]["validation_loss"]);
+      }
     }
   }
 }
@@ -237,6 +278,7 @@ TEST_F(FinetuneTest, ResumesBitForBit) {
   options.epochs = 3;
   for (int64_t plan_every : {0, 5}) {  // 12 steps an epoch: the second leaves a plan in force between epochs.
     SCOPED_TRACE(plan_every);
+    options.plan.set_method(plan_every == 0 ? v1::METHOD_SELECTION : v1::METHOD_JOINT);
     options.plan_every = plan_every;
     options.resume = false;
     options.output = root / ("straight" + std::to_string(plan_every));
@@ -254,7 +296,7 @@ TEST_F(FinetuneTest, ResumesBitForBit) {
 
     EXPECT_EQ(resumed["steps"], straight["steps"]);
     for (int epoch = 0; epoch <= 3; ++epoch) {
-      for (const char* key : {"trainable", "train_loss", "validation_loss", "executed_backward_flops",
+      for (const char* key : {"trainable", "drop_rates", "train_loss", "validation_loss", "executed_backward_flops",
                               "joules_per_step", "energy_is_estimate"}) {
         EXPECT_EQ(resumed["epochs"][epoch][key], straight["epochs"][epoch][key]) << epoch << " " << key;
       }
@@ -270,6 +312,72 @@ TEST_F(FinetuneTest, ResumesBitForBit) {
   }
 }
 
+TEST_F(FinetuneTest, ResumesBitForBitFromACheckpointWithinAnEpoch) {
+  UseModel(kOpt);  // Has dropout.
+  options.plan.set_method(v1::METHOD_JOINT);
+  options.plan_every = 5;
+  options.grad_accum = 2;
+  options.clip_norm = 1;
+  options.warmup_rounds = 1;
+  options.optimizer_state = "drop";
+  options.probe = "in-step";
+  options.checkpoint_every = 4;
+  options.output = root / "straight";
+  ASSERT_EQ(Run(), absl::OkStatus());  // Six steps an epoch.
+  const json straight = Report();
+  const auto expected = LoadCheckpoint(options.output, Attention::kSdpa);
+  EXPECT_TRUE(fs::exists(options.output + "/checkpoint-4"));
+
+  options.output = root / "stopped";
+  for (int64_t killed_at : {5, 9, 11}) {  // Also after a resume, and with the epoch's own checkpoint the latest.
+    ASSERT_EQ(RunUntil(killed_at), absl::OkStatus());
+    options.resume = true;
+  }
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json resumed = Report();
+  EXPECT_EQ(resumed["steps"], straight["steps"]);
+  for (int epoch : {1, 2}) {
+    for (const char* key : {"trainable", "drop_rates", "train_loss", "validation_loss", "executed_backward_flops",
+                            "predicted_backward_flops", "mismatched_steps", "joules_per_step"}) {
+      EXPECT_EQ(resumed["epochs"][epoch][key], straight["epochs"][epoch][key]) << epoch << " " << key;
+    }
+    EXPECT_EQ(resumed["epochs"][epoch]["mismatched_steps"], 0);
+    for (size_t round = 0; round < straight["epochs"][epoch]["rounds"].size(); ++round) {
+      EXPECT_EQ(resumed["epochs"][epoch]["rounds"][round]["digest"],
+                straight["epochs"][epoch]["rounds"][round]["digest"]);
+    }
+  }
+  const auto actual = LoadCheckpoint(options.output, Attention::kSdpa);
+  ASSERT_TRUE(expected.ok() && actual.ok());
+  const auto parameters = actual->model->named_parameters();
+  for (const auto& parameter : expected->model->named_parameters()) {
+    EXPECT_TRUE(at::equal(parameter.value(), parameters[parameter.key()])) << parameter.key();
+  }
+}
+
+TEST_F(FinetuneTest, KeepsTheLatestCheckpointsAloneAndNothingUnfinished) {
+  options.epochs = 1;  // 12 steps.
+  options.checkpoint_every = 2;
+  options.keep_checkpoints = 3;
+  options.output = root / "out";
+  fs::create_directories(root / "out" / ".checkpoint-7");  // As a kill would leave it.
+  options.resume = true;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  std::set<std::string> folders;
+  for (const auto& entry : fs::directory_iterator(options.output)) {
+    if (entry.is_directory()) folders.insert(entry.path().filename());
+  }
+  EXPECT_THAT(folders, ::testing::ElementsAre("checkpoint-10", "checkpoint-6", "checkpoint-8"));
+  EXPECT_TRUE(LoadCheckpoint(options.output + "/checkpoint-8", Attention::kSdpa).ok());
+}
+
+TEST_F(FinetuneTest, RefusesADeviceThatIsNotThere) {
+  options.device = "cuda:99";
+  const absl::Status status = Run();
+  EXPECT_EQ(ExitCode(status), 2) << status;
+  EXPECT_THAT(status.message(), HasSubstr("--device is cuda:99; allowed: auto, cpu"));
+}
+
 TEST_F(FinetuneTest, ResumeBeginsAnewWhereThereIsNoRunYetAndRefusesAnotherRun) {
   options.output = root / "out";
   options.resume = true;
@@ -278,6 +386,22 @@ TEST_F(FinetuneTest, ResumeBeginsAnewWhereThereIsNoRunYetAndRefusesAnotherRun) {
   const absl::Status status = Run();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("--seed is 2; allowed with --resume: 1"));
+}
+
+TEST_F(FinetuneTest, ResumeStartsOverWhatHadNotReachedACheckpoint) {
+  options.output = root / "straight";
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json straight = Report();
+  // What a kill within the first checkpoint leaves: all but the weights.
+  options.output = root / "out";
+  ASSERT_EQ(Run(nullptr, [](const EpochReport&) { return false; }), absl::OkStatus());
+  fs::rename(root / "out" / "model.safetensors", root / "out" / "model.safetensors.tmp.17.3");
+  options.resume = true;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  EXPECT_EQ(Report()["steps"], straight["steps"]);
+  for (const auto& file : fs::directory_iterator(root / "out")) {
+    EXPECT_EQ(file.path().string().find(".tmp."), std::string::npos) << file.path();
+  }
 }
 
 TEST_F(FinetuneTest, PlansEveryNStepsAndReportsEachRound) {

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "planner/files/json_reader.h"
 #include "trainer_client/data/tokenizer.h"
+#include "trainer_client/data/tokenizer_config.h"
 #include "trainer_client/finetune/batches.h"
 #include "trainer_client/models/special_tokens.h"
 
@@ -70,37 +71,91 @@ std::string FindTokenizer(const FinetuneOptions& options, const std::string& res
   return "";
 }
 
+// The folder whose files describe the tokenizer: that of its model or, without one, that of the checkpoint.
+std::string TokenizerFolder(const FinetuneOptions& options, const std::string& resume_from,
+                            const std::string& tokenizer_model) {
+  if (!tokenizer_model.empty()) return fs::absolute(tokenizer_model).parent_path();
+  return resume_from.empty() ? options.base : resume_from;
+}
+
 absl::Status CheckSeqLen(int64_t seq_len, int64_t limit) {
   if (seq_len <= limit) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("--seq-len is ", seq_len, "; allowed: an integer from 2 to ", limit,
                                                  ", the model's max_position_embeddings"));
 }
 
-absl::Status ReadData(const FinetuneOptions& options, const Tokenizer* tokenizer, Inputs& inputs) {
+// Why there is no tokenizer, if its model is at none of the usual places.
+std::string NoTokenizerText(const TokenizerConfig& config) {
+  if (!config.has_tokenizer_json) return "none is given (a SentencePiece tokenizer.model)";
+  return absl::StrCat("tokenizer.json is not read, only SentencePiece's tokenizer.model; ", kTokenizeInPython);
+}
+
+// The tokenizer of a run, if it has one.
+struct FoundTokenizer {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::string why_none;  // If it is null.
+};
+
+// A file that --tokenizer names must be one. Another one that cannot be read matters only to data that need it.
+absl::StatusOr<FoundTokenizer> LoadTokenizer(const FinetuneOptions& options, const std::string& path,
+                                             const TokenizerConfig& config) {
+  if (path.empty()) return FoundTokenizer{nullptr, NoTokenizerText(config)};
+  absl::StatusOr<std::unique_ptr<Tokenizer>> loaded = Tokenizer::Load(path);
+  if (loaded.ok()) return FoundTokenizer{*std::move(loaded), ""};
+  if (!options.tokenizer.empty()) return WithFlag("--tokenizer", loaded.status());
+  return FoundTokenizer{nullptr, std::string(loaded.status().message())};
+}
+
+// BOS and EOS of rows of ids. They are those of config.json; where it names no end or several, the tokenizer's counts,
+// as for transformers' tokenizers and what trains with them.
+SpecialTokens RowTokens(SpecialTokens tokens, const TokenizerConfig& tokenizer, std::vector<std::string>& remarks) {
+  if (tokenizer.eos && (!tokens.eos || tokens.has_several_eos)) {
+    tokens.eos = tokenizer.eos;
+  } else if (tokens.has_several_eos) {
+    remarks.push_back(absl::StrCat("eos_token_id in config.json is a list and the tokenizer's eos_token is not known: ",
+                                   "rows of ids end with the first entry, ", *tokens.eos));
+  } else if (tokenizer.eos && tokenizer.eos != tokens.eos) {
+    remarks.push_back(absl::StrCat("rows of ids end with eos_token_id of config.json, ", *tokens.eos,
+                                   "; the tokenizer's eos_token is ", *tokenizer.eos));
+  }
+  return tokens;
+}
+
+void AddRemark(const std::string& path, const Dataset& data, Inputs& inputs) {
+  if (!data.remark.empty()) inputs.remarks.push_back(absl::StrCat(path, " ", data.remark));
+}
+
+absl::Status ReadData(const FinetuneOptions& options, const JsonlEncoding& encoding, Inputs& inputs) {
   const CausalLm& model = *inputs.checkpoint.model;
   const int64_t limit = model.max_position_embeddings();
   if (absl::Status status = CheckSeqLen(options.seq_len, limit); !status.ok()) return status;
-  absl::StatusOr<SpecialTokens> special = ReadSpecialTokens(inputs.checkpoint.config);
-  if (!special.ok()) return special.status();
-  int64_t seq_len = options.seq_len;
-  const int64_t max_seq_len = seq_len == 0 ? std::min(limit, kDefaultSeqLen) : limit;
+  DatasetOptions data = {.encoding = encoding,
+                         .seq_len = options.seq_len,
+                         .max_seq_len = options.seq_len == 0 ? std::min(limit, kDefaultSeqLen) : limit,
+                         .vocab_size = model.vocab_size()};
   if (options.epochs > 0) {
-    absl::StatusOr<Dataset> train =
-        ReadDataset(options.train, tokenizer, seq_len, max_seq_len, model.vocab_size(), *special);
+    absl::StatusOr<Dataset> train = ReadDataset(options.train, data);
     if (!train.ok()) return WithFlag("--train", train.status());
+    AddRemark(options.train, *train, inputs);
     inputs.train = *std::move(train);
     inputs.train_rows = UsableRows(inputs.train);
-    seq_len = inputs.train.seq_len;
+    data.seq_len = inputs.train.seq_len;
     const int64_t rows = static_cast<int64_t>(inputs.train_rows.size());
     if (rows < options.batch_size) {
       return absl::InvalidArgumentError(absl::StrCat("--batch-size is ", options.batch_size, "; allowed: at most ",
-                                                     rows, ", the rows of ", seq_len, " tokens in ", options.train));
+                                                     rows, ", the rows of ", data.seq_len, " tokens in ",
+                                                     options.train));
+    }
+    if (rows / options.batch_size < options.grad_accum) {
+      return absl::InvalidArgumentError(absl::StrCat("--grad-accum is ", options.grad_accum, "; allowed: at most ",
+                                                     rows / options.batch_size, ", the batches of ", options.batch_size,
+                                                     " rows in ", options.train));
     }
   }
   if (options.valid.empty()) return absl::OkStatus();
-  absl::StatusOr<Dataset> valid =
-      ReadDataset(options.valid, tokenizer, seq_len, max_seq_len, model.vocab_size(), *special);
+  absl::StatusOr<Dataset> valid = ReadDataset(options.valid, data);
   if (!valid.ok()) return WithFlag("--valid", valid.status());
+  AddRemark(options.valid, *valid, inputs);
   inputs.valid = *std::move(valid);
   if (!UsableRows(inputs.valid).empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("--valid is ", options.valid, ", of which no token within ",
@@ -128,17 +183,25 @@ absl::Status CheckInputs(const FinetuneOptions& options) {
 absl::StatusOr<Inputs> LoadInputs(const FinetuneOptions& options, const std::string& resume_from) {
   Inputs inputs;
   inputs.tokenizer_model = FindTokenizer(options, resume_from);
-  std::unique_ptr<Tokenizer> tokenizer;
-  if (!inputs.tokenizer_model.empty()) {
-    absl::StatusOr<std::unique_ptr<Tokenizer>> loaded = Tokenizer::Load(inputs.tokenizer_model);
-    if (!loaded.ok()) return WithFlag("--tokenizer", loaded.status());
-    tokenizer = *std::move(loaded);
-  }
+  const std::string folder = TokenizerFolder(options, resume_from, inputs.tokenizer_model);
+  const absl::StatusOr<TokenizerConfig> tokenizer_config = ReadTokenizerConfig(folder);
+  if (!tokenizer_config.ok()) return tokenizer_config.status();
+  absl::StatusOr<FoundTokenizer> tokenizer = LoadTokenizer(options, inputs.tokenizer_model, *tokenizer_config);
+  if (!tokenizer.ok()) return tokenizer.status();
   at::manual_seed(options.seed);
   absl::StatusOr<Checkpoint> checkpoint = LoadModel(options, resume_from);
   if (!checkpoint.ok()) return checkpoint.status();
   inputs.checkpoint = *std::move(checkpoint);
-  if (absl::Status status = ReadData(options, tokenizer.get(), inputs); !status.ok()) return status;
+  if (const std::vector<std::string>& unused = inputs.checkpoint.unused; !unused.empty()) {
+    inputs.remarks.push_back(absl::StrCat(unused.size(), " tensors of layers behind num_hidden_layers are left out, ",
+                                          unused.front(), " the first"));
+  }
+  const absl::StatusOr<SpecialTokens> special = ReadSpecialTokens(inputs.checkpoint.config);
+  if (!special.ok()) return special.status();
+  const JsonlEncoding encoding = {.tokenizer = tokenizer->tokenizer.get(),
+                                  .no_tokenizer = tokenizer->why_none,
+                                  .special = RowTokens(*special, *tokenizer_config, inputs.remarks)};
+  if (absl::Status status = ReadData(options, encoding, inputs); !status.ok()) return status;
   return inputs;
 }
 

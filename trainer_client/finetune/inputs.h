@@ -20,6 +20,8 @@ struct Inputs {
   Dataset train;                    // Without rows if there are no epochs.
   Dataset valid;                    // Without rows if there is no --valid.
   std::vector<int64_t> train_rows;  // Of `train`: those that predict a token.
+  // What the user should know about how the files were read; a line each, without the program's name.
+  std::vector<std::string> remarks;
 };
 
 // Whether the files and folders that the options name can be read, without reading them: quick, for an early answer.

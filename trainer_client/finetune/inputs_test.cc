@@ -91,8 +91,78 @@ TEST_F(InputsTest, AResumeTakesTheModelOfItsFolderAndItsTokenizer) {
   EXPECT_TRUE(at::equal(resumed->checkpoint.model->parameters()[0], saved->checkpoint.model->parameters()[0]));
 
   WriteText(root / "out" / "tokenizer.model", "no model");
+  EXPECT_TRUE(LoadInputs(options, root / "out").ok()) << "token ids need no tokenizer";
+  WriteText(root / "train.txt", "some text");
+  options.train = root / "train.txt";
   const absl::Status status = LoadInputs(options, root / "out").status();
-  EXPECT_THAT(std::string(status.message()), HasSubstr("--tokenizer: " + (root / "out/tokenizer.model").string()));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("text needs a tokenizer, and " + (root / "out/tokenizer.model").string() + ": is not a Sent"));
+}
+
+// A checkpoint folder with a tokenizer_config.json in it.
+struct TokenizerInputsTest : InputsTest {
+  TokenizerInputsTest() {
+    WriteText(root / "row.jsonl", R"({"source_ids": [3, 4], "target_ids": [5]})");
+    options.train = options.valid = root / "row.jsonl";
+    options.batch_size = 1;
+    options.config = "";
+    options.base = root / "base";
+  }
+  // Saves a model of that config with the tokenizer's config, and loads it.
+  absl::StatusOr<Inputs> Load(const nlohmann::json& keys, const std::string& tokenizer_config) {
+    nlohmann::json config = kLlama;
+    if (keys.is_object()) config.update(keys);
+    EXPECT_TRUE(SaveCheckpoint({config, *CreateCausalLm(config, Attention::kSdpa)}, root / "base").ok());
+    WriteText(root / "base" / "tokenizer_config.json", tokenizer_config);
+    return LoadInputs(options, "");
+  }
+  static std::vector<int64_t> Row(const absl::StatusOr<Inputs>& inputs) {
+    EXPECT_TRUE(inputs.ok()) << inputs.status();
+    return inputs.ok() ? inputs->train.input_ids : std::vector<int64_t>();
+  }
+  using Ids = std::vector<int64_t>;
+  const std::string end_is_9 = R"({"eos_token": "<e>", "added_tokens_decoder": {"9": {"content": "<e>"}}})";
+};
+
+TEST_F(TokenizerInputsTest, AListOfEndsLeavesTheChoiceToTheTokenizer) {
+  EXPECT_EQ(Row(Load({{"eos_token_id", {7, 9}}}, end_is_9)), (Ids{1, 3, 4, 5, 9}));
+  const auto untold = Load({{"eos_token_id", {7, 9}}}, "{}");
+  EXPECT_EQ(Row(untold), (Ids{1, 3, 4, 5, 7}));
+  EXPECT_THAT(untold->remarks, ::testing::ElementsAre(HasSubstr("rows of ids end with the first entry, 7")));
+}
+
+TEST_F(TokenizerInputsTest, OneEndInTheConfigCountsAndADifferenceIsTold) {
+  const auto inputs = Load({{"eos_token_id", 7}}, end_is_9);
+  EXPECT_EQ(Row(inputs), (Ids{1, 3, 4, 5, 7}));
+  EXPECT_THAT(inputs->remarks, ::testing::ElementsAre(HasSubstr("the tokenizer's eos_token is 9")));
+}
+
+TEST_F(TokenizerInputsTest, AModelWithoutBosHasRowsWithoutIt) {
+  EXPECT_EQ(Row(Load({{"bos_token_id", nullptr}}, "{}")), (Ids{3, 4, 5, 2}));
+  EXPECT_EQ(Row(Load({{"bos_token_id", nullptr}, {"eos_token_id", nullptr}}, end_is_9)), (Ids{3, 4, 5, 9}));
+}
+
+TEST_F(TokenizerInputsTest, SaysWhatToDoWithATokenizerThatIsNotRead) {
+  WriteText(root / "train.txt", "some text");
+  options.train = root / "train.txt";
+  const absl::Status none = Load({}, "{}").status();
+  EXPECT_THAT(std::string(none.message()), HasSubstr("text needs a tokenizer, and none is given"));
+  WriteText(root / "base" / "tokenizer.json", "{}");
+  const absl::Status byte_level = LoadInputs(options, "").status();
+  EXPECT_THAT(std::string(byte_level.message()), HasSubstr("tokenizer.json is not read"));
+  EXPECT_THAT(std::string(byte_level.message()), HasSubstr("python -m greenplan tokenize"));
+}
+
+TEST_F(TokenizerInputsTest, TellsWhichTensorsALoweredNumberOfLayersLeavesOut) {
+  ASSERT_TRUE(Load({}, "{}").ok());
+  nlohmann::json config = kLlama;
+  config["num_hidden_layers"] = 1;
+  WriteText(root / "base" / "config.json", config.dump());
+  const auto inputs = LoadInputs(options, "");
+  ASSERT_TRUE(inputs.ok()) << inputs.status();
+  EXPECT_THAT(
+      inputs->remarks,
+      ::testing::ElementsAre(HasSubstr("9 tensors of layers behind num_hidden_layers are left out, model.layers.1.")));
 }
 
 TEST_F(InputsTest, NoEpochsNeedNoTrainingData) {
@@ -126,7 +196,7 @@ TEST_F(InputsTest, RefusesAConfigNamingFileKeyAndValue) {
   WriteText(root / "config.json", R"({"model_type": "llama", "hidden_size": "wide"})");
   ExpectRefused("--config: " + options.config + ": config hidden_size is \"wide\"; allowed: an integer from 1 to");
   WriteText(root / "config.json", R"({"model_type": 3})");
-  ExpectRefused("config model_type is 3; allowed: llama, opt");
+  ExpectRefused("config model_type is 3; allowed: llama, mistral");
 }
 
 TEST_F(InputsTest, ChecksWhatTheOptionsNameBeforeReadingIt) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "planner/client/server_flags.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
 
@@ -45,11 +46,44 @@ absl::Status CheckRanges(const FinetuneOptions& options) {
   if (!std::isfinite(options.weight_decay) || options.weight_decay < 0) {
     return Refuse("--weight-decay", options.weight_decay, "a number >= 0");
   }
+  if (options.grad_accum < 1) return Refuse("--grad-accum", options.grad_accum, "an integer >= 1");
+  if (options.keep_checkpoints < 1) return Refuse("--keep-checkpoints", options.keep_checkpoints, "an integer >= 1");
+  if (options.warmup_rounds < 0) return Refuse("--warmup-rounds", options.warmup_rounds, "an integer >= 0");
+  if (!(options.uniform_until >= 0 && options.uniform_until <= 1)) {
+    return Refuse("--uniform-until", options.uniform_until, "a number from 0 to 1");
+  }
   if (options.probe_batches < 1 || options.probe_batches > 1000) {
     return Refuse("--probe-batches", options.probe_batches, "an integer from 1 to 1000");
   }
   if (absl::Status status = CheckEnergyFactor("--power-watts", options.power_watts); !status.ok()) return status;
   return CheckEnergyFactor("--grid-intensity", options.grid_grams_per_kwh.value_or(1));
+}
+
+bool IsDevice(absl::string_view device) {
+  int index = 0;
+  return device == "auto" || device == "cpu" || device == "cuda" ||
+         (absl::ConsumePrefix(&device, "cuda:") && absl::SimpleAtoi(device, &index) && index >= 0);
+}
+
+absl::Status CheckProbe(const FinetuneOptions& options) {
+  const bool is_in_step = options.probe == "in-step";
+  const bool drops_blocks = options.plan.method() == v1::METHOD_DROP || options.plan.method() == v1::METHOD_JOINT;
+  if (is_in_step && options.checkpoint_activations && drops_blocks &&
+      options.plan.allocation() != v1::ALLOCATION_UNIFORM) {
+    return Refuse("--probe", options.probe,
+                  "separate with --checkpoint-activations, where sensitivity takes passes of its own; or --allocation "
+                  "uniform");
+  }
+  if (is_in_step && options.probe_batches > 1) {
+    return Refuse("--probe-batches", options.probe_batches, "1 with --probe in-step, which measures the step's own");
+  }
+  if (options.importance_metric != v1::IMPORTANCE_METRIC_CROSS_FITTED) return absl::OkStatus();
+  if (is_in_step)
+    return Refuse("--importance", "cross_fitted", "another metric with --probe in-step, or --probe separate");
+  if (options.probe_batches < 2) {
+    return Refuse("--probe-batches", options.probe_batches, "an integer >= 2 with --importance cross_fitted");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckCombinations(const FinetuneOptions& options) {
@@ -98,7 +132,8 @@ FinetuneFlags::FinetuneFlags(Program& program)
 }
 
 void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
-  app.add_option("--base", options_.base, "Hugging Face checkpoint folder (llama, opt) to start from.");
+  app.add_option("--base", options_.base,
+                 "Hugging Face checkpoint folder to start from: llama, mistral, qwen2, qwen3, smollm3, opt.");
   app.add_option("--model-config", options_.config,
                  "In place of --base: a config.json; the weights start at random. --config FILE.json says the same.");
   app.add_option("--train", options_.train,
@@ -108,7 +143,7 @@ void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
   app.add_option("--attention", options_.attention, "sdpa: fused attention (default); eager: separate products.")
       ->check(OneOf({"sdpa", "eager"}));
   app.add_option("--output", options_.output, "New or empty folder for the checkpoint. Default: nothing is kept.");
-  app.add_flag("--resume", options_.resume, "Go on, bit for bit, with the run in --output after its last whole epoch.");
+  app.add_flag("--resume", options_.resume, "Go on, bit for bit, with the run in --output from its latest checkpoint.");
   app.add_option("--report", options_.report, "File for the report, as JSON.");
   app.add_option("--time-profile", options_.time_profile,
                  "Measure in up to 21 steps what each gradient costs in nanoseconds, write that to this profile file, "
@@ -117,7 +152,25 @@ void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
 
 void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
   app.add_option("--epochs", options_.epochs, "Passes over the training data; 0 evaluates alone. Default: 3.");
-  app.add_option("--batch-size", options_.batch_size, "Rows per step. Default: 8.");
+  app.add_option("--batch-size", options_.batch_size, "Rows of a micro-batch. Default: 8.");
+  app.add_option("--grad-accum", options_.grad_accum,
+                 "Micro-batches whose gradients an optimizer step averages. Default: 1.");
+  app.add_option(
+         "--dtype", options_.dtype,
+         "float32 (default), or bfloat16: products and attention in bfloat16, weights and optimizer in float32.")
+      ->check(OneOf({"float32", "bfloat16"}));
+  app.add_option("--device", options_.device, "auto (default: a GPU if LibTorch has one), cpu, cuda or cuda:N.");
+  app.add_flag("--checkpoint-activations", options_.checkpoint_activations,
+               "Keep the input of each layer alone and run the layer again in backward. Default: off.");
+  app.add_option("--optimizer-state", options_.optimizer_state,
+                 "Of tensors that a plan freezes. keep (default); offload: to the host's memory; drop: begin anew when "
+                 "they thaw.")
+      ->check(OneOf({"keep", "offload", "drop"}));
+  app.add_option("--checkpoint-every", checkpoint_every_,
+                 "Also keep a checkpoint every so many steps, as checkpoint-STEP in --output. Default: after epochs.");
+  app.add_option("--keep-checkpoints", options_.keep_checkpoints, "How many of those remain. Default: 2.");
+  app.add_option("--clip-norm", clip_norm_,
+                 "Scale the gradients down where the norm of all together is above this. Default: not clipped.");
   app.add_option("--seq-len", seq_len_,
                  "Tokens per row. Default: the longest row for .jsonl, else what the model takes, at most 512.");
   app.add_option("--lr", options_.learning_rate, "Peak learning rate; it falls to 0 by a half cosine. Default: 5e-5.");
@@ -128,12 +181,34 @@ void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
 }
 
 void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
-  app.add_option("--planner", options_.planner, "local: plan in this process (default); or HOST:PORT of a greenpland.");
+  app.add_option("--planner", options_.planner,
+                 "local: plan in this process (default); or HOST:PORT of a greenpland, "
+                 "with commas between those of several replicas.");
+  AddServerSecurityFlags(app, options_.planner_security);
   app.add_option("--job", options_.job, "Id of the job at the planner. Default: a new one; with --resume the run's.");
   app.add_option("--plan-every", plan_every_, "When to plan anew: epoch (default), or a number of steps.");
-  app.add_option("--probe-batches", options_.probe_batches, "Batches that importance is measured on. Default: 1.");
+  app.add_option(
+         "--probe", options_.probe,
+         "Where importance is measured. separate: in a pass of its own (default); in-step: in the first step of "
+         "a round, from that step's gradients.")
+      ->check(OneOf({"separate", "in-step"}));
+  app.add_option("--probe-batches", options_.probe_batches,
+                 "Batches that the separate probe measures importance on. Default: 1.");
+  app.add_option("--warmup-rounds", options_.warmup_rounds,
+                 "Rounds that train everything before the first plan. Default: 0.");
+  app.add_option("--draw-per", options_.draw_per,
+                 "How often the blocks to drop are drawn: for each step (default) or each micro-batch.")
+      ->check(OneOf({"step", "micro-batch"}));
+  app.add_option("--sensitivity", options_.sensitivity,
+                 "What dropping a block harms: gradient_difference (default), ||g - g_b||^2, or norm_difference.")
+      ->check(OneOf({"gradient_difference", "norm_difference"}));
+  app.add_option(
+      "--uniform-until", options_.uniform_until,
+      "Share of all steps in which all blocks have one drop rate, before rates are allocated by sensitivity. "
+      "Default: 0.1.");
   app.add_option("--importance", importance_metric_, "How importance is measured. Default: gradient_times_update.")
-      ->check(OneOf({"gradient_times_update", "update_magnitude", "gradient_magnitude", "fisher", "snip"}));
+      ->check(
+          OneOf({"gradient_times_update", "cross_fitted", "update_magnitude", "gradient_magnitude", "fisher", "snip"}));
 }
 
 void FinetuneFlags::AddEnergyFlags(CLI::App& app) {
@@ -154,6 +229,18 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   // In the options 0 stands for the default; a flag that says 0 is a mistake.
   if (seq_len_.has_value() && *seq_len_ < 2) return Refuse("--seq-len", *seq_len_, "an integer >= 2");
   options.seq_len = seq_len_.value_or(0);
+  if (clip_norm_.has_value() && !(std::isfinite(*clip_norm_) && *clip_norm_ > 0)) {
+    return Refuse("--clip-norm", *clip_norm_, "a number > 0");
+  }
+  options.clip_norm = clip_norm_.value_or(0);
+  if (!IsDevice(options.device)) return Refuse("--device", options.device, "auto, cpu, cuda, cuda:N");
+  if (checkpoint_every_.has_value() && *checkpoint_every_ < 1) {
+    return Refuse("--checkpoint-every", *checkpoint_every_, "a number of steps >= 1");
+  }
+  options.checkpoint_every = checkpoint_every_.value_or(0);
+  if (options.checkpoint_every > 0 && options.output.empty()) {
+    return Refuse("--checkpoint-every", options.checkpoint_every, "with --output, where checkpoints are kept");
+  }
   v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(importance_metric_),
                              &options.importance_metric);
   if (absl::Status status = CheckRanges(options); !status.ok()) return status;
@@ -163,11 +250,7 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   options.plan = *std::move(plan);
   options.plan.set_seed(options.seed);
   options.plan.set_method(EffectiveMethod(options.plan));
-  if (options.plan.method() == v1::METHOD_DROP || options.plan.method() == v1::METHOD_JOINT) {
-    return absl::UnimplementedError(
-        absl::StrCat("--method is ", MethodName(options.plan.method()),
-                     ", which the trainer does not implement yet; allowed: full, selection"));
-  }
+  if (absl::Status status = CheckProbe(options); !status.ok()) return status;
   return options;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "greenplan/v1/importance.pb.h"
 #include "greenplan/v1/plan.pb.h"
+#include "planner/client/server_security.h"
 #include "planner/flags/plan_flags.h"
 #include "planner/flags/program.h"
 #include "profiler/energy/energy_meter.h"
@@ -33,14 +34,28 @@ struct FinetuneOptions {
   int64_t warmup_steps = 0;
   double weight_decay = 0;
   uint64_t seed = 0;
-  std::string attention = "sdpa";  // Or "eager".
+  std::string attention = "sdpa";        // Or "eager".
+  int64_t grad_accum = 1;                // Micro-batches of an optimizer step.
+  double clip_norm = 0;                  // 0: gradients are not clipped.
+  std::string dtype = "float32";         // Or "bfloat16": autocast.
+  bool checkpoint_activations = false;   // Layers run again in backward.
+  std::string device = "auto";           // "cpu", "cuda", "cuda:N".
+  std::string optimizer_state = "keep";  // "offload", "drop".
+  int64_t checkpoint_every = 0;          // Steps; 0: at the end of every epoch alone.
+  int64_t keep_checkpoints = 2;          // Within epochs.
   v1::PlanOptions plan;
-  int64_t plan_every = 0;  // Steps; 0: at the start of every epoch.
+  int64_t warmup_rounds = 0;                        // Rounds that train everything before the first plan.
+  std::string draw_per = "step";                    // Or "micro-batch".
+  std::string sensitivity = "gradient_difference";  // Or "norm_difference".
+  double uniform_until = 0.1;                       // Share of all steps, in [0, 1].
+  int64_t plan_every = 0;                           // Steps; 0: at the start of every epoch.
+  std::string probe = "separate";                   // Or "in-step".
   int64_t probe_batches = 1;
   v1::ImportanceMetric importance_metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
-  std::string planner = "local";  // Or HOST:PORT.
-  std::string job;                // Empty: a new unique one.
-  std::string output;             // Empty: the weights are not kept.
+  std::string planner = "local";    // Or HOST:PORT, with commas between those of several replicas.
+  ServerSecurity planner_security;  // For a planner that is not local.
+  std::string job;                  // Empty: a new unique one.
+  std::string output;               // Empty: the weights are not kept.
   bool resume = false;
   std::string report;                             // Empty: none.
   std::string time_profile;                       // Empty: times are not predicted.
@@ -66,6 +81,8 @@ class FinetuneFlags {
   const Program& program_;
   FinetuneOptions options_;
   std::optional<int64_t> seq_len_;
+  std::optional<double> clip_norm_;
+  std::optional<int64_t> checkpoint_every_;
   std::string plan_every_ = "epoch";
   std::string importance_metric_ = "gradient_times_update";
   PlanFlags plan_flags_;

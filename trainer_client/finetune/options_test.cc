@@ -85,8 +85,27 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--budget", "2"}, "--budget is 2"},
       {{"--budget", "0.5", "--budget-of", "absolute"}, "--budget-of is absolute"},
       {{"--method", "random"}, "--method is random"},
-      {{"--method", "drop", "--mean-drop-rate", "0.5"}, "--method is drop"},
-      {{"--method", "joint", "--budget", "0.5"}, "--method is joint"},
+      {{"--grad-accum", "0"}, "--grad-accum is 0"},
+      {{"--clip-norm", "0"}, "--clip-norm is 0"},
+      {{"--clip-norm", "inf"}, "--clip-norm is inf"},
+      {{"--dtype", "float16"}, "--dtype is float16"},
+      {{"--device", "tpu"}, "--device is tpu"},
+      {{"--device", "cuda:x"}, "--device is cuda:x"},
+      {{"--optimizer-state", "lose"}, "--optimizer-state is lose"},
+      {{"--checkpoint-every", "0", "--output", "o"}, "--checkpoint-every is 0"},
+      {{"--checkpoint-every", "5"}, "--checkpoint-every is 5"},
+      {{"--keep-checkpoints", "0"}, "--keep-checkpoints is 0"},
+      {{"--warmup-rounds", "-1"}, "--warmup-rounds is -1"},
+      {{"--probe", "in-step", "--checkpoint-activations", "--method", "joint", "--budget", "0.5"},
+       "--probe is in-step"},
+      {{"--draw-per", "epoch"}, "--draw-per is epoch"},
+      {{"--sensitivity", "high"}, "--sensitivity is high"},
+      {{"--uniform-until", "1.5"}, "--uniform-until is 1.5"},
+      {{"--uniform-until", "nan"}, "--uniform-until is nan"},
+      {{"--probe", "never"}, "--probe is never"},
+      {{"--probe", "in-step", "--probe-batches", "2"}, "--probe-batches is 2"},
+      {{"--importance", "cross_fitted"}, "--probe-batches is 1"},
+      {{"--importance", "cross_fitted", "--probe", "in-step"}, "--importance is cross_fitted"},
       {{"--epochs", "-1"}, "--epochs is -1"},
       {{"--epochs", "two"}, "--epochs is two"},
       {{"--batch-size", "0"}, "--batch-size is 0"},
@@ -141,6 +160,43 @@ TEST(FinetuneOptionsTest, SaysWhatIsMissing) {
     EXPECT_EQ(outcome.exit_code, 2) << missing;
     EXPECT_THAT(outcome.stderr_text, HasSubstr(missing));
   }
+}
+
+TEST(FinetuneOptionsTest, TakesWhatDropRatesAndMicroBatchesNeed) {
+  const Outcome outcome = Parse({"--base",
+                                 "b",
+                                 "--train",
+                                 "t",
+                                 "--method",
+                                 "joint",
+                                 "--budget",
+                                 "0.5",
+                                 "--draw-per",
+                                 "micro-batch",
+                                 "--uniform-until",
+                                 "0.25",
+                                 "--sensitivity",
+                                 "norm_difference",
+                                 "--grad-accum",
+                                 "4",
+                                 "--clip-norm",
+                                 "1",
+                                 "--importance",
+                                 "cross_fitted",
+                                 "--probe-batches",
+                                 "2",
+                                 "--mu",
+                                 "0.5"});
+  ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
+  const FinetuneOptions& options = *outcome.options;
+  EXPECT_EQ(options.plan.method(), v1::METHOD_JOINT);
+  EXPECT_EQ(options.plan.mu(), 0.5);
+  EXPECT_EQ(options.draw_per, "micro-batch");
+  EXPECT_EQ(options.uniform_until, 0.25);
+  EXPECT_EQ(options.sensitivity, "norm_difference");
+  EXPECT_EQ(options.grad_accum, 4);
+  EXPECT_EQ(options.clip_norm, 1);
+  EXPECT_EQ(options.importance_metric, v1::IMPORTANCE_METRIC_CROSS_FITTED);
 }
 
 TEST(SeparateModelConfigTest, TellsTheModelsConfigFromTheFileOfFlags) {

@@ -20,10 +20,38 @@ json Number(const PerStep& value) {
 
 json Optional(const std::optional<double>& value) { return value.has_value() ? json(*value) : json(nullptr); }
 
+// Null if no round has the value.
+json MeanOverRounds(const EpochReport& epoch, std::optional<double> RoundReport::*value) {
+  double sum = 0;
+  int64_t count = 0;
+  for (const RoundReport& round : epoch.rounds) {
+    sum += (round.*value).value_or(0);
+    count += (round.*value).has_value();
+  }
+  return count == 0 ? json(nullptr) : json(sum / static_cast<double>(count));
+}
+
+// An object also if there are no rates, for which nlohmann would write null.
+json RatesToJson(const DropRates& rates) {
+  json object = json::object();
+  for (const auto& [block, rate] : rates) object[block] = rate;
+  return object;
+}
+
+DropRates ReadRates(JsonReader& reader) {
+  const json& object = reader.Object("drop_rates");
+  JsonReader rates_reader(object, reader.PathOf("drop_rates"));
+  DropRates rates;
+  for (const auto& [block, rate] : object.items()) rates[block] = rates_reader.Number(block, 0, 1);
+  if (!rates_reader.status().ok()) reader.Fail("drop_rates", "numbers from 0 to 1 by block");
+  return rates;
+}
+
 json ToJson(const RoundReport& round) {
   return {{"round", round.round},
           {"step", round.step},
           {"trainable", round.trainable},
+          {"drop_rates", RatesToJson(round.drop_rates)},
           {"status", round.status},
           {"message", round.message},
           {"digest", round.digest},
@@ -31,7 +59,9 @@ json ToJson(const RoundReport& round) {
           {"value", round.value},
           {"upper_bound", round.upper_bound},
           {"probe_seconds", round.probe_seconds},
-          {"plan_seconds", round.plan_seconds}};
+          {"plan_seconds", round.plan_seconds},
+          {"promised_loss_reduction", Optional(round.promised_loss_reduction)},
+          {"realised_loss_reduction", Optional(round.realised_loss_reduction)}};
 }
 
 absl::StatusOr<RoundReport> RoundFromJson(const json& round, const std::string& place) {
@@ -39,6 +69,7 @@ absl::StatusOr<RoundReport> RoundFromJson(const json& round, const std::string& 
   RoundReport report{.round = reader.Integer("round", 0),
                      .step = reader.Integer("step", 0),
                      .trainable = reader.Texts("trainable"),
+                     .drop_rates = ReadRates(reader),
                      .status = reader.Text("status"),
                      .message = reader.Text("message"),
                      .digest = reader.Text("digest"),
@@ -46,7 +77,9 @@ absl::StatusOr<RoundReport> RoundFromJson(const json& round, const std::string& 
                      .value = reader.Number("value"),
                      .upper_bound = reader.Number("upper_bound"),
                      .probe_seconds = reader.Number("probe_seconds"),
-                     .plan_seconds = reader.Number("plan_seconds")};
+                     .plan_seconds = reader.Number("plan_seconds"),
+                     .promised_loss_reduction = reader.OptionalNumber("promised_loss_reduction"),
+                     .realised_loss_reduction = reader.OptionalNumber("realised_loss_reduction")};
   if (!reader.status().ok()) return reader.status();
   return report;
 }
@@ -59,13 +92,18 @@ json ToJson(const EpochReport& epoch) {
   return {{"epoch", epoch.epoch},
           {"trainable", epoch.trainable},
           {"tensor_count", epoch.tensor_count},
-          {"drop_rates", json::object()},
+          {"drop_rates", RatesToJson(epoch.drop_rates)},
           {"predicted_backward_flops", Number(epoch.predicted_backward_flops)},
+          {"expected_backward_flops", Number(epoch.expected_backward_flops)},
           {"executed_backward_flops", Number(epoch.executed_backward_flops)},
           {"full_backward_flops", epoch.full_backward_flops},
           {"steps", epoch.executed_backward_flops.steps},
           {"predicted_backward_flops_sum", epoch.predicted_backward_flops.sum},
+          {"expected_backward_flops_sum", epoch.expected_backward_flops.sum},
           {"executed_backward_flops_sum", epoch.executed_backward_flops.sum},
+          {"mismatched_steps", epoch.mismatched_steps},
+          {"promised_loss_reduction", MeanOverRounds(epoch, &RoundReport::promised_loss_reduction)},
+          {"realised_loss_reduction", MeanOverRounds(epoch, &RoundReport::realised_loss_reduction)},
           {"step_seconds", epoch.step_seconds},
           {"forward_seconds", epoch.forward_seconds},
           {"backward_seconds", epoch.backward_seconds},
@@ -88,8 +126,11 @@ absl::StatusOr<EpochReport> EpochReportFromJson(const json& epoch, const std::st
       .epoch = reader.Integer("epoch", 0),
       .trainable = reader.Texts("trainable"),
       .tensor_count = reader.Integer("tensor_count", 0),
+      .drop_rates = ReadRates(reader),
       .predicted_backward_flops = {reader.Integer("predicted_backward_flops_sum", 0), steps},
+      .expected_backward_flops = {reader.Integer("expected_backward_flops_sum", 0), steps},
       .executed_backward_flops = {reader.Integer("executed_backward_flops_sum", 0), steps},
+      .mismatched_steps = reader.Integer("mismatched_steps", 0),
       .full_backward_flops = reader.Integer("full_backward_flops", 0),
       .step_seconds = reader.Number("step_seconds"),
       .forward_seconds = reader.Number("forward_seconds"),
@@ -111,6 +152,41 @@ absl::StatusOr<EpochReport> EpochReportFromJson(const json& epoch, const std::st
   }
   if (!reader.status().ok()) return reader.status();
   return report;
+}
+
+json ToJson(const PartialEpoch& epoch) {
+  const EpochSums& sums = epoch.sums;
+  return {{"report", ToJson(epoch.report)},
+          {"sums",
+           {{"step_seconds", sums.step_seconds},
+            {"forward_seconds", sums.forward_seconds},
+            {"backward_seconds", sums.backward_seconds},
+            {"optimizer_seconds", sums.optimizer_seconds},
+            {"predicted_backward_seconds", sums.predicted_backward_seconds},
+            {"loss", sums.loss},
+            {"joules", sums.energy.joules},
+            {"energy_is_estimate", sums.energy.is_estimate},
+            {"energy_sources", sums.energy.sources}}}};
+}
+
+absl::StatusOr<PartialEpoch> PartialEpochFromJson(const json& epoch, const std::string& place) {
+  JsonReader reader(epoch, place);
+  absl::StatusOr<EpochReport> report = EpochReportFromJson(reader.Object("report"), reader.PathOf("report"));
+  JsonReader sums(reader.Object("sums"), reader.PathOf("sums"));
+  if (!reader.status().ok()) return reader.status();
+  if (!report.ok()) return report.status();
+  PartialEpoch partial{.report = *std::move(report),
+                       .sums = {.step_seconds = sums.Number("step_seconds"),
+                                .forward_seconds = sums.Number("forward_seconds"),
+                                .backward_seconds = sums.Number("backward_seconds"),
+                                .optimizer_seconds = sums.Number("optimizer_seconds"),
+                                .predicted_backward_seconds = sums.Number("predicted_backward_seconds"),
+                                .loss = sums.Number("loss"),
+                                .energy = {.joules = sums.Number("joules"),
+                                           .is_estimate = sums.Boolean("energy_is_estimate"),
+                                           .sources = sums.Texts("energy_sources")}}};
+  if (!sums.status().ok()) return sums.status();
+  return partial;
 }
 
 json ToJson(const RunReport& report) {

@@ -12,8 +12,11 @@ EpochReport SomeEpoch() {
   return {.epoch = 2,
           .trainable = {"b", "c"},
           .tensor_count = 3,
+          .drop_rates = {{"layers.0.mlp", 0.25}},
           .predicted_backward_flops = {.sum = 90, .steps = 3},
+          .expected_backward_flops = {.sum = 93, .steps = 3},
           .executed_backward_flops = {.sum = 91, .steps = 3},
+          .mismatched_steps = 1,
           .full_backward_flops = 60,
           .step_seconds = 0.5,
           .forward_seconds = 0.125,
@@ -26,7 +29,15 @@ EpochReport SomeEpoch() {
           .energy_is_estimate = true,
           .peak_memory_bytes = 4096,
           .train_loss = 3.5,
-          .rounds = {{.round = 7, .step = 40, .trainable = {"b"}, .status = "OPTIMAL", .digest = "d", .value = 1.5}}};
+          .rounds = {{.round = 7,
+                      .step = 40,
+                      .trainable = {"b"},
+                      .drop_rates = {{"layers.0.mlp", 0.25}},
+                      .status = "OPTIMAL",
+                      .digest = "d",
+                      .value = 1.5,
+                      .promised_loss_reduction = 0.5,
+                      .realised_loss_reduction = 0.25}}};
 }
 
 TEST(ReportTest, HasEveryKeyOfTheContractEvenWhenEmpty) {
@@ -36,11 +47,29 @@ TEST(ReportTest, HasEveryKeyOfTheContractEvenWhenEmpty) {
   for (const char* key : {"model", "parameters", "options", "planner", "seed", "epochs", "steps", "totals"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
-  for (const char* key :
-       {"epoch", "trainable", "drop_rates", "predicted_backward_flops", "executed_backward_flops",
-        "full_backward_flops", "step_seconds", "forward_seconds", "backward_seconds", "optimizer_seconds",
-        "predicted_backward_seconds", "probe_seconds", "plan_seconds", "joules_per_step", "energy_is_estimate",
-        "peak_memory_bytes", "train_loss", "validation_loss", "rounds"}) {
+  for (const char* key : {"epoch",
+                          "trainable",
+                          "drop_rates",
+                          "predicted_backward_flops",
+                          "expected_backward_flops",
+                          "executed_backward_flops",
+                          "mismatched_steps",
+                          "promised_loss_reduction",
+                          "realised_loss_reduction",
+                          "full_backward_flops",
+                          "step_seconds",
+                          "forward_seconds",
+                          "backward_seconds",
+                          "optimizer_seconds",
+                          "predicted_backward_seconds",
+                          "probe_seconds",
+                          "plan_seconds",
+                          "joules_per_step",
+                          "energy_is_estimate",
+                          "peak_memory_bytes",
+                          "train_loss",
+                          "validation_loss",
+                          "rounds"}) {
     EXPECT_TRUE(json["epochs"][0].contains(key)) << key;
   }
   for (const char* key : {"seconds", "executed_flops", "probe_seconds", "plan_seconds", "joules", "energy_is_estimate",
@@ -54,6 +83,23 @@ TEST(ReportTest, TellsMeansExactlyWhereTheyAreWhole) {
   EXPECT_TRUE(json["predicted_backward_flops"].is_number_integer());
   EXPECT_EQ(json["predicted_backward_flops"], 30);
   EXPECT_DOUBLE_EQ(json["executed_backward_flops"], 91.0 / 3);
+}
+
+TEST(ReportTest, TellsReductionsAsMeansOverTheRoundsThatHaveThem) {
+  EpochReport epoch = SomeEpoch();
+  epoch.rounds.push_back({.promised_loss_reduction = 0.25});
+  const nlohmann::json json = ToJson(epoch);
+  EXPECT_EQ(json["promised_loss_reduction"], 0.375);
+  EXPECT_EQ(json["realised_loss_reduction"], 0.25);
+  epoch.rounds.clear();
+  EXPECT_TRUE(ToJson(epoch)["promised_loss_reduction"].is_null());
+  EXPECT_EQ(ToJson(epoch)["drop_rates"], (nlohmann::json{{"layers.0.mlp", 0.25}}));
+}
+
+TEST(ReportTest, RefusesADropRateThatIsNone) {
+  nlohmann::json json = ToJson(SomeEpoch());
+  json["drop_rates"]["layers.0.mlp"] = 2;
+  EXPECT_THAT(EpochReportFromJson(json).status().message(), HasSubstr("drop_rates"));
 }
 
 TEST(ReportTest, SumsUpTheEpochs) {
@@ -88,6 +134,19 @@ TEST(ReportTest, ReadsAnEpochBackAsItWas) {
   EXPECT_EQ(ToJson(*epoch), json);
   EXPECT_EQ(epoch->rounds[0].round, 7);
   EXPECT_FALSE(epoch->validation_loss.has_value());
+}
+
+TEST(ReportTest, ReadsAPartialEpochBackAsItWas) {
+  const PartialEpoch partial{
+      .report = SomeEpoch(),
+      .sums = {.step_seconds = 1.5, .loss = 7, .energy = {.joules = 3, .is_estimate = true, .sources = {"estimate"}}}};
+  const nlohmann::json json = ToJson(partial);
+  const auto read = PartialEpochFromJson(json);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(ToJson(*read), json);
+  nlohmann::json damaged = json;
+  damaged["sums"].erase("loss");
+  EXPECT_THAT(PartialEpochFromJson(damaged, "state.json: ").status().message(), HasSubstr("state.json: sums.loss"));
 }
 
 TEST(ReportTest, RefusesWhatIsNoEpoch) {

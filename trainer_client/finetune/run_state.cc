@@ -29,6 +29,8 @@ using nlohmann::json;
 
 constexpr absl::string_view kStatePrefix = "trainer_state-";
 constexpr absl::string_view kOptimizerPrefix = "optimizer-";
+constexpr absl::string_view kStepPrefix = "checkpoint-";
+constexpr absl::string_view kUnfinishedPrefix = ".checkpoint-";
 
 std::string StatePath(const std::string& directory, int64_t epoch) {
   return fs::path(directory) / absl::StrCat(kStatePrefix, epoch, ".json");
@@ -60,6 +62,30 @@ std::vector<int64_t> SavedEpochs(const std::string& directory) {
   return epochs;
 }
 
+// The steps that have a checkpoint folder below `output`, the latest first.
+std::vector<int64_t> SavedSteps(const std::string& output) {
+  std::vector<int64_t> steps;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(output, error)) {
+    const std::string name = entry.path().filename();
+    absl::string_view number = name;
+    int64_t step = 0;
+    if (absl::ConsumePrefix(&number, kStepPrefix) && absl::SimpleAtoi(number, &step)) steps.push_back(step);
+  }
+  std::sort(steps.rbegin(), steps.rend());
+  return steps;
+}
+
+// How many steps the latest state in the folder has done; -1 if there is none. A state that cannot be read counts as 0:
+// LoadRun then says why.
+int64_t StepsDone(const std::string& directory) {
+  if (!HasRun(directory)) return -1;
+  const absl::StatusOr<json> file = ReadJsonObjectFile(StatePath(directory, SavedEpochs(directory).front()));
+  if (!file.ok()) return 0;
+  JsonReader reader(*file, "");
+  return static_cast<int64_t>(reader.Array("step_losses").size());
+}
+
 void RemoveOtherEpochs(const std::string& directory, int64_t kept_epoch) {
   std::error_code error;
   std::vector<fs::path> outdated;
@@ -84,6 +110,12 @@ json PlanToJson(const std::optional<v1::Plan>& plan) {
   return plan.has_value() ? json::parse(MessageToJson(*plan)) : json(nullptr);
 }
 
+std::vector<std::string> Base64(const std::vector<std::string>& values) {
+  std::vector<std::string> encoded;
+  for (const std::string& value : values) encoded.push_back(absl::Base64Escape(value));
+  return encoded;
+}
+
 json StateToJson(const RunState& state, const std::string& weights_digest) {
   json epochs = json::array();
   for (const EpochReport& epoch : state.epochs) epochs.push_back(ToJson(epoch));
@@ -94,6 +126,7 @@ json StateToJson(const RunState& state, const std::string& weights_digest) {
           {"next_round", state.next_round},
           {"plan", PlanToJson(state.plan)},
           {"random_state", absl::Base64Escape(state.random_state)},
+          {"device_random_states", Base64(state.device_random_states)},
           {"seconds", state.seconds},
           {"executed_flops", state.progress.executed_flops},
           {"probe_flops", state.progress.probe_flops},
@@ -101,7 +134,8 @@ json StateToJson(const RunState& state, const std::string& weights_digest) {
           {"energy_is_estimate", state.progress.energy.is_estimate},
           {"energy_sources", state.progress.energy.sources},
           {"step_losses", state.progress.step_losses},
-          {"epochs", std::move(epochs)}};
+          {"epochs", std::move(epochs)},
+          {"partial_epoch", state.partial.has_value() ? ToJson(*state.partial) : json(nullptr)}};
 }
 
 absl::StatusOr<RunState> StateFromJson(const json& file, const std::string& path) {
@@ -117,6 +151,18 @@ absl::StatusOr<RunState> StateFromJson(const json& file, const std::string& path
                                          .is_estimate = reader.Boolean("energy_is_estimate"),
                                          .sources = reader.Texts("energy_sources")}}};
   if (!absl::Base64Unescape(reader.Text("random_state"), &state.random_state)) reader.Fail("random_state", "base64");
+  for (const std::string& encoded : reader.Texts("device_random_states")) {
+    if (!absl::Base64Unescape(encoded, &state.device_random_states.emplace_back())) {
+      reader.Fail("device_random_states", "a list of base64");
+    }
+  }
+  if (!reader.IsNull("partial_epoch")) {
+    const json& object = reader.Object("partial_epoch");
+    if (!reader.status().ok()) return reader.status();
+    absl::StatusOr<PartialEpoch> partial = PartialEpochFromJson(object, reader.PathOf("partial_epoch"));
+    if (!partial.ok()) return partial.status();
+    state.partial = *std::move(partial);
+  }
   if (!reader.IsNull("plan")) {
     state.plan.emplace();
     const absl::Status status = MessageFromJson(JsonText(reader.Object("plan")), *state.plan);
@@ -153,7 +199,7 @@ class NewFiles {
   std::vector<fs::path> paths_;
 };
 
-absl::Status SaveOptimizer(const std::string& path, const AdamW& optimizer) {
+absl::Status SaveOptimizer(const std::string& path, const Optimizer& optimizer) {
   std::vector<at::Tensor> values;  // Keeps copies alive until they are written.
   std::map<std::string, TensorView> views;
   for (const auto& [name, tensor] : optimizer.state()) {
@@ -166,10 +212,10 @@ absl::Status SaveOptimizer(const std::string& path, const AdamW& optimizer) {
   return WriteSafetensors(path, views);
 }
 
-absl::Status LoadOptimizer(const std::string& path, AdamW& optimizer) {
+absl::Status LoadOptimizer(const std::string& path, Optimizer& optimizer) {
   absl::StatusOr<std::unique_ptr<SafetensorsFile>> file = SafetensorsFile::Open(path);
   if (!file.ok()) return file.status();
-  AdamW::State state;
+  Optimizer::State state;
   for (const auto& [name, view] : (*file)->tensors()) {
     if (view.dtype != TensorDtype::kFloat32) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": ", name, " is not F32"));
@@ -183,7 +229,7 @@ absl::Status LoadOptimizer(const std::string& path, AdamW& optimizer) {
 
 }  // namespace
 
-absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const AdamW& optimizer,
+absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const Optimizer& optimizer,
                      const RunState& state) {
   std::error_code error;
   fs::create_directories(directory, error);
@@ -203,9 +249,57 @@ absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint,
   return unflushed;
 }
 
-bool HasRun(const std::string& directory) { return !SavedEpochs(directory).empty(); }
+absl::Status WriteStepCheckpoint(const std::string& output, int64_t step, int64_t kept,
+                                 const std::function<absl::Status(const std::string& folder)>& write) {
+  const fs::path unfinished = fs::path(output) / absl::StrCat(kUnfinishedPrefix, step);
+  const fs::path finished = fs::path(output) / absl::StrCat(kStepPrefix, step);
+  std::error_code error;
+  fs::remove_all(unfinished, error);
+  fs::create_directories(unfinished, error);
+  if (error) return absl::UnavailableError(absl::StrCat(unfinished.string(), " cannot be made: ", error.message()));
+  if (absl::Status status = write(unfinished); !status.ok()) {
+    fs::remove_all(unfinished, error);
+    return status;
+  }
+  fs::remove_all(finished, error);
+  fs::rename(unfinished, finished, error);
+  if (error) return absl::UnavailableError(absl::StrCat(finished.string(), " cannot be made: ", error.message()));
+  std::vector<int64_t> steps = SavedSteps(output);
+  for (size_t i = static_cast<size_t>(kept); i < steps.size(); ++i) {
+    fs::remove_all(fs::path(output) / absl::StrCat(kStepPrefix, steps[i]), error);
+  }
+  return absl::OkStatus();
+}
 
-absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, AdamW& optimizer) {
+std::string FolderToResume(const std::string& output) {
+  std::string latest;
+  int64_t most_steps = -1;
+  std::vector<std::string> folders = {output};
+  for (int64_t step : SavedSteps(output)) folders.push_back(fs::path(output) / absl::StrCat(kStepPrefix, step));
+  for (const std::string& folder : folders) {
+    const int64_t steps = StepsDone(folder);
+    if (steps <= most_steps) continue;
+    most_steps = steps;
+    latest = folder;
+  }
+  return latest;
+}
+
+void RemoveUnfinishedCheckpoints(const std::string& output) {
+  std::error_code error;
+  std::vector<fs::path> unfinished;
+  for (const fs::directory_entry& entry : fs::directory_iterator(output, error)) {
+    if (absl::StartsWith(entry.path().filename().string(), kUnfinishedPrefix)) unfinished.push_back(entry.path());
+  }
+  for (const fs::path& path : unfinished) fs::remove_all(path, error);
+}
+
+bool HasRun(const std::string& directory) {
+  std::error_code ignored;
+  return !SavedEpochs(directory).empty() && fs::exists(fs::path(directory) / "model.safetensors", ignored);
+}
+
+absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, Optimizer& optimizer) {
   const std::string weights_digest = WeightsDigest(model);
   for (int64_t epoch : SavedEpochs(directory)) {
     const std::string path = StatePath(directory, epoch);

@@ -2,6 +2,7 @@
 #define GREENPLAN_TRAINER_CLIENT_FINETUNE_RUN_STATE_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,41 +13,60 @@
 #include "nlohmann/json.hpp"
 #include "trainer_client/checkpoint/checkpoint.h"
 #include "trainer_client/finetune/report.h"
-#include "trainer_client/optimizer/adamw.h"
+#include "trainer_client/optimizer/optimizer.h"
 
 namespace greenplan::trainer {
 
-// What a run needs beside the weights to go on as if it had not stopped, after a whole epoch.
+// What a run needs beside the weights to go on as if it had not stopped, after a whole epoch or within one.
 struct RunState {
   nlohmann::json identity;  // What must be the same on both sides of a resume: {flag: value}.
   std::string job;
   int64_t next_round = 0;
-  std::optional<v1::Plan> plan = {};  // In force at the end of the epoch.
-  std::string random_state = {};      // Of the CPU's generator; its bytes.
+  std::optional<v1::Plan> plan = {};                   // In force at the end of the epoch.
+  std::string random_state = {};                       // Of the CPU's generator; its bytes.
+  std::vector<std::string> device_random_states = {};  // Of those of the devices in use.
   double seconds = 0;
   TrainingProgress progress = {};
-  std::vector<EpochReport> epochs = {};  // 0 to the last whole one.
+  std::vector<EpochReport> epochs = {};      // 0 to the last whole one.
+  std::optional<PartialEpoch> partial = {};  // The one after it, if it has begun.
 
   int64_t last_epoch() const { return epochs.empty() ? 0 : epochs.back().epoch; }
 };
 
 // Writes the checkpoint and, in files of their own beside it, the state of optimizer and run:
-//   optimizer-EPOCH.safetensors   AdamW's moments
+//   optimizer-EPOCH.safetensors   the optimizer's state
 //   trainer_state-EPOCH.json      all else
 // These come first, the weights last, and those of older epochs are then removed: whatever stops the program, the
 // weights in the folder have the state that belongs to them beside them.
 // If a file cannot be written, the folder is as it was before, and the error, one of planner/files/files.h, names the
 // file. DataLoss: all is written, but a power failure may undo it.
-absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const AdamW& optimizer,
+absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const Optimizer& optimizer,
                      const RunState& state);
 
-// Whether the folder holds the state of a run.
+// Whether the folder holds the state of a run and its weights: a run that was stopped while it wrote its first checkpoint
+// leaves none.
 bool HasRun(const std::string& directory);
+
+// Checkpoints within an epoch are folders checkpoint-STEP of their own below the run's output folder, each a whole
+// checkpoint with its state; STEP is the number of steps done. A folder that is not finished has another name, so that
+// whatever stops the program, a folder of that name is whole.
+
+// Makes the folder of a checkpoint at `step`: `write` fills the folder that it is given. Of all such folders the latest
+// `kept` remain. On an error, those that were there remain. The errors of `write`; Unavailable if a folder cannot be
+// made.
+absl::Status WriteStepCheckpoint(const std::string& output, int64_t step, int64_t kept,
+                                 const std::function<absl::Status(const std::string& folder)>& write);
+
+// Returns the folder with the state of the most steps: `output` itself or a checkpoint below it. Empty if none has one.
+std::string FolderToResume(const std::string& output);
+
+// Removes what a killed WriteStepCheckpoint has left.
+void RemoveUnfinishedCheckpoints(const std::string& output);
 
 // The state that belongs to `model`, as it was loaded from the folder, and puts the optimizer's back.
 // InvalidArgument, FailedPrecondition: a file is damaged, or no state belongs to these weights; names the file or
 // folder.
-absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, AdamW& optimizer);
+absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, Optimizer& optimizer);
 
 }  // namespace greenplan::trainer
 

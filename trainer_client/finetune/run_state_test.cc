@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/files/testing/faults.h"
+#include "trainer_client/optimizer/adamw.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -234,6 +235,46 @@ TEST_F(RunStateTest, AFirstSaveThatFailsLeavesNothing) {
           },
       .named = folder,
   });
+}
+
+TEST_F(RunStateTest, AnEpochThatHasBegunComesBackAsItWas) {
+  state.device_random_states = {std::string("\0\x01", 2), "x"};
+  state.partial = {.report = {.epoch = 2, .trainable = {"b"}, .executed_backward_flops = {.sum = 40, .steps = 4}},
+                   .sums = {.step_seconds = 0.5, .loss = 12.5}};
+  ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
+  const auto loaded = LoadRun(folder, *checkpoint.model, *optimizer);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->device_random_states, state.device_random_states);
+  ASSERT_TRUE(loaded->partial.has_value());
+  EXPECT_EQ(ToJson(*loaded->partial), ToJson(*state.partial));
+  EXPECT_EQ(loaded->last_epoch(), 1);
+}
+
+TEST_F(RunStateTest, KeepsTheLatestCheckpointsAndResumesFromTheOneWithMostSteps) {
+  fs::create_directories(folder);
+  EXPECT_EQ(FolderToResume(folder), "");
+  const auto save = [&](const std::string& path) { return SaveRun(path, checkpoint, *optimizer, state); };
+  for (int64_t step : {2, 9, 10}) {
+    state.progress.step_losses.assign(step, 1.0);
+    ASSERT_EQ(WriteStepCheckpoint(folder, step, /*kept=*/2, save), absl::OkStatus());
+  }
+  EXPECT_THAT(Files(), UnorderedElementsAre("checkpoint-9", "checkpoint-10"));
+  EXPECT_EQ(FolderToResume(folder), (folder / "checkpoint-10").string());
+  state.progress.step_losses.assign(12, 1.0);
+  ASSERT_TRUE(save(folder).ok());
+  EXPECT_EQ(FolderToResume(folder), folder.string());
+}
+
+TEST_F(RunStateTest, ACheckpointThatFailsLeavesTheEarlierOnes) {
+  const auto save = [&](const std::string& path) { return SaveRun(path, checkpoint, *optimizer, state); };
+  ASSERT_EQ(WriteStepCheckpoint(folder, 2, /*kept=*/1, save), absl::OkStatus());
+  const absl::Status status = WriteStepCheckpoint(
+      folder, 4, /*kept=*/1, [](const std::string&) { return absl::ResourceExhaustedError("no space"); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(Files(), UnorderedElementsAre("checkpoint-2"));
+  fs::create_directories(folder / ".checkpoint-6");
+  RemoveUnfinishedCheckpoints(folder);
+  EXPECT_THAT(Files(), UnorderedElementsAre("checkpoint-2"));
 }
 
 }  // namespace

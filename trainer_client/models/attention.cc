@@ -1,14 +1,14 @@
 #include "trainer_client/models/attention.h"
 
 #include <limits>
-#include <optional>
 
 #include "ATen/TensorOperators.h"
 #include "ATen/ops/dropout.h"
-#include "ATen/ops/full.h"
 #include "ATen/ops/matmul.h"
+#include "ATen/ops/ones.h"
 #include "ATen/ops/scaled_dot_product_attention.h"
 #include "ATen/ops/softmax.h"
+#include "ATen/ops/zeros.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -20,27 +20,43 @@ at::Tensor RepeatHeads(const at::Tensor& x, int64_t repeats) {
   return x.unsqueeze(2).expand({-1, -1, repeats, -1, -1}).reshape({x.size(0), -1, x.size(2), x.size(3)});
 }
 
-at::Tensor EagerAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale,
-                          double dropout) {
+// Which positions each position may see, [length, length].
+at::Tensor VisiblePositions(int64_t length, std::optional<int64_t> window, const at::Device& device) {
+  const at::Tensor visible = at::ones({length, length}, at::TensorOptions(at::kBool).device(device)).tril();
+  return window ? visible.triu(1 - *window) : visible;
+}
+
+at::Tensor EagerAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                          const CausalAttentionOptions& options) {
   const int64_t repeats = query.size(1) / key.size(1);
-  const int64_t length = query.size(2);
-  const at::Tensor future =
-      at::full({length, length}, std::numeric_limits<float>::lowest(), query.options().dtype(at::kFloat)).triu(1);
-  at::Tensor weights = at::matmul(query, RepeatHeads(key, repeats).transpose(2, 3)) * scale;
-  weights = at::softmax(weights + future, /*dim=*/-1, at::kFloat).to(query.scalar_type());
-  weights = at::dropout(weights, dropout, /*train=*/dropout > 0);
+  const at::Tensor visible = VisiblePositions(query.size(2), options.window, query.device());
+  const at::Tensor mask = at::zeros(visible.sizes(), query.options().dtype(at::kFloat))
+                              .masked_fill(visible.logical_not(), std::numeric_limits<float>::lowest());
+  at::Tensor weights = at::matmul(query, RepeatHeads(key, repeats).transpose(2, 3)) * options.scale;
+  weights = at::softmax(weights + mask, /*dim=*/-1, at::kFloat).to(query.scalar_type());
+  weights = at::dropout(weights, options.dropout, /*train=*/options.dropout > 0);
   return at::matmul(weights, RepeatHeads(value, repeats));
+}
+
+at::Tensor FusedAttention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                          const CausalAttentionOptions& options) {
+  const int64_t repeats = query.size(1) / key.size(1), length = query.size(2);
+  if (!options.window || length < *options.window) {
+    return at::scaled_dot_product_attention(query, key, value, /*attn_mask=*/std::nullopt, options.dropout,
+                                            /*is_causal=*/length > 1, options.scale, /*enable_gqa=*/repeats > 1);
+  }
+  // With a mask, the kernels take no grouped heads.
+  return at::scaled_dot_product_attention(query, RepeatHeads(key, repeats), RepeatHeads(value, repeats),
+                                          VisiblePositions(length, options.window, query.device()), options.dropout,
+                                          /*is_causal=*/false, options.scale, /*enable_gqa=*/false);
 }
 
 }  // namespace
 
 at::Tensor CausalAttention(Attention attention, const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                           double scale, double dropout) {
-  const at::Tensor output = attention == Attention::kEager ? EagerAttention(query, key, value, scale, dropout)
-                                                           : at::scaled_dot_product_attention(
-                                                                 query, key, value, /*attn_mask=*/std::nullopt, dropout,
-                                                                 /*is_causal=*/query.size(2) > 1, scale,
-                                                                 /*enable_gqa=*/key.size(1) != query.size(1));
+                           const CausalAttentionOptions& options) {
+  const at::Tensor output = attention == Attention::kEager ? EagerAttention(query, key, value, options)
+                                                           : FusedAttention(query, key, value, options);
   return output.transpose(1, 2).reshape({query.size(0), query.size(2), -1});
 }
 

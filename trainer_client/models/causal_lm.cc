@@ -4,11 +4,13 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "c10/util/Exception.h"
 #include "trainer_client/models/config_reader.h"
+#include "trainer_client/models/decoder.h"
+#include "trainer_client/models/families/family.h"
 #include "trainer_client/models/layers.h"
-#include "trainer_client/models/llama.h"
 #include "trainer_client/models/opt.h"
 
 namespace greenplan::trainer {
@@ -19,10 +21,10 @@ struct Built {
   double initializer_range;
 };
 
-absl::StatusOr<Built> BuildLlama(const nlohmann::json& config, Attention attention) {
-  absl::StatusOr<LlamaConfig> parsed = ParseLlamaConfig(config);
+absl::StatusOr<Built> BuildDecoder(const DecoderFamily& family, const nlohmann::json& config, Attention attention) {
+  absl::StatusOr<DecoderConfig> parsed = ParseDecoderConfig(family, config);
   if (!parsed.ok()) return parsed.status();
-  return Built{MakeLlama(*parsed, attention), parsed->initializer_range};
+  return Built{MakeDecoder(*parsed, attention), parsed->initializer_range};
 }
 
 absl::StatusOr<Built> BuildOpt(const nlohmann::json& config, Attention attention) {
@@ -38,22 +40,42 @@ std::string Reason(const std::exception& e) {
   return text.substr(0, text.find('\n'));
 }
 
-absl::StatusOr<Built> Build(const nlohmann::json& config, Attention attention) {
-  if (!config.is_object())
-    return absl::InvalidArgumentError("config is not a JSON object; a config.json must hold one");
-  ConfigReader reader(config, "");
-  const std::string model_type = reader.Text("model_type", "", {"llama", "opt"});
-  if (model_type.empty()) reader.Fail("model_type", "llama, opt");
-  const std::string head = model_type == "opt" ? "OPTForCausalLM" : "LlamaForCausalLM";
-  if (reader.Has("architectures") &&
-      (!config["architectures"].is_array() || config["architectures"].empty() || config["architectures"][0] != head)) {
+// "llama, mistral, ..., opt".
+std::string SupportedModelTypes() {
+  std::string types;
+  for (const DecoderFamily* family : DecoderFamilies()) absl::StrAppend(&types, family->model_type, ", ");
+  return types + "opt";
+}
+
+// Whether `architectures` names no class or, first, that one; an old spelling differs in case ("LLaMAForCausalLM").
+bool IsOfClass(const nlohmann::json& architectures, const std::string& head) {
+  if (!architectures.is_array()) return false;
+  return architectures.empty() ||
+         (architectures[0].is_string() && absl::EqualsIgnoreCase(architectures[0].get_ref<const std::string&>(), head));
+}
+
+// Refuses a config of another head than the causal language model's, and weights that are no numbers of their own.
+void CheckClass(ConfigReader& reader, const nlohmann::json& config, const std::string& head) {
+  if (reader.Has("architectures") && !IsOfClass(config["architectures"], head)) {
     reader.Fail("architectures", absl::StrCat("[\"", head, "\"]"));
   }
   if (reader.Has("quantization_config"))
     reader.Fail("quantization_config", "no such key, because the weights must be floating point");
+}
+
+absl::StatusOr<Built> Build(const nlohmann::json& config, Attention attention) {
+  if (!config.is_object())
+    return absl::InvalidArgumentError("config is not a JSON object; a config.json must hold one");
+  ConfigReader reader(config, "");
+  const std::string model_type = reader.AnyText("model_type");
+  const DecoderFamily* family = FindDecoderFamily(model_type);
+  if (family == nullptr && model_type != "opt") {
+    reader.Fail("model_type", SupportedModelTypes() + "; others are fine-tuned from Python, with greenplan.attach");
+  }
+  CheckClass(reader, config, family == nullptr ? "OPTForCausalLM" : family->architecture);
   if (!reader.status().ok()) return reader.status();
   try {
-    return model_type == "opt" ? BuildOpt(config, attention) : BuildLlama(config, attention);
+    return family == nullptr ? BuildOpt(config, attention) : BuildDecoder(*family, config, attention);
   } catch (const std::exception& e) {
     return absl::ResourceExhaustedError(absl::StrCat("a model of this config cannot be allocated: ", Reason(e)));
   }

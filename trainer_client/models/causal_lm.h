@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "nlohmann/json_fwd.hpp"
 #include "torch/nn/module.h"
 #include "trainer_client/models/attention.h"
+#include "trainer_client/session/residual_branch.h"
 
 namespace greenplan::trainer {
 
@@ -23,8 +25,18 @@ class CausalLm : public torch::nn::Module {
   virtual int64_t vocab_size() const = 0;
   virtual int64_t max_position_embeddings() const = 0;
 
+  // The branches of all residual blocks, in forward order, named as the profile names the blocks.
+  const std::vector<ResidualBranch>& residual_branches() const { return residual_branches_; }
+
+  // Whether each layer keeps only its input for backward, which then runs the layer again. False at first.
+  void set_checkpoints_activations(bool checkpoints) { checkpoints_activations_ = checkpoints; }
+
   // Returns the model_type of the config, such as "llama" or "opt".
   virtual std::string model_type() const = 0;
+
+ protected:
+  std::vector<ResidualBranch> residual_branches_;
+  bool checkpoints_activations_ = false;
 };
 
 // Returns the model that a Hugging Face config.json describes, in float32 on the CPU. Its weights are random, drawn

@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "profiler/autograd/profile.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -16,9 +17,19 @@ using nlohmann::json;
 json TinyConfig(const std::string& model_type) {
   json config = {{"model_type", model_type}, {"vocab_size", 40},         {"hidden_size", 16},
                  {"num_hidden_layers", 2},   {"num_attention_heads", 4}, {"max_position_embeddings", 16}};
-  config[model_type == "llama" ? "intermediate_size" : "ffn_dim"] = 32;
-  if (model_type == "llama") config["num_key_value_heads"] = 2;
-  if (model_type == "opt") config["dropout"] = 0;
+  if (model_type == "opt") {
+    config["ffn_dim"] = 32;
+    config["dropout"] = 0;
+  } else {
+    config["intermediate_size"] = 32;
+    config["num_key_value_heads"] = 2;
+  }
+  // What sets the families apart shows in two layers and rows of twelve tokens.
+  if (model_type == "mistral") config["sliding_window"] = 5;
+  if (model_type == "qwen2")
+    config.update({{"use_sliding_window", true}, {"sliding_window", 5}, {"max_window_layers", 1}});
+  if (model_type == "qwen3") config["head_dim"] = 6;
+  if (model_type == "smollm3") config.update({{"no_rope_layers", {1, 0}}, {"pad_token_id", nullptr}});
   return config;
 }
 
@@ -35,13 +46,14 @@ class FamilyTest : public testing::TestWithParam<std::string> {
   const torch::Tensor ids_ = at::arange(24).view({2, 12}) % 40;
 };
 
-INSTANTIATE_TEST_SUITE_P(Families, FamilyTest, testing::Values("llama", "opt"), [](const auto& i) { return i.param; });
+INSTANTIATE_TEST_SUITE_P(Families, FamilyTest, testing::Values("llama", "mistral", "qwen2", "qwen3", "smollm3", "opt"),
+                         [](const auto& i) { return i.param; });
 
 TEST_P(FamilyTest, StartsFromTheInitialWeightsOfTransformers) {
   json config = config_;
   config["vocab_size"] = 4000;
   config["pad_token_id"] = 5;
-  config[GetParam() == "llama" ? "initializer_range" : "init_std"] = 0.05;
+  config[GetParam() == "opt" ? "init_std" : "initializer_range"] = 0.05;
   for (const auto& parameter : Create(config)->named_parameters()) {
     const torch::Tensor& value = parameter.value();
     if (parameter.key().find("embed_tokens") != std::string::npos) {
@@ -131,6 +143,30 @@ TEST_P(FamilyTest, AnUninitializedModelDrawsNoRandomNumbers) {
   EXPECT_TRUE(at::rand({4}).equal(before));
 }
 
+TEST_P(FamilyTest, DeclaresTheResidualBlocksThatTheProfileFinds) {
+  for (const Attention attention : {Attention::kSdpa, Attention::kEager}) {
+    const auto model = Create(config_, attention);
+    const BranchOutputs outputs(model->residual_branches());
+    const torch::Tensor loss = CausalLmLoss(model->forward(ids_), ids_);
+    const auto parameters = model->named_parameters().pairs();
+    const auto found = profiler::Profile(loss, parameters);
+    ASSERT_TRUE(found.ok()) << found.status();
+    profiler::ProfileOptions declared;
+    for (const ResidualBranch& branch : model->residual_branches()) {
+      ASSERT_EQ(outputs.of(branch).size(), 1u) << branch.name();
+      declared.blocks.push_back({branch.name(), outputs.of(branch)[0]});
+    }
+    const auto marked = profiler::Profile(loss, parameters, declared);
+    ASSERT_TRUE(marked.ok()) << marked.status();
+    EXPECT_EQ(found->blocks.size(), 4u);
+    EXPECT_EQ(found->blocks, marked->blocks);
+    ASSERT_EQ(found->ops.size(), marked->ops.size());
+    for (size_t op = 0; op < found->ops.size(); ++op) {
+      EXPECT_EQ(found->ops[op].block, marked->ops[op].block) << found->ops[op].name;
+    }
+  }
+}
+
 TEST(CausalLmLossTest, IsTheMeanOverTheLabelsThatCount) {
   const torch::Tensor logits = at::randn({2, 3, 7});
   const torch::Tensor labels = torch::tensor({{-100, 4, -100}, {6, -100, 2}});
@@ -148,8 +184,9 @@ void ExpectRefused(const json& config, absl::StatusCode code, const std::string&
 TEST(CreateCausalLmTest, NamesTheKeyThatItDoesNotSupport) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   ExpectRefused(json::array(), kInvalid, "config is not a JSON object");
-  ExpectRefused(json::object(), kInvalid, "config model_type is missing; allowed: llama, opt");
-  ExpectRefused({{"model_type", "t5"}}, kInvalid, "config model_type is \"t5\"; allowed: llama, opt");
+  ExpectRefused(json::object(), kInvalid,
+                "config model_type is missing; allowed: llama, mistral, qwen2, qwen3, smollm3, opt");
+  ExpectRefused({{"model_type", "t5"}}, kInvalid, "config model_type is \"t5\"; allowed: llama, mistral,");
   json config = TinyConfig("opt");
   config["architectures"] = {"OPTForSequenceClassification"};
   ExpectRefused(config, kInvalid,
@@ -157,6 +194,14 @@ TEST(CreateCausalLmTest, NamesTheKeyThatItDoesNotSupport) {
   config = TinyConfig("llama");
   config["quantization_config"] = {{"bits", 4}};
   ExpectRefused(config, kInvalid, "config quantization_config is {\"bits\":4}; allowed: no such key");
+}
+
+TEST(CreateCausalLmTest, TakesOldSpellingsOfItsClassAndNone) {
+  json config = TinyConfig("llama");
+  for (const json& architectures : {json::array({"LLaMAForCausalLM"}), json::array(), json()}) {
+    config["architectures"] = architectures;
+    EXPECT_TRUE(CreateUninitializedCausalLm(config, Attention::kSdpa).ok()) << architectures;
+  }
 }
 
 TEST(CreateCausalLmTest, RefusesAModelThatCannotBeAllocated) {

@@ -27,6 +27,11 @@ std::string ConfigReader::Text(const std::string& key, std::string default_value
   return Has(key) ? reader_.Text(key, allowed, std::move(default_value)) : default_value;
 }
 
+std::string ConfigReader::AnyText(const std::string& key) {
+  const json* value = reader_.Has(key) ? &reader_.Value(key) : nullptr;
+  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
+}
+
 void ConfigReader::Demand(const std::string& key, const json& supported) {
   if (Has(key) && reader_.Value(key) != supported) Fail(key, supported.dump());
 }

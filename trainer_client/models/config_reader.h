@@ -46,6 +46,9 @@ class ConfigReader {
   // Returns one of the strings in `allowed`.
   std::string Text(const std::string& key, std::string default_value, std::initializer_list<absl::string_view> allowed);
 
+  // Returns any text; "" if the key is missing or its value is not text, which is no error.
+  std::string AnyText(const std::string& key);
+
   // Refuses every value except `supported`. The key may be missing.
   void Demand(const std::string& key, const nlohmann::json& supported);
 

@@ -16,7 +16,23 @@ Linear::Linear(int64_t in_features, int64_t out_features, bool has_bias) {
   if (has_bias) bias_ = register_parameter("bias", torch::empty({out_features}));
 }
 
-torch::Tensor Linear::forward(const torch::Tensor& x) const { return at::linear(x, weight_, IfDefined(bias_)); }
+torch::Tensor Linear::forward(const torch::Tensor& x) const {
+  const torch::Tensor y = at::linear(x, weight_, IfDefined(bias_));
+  if (!low_rank_) return y;
+  const torch::Tensor input = low_rank_->dropout > 0 ? at::dropout(x, low_rank_->dropout, is_training()) : x;
+  return y + at::linear(at::linear(input, low_rank_->a), low_rank_->b) * low_rank_->scale;
+}
+
+const LowRankAddition& Linear::AddLowRank(int64_t rank, double scale, double dropout) {
+  const auto options = weight_.options().requires_grad(false);
+  const auto factor = [&](const char* name, int64_t rows, int64_t columns) {
+    auto module = register_module(name, std::make_shared<torch::nn::Module>());
+    return module->register_parameter("weight", torch::empty({rows, columns}, options));
+  };
+  torch::Tensor a = factor("lora_A", rank, weight_.size(1));
+  torch::Tensor b = factor("lora_B", weight_.size(0), rank);
+  return low_rank_.emplace(LowRankAddition{std::move(a), std::move(b), scale, dropout});
+}
 
 Embedding::Embedding(int64_t num_embeddings, int64_t dimension, std::optional<int64_t> padding_row)
     : padding_row_(padding_row) {

@@ -14,7 +14,17 @@ namespace greenplan::trainer {
 // The layers of decoder-only transformers. Their parameters are float32 and not initialised: either loading a
 // checkpoint fills all of them, or InitializeWeights() does.
 
-// Computes x W^T + b with weight [out_features, in_features] and, if there is one, bias [out_features].
+// A low-rank addition to a linear layer: scale * (dropout(x) A^T) B^T with A [rank, in_features] and B [out_features,
+// rank] (LoRA, ICLR 2022).
+struct LowRankAddition {
+  torch::Tensor a;
+  torch::Tensor b;
+  double scale;
+  double dropout;  // Probability with which an entry of x is dropped in training.
+};
+
+// Computes x W^T + b with weight [out_features, in_features] and, if there is one, bias [out_features]; then the
+// low-rank addition, if there is one.
 class Linear : public torch::nn::Module {
  public:
   Linear(int64_t in_features, int64_t out_features, bool has_bias);
@@ -22,9 +32,17 @@ class Linear : public torch::nn::Module {
   // Takes [.., in_features] and returns [.., out_features].
   torch::Tensor forward(const torch::Tensor& x) const;
 
+  // Adds the parameters lora_A.weight and lora_B.weight, which are not initialised. REQUIRES: there are none yet.
+  const LowRankAddition& AddLowRank(int64_t rank, double scale, double dropout);
+  // Null if there is no addition. Valid as long as the layer.
+  const LowRankAddition* low_rank() const { return low_rank_ ? &*low_rank_ : nullptr; }
+
+  const torch::Tensor& weight() const { return weight_; }
+
  private:
   torch::Tensor weight_;
   torch::Tensor bias_;
+  std::optional<LowRankAddition> low_rank_;
 };
 
 // Looks up the rows `ids` of weight [num_embeddings, dimension]. The padding row gets no gradient from look-ups.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "trainer_client/models/layers.h"
+#include "trainer_client/models/run_layer.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -33,7 +34,7 @@ class OptAttention : public torch::nn::Module {
     const torch::Tensor key = SplitHeads(k_proj_->forward(x));
     const torch::Tensor value = SplitHeads(v_proj_->forward(x));
     return out_proj_->forward(
-        CausalAttention(attention_, query, key, value, /*scale=*/1, is_training() ? dropout_ : 0));
+        CausalAttention(attention_, query, key, value, {.scale = 1, .dropout = is_training() ? dropout_ : 0}));
   }
 
  private:
@@ -49,8 +50,12 @@ class OptAttention : public torch::nn::Module {
 
 class OptDecoderLayer : public torch::nn::Module {
  public:
-  OptDecoderLayer(const OptConfig& config, Attention attention)
-      : norm_first_(config.do_layer_norm_before), activation_(config.activation_function), dropout_(config.dropout) {
+  OptDecoderLayer(const OptConfig& config, Attention attention, const std::string& name)
+      : norm_first_(config.do_layer_norm_before),
+        activation_(config.activation_function),
+        dropout_(config.dropout),
+        attention_branch_(name + ".self_attn"),
+        feed_forward_branch_(name) {
     const auto norm = [&] {
       return std::make_shared<LayerNorm>(config.hidden_size, config.layer_norm_elementwise_affine);
     };
@@ -63,12 +68,17 @@ class OptDecoderLayer : public torch::nn::Module {
   }
 
   torch::Tensor forward(const torch::Tensor& x) const {
-    torch::Tensor h = x + Attend(norm_first_ ? self_attn_layer_norm_->forward(x) : x);
+    torch::Tensor h =
+        x + attention_branch_([&] { return Attend(norm_first_ ? self_attn_layer_norm_->forward(x) : x); });
     if (!norm_first_) h = self_attn_layer_norm_->forward(h);
     h = h.flatten(0, 1);
-    h = h + FeedForward(norm_first_ ? final_layer_norm_->forward(h) : h);
+    h = h + feed_forward_branch_([&] { return FeedForward(norm_first_ ? final_layer_norm_->forward(h) : h); });
     if (!norm_first_) h = final_layer_norm_->forward(h);
     return h.view(x.sizes());
+  }
+
+  void AppendBranches(std::vector<ResidualBranch>& branches) const {
+    branches.insert(branches.end(), {attention_branch_, feed_forward_branch_});
   }
 
  private:
@@ -81,6 +91,8 @@ class OptDecoderLayer : public torch::nn::Module {
   const bool norm_first_;
   const Activation activation_;
   const double dropout_;
+  const ResidualBranch attention_branch_;
+  const ResidualBranch feed_forward_branch_;  // Its modules share no name but the layer's.
   std::shared_ptr<OptAttention> self_attn_;
   std::shared_ptr<LayerNorm> self_attn_layer_norm_, final_layer_norm_;
   std::shared_ptr<Linear> fc1_, fc2_;
@@ -103,22 +115,24 @@ class OptDecoder : public torch::nn::Module {
           register_module("final_layer_norm", std::make_shared<LayerNorm>(wide, config.layer_norm_elementwise_affine));
     }
     for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
-      layers_.push_back(std::make_shared<OptDecoderLayer>(config, attention));
+      layers_.push_back(
+          std::make_shared<OptDecoderLayer>(config, attention, "model.decoder.layers." + std::to_string(i)));
     }
     RegisterLayers(*this, "layers", layers_);
   }
 
-  torch::Tensor forward(const torch::Tensor& input_ids) const {
+  torch::Tensor forward(const torch::Tensor& input_ids, bool checkpoints_activations) const {
     torch::Tensor h = embed_tokens_->forward(input_ids);
     if (project_in_) h = project_in_->forward(h);
     const int64_t length = input_ids.size(1);
     h = h + embed_positions_->forward(at::arange(kPositionOffset, length + kPositionOffset, input_ids.options()));
-    for (const auto& layer : layers_) h = layer->forward(h);
+    for (const auto& layer : layers_) h = RunLayer(checkpoints_activations, layer, h);
     if (final_layer_norm_) h = final_layer_norm_->forward(h);
     return project_out_ ? project_out_->forward(h) : h;
   }
 
   const Embedding& embed_tokens() const { return *embed_tokens_; }
+  const std::vector<std::shared_ptr<OptDecoderLayer>>& layers() const { return layers_; }
 
  private:
   std::shared_ptr<Embedding> embed_tokens_, embed_positions_;
@@ -132,13 +146,14 @@ class Opt : public CausalLm {
   Opt(const OptConfig& config, Attention attention) : config_(config) {
     auto model = register_module("model", std::make_shared<torch::nn::Module>());
     decoder_ = model->register_module("decoder", std::make_shared<OptDecoder>(config, attention));
+    for (const auto& layer : decoder_->layers()) layer->AppendBranches(residual_branches_);
     if (config.tie_word_embeddings) return;
     lm_head_ =
         register_module("lm_head", std::make_shared<Linear>(config.word_embed_proj_dim, config.vocab_size, false));
   }
 
   torch::Tensor forward(const torch::Tensor& input_ids) override {
-    const torch::Tensor h = decoder_->forward(input_ids);
+    const torch::Tensor h = decoder_->forward(input_ids, checkpoints_activations_);
     return lm_head_ ? lm_head_->forward(h) : decoder_->embed_tokens().AsHead(h);
   }
 

@@ -23,11 +23,15 @@ class RotaryEmbedding {
   // Returns the angles in the dtype and on the device of `like`.
   Angles AnglesFor(int64_t length, const at::Tensor& like) const;
 
-  // Returns the frequencies [head_dim / 2], in float32 on the CPU.
-  const at::Tensor& frequencies() const { return frequencies_; }
+  // Returns the frequencies [head_dim / 2] for sequences of `length` tokens, in float32 on the CPU. They depend on the
+  // length with dynamic scaling and with LongRoPE alone.
+  at::Tensor FrequenciesFor(int64_t length) const;
 
  private:
-  at::Tensor frequencies_;
+  const RopeConfig config_;
+  const int64_t head_dim_;
+  at::Tensor frequencies_;       // Of sequences that are not long in the sense of the config.
+  at::Tensor long_frequencies_;  // Of LongRoPE.
 };
 
 // Returns `x` [batch, heads, length, head_dim] rotated by the angles, in the same shape.

@@ -9,15 +9,16 @@
 
 namespace greenplan::trainer {
 
-// The tokens at the beginning and at the end of a row, as a config.json names them. A token that the config sets to
-// null is nullopt.
+// The tokens at the beginning and at the end of a row. A model may have no BOS; nullopt then.
 struct SpecialTokens {
-  std::optional<int64_t> bos;
-  std::optional<int64_t> eos;
+  std::optional<int64_t> bos = {};
+  std::optional<int64_t> eos = {};
+  bool has_several_eos = false;  // Whether the config lists several ends, of which `eos` is the first.
 };
 
-// Reads bos_token_id and eos_token_id. If the value is a list, its first entry is used. A missing key takes the default
-// of its model_type. Returns INVALID_ARGUMENT, naming the key and the value, if a value is not a token id.
+// Reads bos_token_id and eos_token_id of a config.json. A token that is null there is nullopt. If the value is a list,
+// its first entry is used. A missing key takes the default of its model_type. Returns INVALID_ARGUMENT, naming the key
+// and the value, if a value is not a token id.
 absl::StatusOr<SpecialTokens> ReadSpecialTokens(const nlohmann::json& config);
 
 }  // namespace greenplan::trainer

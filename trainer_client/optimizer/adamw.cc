@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <unordered_set>
 
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/_fused_adamw.h"
@@ -96,7 +97,9 @@ at::Tensor AdamW::NextUpdate(const at::Tensor& parameter, const at::Tensor& grad
   for (int64_t begin = 0; begin < old_flat.numel(); begin += kSliceElements) {
     at::Tensor old_values = Slice(old_flat, begin);
     at::Tensor new_values = Slice(update, begin).copy_(old_values);
-    auto scratch_of = [&](const at::Tensor& state) { return Slice(state.view(-1), begin).clone(); };
+    auto scratch_of = [&](const at::Tensor& state) {
+      return Slice(state.view(-1), begin).to(old_flat.device(), state.scalar_type(), false, /*copy=*/true);
+    };
     ApplyFusedStep({.parameters = {new_values},
                     .gradients = {Slice(gradient_flat, begin)},
                     .exp_avgs = {moments ? scratch_of(moments->exp_avg) : at::zeros_like(new_values)},
@@ -106,6 +109,22 @@ at::Tensor AdamW::NextUpdate(const at::Tensor& parameter, const at::Tensor& grad
     new_values.sub_(old_values);
   }
   return update.view(parameter.sizes());
+}
+
+void AdamW::PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) {
+  std::unordered_set<const at::TensorImpl*> is_frozen;
+  for (const at::Tensor& parameter : frozen) is_frozen.insert(parameter.unsafeGetTensorImpl());
+  for (const auto& [name, parameter] : parameters_) {
+    const auto found = moments_.find(parameter.unsafeGetTensorImpl());
+    if (found == moments_.end()) continue;
+    if (!is_frozen.contains(found->first) || policy == FrozenState::kKeep) {
+      found->second.MoveTo(parameter.device());
+    } else if (policy == FrozenState::kOffload) {
+      found->second.MoveTo(at::kCPU);
+    } else {
+      moments_.erase(found);
+    }
+  }
 }
 
 AdamW::State AdamW::state() const {

@@ -1,7 +1,6 @@
 #ifndef GREENPLAN_TRAINER_CLIENT_OPTIMIZER_ADAMW_H_
 #define GREENPLAN_TRAINER_CLIENT_OPTIMIZER_ADAMW_H_
 
-#include <map>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -9,7 +8,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
-#include "trainer_client/optimizer/update_rule.h"
+#include "trainer_client/optimizer/optimizer.h"
 
 namespace greenplan::trainer {
 
@@ -37,42 +36,44 @@ struct AdamWOptions {
 //   optimizer.ClearGradients();
 //
 // Not thread-safe, except that several threads may call NextUpdate() at the same time.
-class AdamW : public UpdateRule {
+class AdamW : public Optimizer {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
-  using State = std::map<std::string, at::Tensor>;
 
   // Shares the parameters with the caller.
   // REQUIRES: names are unique; the tensors are leaves, contiguous, of floating point, and all on one device.
   AdamW(NamedParameters parameters, const AdamWOptions& options);
 
-  // Makes one step for every parameter that has a gradient.
-  void Step();
-
-  // Makes every gradient undefined. If gradients were set to zero instead, momentum and weight decay would keep moving
-  // frozen tensors.
-  void ClearGradients();
+  void Step() override;
+  void ClearGradients() override;
 
   const AdamWOptions& options() const { return options_; }
-  void set_learning_rate(double learning_rate) { options_.learning_rate = learning_rate; }
+  void set_learning_rate(double learning_rate) override { options_.learning_rate = learning_rate; }
 
   // See UpdateRule. Needs a few MB of scratch memory in addition to the result.
   // REQUIRES: `parameter` was given to the constructor.
   at::Tensor NextUpdate(const at::Tensor& parameter, const at::Tensor& gradient) const override;
 
-  // Returns what is needed to resume: "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every tensor that has been
-  // stepped. The tensors are not copies, so Step() changes them.
-  State state() const;
+  void PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) override;
 
-  // Replaces the state by a copy of `state`. Returns INVALID_ARGUMENT if an entry belongs to no parameter, if one of a
-  // parameter's three entries is missing, or if an entry has the wrong shape. The state is then unchanged.
-  absl::Status LoadState(const State& state);
+  // "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every tensor that has been stepped.
+  State state() const override;
+
+  // Returns INVALID_ARGUMENT if an entry belongs to no parameter, if one of a parameter's three entries is missing, or
+  // if an entry has the wrong shape.
+  absl::Status LoadState(const State& state) override;
 
  private:
   struct Moments {
-    at::Tensor exp_avg;     // Has the parameter's shape, dtype and device.
-    at::Tensor exp_avg_sq;  // Has the parameter's shape, dtype and device.
-    at::Tensor step;        // The number of steps made, a float32 scalar on the parameter's device.
+    // Of the parameter's shape and dtype, on its device unless they are offloaded.
+    at::Tensor exp_avg;
+    at::Tensor exp_avg_sq;
+    at::Tensor step;  // The number of steps made, a float32 scalar on the parameter's device.
+
+    void MoveTo(const at::Device& device) {
+      exp_avg = exp_avg.to(device);
+      exp_avg_sq = exp_avg_sq.to(device);
+    }
   };
 
   NamedParameters parameters_;

@@ -191,5 +191,27 @@ TEST(AdamWTest, RefusesAStateThatDoesNotFit) {
   }
 }
 
+TEST(AdamWTest, AParameterWhoseStateWasDroppedBeginsAnewAndOneWhoseStateIsKeptGoesOn) {
+  for (FrozenState policy : {FrozenState::kKeep, FrozenState::kOffload, FrozenState::kDrop}) {
+    AdamW::NamedParameters parameters = Parameters();
+    AdamW optimizer(parameters, kOptions);
+    for (int step = 0; step < 3; ++step) {
+      for (const auto& [name, parameter] : parameters) SetRandomGradient(parameter);
+      optimizer.Step();
+    }
+    const at::Tensor& matrix = parameters[0].second;
+    SetRandomGradient(matrix);
+    const AdamW fresh(parameters, kOptions);
+    const at::Tensor expected = (policy == FrozenState::kDrop ? fresh : optimizer).NextUpdate(matrix, matrix.grad());
+    optimizer.PlaceState({matrix}, policy);
+    EXPECT_EQ(optimizer.state().size(), policy == FrozenState::kDrop ? 9u : 12u);
+    EXPECT_TRUE(at::equal(optimizer.NextUpdate(matrix, matrix.grad()), expected));
+    optimizer.PlaceState({}, policy);
+    const at::Tensor before = Copy(matrix);
+    optimizer.Step();
+    EXPECT_TRUE(at::equal(matrix - before, expected));
+  }
+}
+
 }  // namespace
 }  // namespace greenplan::trainer

@@ -1,153 +1,152 @@
 #include "trainer_client/session/importance.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <exception>
-#include <memory>
-#include <string>
 #include <utility>
 
 #include "ATen/core/grad_mode.h"
-#include "ATen/ops/zeros.h"
 #include "absl/strings/str_cat.h"
-#include "c10/util/Exception.h"
-#include "torch/csrc/autograd/function_hook.h"
-#include "torch/csrc/autograd/variable.h"
+#include "trainer_client/session/gradient_reduction.h"
 #include "trainer_client/session/random_state.h"
 #include "trainer_client/session/trainable.h"
+#include "trainer_client/session/without_exceptions.h"
 
 namespace greenplan::trainer {
 namespace {
 
-using torch::autograd::PostAccumulateGradHook;
+// [num_tensors]: a double scalar per batch or per pair of batches, on the tensor's device.
+using Samples = std::vector<std::vector<at::Tensor>>;
 
-// Bounds the memory of the conversion to double.
-constexpr int64_t kSliceElements = int64_t{1} << 20;
-
-enum class Terms { kSigned, kAbsolute };
-
-// sum of a_i * b_i, or of |a_i * b_i|, in double; a scalar on their device, so that nothing waits for it.
-at::Tensor SumOfProducts(const at::Tensor& a, const at::Tensor& b, Terms terms) {
-  at::Tensor sum = at::zeros({}, a.options().dtype(at::kDouble).requires_grad(false));
-  const at::Tensor a_flat = a.reshape(-1), b_flat = b.reshape(-1);
-  for (int64_t begin = 0; begin < a_flat.numel(); begin += kSliceElements) {
-    const int64_t length = std::min(kSliceElements, a_flat.numel() - begin);
-    at::Tensor products = a_flat.narrow(0, begin, length).to(at::kDouble, false, /*copy=*/true);
-    products.mul_(b_flat.narrow(0, begin, length));
-    if (terms == Terms::kAbsolute) products.abs_();
-    sum.add_(products.sum());
-  }
-  return sum;
-}
-
-at::Tensor Importance(const ImportanceOptions& options, const at::Tensor& parameter, const at::Tensor& gradient) {
+at::Tensor TensorImportance(const ImportanceOptions& options, const at::Tensor& parameter, const at::Tensor& gradient) {
   switch (options.metric) {
     case v1::IMPORTANCE_METRIC_UPDATE_MAGNITUDE: {
       const at::Tensor update = options.update_rule->NextUpdate(parameter, gradient);
-      return SumOfProducts(update, update, Terms::kSigned).sqrt();
+      return SumOfProducts(update, update).sqrt();
     }
     case v1::IMPORTANCE_METRIC_GRADIENT_MAGNITUDE:
-      return SumOfProducts(gradient, gradient, Terms::kSigned).sqrt();
+      return SumOfProducts(gradient, gradient).sqrt();
     case v1::IMPORTANCE_METRIC_FISHER:
-      return SumOfProducts(gradient, gradient, Terms::kSigned);
+      return SumOfProducts(gradient, gradient);
     case v1::IMPORTANCE_METRIC_SNIP:
-      return SumOfProducts(gradient, parameter.detach(), Terms::kAbsolute);
+      return SumOfAbsoluteProducts(gradient, parameter.detach());
     default:
-      return SumOfProducts(gradient, options.update_rule->NextUpdate(parameter, gradient), Terms::kSigned).neg();
+      return SumOfProducts(gradient, options.update_rule->NextUpdate(parameter, gradient)).neg();
   }
 }
-
-// Runs on autograd's thread when the gradient of one tensor is complete.
-class ReduceAndFree : public PostAccumulateGradHook {
- public:
-  ReduceAndFree(const ImportanceOptions& options, at::Tensor& sum) : options_(options), sum_(sum) {}
-
-  void operator()(const at::Tensor& parameter) override {
-    at::NoGradGuard no_grad;
-    const at::Tensor importance = Importance(options_, parameter, parameter.grad());
-    sum_ = sum_.defined() ? sum_.add(importance) : importance;
-    parameter.mutable_grad().reset();
-  }
-
- private:
-  const ImportanceOptions& options_;
-  at::Tensor& sum_;
-};
-
-// Puts a hook on each measured tensor for as long as it lives; hooks of the user's are set aside meanwhile.
-class HooksGuard {
- public:
-  HooksGuard(const NamedParameters& parameters, const std::vector<bool>& measured, const ImportanceOptions& options,
-             std::vector<at::Tensor>& sums) {
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      if (!measured[i]) continue;
-      set_aside_.emplace_back(parameters[i].second, std::make_unique<ReduceAndFree>(options, sums[i]));
-      Swap(set_aside_.back());
-    }
-  }
-  ~HooksGuard() {
-    for (auto& entry : set_aside_) Swap(entry);
-  }
-  HooksGuard(const HooksGuard&) = delete;
-  HooksGuard& operator=(const HooksGuard&) = delete;
-
- private:
-  using Entry = std::pair<at::Tensor, std::unique_ptr<PostAccumulateGradHook>>;
-
-  static void Swap(Entry& entry) { std::swap(torch::autograd::impl::post_acc_grad_hooks(entry.first), entry.second); }
-
-  std::vector<Entry> set_aside_;
-};
 
 bool NeedsUpdateRule(v1::ImportanceMetric metric) {
   return metric == v1::IMPORTANCE_METRIC_UNSPECIFIED || metric == v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE ||
-         metric == v1::IMPORTANCE_METRIC_UPDATE_MAGNITUDE;
+         metric == v1::IMPORTANCE_METRIC_UPDATE_MAGNITUDE || metric == v1::IMPORTANCE_METRIC_CROSS_FITTED;
 }
 
-// [num_tensors]: importances summed over the batches, undefined for tensors that no gradient reached.
-std::vector<at::Tensor> SumOverBatches(const NamedParameters& parameters, const std::vector<bool>& measured,
-                                       const ImportanceOptions& options, const LossFunction& loss) {
-  RandomStateGuard keep_random_state;
-  TrainableGuard keep_trainable(parameters);
+bool IsCrossFitted(const ImportanceOptions& options) { return options.metric == v1::IMPORTANCE_METRIC_CROSS_FITTED; }
+
+// Adds the pairs of this batch with every earlier one, and keeps its gradient for those to come.
+void AddPairs(const UpdateRule& rule, const at::Tensor& parameter, const at::Tensor& gradient, bool is_last,
+              std::vector<at::Tensor>& earlier, std::vector<at::Tensor>& samples) {
+  if (!earlier.empty()) {
+    const at::Tensor update = rule.NextUpdate(parameter, gradient);
+    for (const at::Tensor& other : earlier) {
+      samples.push_back(SumOfProducts(other, update).neg());
+      samples.push_back(SumOfProducts(gradient, rule.NextUpdate(parameter, other)).neg());
+    }
+  }
+  if (!is_last) earlier.push_back(gradient);
+}
+
+Samples RunProbe(const NamedParameters& parameters, const std::vector<bool>& measured, const ImportanceOptions& options,
+                 const LossFunction& loss) {
+  const RandomStateGuard keep_random_state;
+  const TrainableGuard keep_trainable(parameters);
   SetTrainable(parameters, measured);
-  std::vector<at::Tensor> sums(parameters.size());
-  HooksGuard hooks(parameters, measured, options, sums);
-  at::AutoGradMode record(true);
-  for (int batch = 0; batch < options.probe_batches; ++batch) {
+  Samples samples(parameters.size());
+  std::vector<std::vector<at::Tensor>> earlier(parameters.size());
+  int batch = 0;
+  const GradientReduction reduction(parameters, measured,
+                                    [&](size_t i, const at::Tensor& parameter, const at::Tensor& gradient) {
+                                      if (IsCrossFitted(options)) {
+                                        AddPairs(*options.update_rule, parameter, gradient,
+                                                 batch + 1 == options.probe_batches, earlier[i], samples[i]);
+                                      } else {
+                                        samples[i].push_back(TensorImportance(options, parameter, gradient));
+                                      }
+                                    });
+  const at::AutoGradMode record(true);
+  for (; batch < options.probe_batches; ++batch) {
     const at::Tensor batch_loss = loss(batch);
     if (batch_loss.requires_grad()) batch_loss.backward();
   }
-  return sums;
+  return samples;
+}
+
+// A batch that did not reach a tensor counts as 0.
+absl::StatusOr<Importance> Summarize(const NamedParameters& parameters, const Samples& samples, size_t sample_count) {
+  Importance importance{.mean = std::vector<double>(parameters.size(), 0.0)};
+  if (sample_count > 1) importance.standard_error.assign(parameters.size(), 0.0);
+  const double count = static_cast<double>(sample_count);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    std::vector<double> values;
+    for (const at::Tensor& sample : samples[i]) values.push_back(sample.item<double>());
+    values.resize(sample_count, 0.0);
+    double& mean = importance.mean[i];
+    for (double value : values) mean += value;
+    mean /= count;
+    if (!std::isfinite(mean)) {
+      return absl::FailedPreconditionError(absl::StrCat("the importance of ", parameters[i].first, " is ", mean,
+                                                        "; the loss or the weights have diverged"));
+    }
+    if (sample_count == 1) continue;
+    double squares = 0;
+    for (double value : values) squares += (value - mean) * (value - mean);
+    importance.standard_error[i] = std::sqrt(squares / (count - 1) / count);
+  }
+  return importance;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<double>> MeasureImportance(const NamedParameters& parameters,
-                                                      const std::vector<bool>& measured,
-                                                      const ImportanceOptions& options, const LossFunction& loss) {
+absl::Status ValidateImportanceOptions(const ImportanceOptions& options) {
   if (NeedsUpdateRule(options.metric) && options.update_rule == nullptr) {
     return absl::InvalidArgumentError("this importance metric needs the optimizer's update_rule, which is null");
   }
-  std::vector<at::Tensor> sums;
-  try {
-    sums = SumOverBatches(parameters, measured, options, loss);
-  } catch (const c10::Error& error) {
-    return absl::InternalError(absl::StrCat("the importance probe failed: ", error.what_without_backtrace()));
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat("the importance probe failed: ", error.what()));
+  if (options.probe_batches < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("importance.probe_batches is ", options.probe_batches, "; it must be >= 1"));
   }
-  std::vector<double> importance(parameters.size(), 0.0);
-  for (size_t i = 0; i < sums.size(); ++i) {
-    if (!sums[i].defined()) continue;
-    importance[i] = sums[i].item<double>() / options.probe_batches;
-    if (!std::isfinite(importance[i])) {
-      return absl::FailedPreconditionError(absl::StrCat("the importance of ", parameters[i].first, " is ",
-                                                        importance[i], "; the loss or the weights have diverged"));
+  if (IsCrossFitted(options) && options.probe_batches < 2) {
+    return absl::InvalidArgumentError(absl::StrCat("importance.probe_batches is ", options.probe_batches,
+                                                   "; the cross_fitted metric needs at least 2"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Importance> MeasureImportance(const NamedParameters& parameters, const std::vector<bool>& measured,
+                                             const ImportanceOptions& options, const LossFunction& loss) {
+  if (absl::Status status = ValidateImportanceOptions(options); !status.ok()) return status;
+  return WithoutExceptions("the importance probe", [&] {
+    const Samples samples = RunProbe(parameters, measured, options, loss);
+    const size_t batches = static_cast<size_t>(options.probe_batches);
+    return Summarize(parameters, samples, IsCrossFitted(options) ? batches * (batches - 1) : batches);
+  });
+}
+
+absl::StatusOr<Importance> ImportanceOfGradients(const NamedParameters& parameters, const std::vector<bool>& measured,
+                                                 const ImportanceOptions& options) {
+  if (IsCrossFitted(options)) {
+    return absl::InvalidArgumentError(
+        "importance.metric is cross_fitted, which needs gradients of two batches; use the separate probe");
+  }
+  if (absl::Status status = ValidateImportanceOptions(options); !status.ok()) return status;
+  return WithoutExceptions("the importance probe", [&] {
+    const at::NoGradGuard no_grad;
+    Samples samples(parameters.size());
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      const at::Tensor& parameter = parameters[i].second;
+      if (!measured[i] || !parameter.grad().defined()) continue;
+      samples[i].push_back(TensorImportance(options, parameter, parameter.grad()));
     }
-  }
-  return importance;
+    return Summarize(parameters, samples, 1);
+  });
 }
 
 }  // namespace greenplan::trainer

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "greenplan/v1/importance.pb.h"
 #include "profiler/autograd/profile.h"
@@ -19,23 +20,37 @@ using LossFunction = std::function<at::Tensor(int probe_batch)>;
 
 struct ImportanceOptions {
   v1::ImportanceMetric metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;  // importance.proto has the formulas.
-  const UpdateRule* update_rule = nullptr;  // Required by the two metrics that know an update.
-  int probe_batches = 1;                    // >= 1; importance is the mean over them.
+  const UpdateRule* update_rule = nullptr;  // Required by the metrics that know an update.
+  int probe_batches = 1;                    // >= 1; importance is the mean over them. CROSS_FITTED: >= 2.
 };
 
-// Measures what training each tensor is worth, by a backward pass per probe batch. Returns [num_tensors]; 0 for tensors
-// that are not to be measured.
+// InvalidArgument: the options contradict each other; names the field.
+absl::Status ValidateImportanceOptions(const ImportanceOptions& options);
+
+// What training each tensor is worth, [num_tensors]; 0 for tensors that are not to be measured or that the loss does
+// not reach.
+struct Importance {
+  std::vector<double> mean;
+  // Of the mean: over batches, for CROSS_FITTED over ordered pairs of batches. Empty with a single batch.
+  std::vector<double> standard_error;
+};
+
+// Measures importance by a backward pass per probe batch.
 //
 // Each gradient is reduced and freed as soon as it is complete, so that beside the activations the peak is about twice
-// the largest tensor (its gradient, its update). Weights, the optimizer and the random generators stay as they are, bit
-// for bit; requires_grad is put back; gradients, which must not be pending, are undefined afterwards.
-// Cost: one forward and one full backward per batch.
+// the largest tensor (its gradient, its update). CROSS_FITTED also keeps the gradients of all batches but the last.
+// Weights, the optimizer and the random generators stay as they are, bit for bit; requires_grad is put back; gradients,
+// which must not be pending, are undefined afterwards. Cost: one forward and one full backward per batch.
 //
-// InvalidArgument: the metric needs an update_rule. FailedPrecondition: an importance is not finite; names the tensor.
-// Internal: `loss` or backward threw; the message is theirs.
-absl::StatusOr<std::vector<double>> MeasureImportance(const NamedParameters& parameters,
-                                                      const std::vector<bool>& measured,
-                                                      const ImportanceOptions& options, const LossFunction& loss);
+// The errors of ValidateImportanceOptions. FailedPrecondition: an importance is not finite; names the tensor. Internal:
+// `loss` or backward threw; the message is theirs.
+absl::StatusOr<Importance> MeasureImportance(const NamedParameters& parameters, const std::vector<bool>& measured,
+                                             const ImportanceOptions& options, const LossFunction& loss);
+
+// Measures importance from the gradients that a backward pass has left, and leaves them there. Takes scratch memory for
+// the update of one tensor. InvalidArgument for CROSS_FITTED, which needs two batches; otherwise as above.
+absl::StatusOr<Importance> ImportanceOfGradients(const NamedParameters& parameters, const std::vector<bool>& measured,
+                                                 const ImportanceOptions& options);
 
 }  // namespace greenplan::trainer
 

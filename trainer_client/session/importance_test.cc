@@ -95,7 +95,7 @@ TEST_F(ImportanceTest, FollowsTheDefinitionOfEachMetric) {
       options.metric = metric;
       auto importance = MeasureImportance(parameters, all, options, loss);
       ASSERT_TRUE(importance.ok()) << importance.status();
-      EXPECT_NEAR((*importance)[k], expected, 1e-6 * std::abs(expected)) << parameters[k].first << " " << metric;
+      EXPECT_NEAR(importance->mean[k], expected, 1e-6 * std::abs(expected)) << parameters[k].first << " " << metric;
     }
   }
 }
@@ -137,7 +137,75 @@ TEST_F(ImportanceTest, IsTheMeanOverTheBatches) {
     return Forward(1);
   });
   ASSERT_TRUE(first.ok() && mean.ok() && one.ok() && other.ok());
-  for (int k = 0; k < 3; ++k) EXPECT_NEAR((*mean)[k], (2 * (*one)[k] + (*other)[k]) / 3, 1e-9);
+  for (int k = 0; k < 3; ++k) EXPECT_NEAR(mean->mean[k], (2 * one->mean[k] + other->mean[k]) / 3, 1e-9);
+}
+
+TEST_F(ImportanceTest, TellsTheStandardErrorOverBatches) {
+  options.metric = v1::IMPORTANCE_METRIC_FISHER;
+  auto one = MeasureImportance(parameters, all, options, loss);
+  ASSERT_TRUE(one.ok());
+  EXPECT_THAT(one->standard_error, ::testing::IsEmpty());
+  std::vector<std::vector<double>> values;
+  for (int batch : {0, 1}) {
+    values.push_back(MeasureImportance(parameters, all, options, [&](int) {
+                       at::manual_seed(5);
+                       return Forward(batch);
+                     })->mean);
+  }
+  options.probe_batches = 2;
+  auto both = MeasureImportance(parameters, all, options, [&](int batch) {
+    at::manual_seed(5);
+    return Forward(batch);
+  });
+  ASSERT_TRUE(both.ok());
+  for (int k = 0; k < 3; ++k) {
+    EXPECT_NEAR(both->standard_error[k], std::abs(values[0][k] - values[1][k]) / 2, 1e-9);
+  }
+}
+
+TEST_F(ImportanceTest, CrossFittedTakesGradientAndUpdateFromDifferentBatches) {
+  std::vector<std::vector<at::Tensor>> gradients;
+  inputs.push_back(at::randn({4, 6}));
+  for (int batch = 0; batch < 3; ++batch) {
+    at::manual_seed(5 + batch);
+    gradients.push_back(Gradients(batch));
+  }
+  options.metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  options.probe_batches = 3;
+  auto importance = MeasureImportance(parameters, all, options, [&](int batch) {
+    at::manual_seed(5 + batch);
+    return Forward(batch);
+  });
+  ASSERT_TRUE(importance.ok()) << importance.status();
+  for (int k = 0; k < 3; ++k) {
+    std::vector<double> pairs;
+    for (int i = 0; i < 3; ++i) {
+      for (int j = 0; j < 3; ++j) {
+        if (i == j) continue;
+        pairs.push_back(-Dot(gradients[j][k], optimizer->NextUpdate(parameters[k].second, gradients[i][k])));
+      }
+    }
+    double mean = 0, squares = 0;
+    for (double pair : pairs) mean += pair / 6;
+    for (double pair : pairs) squares += (pair - mean) * (pair - mean);
+    EXPECT_NEAR(importance->mean[k], mean, 1e-6 * std::abs(mean));
+    EXPECT_NEAR(importance->standard_error[k], std::sqrt(squares / 5 / 6), 1e-6 * std::abs(mean));
+  }
+}
+
+TEST_F(ImportanceTest, OfGradientsThatAreThereIsTheProbesAndLeavesThem) {
+  auto separate = MeasureImportance(parameters, all, options, [&](int) {
+    at::manual_seed(5);
+    return Forward(0);
+  });
+  at::manual_seed(5);
+  Forward(0).backward();
+  auto in_step = ImportanceOfGradients(parameters, {true, false, true}, options);
+  ASSERT_TRUE(separate.ok() && in_step.ok());
+  EXPECT_EQ(in_step->mean[0], separate->mean[0]);
+  EXPECT_EQ(in_step->mean[1], 0);
+  EXPECT_EQ(in_step->mean[2], separate->mean[2]);
+  EXPECT_TRUE(parameters[0].second.grad().defined());
 }
 
 TEST_F(ImportanceTest, SkipsBackwardOfTensorsThatAreNotMeasured) {
@@ -147,8 +215,8 @@ TEST_F(ImportanceTest, SkipsBackwardOfTensorsThatAreNotMeasured) {
     return Forward(batch);
   });
   ASSERT_TRUE(importance.ok());
-  EXPECT_EQ((*importance)[0], 0);
-  EXPECT_NE((*importance)[2], 0);
+  EXPECT_EQ(importance->mean[0], 0);
+  EXPECT_NE(importance->mean[2], 0);
   EXPECT_TRUE(parameters[0].second.requires_grad());
 }
 
@@ -187,10 +255,10 @@ TEST_F(ImportanceTest, WorksUnderNoGradAndWithALossThatReachesNothing) {
   at::NoGradGuard no_grad;
   auto importance = MeasureImportance(parameters, all, options, loss);
   ASSERT_TRUE(importance.ok());
-  EXPECT_NE((*importance)[0], 0);
+  EXPECT_NE(importance->mean[0], 0);
   auto none = MeasureImportance(parameters, all, options, [&](int) { return inputs[0].sum(); });
   ASSERT_TRUE(none.ok());
-  EXPECT_THAT(*none, ::testing::Each(0.0));
+  EXPECT_THAT(none->mean, ::testing::Each(0.0));
 }
 
 TEST_F(ImportanceTest, ReportsWhatWentWrong) {
@@ -200,6 +268,12 @@ TEST_F(ImportanceTest, ReportsWhatWentWrong) {
   EXPECT_THAT(no_rule.status().message(), HasSubstr("update_rule"));
 
   options.update_rule = optimizer.get();
+  options.metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  auto one_batch = MeasureImportance(parameters, all, options, loss);
+  EXPECT_EQ(one_batch.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(one_batch.status().message(), HasSubstr("probe_batches is 1; the cross_fitted metric needs at least 2"));
+  EXPECT_EQ(ImportanceOfGradients(parameters, all, options).status().code(), absl::StatusCode::kInvalidArgument);
+  options.metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
   auto thrown =
       MeasureImportance(parameters, all, options, [](int) -> at::Tensor { throw std::runtime_error("no such batch"); });
   EXPECT_EQ(thrown.status().code(), absl::StatusCode::kInternal);

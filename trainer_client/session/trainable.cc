@@ -5,9 +5,13 @@
 namespace greenplan::trainer {
 
 void SetTrainable(const NamedParameters& parameters, const std::vector<bool>& trainable) {
+  for (const auto& [name, parameter] : parameters) parameter.mutable_grad().reset();
+  SetRequiresGrad(parameters, trainable);
+}
+
+void SetRequiresGrad(const NamedParameters& parameters, const std::vector<bool>& trainable) {
   for (size_t i = 0; i < parameters.size(); ++i) {
     const at::Tensor& parameter = parameters[i].second;
-    parameter.mutable_grad().reset();
     if (parameter.requires_grad() != trainable[i]) parameter.requires_grad_(trainable[i]);
   }
 }

@@ -14,6 +14,9 @@ using profiler::NamedParameters;
 // alone. (A zero-filled gradient would not do: momentum and weight decay keep moving the weights.)
 void SetTrainable(const NamedParameters& parameters, const std::vector<bool>& trainable);
 
+// The same, but leaves gradients as they are: those of earlier micro-batches stay while a block is dropped.
+void SetRequiresGrad(const NamedParameters& parameters, const std::vector<bool>& trainable);
+
 // [num_tensors]: requires_grad of each.
 std::vector<bool> GetTrainable(const NamedParameters& parameters);
 

@@ -1,23 +1,28 @@
 #include "trainer_client/session/training_session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <exception>
 #include <random>
 #include <set>
-#include <utility>
+#include <unordered_map>
 
 #include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "c10/util/Exception.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
+#include "planner/core/cost.h"
+#include "profiler/autograd/executed_flops.h"
+#include "trainer_client/session/declared_blocks.h"
 #include "trainer_client/session/random_state.h"
 #include "trainer_client/session/trainable.h"
+#include "trainer_client/session/without_exceptions.h"
 
 namespace greenplan::trainer {
 namespace {
+
+// Draws of one step's micro-batches are numbered this far apart, beyond any number of steps.
+constexpr int kMicroBatchShift = 40;
 
 class Stopwatch {
  public:
@@ -38,16 +43,8 @@ NamedParameters Distinct(NamedParameters parameters) {
   return parameters;
 }
 
-// `run()`, with whatever LibTorch or a loss function throws as Internal: "WHAT failed: ...".
-template <typename Function>
-auto WithoutExceptions(absl::string_view what, const Function& run) -> decltype(run()) {
-  try {
-    return run();
-  } catch (const c10::Error& error) {
-    return absl::InternalError(absl::StrCat(what, " failed: ", error.what_without_backtrace()));
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(what, " failed: ", error.what()));
-  }
+bool DropsBlocks(const v1::PlanOptions& options) {
+  return options.method() == v1::METHOD_DROP || options.method() == v1::METHOD_JOINT;
 }
 
 // The cost model of the step that `loss` computes, read off its graph with every candidate requiring grad.
@@ -62,39 +59,69 @@ absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, cons
   });
 }
 
+void Assign(const std::vector<double>& values, google::protobuf::RepeatedField<double>& field) {
+  field.Assign(values.begin(), values.end());
+}
+
 }  // namespace
+
+struct TrainingSession::InStepProbe {
+  RoundOptions options;
+  std::vector<bool> measured;                    // [num_tensors]
+  std::unique_ptr<const BranchOutputs> outputs;  // Of the forward pass that sensitivity is measured from.
+  std::vector<double> sensitivity;
+  int64_t sensitivity_flops = 0;  // Executed in backward to measure it.
+};
 
 TrainingSession::TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options,
                                  NamedParameters parameters)
     : options_(std::move(options)),
       parameters_(Distinct(std::move(parameters))),
       candidates_(GetTrainable(parameters_)),
-      rounds_(std::move(connection), absl::StrCat("jobs/", options_.job)) {}
+      rounds_(std::move(connection), absl::StrCat("jobs/", options_.job)),
+      mask_(candidates_) {}
+
+TrainingSession::~TrainingSession() {
+  EndStep();
+  SetRequiresGrad(parameters_, candidates_);
+}
 
 absl::StatusOr<std::unique_ptr<TrainingSession>> TrainingSession::Create(std::shared_ptr<Connection> connection,
                                                                          SessionOptions options,
                                                                          NamedParameters parameters) {
-  const v1::Method method = EffectiveMethod(options.plan);
-  if (method != v1::METHOD_FULL && method != v1::METHOD_SELECTION) {
-    return absl::UnimplementedError(absl::StrCat(
-        "method ", MethodName(method), " is not built into the training session yet; full and selection are"));
-  }
   if (parameters.empty()) return absl::InvalidArgumentError("parameters is empty; at least one is needed");
-  if (options.importance.probe_batches < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("importance.probe_batches is ", options.importance.probe_batches, "; it must be >= 1"));
-  }
-  options.plan.set_method(method);
+  options.plan.set_method(EffectiveMethod(options.plan));
   if (options.job.empty()) options.job = UniqueJob();
-  return std::unique_ptr<TrainingSession>(
+  if (options.importance.update_rule == nullptr) options.importance.update_rule = options.optimizer;
+  std::unique_ptr<TrainingSession> session(
       new TrainingSession(std::move(connection), std::move(options), std::move(parameters)));
+  if (session->PlansImportance()) {
+    if (absl::Status status = ValidateImportanceOptions(session->options_.importance); !status.ok()) return status;
+  }
+  return session;
+}
+
+bool TrainingSession::PlansImportance() const {
+  return options_.plan.method() == v1::METHOD_SELECTION || options_.plan.method() == v1::METHOD_JOINT;
+}
+
+bool TrainingSession::PlansSensitivity(const RoundOptions& options) const {
+  return DropsBlocks(options_.plan) && options_.plan.allocation() != v1::ALLOCATION_UNIFORM && !options.uniform_rates;
 }
 
 absl::Status TrainingSession::CreateJob(const LossFunction& loss) {
   if (rounds_.has_job()) return absl::OkStatus();
-  absl::StatusOr<ModelProfile> profile = ProfileStep(parameters_, candidates_, loss);
+  return CreateJobFrom(ProfileStep(parameters_, candidates_, loss));
+}
+
+absl::Status TrainingSession::CreateJobFrom(absl::StatusOr<ModelProfile> profile) {
   if (!profile.ok()) return profile.status();
   profile->model = options_.model;
+  if (DropsBlocks(options_.plan)) {
+    std::vector<std::string> declared;
+    for (const ResidualBranch& branch : options_.branches) declared.push_back(branch.name());
+    if (absl::Status status = KeepDeclaredBlocks(declared, *profile); !status.ok()) return status;
+  }
   if (absl::Status status = rounds_.CreateJob(ModelProfileToProto(*profile), options_.plan); !status.ok()) {
     return status;
   }
@@ -102,75 +129,309 @@ absl::Status TrainingSession::CreateJob(const LossFunction& loss) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::ImportanceReport> TrainingSession::Measure(const LossFunction& loss,
-                                                              const RoundLabels& labels) const {
-  v1::ImportanceReport report;
-  report.set_epoch(labels.epoch);
-  report.set_step(labels.step);
-  report.set_sample_count(labels.sample_count);
-  report.set_metric(options_.importance.metric);
+std::vector<ResidualBranch> TrainingSession::BlockBranches() const {
+  std::unordered_map<std::string, const ResidualBranch*> by_name;
+  for (const ResidualBranch& branch : options_.branches) by_name[branch.name()] = &branch;
+  std::vector<ResidualBranch> branches;
+  for (const std::string& block : profile_.blocks) branches.push_back(*by_name.at(block));
+  return branches;
+}
+
+std::vector<bool> TrainingSession::MeasuredTensors() const {
   const std::set<std::string> never(options_.plan.never().begin(), options_.plan.never().end());
-  const bool plan_needs_importance = options_.plan.method() != v1::METHOD_FULL;
   std::vector<bool> measured(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    measured[i] = plan_needs_importance && profile_.tensors[i].op != kNone && !never.contains(parameters_[i].first);
-    if (!measured[i]) report.add_unmeasured(static_cast<int>(i));
+    measured[i] = profile_.tensors[i].op != kNone && !never.contains(parameters_[i].first);
   }
-  std::vector<double> importance(parameters_.size(), 0.0);
-  if (plan_needs_importance) {
-    absl::StatusOr<std::vector<double>> result = MeasureImportance(parameters_, measured, options_.importance, loss);
-    if (!result.ok()) return result.status();
-    importance = *std::move(result);
+  return measured;
+}
+
+v1::ImportanceReport TrainingSession::NewReport(const RoundOptions& options) const {
+  v1::ImportanceReport report;
+  report.set_epoch(options.epoch);
+  report.set_step(options.step);
+  report.set_sample_count(options.sample_count);
+  report.set_metric(options_.importance.metric);
+  const std::vector<bool> measured = MeasuredTensors();
+  for (size_t i = 0; i < measured.size(); ++i) {
+    if (!PlansImportance() || !measured[i]) report.add_unmeasured(static_cast<int>(i));
   }
-  report.mutable_importance()->Assign(importance.begin(), importance.end());
+  Assign(std::vector<double>(parameters_.size(), 0.0), *report.mutable_importance());
   return report;
 }
 
-absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, const RoundLabels& labels) {
-  Round round;
+absl::StatusOr<v1::ImportanceReport> TrainingSession::Measure(const LossFunction& loss,
+                                                              const RoundOptions& options) const {
+  v1::ImportanceReport report = NewReport(options);
+  const std::vector<bool> measured = MeasuredTensors();
+  if (PlansImportance()) {
+    absl::StatusOr<Importance> importance = MeasureImportance(parameters_, measured, options_.importance, loss);
+    if (!importance.ok()) return importance.status();
+    Assign(importance->mean, *report.mutable_importance());
+    Assign(importance->standard_error, *report.mutable_standard_error());
+  }
+  if (PlansSensitivity(options)) {
+    absl::StatusOr<std::vector<double>> sensitivity =
+        MeasureSensitivity(parameters_, measured, BlockBranches(), options_.sensitivity, loss);
+    if (!sensitivity.ok()) return sensitivity.status();
+    Assign(*sensitivity, *report.mutable_sensitivity());
+  }
+  return report;
+}
+
+absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, const RoundOptions& options) {
+  EndStep();
   const Stopwatch probe;
   if (absl::Status status = CreateJob(loss); !status.ok()) return status;
-  absl::StatusOr<v1::ImportanceReport> report = Measure(loss, labels);
+  absl::StatusOr<v1::ImportanceReport> report = Measure(loss, options);
   if (!report.ok()) return report.status();
   const double probe_seconds = probe.seconds();
+  absl::StatusOr<Round> round = PlanRound(*std::move(report));
+  if (!round.ok()) return round.status();
+  for (const auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
+  round->probe_seconds = probe_seconds;
+  return round;
+}
+
+absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
   const Stopwatch planning;
-  absl::StatusOr<JobRounds::Answer> answer = rounds_.PlanNextRound(*std::move(report));
+  const std::vector<double> importance(report.importance().begin(), report.importance().end());
+  absl::StatusOr<JobRounds::Answer> answer = rounds_.PlanNextRound(std::move(report));
   if (!answer.ok()) return answer.status();
   absl::StatusOr<Round> applied = Apply(answer->plan);
   if (!applied.ok()) return applied.status();
   rounds_.TakeOver(*answer);
+  for (size_t i = 0; i < importance.size(); ++i) {
+    if (mask_[i]) applied->importance_sum += importance[i];
+  }
   applied->notice = std::move(answer->notice);
-  applied->probe_seconds = probe_seconds;
   applied->plan_seconds = planning.seconds();
-  return applied;
-}
-
-absl::StatusOr<Round> TrainingSession::Continue(const LossFunction& loss, const v1::Plan& plan, int64_t next_round) {
-  if (absl::Status status = CreateJob(loss); !status.ok()) return status;
-  absl::StatusOr<Round> applied = Apply(plan);
-  if (applied.ok()) rounds_.Continue(plan, next_round);
   return applied;
 }
 
 absl::StatusOr<Round> TrainingSession::Apply(const v1::Plan& message) {
   absl::StatusOr<Plan> plan = PlanFromProto(message, profile_);
   if (!plan.ok()) return plan.status();
-  SetTrainable(parameters_, plan->trainable);
+  Enforce(*plan);
   Round round{.plan = message,
               .predicted_backward_cost = plan->predicted_backward_cost,
               .full_backward_cost = plan->full_cost - profile_.forward_cost};
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (plan->trainable[i]) round.trainable.push_back(parameters_[i].first);
+    if (mask_[i]) round.trainable.push_back(parameters_[i].first);
+  }
+  for (size_t b = 0; b < plan->drop_rates.size(); ++b) {
+    round.drop_rates.emplace_back(profile_.blocks[b], plan->drop_rates[b]);
   }
   return round;
 }
 
-absl::StatusOr<bool> TrainingSession::Backward(const at::Tensor& loss) const {
-  return WithoutExceptions("backward", [&]() -> absl::StatusOr<bool> {
-    if (!loss.requires_grad()) return false;
+void TrainingSession::Enforce(const Plan& plan) {
+  mask_ = plan.trainable;
+  SetRequiresGrad(parameters_, mask_);
+  planner_.emplace(profile_, plan);
+  step_plan_ = planner_->WithoutDrops();
+  checks_flops_ = true;
+  if (options_.optimizer == nullptr) return;
+  std::vector<at::Tensor> frozen;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!mask_[i]) frozen.push_back(parameters_[i].second);
+  }
+  options_.optimizer->PlaceState(frozen, options_.frozen_state);
+}
+
+absl::Status TrainingSession::TrainEverything(const LossFunction& loss) {
+  EndStep();
+  if (absl::Status status = CreateJob(loss); !status.ok()) return status;
+  Enforce({.method = Method::kFull, .trainable = MeasuredTensors()});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunction& loss, const SessionState& state) {
+  if (absl::Status status = CreateJob(loss); !status.ok()) return status;
+  std::optional<Round> round;
+  if (state.plan.has_value()) {
+    absl::StatusOr<Round> applied = Apply(*state.plan);
+    if (!applied.ok()) return applied.status();
+    rounds_.Continue(*state.plan, state.next_round);
+    round = *std::move(applied);
+  }
+  next_step_ = state.next_step;
+  return round;
+}
+
+SessionState TrainingSession::state() const {
+  return {.plan = rounds_.plan(), .next_round = rounds_.next_round(), .next_step = next_step_};
+}
+
+absl::Status TrainingSession::BeginRoundInStep(const RoundOptions& options) {
+  EndStep();
+  if (PlansImportance() && options_.importance.metric == v1::IMPORTANCE_METRIC_CROSS_FITTED) {
+    return absl::InvalidArgumentError(
+        "importance.metric is cross_fitted, which needs gradients of two batches; use the separate probe");
+  }
+  in_step_probe_ = std::make_unique<InStepProbe>(
+      InStepProbe{.options = options, .measured = rounds_.has_job() ? MeasuredTensors() : candidates_});
+  return absl::OkStatus();
+}
+
+absl::Status TrainingSession::BeginStep() {
+  EndStep();
+  if (!planner_.has_value() && in_step_probe_ == nullptr) {
+    return absl::FailedPreconditionError("BeginStep() came before the first BeginRound() or BeginRoundInStep()");
+  }
+  RestoreForeignFlips();
+  is_in_step_ = true;
+  micro_batch_ = 0;
+  StartMicroBatch();
+  return absl::OkStatus();
+}
+
+void TrainingSession::StartMicroBatch() {
+  if (in_step_probe_ != nullptr) {
+    SetDropped({});
+    SetRequiresGrad(parameters_, in_step_probe_->measured);
+    step_plan_ = {.reached = in_step_probe_->measured};
+    if (rounds_.has_job()) {
+      step_plan_.predicted_backward_cost = EvaluateMask(profile_, in_step_probe_->measured).backward_cost;
+    }
+    if (micro_batch_ == 0 && PlansSensitivity(in_step_probe_->options)) {
+      in_step_probe_->outputs = std::make_unique<const BranchOutputs>(options_.branches);
+    }
+    return;
+  }
+  if (!planner_->drops_blocks()) return;
+  const uint64_t micro_batch = options_.draw_per == DrawPer::kMicroBatch ? static_cast<uint64_t>(micro_batch_) : 0;
+  step_plan_ = planner_->Draw(static_cast<uint64_t>(next_step_) + (micro_batch << kMicroBatchShift));
+  SetDropped(step_plan_.dropped_blocks);
+  // Frozen while its block is dropped: what asks a parameter whether it requires grad, as a checkpointed function does,
+  // then knows that it gets no gradient.
+  SetRequiresGrad(parameters_, step_plan_.reached);
+}
+
+void TrainingSession::SetDropped(const std::vector<std::string>& blocks) {
+  const std::set<std::string> dropped(blocks.begin(), blocks.end());
+  for (const ResidualBranch& branch : options_.branches) branch.set_dropped(dropped.contains(branch.name()));
+}
+
+void TrainingSession::RestoreForeignFlips() {
+  std::vector<std::string> flipped;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (parameters_[i].second.requires_grad() != mask_[i]) flipped.push_back(parameters_[i].first);
+  }
+  if (flipped.empty()) return;
+  const size_t others = flipped.size() - 1;
+  notices_.push_back(absl::StrCat("requires_grad of ", flipped[0],
+                                  others == 0 ? "" : absl::StrCat(" and ", others, " other tensors"),
+                                  " was changed outside the session; the plan's value is restored"));
+  SetRequiresGrad(parameters_, mask_);
+}
+
+absl::StatusOr<bool> TrainingSession::Backward(const at::Tensor& loss) {
+  if (!is_in_step_ && planner_.has_value() && planner_->drops_blocks()) {
+    return absl::FailedPreconditionError(
+        "the plan drops blocks, but no step has begun; call BeginStep() before the forward pass");
+  }
+  if (in_step_probe_ != nullptr && is_in_step_) {
+    if (absl::Status status = PrepareInStepProbe(loss); !status.ok()) return status;
+  }
+  if (loss.requires_grad()) {
+    if (absl::Status status = RunBackward(loss); !status.ok()) return status;
+  }
+  const bool ran = loss.requires_grad();
+  ++micro_batch_;
+  if (is_in_step_ && options_.draw_per == DrawPer::kMicroBatch) StartMicroBatch();
+  return ran;
+}
+
+absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
+  InStepProbe& probe = *in_step_probe_;
+  if (!rounds_.has_job()) {
+    const absl::Status created =
+        CreateJobFrom(WithoutExceptions("profiling", [&] { return profiler::Profile(loss, parameters_); }));
+    if (!created.ok()) return created;
+    step_plan_.predicted_backward_cost = EvaluateMask(profile_, FullMask(profile_)).backward_cost;
+    // The profile had to see tensors that never train. Autograd leaves out a leaf that no longer requires grad.
+    probe.measured = MeasuredTensors();
+    SetRequiresGrad(parameters_, probe.measured);
+  }
+  if (probe.outputs == nullptr) return absl::OkStatus();
+  const std::unique_ptr<const BranchOutputs> outputs = std::move(probe.outputs);
+  const profiler::ExecutedFlopsCounter counter;
+  absl::StatusOr<std::vector<double>> sensitivity =
+      SensitivityOfLoss(parameters_, MeasuredTensors(), BlockBranches(), options_.sensitivity, *outputs, loss);
+  if (!sensitivity.ok()) return sensitivity.status();
+  probe.sensitivity = *std::move(sensitivity);
+  probe.sensitivity_flops = counter.backward_flops();
+  return absl::OkStatus();
+}
+
+absl::Status TrainingSession::RunBackward(const at::Tensor& loss) {
+  const auto run = [&] {
     loss.backward();
-    return true;
+    return absl::OkStatus();
+  };
+  if (!std::exchange(checks_flops_, false)) return WithoutExceptions("backward", run);
+  const profiler::ExecutedFlopsCounter counter;
+  if (absl::Status status = WithoutExceptions("backward", run); !status.ok()) return status;
+  if (counter.backward_flops() != step_plan_.predicted_backward_cost) {
+    notices_.push_back(absl::StrCat("backward executed ", counter.backward_flops(),
+                                    " FLOPs in the first step of round ", rounds_.next_round() - 1, ", but ",
+                                    step_plan_.predicted_backward_cost,
+                                    " were predicted; is this batch of another shape, or does a kernel compute "
+                                    "gradients that nobody asked for?"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
+  if (in_step_probe_ == nullptr || !is_in_step_) return std::nullopt;
+  if (!rounds_.has_job()) return absl::FailedPreconditionError("no Backward() has run in the step that measures");
+  const Stopwatch probe;
+  const std::unique_ptr<InStepProbe> in_step = std::move(in_step_probe_);
+  const std::vector<bool> measured = MeasuredTensors();
+  v1::ImportanceReport report = NewReport(in_step->options);
+  if (PlansImportance()) {
+    absl::StatusOr<Importance> importance = ImportanceOfGradients(parameters_, measured, options_.importance);
+    if (!importance.ok()) return importance.status();
+    Assign(importance->mean, *report.mutable_importance());
+  }
+  Assign(in_step->sensitivity, *report.mutable_sensitivity());
+  const double probe_seconds = probe.seconds();
+  const int64_t executed = step_plan_.predicted_backward_cost;
+  absl::StatusOr<Round> round = PlanRound(std::move(report));
+  if (!round.ok()) return round.status();
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!mask_[i]) parameters_[i].second.mutable_grad().reset();
+  }
+  round->probe_seconds = probe_seconds;
+  round->sensitivity_flops = in_step->sensitivity_flops;
+  round->probe_backward_cost = executed - step_plan_.predicted_backward_cost;
+  return std::optional<Round>(*std::move(round));
+}
+
+absl::StatusOr<std::optional<Round>> TrainingSession::Step() {
+  if (options_.optimizer == nullptr) {
+    return absl::FailedPreconditionError(
+        "options.optimizer is null; give the optimizer, or step it and call EndStep()");
+  }
+  absl::StatusOr<std::optional<Round>> round = PlanFromGradients();
+  if (!round.ok()) return round.status();
+  const absl::Status stepped = WithoutExceptions("the optimizer's step", [&] {
+    options_.optimizer->Step();
+    options_.optimizer->ClearGradients();
+    return absl::OkStatus();
   });
+  if (!stepped.ok()) return stepped;
+  EndStep();
+  return round;
+}
+
+void TrainingSession::EndStep() {
+  if (!is_in_step_) return;
+  is_in_step_ = false;
+  ++next_step_;
+  SetDropped({});
+  SetRequiresGrad(parameters_, mask_);
 }
 
 }  // namespace greenplan::trainer

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,84 +13,150 @@
 #include "greenplan/v1/plan.pb.h"
 #include "planner/client/connection.h"
 #include "planner/core/model_profile.h"
+#include "planner/core/plan.h"
+#include "trainer_client/optimizer/optimizer.h"
 #include "trainer_client/session/importance.h"
 #include "trainer_client/session/job_rounds.h"
+#include "trainer_client/session/residual_branch.h"
+#include "trainer_client/session/sensitivity.h"
+#include "trainer_client/session/step_plan.h"
 
 namespace greenplan::trainer {
 
+// How often the blocks to drop are drawn anew. Drawing per micro-batch averages more draws into each optimizer step;
+// drawing per step keeps the memory of a step's micro-batches equal.
+enum class DrawPer { kStep, kMicroBatch };
+
 struct SessionOptions {
-  std::string job;       // {job} of "jobs/{job}". Empty: a new unique one.
-  std::string model;     // A label in the profile. May be empty.
-  v1::PlanOptions plan;  // What to plan. METHOD_FULL or METHOD_SELECTION.
-  ImportanceOptions importance;
+  std::string job;                       // {job} of "jobs/{job}". Empty: a new unique one.
+  std::string model;                     // A label in the profile. May be empty.
+  v1::PlanOptions plan;                  // What to plan.
+  Optimizer* optimizer = nullptr;        // What Step() steps. Null: the loop steps by itself and calls EndStep().
+  ImportanceOptions importance;          // Its update_rule may be null: `optimizer` then.
+  std::vector<ResidualBranch> branches;  // Those of the model. Required by the methods drop and joint.
+  SensitivityDefinition sensitivity = SensitivityDefinition::kGradientDifference;
+  DrawPer draw_per = DrawPer::kStep;
+  FrozenState frozen_state = FrozenState::kKeep;  // Of `optimizer`, for the tensors that a plan freezes.
 };
 
-// Where in training a round begins, for people who read the planner's history.
-struct RoundLabels {
+// About one round. The first three are labels for people who read the planner's history.
+struct RoundOptions {
   int64_t epoch = 0;
   int64_t step = 0;
-  int64_t sample_count = 0;  // Samples in the probe batches.
+  int64_t sample_count = 0;  // Samples that are measured.
+  // Measures no sensitivity, so that all blocks get one drop rate: early in training, while gradients change quickly.
+  bool uniform_rates = false;
 };
 
-// What a round decided. Costs in FLOPs per step.
+// What a round decided. Costs in FLOPs per forward and backward pass.
 struct Round {
   v1::Plan plan;
   std::vector<std::string> trainable;  // In the order of the parameters. Empty: nothing trains; plan.message says why.
-  int64_t predicted_backward_cost = 0;
+  std::vector<std::pair<std::string, double>> drop_rates;  // By block; empty if the method drops nothing.
+  int64_t predicted_backward_cost = 0;                     // Its expectation, rounded up, if blocks are dropped.
   int64_t full_backward_cost = 0;
+  double importance_sum = 0;        // Of the measured tensors that train: the loss reduction promised for a step.
+  int64_t sensitivity_flops = 0;    // In-step probe: what the passes that measure sensitivity ran in backward.
+  int64_t probe_backward_cost = 0;  // In-step probe: what backward ran beyond the plan, in each micro-batch.
   double probe_seconds = 0;
   double plan_seconds = 0;
   std::string notice;  // One line worth telling: the planner has gone and the last plan stays. Usually empty.
 };
 
-// What a training loop adopts: at the start of each round, measures importance, asks the planner which tensors to
-// train, and sets requires_grad accordingly, so that backward skips the rest. With a model, an AdamW and a batch of
-// data:
+// What a run needs to go on where it stopped.
+struct SessionState {
+  std::optional<v1::Plan> plan = {};  // In force; none before the first round.
+  int64_t next_round = 0;
+  int64_t next_step = 0;  // Optimizer steps ended. Draws depend on it.
+};
+
+// What a training loop adopts. It decides at the start of each round which tensors train and how often blocks are
+// dropped, sets requires_grad and the branches accordingly, so that backward skips the rest, and steps the optimizer:
 //
-//   auto connection = Connect({.planner = "local"});
-//   SessionOptions options;
+//   auto connection = Connect({.planner = "local"});  // Or HOST:PORT of a greenpland.
+//   SessionOptions options{.optimizer = &optimizer};
 //   options.plan.mutable_budget()->set_fraction_of_backward(0.5);
-//   options.importance.update_rule = &optimizer;
 //   auto session = TrainingSession::Create(*std::move(connection), options, model->named_parameters().pairs());
 //   for (Epoch& epoch : epochs) {
 //     auto round = (*session)->BeginRound([&](int) { return Loss(model, epoch.batch(0)); });
 //     for (Batch& batch : epoch) {
-//       auto ran = (*session)->Backward(Loss(model, batch));  // In place of loss.backward().
-//       if (!ran.ok()) return ran.status();
-//       optimizer.Step();
-//       optimizer.ClearGradients();
+//       (*session)->BeginStep();                     // Draws the blocks to drop.
+//       (*session)->Backward(Loss(model, batch));    // In place of loss.backward(); once for each micro-batch.
+//       (*session)->Step();                          // In place of optimizer.step() and zero_grad().
 //     }
 //   }
 //
-// Frozen tensors do not change by one bit as long as the optimizer passes over undefined gradients, as AdamW here and
-// all of torch::optim do; clear gradients by making them undefined (ClearGradients, zero_grad(set_to_none=true)).
-// Parameters that did not require grad at Create stay frozen for ever; a tensor listed twice counts once.
+// Each returns a status, which a real loop looks at; trainer_client/examples holds a whole one. Two ways to measure
+// importance: BeginRound() runs a probe of its own on batches that it asks for; BeginRoundInStep() measures in the next
+// step, from the gradients of its own loss, which costs only the backward work that the plan would have skipped.
+//
+// Frozen tensors, and tensors of a dropped block in that step, do not change by one bit as long as the optimizer passes
+// over undefined gradients, as AdamW here and all of torch::optim do; clear gradients by making them undefined.
+// Parameters that did not require grad at Create stay frozen for ever; a tensor listed twice counts once. Outside of
+// steps nothing is dropped, so evaluation always runs the whole model.
 //
 // A planner that cannot be reached before the first plan is an error; later, training goes on with the last plan.
 // No method throws: what LibTorch or the loss function throws is returned as Internal, with its message.
-// Not thread-safe. Outlived by connection, update_rule and the model's tensors (shared or referenced).
+// Not thread-safe. Outlived by connection, optimizer and the model's tensors (shared or referenced).
 class TrainingSession {
  public:
-  // InvalidArgument: no parameter, or options that contradict each other. Unimplemented: the method, by name.
+  // InvalidArgument: no parameter, or options that contradict each other.
   static absl::StatusOr<std::unique_ptr<TrainingSession>> Create(std::shared_ptr<Connection> connection,
                                                                  SessionOptions options, NamedParameters parameters);
+  // Puts requires_grad back to what it was at Create.
+  ~TrainingSession();
 
   // Profiles the step from one forward pass of probe batch 0, whose shapes must be those of a training step, and
   // creates the job. BeginRound does so by itself; call this to learn early that the planner is away or the job is
-  // refused.
+  // refused. FailedPrecondition: blocks are to be dropped, but no branch of the model is declared as one.
   absl::Status CreateJob(const LossFunction& loss);
 
   // Measures, plans, applies. Call it between steps: gradients are undefined afterwards, requires_grad is set to the
   // plan; all else is untouched (weights, optimizer, random generators). On an error nothing has changed.
-  // The errors of CreateJob, PlanRound (JobRounds::PlanNextRound) and MeasureImportance.
-  absl::StatusOr<Round> BeginRound(const LossFunction& loss, const RoundLabels& labels = {});
+  // The errors of CreateJob, PlanRound (JobRounds::PlanNextRound), MeasureImportance and MeasureSensitivity.
+  absl::StatusOr<Round> BeginRound(const LossFunction& loss, const RoundOptions& options = {});
 
-  // loss.backward(), unless nothing trains. Returns whether it ran. Internal: backward threw; gradients may then be
-  // incomplete.
-  absl::StatusOr<bool> Backward(const at::Tensor& loss) const;
+  // The same without a loss function: the next step runs its backward with every candidate live and nothing dropped.
+  // Once its gradients are complete, importance is reduced from them, and the plan holds from that step's optimizer
+  // step on. PlanFromGradients() or Step() returns the round. Tensors that never train are not measured.
+  // InvalidArgument: the importance metric needs several batches.
+  absl::Status BeginRoundInStep(const RoundOptions& options = {});
 
-  // Takes up a run where it stopped: applies the plan then in force. `next_round` is next_round() of that run.
-  absl::StatusOr<Round> Continue(const LossFunction& loss, const v1::Plan& plan, int64_t next_round);
+  // Trains every tensor that may train, with nothing dropped, until the next round: for warm-up. Asks no planner and
+  // counts as no round. The errors of CreateJob.
+  absl::Status TrainEverything(const LossFunction& loss);
+
+  // Begins an optimizer step: draws the blocks that it drops and puts requires_grad right if someone else has changed
+  // it, which TakeNotices() then names. FailedPrecondition before the first round.
+  absl::Status BeginStep();
+
+  // What the next forward and backward pass runs. Before the first plan of an in-step probe its cost is 0.
+  const StepPlan& step_plan() const { return step_plan_; }
+
+  // loss.backward(), unless nothing is left to train. Returns whether it ran. Call it for each micro-batch of the step;
+  // gradients add up, so divide the loss by their number for a mean. FailedPrecondition: blocks are dropped under this
+  // plan, but no step has begun. Internal: backward threw; gradients may then be incomplete.
+  absl::StatusOr<bool> Backward(const at::Tensor& loss);
+
+  // After the last Backward of a step that began with BeginRoundInStep: measures, plans, applies, and undefines the
+  // gradients of tensors that do not train. Absent in other steps. Call it before gradients are clipped or reduced
+  // among ranks; Step() calls it otherwise.
+  absl::StatusOr<std::optional<Round>> PlanFromGradients();
+
+  // PlanFromGradients(), the optimizer's step, ClearGradients(), EndStep(). FailedPrecondition: no optimizer was given.
+  absl::StatusOr<std::optional<Round>> Step();
+
+  // Ends the step for a loop that steps its optimizer by itself. Nothing is dropped until the next one begins.
+  void EndStep();
+
+  // Takes up a run where it stopped: goes on with its numbers, and applies the plan then in force, if there was one.
+  // The result is absent if there was none.
+  absl::StatusOr<std::optional<Round>> Continue(const LossFunction& loss, const SessionState& state);
+  SessionState state() const;
+
+  // Lines worth telling since the last call: requires_grad that someone else changed, and executed FLOPs that differ
+  // from predicted ones at the first step of a round.
+  std::vector<std::string> TakeNotices() { return std::exchange(notices_, {}); }
 
   const std::string& job() const { return options_.job; }
   int64_t next_round() const { return rounds_.next_round(); }
@@ -99,14 +166,41 @@ class TrainingSession {
  private:
   TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options, NamedParameters parameters);
 
-  absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundLabels& labels) const;
+  absl::Status CreateJobFrom(absl::StatusOr<ModelProfile> profile);
+  bool PlansImportance() const;
+  bool PlansSensitivity(const RoundOptions& options) const;
+  std::vector<ResidualBranch> BlockBranches() const;
+  std::vector<bool> MeasuredTensors() const;
+  v1::ImportanceReport NewReport(const RoundOptions& options) const;
+  absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundOptions& options) const;
+  absl::StatusOr<Round> PlanRound(v1::ImportanceReport report);
   absl::StatusOr<Round> Apply(const v1::Plan& plan);
+  void Enforce(const Plan& plan);
+
+  void SetDropped(const std::vector<std::string>& blocks);
+  void StartMicroBatch();
+  void RestoreForeignFlips();
+  absl::Status PrepareInStepProbe(const at::Tensor& loss);
+  absl::Status RunBackward(const at::Tensor& loss);
 
   const SessionOptions options_;
   const NamedParameters parameters_;
   const std::vector<bool> candidates_;  // [num_tensors]: required grad at Create.
   JobRounds rounds_;
   ModelProfile profile_;
+
+  std::optional<StepPlanner> planner_;  // Of the plan in force.
+  std::vector<bool> mask_;              // [num_tensors]: requires_grad between steps.
+  StepPlan step_plan_;
+  int64_t next_step_ = 0;
+  int64_t micro_batch_ = 0;
+  bool is_in_step_ = false;
+  bool checks_flops_ = false;  // Whether the next backward is the first of a round.
+  std::vector<std::string> notices_;
+
+  // An in-step probe that has begun.
+  struct InStepProbe;
+  std::unique_ptr<InStepProbe> in_step_probe_;
 };
 
 }  // namespace greenplan::trainer

@@ -1,16 +1,21 @@
 #include "trainer_client/session/training_session.h"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "ATen/Context.h"
 #include "ATen/TensorOperators.h"
+#include "ATen/core/grad_mode.h"
 #include "ATen/ops/dropout.h"
 #include "ATen/ops/equal.h"
 #include "ATen/ops/mm.h"
 #include "ATen/ops/randn.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "profiler/autograd/checkpoint.h"
 #include "profiler/autograd/executed_flops.h"
 #include "trainer_client/optimizer/adamw.h"
 #include "trainer_client/session/random_state.h"
@@ -85,7 +90,7 @@ struct TrainingSessionTest : ::testing::Test {
     return *std::move(session);
   }
 
-  void TrainStep(const TrainingSession& session) {
+  void TrainStep(TrainingSession& session) {
     EXPECT_TRUE(session.Backward(Forward(0)).ok());
     optimizer->Step();
     optimizer->ClearGradients();
@@ -252,7 +257,8 @@ TEST_F(TrainingSessionTest, APlanThatCannotBeAppliedIsNotTakenOver) {
   EXPECT_EQ(round->plan.trainable(), session->plan()->trainable());
 
   v1::Plan garbage;
-  EXPECT_EQ(session->Continue(loss, garbage, 9).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(session->Continue(loss, {.plan = garbage, .next_round = 9}).status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(session->plan()->digest(), round->plan.digest());
 }
 
@@ -278,9 +284,10 @@ TEST_F(TrainingSessionTest, ContinuesWithThePlanInForce) {
   for (auto& [name, parameter] : parameters) parameter.requires_grad_(true);
 
   auto resumed = NewSession();
-  auto continued = resumed->Continue(loss, round->plan, session->next_round());
+  auto continued = resumed->Continue(loss, session->state());
   ASSERT_TRUE(continued.ok()) << continued.status();
-  EXPECT_EQ(continued->trainable, round->trainable);
+  ASSERT_TRUE(continued->has_value());
+  EXPECT_EQ((*continued)->trainable, round->trainable);
   EXPECT_EQ(resumed->next_round(), 1);
   auto next = resumed->BeginRound(loss);
   ASSERT_TRUE(next.ok()) << next.status();
@@ -293,22 +300,452 @@ TEST_F(TrainingSessionTest, NamesJobsByItselfWithoutRepetition) {
 }
 
 TEST_F(TrainingSessionTest, RefusesWhatItCannotDo) {
-  const struct {
-    v1::Method method;
-    const char* name;
-  } cases[] = {{v1::METHOD_DROP, "method drop"}, {v1::METHOD_JOINT, "method joint"}};
-  for (const auto& [method, name] : cases) {
-    options.plan.set_method(method);
-    auto session = TrainingSession::Create(connection, options, parameters);
-    EXPECT_EQ(session.status().code(), absl::StatusCode::kUnimplemented);
-    EXPECT_THAT(session.status().message(), HasSubstr(name));
-  }
-  options.plan.set_method(v1::METHOD_SELECTION);
   EXPECT_EQ(TrainingSession::Create(connection, options, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  {
+    SessionOptions without_rule = options;
+    without_rule.importance.update_rule = nullptr;
+    auto session = TrainingSession::Create(connection, without_rule, parameters);
+    EXPECT_EQ(session.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(session.status().message(), HasSubstr("update_rule"));
+  }
+  auto session = NewSession();
+  EXPECT_EQ(session->BeginStep().code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  ASSERT_TRUE(session->BeginStep().ok());
+  const absl::Status without_optimizer = session->Step().status();
+  EXPECT_EQ(without_optimizer.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(without_optimizer.message(), HasSubstr("options.optimizer is null"));
+
+  options.job = "pinned";
   options.plan.add_never("no.such.tensor");
   auto round = NewSession()->BeginRound(loss);
   EXPECT_EQ(round.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(round.status().message(), HasSubstr("no.such.tensor"));
+}
+
+TEST_F(TrainingSessionTest, PutsRequiresGradRightThatSomeoneElseChangedAndNamesIt) {
+  auto session = NewSession();
+  auto round = session->BeginRound(loss);
+  ASSERT_TRUE(round.ok());
+  ASSERT_TRUE(session->BeginStep().ok());
+  EXPECT_THAT(session->TakeNotices(), IsEmpty());
+  session->EndStep();
+  parameters[0].second.requires_grad_(!parameters[0].second.requires_grad());
+  parameters[5].second.requires_grad_(!parameters[5].second.requires_grad());
+  ASSERT_TRUE(session->BeginStep().ok());
+  EXPECT_THAT(session->TakeNotices(), ElementsAre(HasSubstr("requires_grad of layers.0.weight and 1 other tensors")));
+  EXPECT_THAT(session->TakeNotices(), IsEmpty());
+  for (const auto& [name, parameter] : parameters) {
+    const bool trains = std::count(round->trainable.begin(), round->trainable.end(), name) == 1;
+    EXPECT_EQ(parameter.requires_grad(), trains) << name;
+  }
+}
+
+TEST_F(TrainingSessionTest, TellsWhenAStepExecutesOtherFlopsThanPredicted) {
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  input = at::randn({5, 8});  // A batch of another size than the profiled one.
+  TrainStep(*session);
+  EXPECT_THAT(session->TakeNotices(), ElementsAre(HasSubstr("FLOPs in the first step of round 0, but")));
+  TrainStep(*session);
+  EXPECT_THAT(session->TakeNotices(), IsEmpty()) << "once a round";
+}
+
+// Six residual blocks with dropout between an embedding and a head, each in a checkpointed function if asked for.
+struct DropTest : TrainingSessionTest {
+  DropTest() {
+    parameters.clear();
+    parameters.emplace_back("embedding", (at::randn({8, 8}) / 3).requires_grad_(true));
+    for (int b = 0; b < kBlocks; ++b) {
+      const std::string name = "layers." + std::to_string(b);
+      for (const char* part : {".up", ".down"}) {
+        const int64_t width = 8 + 4 * (b % 3);  // Blocks of three costs.
+        const auto shape = part[1] == 'u' ? std::vector<int64_t>{8, width} : std::vector<int64_t>{width, 8};
+        parameters.emplace_back(name + part, (at::randn(shape) / 3).requires_grad_(true));
+      }
+      options.branches.emplace_back(name);
+    }
+    parameters.emplace_back("head", at::randn({8, 2}).requires_grad_(true));
+    loss = [this](int) { return Stack(); };
+    UseMethod(v1::METHOD_DROP, 0.5);
+  }
+
+  void UseMethod(v1::Method method, double fraction_of_backward) {
+    options.plan.set_method(method);
+    SetBudget(fraction_of_backward);
+    optimizer = std::make_unique<AdamW>(parameters, AdamWOptions{.learning_rate = 1e-2, .weight_decay = 0.1});
+    options.optimizer = optimizer.get();
+    options.importance.update_rule = nullptr;
+  }
+
+  at::Tensor Block(int b, const at::Tensor& x) const {
+    const at::Tensor &up = parameters[1 + 2 * b].second, &down = parameters[2 + 2 * b].second;
+    return x +
+           options.branches[b]([&] { return at::dropout(at::mm(at::mm(x, up).tanh(), down), 0.1, /*train=*/true); });
+  }
+
+  at::Tensor Stack() const {
+    at::Tensor x = at::mm(input, parameters[0].second);
+    for (int b = 0; b < kBlocks; ++b) {
+      x = !checkpoints ? Block(b, x)
+                       : profiler::Checkpoint([this, b](const std::vector<at::Tensor>& in) { return Block(b, in[0]); },
+                                              {x}, {parameters[1 + 2 * b].second, parameters[2 + 2 * b].second});
+    }
+    return at::mm(x, parameters.back().second).square().mean();
+  }
+
+  // The FLOPs that the step executes; expects them to be the predicted ones and the forward pass to be that of the
+  // whole model.
+  int64_t RunStep(TrainingSession& session) {
+    EXPECT_TRUE(session.BeginStep().ok());
+    const RandomState before = GetRandomState();
+    const at::Tensor value = Stack();
+    const RandomState after = GetRandomState();
+    const std::vector<bool> trainable = GetTrainable(parameters);
+    std::vector<bool> dropped;
+    for (const ResidualBranch& branch : options.branches) dropped.push_back(branch.is_dropped());
+    {
+      const at::NoGradGuard no_grad;
+      SetRandomState(before);
+      for (const ResidualBranch& branch : options.branches) branch.set_dropped(false);
+      EXPECT_TRUE(at::equal(value, Stack())) << "dropping changes nothing in forward";
+      for (int b = 0; b < kBlocks; ++b) options.branches[b].set_dropped(dropped[b]);
+      SetRandomState(after);
+    }
+    const int64_t predicted = session.step_plan().predicted_backward_cost;
+    const profiler::ExecutedFlopsCounter counter;
+    EXPECT_TRUE(session.Backward(value).ok());
+    const int64_t executed = counter.backward_flops();
+    EXPECT_EQ(executed, predicted);
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      EXPECT_EQ(parameters[i].second.grad().defined(), trainable[i]) << parameters[i].first;
+    }
+    EXPECT_TRUE(session.Step().ok());
+    for (const ResidualBranch& branch : options.branches) EXPECT_FALSE(branch.is_dropped());
+    return executed;
+  }
+
+  static constexpr int kBlocks = 6;
+  bool checkpoints = false;
+};
+
+TEST_F(DropTest, EveryStepExecutesTheCostOfItsDrawAndTheirMeanIsTheExpectation) {
+  for (v1::Method method : {v1::METHOD_DROP, v1::METHOD_JOINT}) {
+    for (bool with_checkpoints : {false, true}) {
+      SCOPED_TRACE(std::to_string(method) + (with_checkpoints ? " with checkpoints" : ""));
+      checkpoints = with_checkpoints;
+      options.job = "";
+      UseMethod(method, with_checkpoints ? 0.7 : 0.5);
+      auto session = NewSession();
+      auto round = session->BeginRound(loss);
+      ASSERT_TRUE(round.ok()) << round.status();
+      ASSERT_EQ(round->drop_rates.size(), kBlocks);
+      EXPECT_EQ(round->drop_rates[0].first, "layers.0");
+      const int64_t most_expensive_block = 4 * (2 * 4 * 8 * 16);  // Two products, two gradients each.
+      std::set<int64_t> costs;
+      double sum = 0;
+      constexpr int kSteps = 100;
+      for (int step = 0; step < kSteps; ++step) {
+        const int64_t executed = RunStep(*session);
+        EXPECT_LE(std::abs(executed - round->predicted_backward_cost), most_expensive_block);
+        costs.insert(executed);
+        sum += static_cast<double>(executed);
+      }
+      EXPECT_THAT(session->TakeNotices(), IsEmpty());
+      if (method == v1::METHOD_DROP) {
+        EXPECT_GT(costs.size(), 1u) << "draws differ";
+      }
+      EXPECT_NEAR(sum / kSteps, round->predicted_backward_cost, 0.1 * static_cast<double>(most_expensive_block));
+    }
+  }
+}
+
+TEST_F(DropTest, TensorsOfADroppedBlockAndTheirMomentsStayInThatStep) {
+  options.plan.set_allocation(v1::ALLOCATION_UNIFORM);
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  for (int step = 0; step < 20; ++step) RunStep(*session);  // Every tensor has momentum now.
+  for (int step = 0; step < 5; ++step) {
+    const auto before = Weights();
+    AdamW::State moments;
+    for (const auto& [name, tensor] : optimizer->state()) moments[name] = Copy(tensor);
+    ASSERT_TRUE(session->BeginStep().ok());
+    const std::set<std::string> dropped(session->step_plan().dropped_blocks.begin(),
+                                        session->step_plan().dropped_blocks.end());
+    EXPECT_FALSE(dropped.empty());
+    ASSERT_TRUE(session->Backward(Stack()).ok());
+    ASSERT_TRUE(session->Step().ok());
+    for (const auto& [name, parameter] : parameters) {
+      const bool stays = dropped.contains(name.substr(0, name.rfind('.')));
+      EXPECT_EQ(at::equal(parameter, before.at(name)), stays) << name;
+      EXPECT_EQ(at::equal(optimizer->state().at(name + ".step"), moments.at(name + ".step")), stays) << name;
+    }
+  }
+}
+
+TEST_F(DropTest, AStepInWhichNothingIsLeftToTrainIsOne) {
+  UseMethod(v1::METHOD_DROP, 1);
+  options.plan.mutable_budget()->set_mean_drop_rate(0.99);
+  options.plan.set_min_drop_rate(1);
+  for (const char* name : {"embedding", "head"}) options.plan.add_never(name);
+  auto session = NewSession();
+  auto round = session->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  EXPECT_THAT(round->trainable, Not(IsEmpty()));
+  const auto before = Weights();
+  ASSERT_TRUE(session->BeginStep().ok());
+  EXPECT_EQ(session->step_plan().predicted_backward_cost, 0);
+  const auto ran = session->Backward(Stack());
+  ASSERT_TRUE(ran.ok()) << ran.status();
+  EXPECT_FALSE(*ran);
+  ASSERT_TRUE(session->Step().ok());
+  for (const auto& [name, parameter] : parameters) EXPECT_TRUE(at::equal(parameter, before.at(name))) << name;
+}
+
+TEST_F(DropTest, DrawsPerMicroBatchIfAskedToAndSumsTheirGradients) {
+  for (DrawPer draw_per : {DrawPer::kStep, DrawPer::kMicroBatch}) {
+    options.job = "";
+    options.draw_per = draw_per;
+    auto session = NewSession();
+    ASSERT_TRUE(session->BeginRound(loss).ok());
+    int differing = 0;
+    for (int step = 0; step < 10; ++step) {
+      ASSERT_TRUE(session->BeginStep().ok());
+      const auto first = session->step_plan().dropped_blocks;
+      for (int micro_batch = 0; micro_batch < 3; ++micro_batch) {
+        const int64_t predicted = session->step_plan().predicted_backward_cost;
+        differing += session->step_plan().dropped_blocks != first;
+        const at::Tensor value = Stack();
+        const profiler::ExecutedFlopsCounter counter;
+        ASSERT_TRUE(session->Backward(value).ok());
+        EXPECT_EQ(counter.backward_flops(), predicted);
+      }
+      ASSERT_TRUE(session->Step().ok());
+    }
+    EXPECT_EQ(differing > 0, draw_per == DrawPer::kMicroBatch);
+  }
+}
+
+TEST_F(DropTest, DrawsAfterAResumeAsTheRunThatDidNotStop) {
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  for (int step = 0; step < 3; ++step) RunStep(*session);
+  const SessionState state = session->state();
+  EXPECT_EQ(state.next_step, 3);
+  std::vector<std::vector<std::string>> expected, actual;
+  for (int step = 0; step < 5; ++step) {
+    ASSERT_TRUE(session->BeginStep().ok());
+    expected.push_back(session->step_plan().dropped_blocks);
+  }
+  session.reset();
+  auto resumed = NewSession();
+  const auto continued = resumed->Continue(loss, state);
+  ASSERT_TRUE(continued.ok()) << continued.status();
+  for (int step = 0; step < 5; ++step) {
+    ASSERT_TRUE(resumed->BeginStep().ok());
+    actual.push_back(resumed->step_plan().dropped_blocks);
+  }
+  EXPECT_EQ(actual, expected);
+}
+
+TEST_F(DropTest, GoesOnCountingStepsWhereARunStoppedBeforeItsFirstPlan) {
+  auto session = NewSession();
+  const auto continued = session->Continue(loss, {.next_step = 7});
+  ASSERT_TRUE(continued.ok()) << continued.status();
+  EXPECT_FALSE(continued->has_value());
+  EXPECT_EQ(session->state().next_step, 7);
+  EXPECT_EQ(session->BeginStep().code(), absl::StatusCode::kFailedPrecondition) << "there is no plan yet";
+}
+
+TEST_F(DropTest, AllocatesBySensitivityAndUniformlyWhereAskedTo) {
+  auto session = NewSession();
+  auto uniform = session->BeginRound(loss, {.uniform_rates = true});
+  ASSERT_TRUE(uniform.ok()) << uniform.status();
+  EXPECT_THAT(connection->last_report.sensitivity(), IsEmpty());
+  for (const auto& [block, rate] : uniform->drop_rates) EXPECT_DOUBLE_EQ(rate, uniform->drop_rates[0].second);
+  auto allocated = session->BeginRound(loss);
+  ASSERT_TRUE(allocated.ok()) << allocated.status();
+  EXPECT_EQ(connection->last_report.sensitivity_size(), kBlocks);
+  std::set<double> rates;
+  for (const auto& [block, rate] : allocated->drop_rates) rates.insert(rate);
+  EXPECT_GT(rates.size(), 1u);
+}
+
+TEST_F(DropTest, NeedsBranchesAndSteps) {
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  const absl::Status without_step = session->Backward(Stack()).status();
+  EXPECT_EQ(without_step.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(without_step.message(), HasSubstr("call BeginStep() before the forward pass"));
+
+  options.job = "without";
+  const std::vector<ResidualBranch> branches = std::exchange(options.branches, {});
+  auto undeclared = TrainingSession::Create(connection, options, parameters);
+  options.branches = branches;
+  const absl::Status status = (*undeclared)->CreateJob(loss);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(), HasSubstr("the blocks of the profile are: layers.0, layers.1"));
+}
+
+TEST_F(DropTest, ABlockWhoseBranchIsNotDeclaredIsNeverDropped) {
+  const ResidualBranch undeclared = options.branches[2];
+  std::vector<ResidualBranch> declared = options.branches;
+  declared.erase(declared.begin() + 2);
+  SessionOptions some = options;
+  some.branches = declared;
+  auto session = TrainingSession::Create(connection, some, parameters);
+  ASSERT_TRUE(session.ok());
+  auto round = (*session)->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  EXPECT_EQ(round->drop_rates.size(), kBlocks - 1);
+  for (int step = 0; step < 10; ++step) {
+    RunStep(**session);
+    EXPECT_FALSE(undeclared.is_dropped());
+  }
+}
+
+TEST_F(DropTest, WarmsUpWithEverythingAndWithoutARound) {
+  options.plan.add_never("layers.1.up");
+  auto session = NewSession();
+  ASSERT_TRUE(session->TrainEverything(loss).ok());
+  const int64_t executed = RunStep(*session);
+  EXPECT_THAT(session->step_plan().dropped_blocks, IsEmpty());
+  EXPECT_EQ(session->next_round(), 0);
+  for (const auto& [name, parameter] : parameters) EXPECT_EQ(parameter.requires_grad(), name != "layers.1.up") << name;
+  auto round = session->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  EXPECT_EQ(round->plan.round(), 0);
+  EXPECT_LT(round->predicted_backward_cost, executed);
+  EXPECT_EQ(session->state().next_step, 1);
+}
+
+TEST_F(DropTest, DropsTheStateOfTensorsThatThePlanFreezesIfAskedTo) {
+  for (FrozenState policy : {FrozenState::kKeep, FrozenState::kDrop}) {
+    options.job = "";
+    UseMethod(v1::METHOD_SELECTION, 0.3);
+    options.frozen_state = policy;
+    auto session = NewSession();
+    ASSERT_TRUE(session->TrainEverything(loss).ok());
+    RunStep(*session);
+    ASSERT_TRUE(session->BeginRound(loss).ok());
+    for (const auto& [name, parameter] : parameters) {
+      const bool has_state = optimizer->state().contains(name + ".exp_avg");
+      EXPECT_EQ(has_state, policy == FrozenState::kKeep || parameter.requires_grad()) << name;
+    }
+    RunStep(*session);
+  }
+}
+
+// The same steps with the probe in the first of them.
+struct InStepTest : DropTest {};
+
+TEST_F(InStepTest, MeasuresFromTheStepsOwnGradientsAndThePlanHoldsAtItsOptimizerStep) {
+  UseMethod(v1::METHOD_SELECTION, 0.5);
+  options.plan.add_never("layers.1.up");
+  auto session = NewSession();
+  for (int round_index = 0; round_index < 2; ++round_index) {
+    const auto before = Weights();
+    ASSERT_TRUE(session->BeginRoundInStep().ok());
+    ASSERT_TRUE(session->BeginStep().ok());
+    const at::Tensor value = Stack();
+    const profiler::ExecutedFlopsCounter counter;
+    ASSERT_TRUE(session->Backward(value).ok());
+    const int64_t executed = counter.backward_flops();
+    std::vector<double> expected;
+    for (const auto& [name, parameter] : parameters) {
+      const at::Tensor& gradient = parameter.grad();
+      if (!gradient.defined()) continue;
+      const at::Tensor products = gradient.to(at::kDouble) * optimizer->NextUpdate(parameter, gradient);
+      expected.push_back(-products.sum().item<double>());
+    }
+    auto round = session->Step();
+    ASSERT_TRUE(round.ok()) << round.status();
+    ASSERT_TRUE(round->has_value());
+    EXPECT_EQ((*round)->plan.round(), round_index);
+    EXPECT_EQ(executed, (*round)->probe_backward_cost + (*round)->predicted_backward_cost);
+    EXPECT_GT((*round)->probe_backward_cost, 0);
+
+    const auto& report = connection->last_report;
+    ASSERT_THAT(report.unmeasured(), ElementsAre(3));
+    EXPECT_EQ(expected.size(), parameters.size() - 1) << "no gradient is kept for what never trains";
+    for (size_t i = 0, k = 0; i < parameters.size(); ++i) {
+      if (i == 3) continue;
+      EXPECT_NEAR(report.importance(static_cast<int>(i)), expected[k], 1e-6 * std::abs(expected[k])) << k;
+      ++k;
+    }
+    for (const auto& [name, parameter] : parameters) {
+      const bool trains = std::count((*round)->trainable.begin(), (*round)->trainable.end(), name) == 1;
+      EXPECT_EQ(at::equal(parameter, before.at(name)), !trains) << name;
+      EXPECT_EQ(parameter.requires_grad(), trains) << name;
+    }
+    for (int step = 0; step < 2; ++step) RunStep(*session);
+    EXPECT_THAT(session->TakeNotices(), IsEmpty());
+  }
+  EXPECT_EQ(session->state().next_step, 6);
+}
+
+TEST_F(InStepTest, PlansWhatTheSeparateProbePlansFromTheSameBatch) {
+  for (v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_DROP, v1::METHOD_JOINT}) {
+    UseMethod(method, 0.5);
+    options.job = "";
+    auto separate = NewSession();
+    at::manual_seed(9);
+    auto expected = separate->BeginRound(loss);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    separate.reset();
+    for (auto& [name, parameter] : parameters) parameter.requires_grad_(true);
+
+    options.job = "";
+    auto session = NewSession();
+    ASSERT_TRUE(session->BeginRoundInStep().ok());
+    ASSERT_TRUE(session->BeginStep().ok());
+    at::manual_seed(9);
+    ASSERT_TRUE(session->Backward(Stack()).ok());
+    auto actual = session->PlanFromGradients();
+    ASSERT_TRUE(actual.ok()) << actual.status();
+    ASSERT_TRUE(actual->has_value());
+    EXPECT_EQ((*actual)->plan.digest(), expected->plan.digest()) << method;
+    EXPECT_EQ((*actual)->sensitivity_flops > 0, method != v1::METHOD_SELECTION);
+    EXPECT_FALSE(session->PlanFromGradients()->has_value()) << "once a step";
+    session.reset();
+    for (auto& [name, parameter] : parameters) {
+      parameter.mutable_grad().reset();
+      parameter.requires_grad_(true);
+    }
+  }
+}
+
+TEST_F(InStepTest, WorksWithAccumulation) {
+  UseMethod(v1::METHOD_SELECTION, 0.5);
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRoundInStep().ok());
+  ASSERT_TRUE(session->BeginStep().ok());
+  for (int micro_batch = 0; micro_batch < 3; ++micro_batch) ASSERT_TRUE(session->Backward(Stack() / 3).ok());
+  std::vector<at::Tensor> gradients;
+  for (const auto& [name, parameter] : parameters) gradients.push_back(parameter.grad());
+  auto round = session->PlanFromGradients();
+  ASSERT_TRUE(round.ok() && round->has_value()) << round.status();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const bool trains = parameters[i].second.requires_grad();
+    EXPECT_EQ(parameters[i].second.grad().defined(), trains);
+    if (!trains) continue;
+    EXPECT_TRUE(parameters[i].second.grad().is_same(gradients[i])) << "kept, not computed again";
+  }
+  ASSERT_TRUE(session->Step().ok());
+}
+
+TEST_F(InStepTest, RefusesTheMetricThatNeedsTwoBatchesAndAStepWithoutBackward) {
+  UseMethod(v1::METHOD_SELECTION, 0.5);
+  options.importance.metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  options.importance.probe_batches = 2;
+  auto cross_fitted = NewSession();
+  EXPECT_EQ(cross_fitted->BeginRoundInStep().code(), absl::StatusCode::kInvalidArgument);
+  options.importance.metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
+  options.job = "";
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRoundInStep().ok());
+  ASSERT_TRUE(session->BeginStep().ok());
+  EXPECT_EQ(session->Step().status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "planner/core/cost.h"
 #include "planner/core/graph/live_sets.h"
 #include "planner/core/testing/random_profiles.h"
+#include "planner/core/testing/subsets.h"
 
 namespace greenplan {
 namespace {
@@ -54,33 +55,15 @@ LiveSetResult Search(const Problem& problem, int64_t work = kNoLimit, int max_no
   return SearchLiveSetsWithByteLimit(tree, problem.values, problem.budget, problem.max_bytes, meter);
 }
 
-int64_t ValueOf(const Problem& problem, const std::vector<bool>& mask) {
-  int64_t sum = 0;
-  for (size_t k = 0; k < mask.size(); ++k) sum += mask[k] ? problem.values[k] : 0;
-  return sum;
-}
-
 bool Fits(const Problem& problem, const std::vector<bool>& mask) {
   const MaskCost cost = EvaluateMask(problem.profile, mask);
   return cost.backward_cost <= problem.budget && cost.saved_bytes <= problem.max_bytes;
 }
 
-int64_t BestOfAllSubsets(const Problem& problem) {
-  const size_t n = problem.values.size();
-  int64_t best = 0;
-  std::vector<bool> mask(n);
-  for (uint32_t subset = 0; subset < (uint32_t{1} << n); ++subset) {
-    for (size_t k = 0; k < n; ++k) mask[k] = (subset >> k) & 1;
-    const int64_t value = ValueOf(problem, mask);
-    if (value > best && Fits(problem, mask)) best = value;
-  }
-  return best;
-}
-
 void ExpectValid(const Problem& problem, const LiveSetResult& result) {
   ASSERT_EQ(result.trainable.size(), problem.values.size());
   EXPECT_TRUE(Fits(problem, result.trainable));
-  EXPECT_EQ(result.value, ValueOf(problem, result.trainable));
+  EXPECT_EQ(result.value, ValueOf(problem.values, result.trainable));
   EXPECT_GE(result.upper_bound, result.value);
   for (size_t k = 0; k < problem.values.size(); ++k) EXPECT_TRUE(!result.trainable[k] || problem.values[k] > 0);
 }
@@ -95,7 +78,7 @@ TEST_P(ByteLimitSearchOnRandomGraphs, ProvesTheBestOfAllSubsets) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     const LiveSetResult result = Search(problem);
     ExpectValid(problem, result);
-    EXPECT_EQ(result.value, BestOfAllSubsets(problem));
+    EXPECT_EQ(result.value, BestOfAllSubsets(problem.profile, problem.values, problem.budget, problem.max_bytes));
     EXPECT_EQ(result.upper_bound, result.value);
   }
 }
@@ -105,7 +88,7 @@ TEST_P(ByteLimitSearchOnRandomGraphs, BoundsTheBestWhereverItIsStopped) {
   for (int seed = 0; seed < 300 && !HasFailure(); ++seed) {
     TestRandom random(seed);
     const Problem problem = RandomProblem(GetParam(), random);
-    const int64_t best = BestOfAllSubsets(problem);
+    const int64_t best = BestOfAllSubsets(problem.profile, problem.values, problem.budget, problem.max_bytes);
     for (const int64_t work : {0, 1, 1000, 3000, 10000}) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, " work ", work));
       const LiveSetResult result = Search(problem, work);
@@ -126,7 +109,7 @@ TEST(SearchLiveSetsWithByteLimit, BoundsByRelaxedNodesAndSelectsNothingThere) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     const LiveSetResult result = Search(problem, kNoLimit, 1 + random.Below(5));
     ExpectValid(problem, result);
-    EXPECT_GE(result.upper_bound, BestOfAllSubsets(problem));
+    EXPECT_GE(result.upper_bound, BestOfAllSubsets(problem.profile, problem.values, problem.budget, problem.max_bytes));
     num_unproved += result.upper_bound > result.value;
   }
   EXPECT_GT(num_unproved, 20);

@@ -32,6 +32,7 @@ class PricedLiveSets {
     int64_t value = 0;
     uint32_t tensors = 0;  // Bit i: the item's tensor i.
   };
+  // A tensor or a bundle of the tree, with the ways to select from it.
   struct PricedItem {
     const int* tensors = nullptr;
     int num_tensors = 0;
@@ -47,27 +48,30 @@ class PricedLiveSets {
   // values: [num_tensors]; tensors of value <= 0 are never selected. `tree` must outlive this and hold saved bytes.
   PricedLiveSets(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t budget, int64_t max_bytes);
 
+  // Live sets are numbered as the nodes of the tree.
   int num_live_sets() const { return static_cast<int>(rooms_.size()); }
   const Room& room(int live_set) const { return rooms_[live_set]; }
   bool is_relaxed(int live_set) const { return tree_.nodes[live_set].relaxed; }
 
+  // The choices of item i are choices()[item(i).choices_begin, ChoicesEnd(i)), in the order of the tree's options.
   const std::vector<Choice>& choices() const { return choices_; }
   const PricedItem& item(int index) const { return items_[index]; }
   int ChoicesEnd(int item) const { return items_[item + 1].choices_begin; }
 
-  // The items that the live set can select.
+  // Returns the indices of the items that the live set can select: its own, and those of the live sets it contains.
   std::vector<int> ItemsOf(int live_set) const;
 
-  // The item's choice of highest value at the prices, the first of several.
+  // Returns the index into choices() of the item's choice of highest reduced value, the first if several have it.
   int BestChoice(int item, const LimitPrices& prices) const;
+  // Returns what is left of the choice's value once its cost and bytes are paid at the prices.
   double ReducedValue(const Choice& choice, const LimitPrices& prices) const;
 
-  // [num_live_sets]: the bound of every live set that fits, at one pair of prices, rounded up; minus infinity for
-  // others.
+  // Fills `bounds` ([num_live_sets]) with the bound of every live set at one pair of prices, rounded up. A live set
+  // that exceeds a limit by itself gets minus infinity. O(nodes + choices).
   void BoundAll(const LimitPrices& prices, std::vector<double>& bounds) const;
 
-  // The prices at which the bound of one live set is lowest, up to a few millionths; others if the meter is stopped
-  // meanwhile. O(items) times 700.
+  // Returns the prices at which the bound of one live set is lowest, up to a few millionths. If the meter is stopped
+  // meanwhile, it returns prices at which the bound holds but is higher. About 700 passes over the live set's items.
   LimitPrices BestPrices(int live_set, WorkMeter& meter) const;
 
  private:

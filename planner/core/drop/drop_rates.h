@@ -19,6 +19,7 @@ namespace greenplan {
 // that jump at the same t, such as those that harm nothing, share one rate as far as their bounds let them, and no more
 // is skipped than needed. Thread-safe, O(num_blocks log num_blocks).
 
+// What each block costs, the harm of skipping it, and how much has to be skipped. Costs are in cost_unit.
 struct DropRateProblem {
   std::vector<int64_t> block_costs;  // [num_blocks], >= 0, sum <= 2^62.
   std::vector<double> linear;        // [num_blocks], finite.
@@ -28,6 +29,7 @@ struct DropRateProblem {
   int64_t required_skip = 0;         // Met exactly by the rates' doubles.
 };
 
+// Rates that meet the requirement, the harm they do, and how little harm is possible.
 struct DropRates {
   std::vector<double> rates;  // [num_blocks]
   double harm = 0;
@@ -36,15 +38,16 @@ struct DropRates {
   double lower_bound = 0;
 };
 
-// The optimum. If the meter's stop function fires meanwhile: the least or the highest rates, whichever meet the
-// requirement, with a bound. InvalidArgument if max_rates do not meet it.
+// Returns the optimal rates. If the meter's stop function fires meanwhile, it returns the lowest or the highest allowed
+// rates, whichever meet the requirement, with a bound. InvalidArgument if even the highest rates do not meet it.
 absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem, WorkMeter& meter);
 
-// One rate for all blocks, clamped to each block's bounds: the smallest that meets the requirement. Its lower_bound is
-// its own harm. After a stop: some rate that meets it, and the harm of one too low as the bound. The same error.
+// Returns the lowest rate that meets the requirement when all blocks have it, each clamped to its own bounds. Its
+// lower_bound is its own harm. After a stop, the rate meets the requirement but need not be the lowest, and the bound
+// is the harm of a rate that is too low. InvalidArgument as above.
 absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem, WorkMeter& meter);
 
-// The harm of `rates`, added up in block order.
+// Returns the harm of `rates` ([num_blocks]), added up in the order of the blocks.
 double HarmOf(const DropRateProblem& problem, const std::vector<double>& rates);
 
 }  // namespace greenplan

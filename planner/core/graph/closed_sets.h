@@ -9,19 +9,21 @@
 
 namespace greenplan {
 
-// An op that is comparable with every other op, or the end of the graph, and the ops before it that are not.
+// A part of the topological order: an op that is comparable with every other op, and the ops since the one before it,
+// which are not. Two ops are comparable if one of them reaches the other. The last stretch may end with the graph.
 struct Stretch {
   int begin = 0;
   int end = 0;  // The comparable op, or num_ops.
 };
 
-// Splits the topological order at the ops that are comparable with all others: those that all earlier ops reach and
-// that reach all later ones, which is so iff every earlier op has a child up to it, every later one a parent from it
-// on. O(ops + edges).
+// Splits the topological order at the ops that are comparable with all others. All earlier ops reach such an op, and it
+// reaches all later ones. That holds if and only if every earlier op has a child at or before it, and every later op
+// has a parent at or after it. O(ops + edges).
 std::vector<Stretch> SplitAtComparableOps(const OpGraph& graph);
 
-// The closed subsets of ops [begin, end) of a graph, whose other parents are live, one by one. An op that costs nothing
-// is in every subset that holds its parents. Subsets are bits, counted from `begin`.
+// Enumerates the closed subsets of the ops [begin, end) of a graph; their parents outside this range count as live. An
+// op that costs nothing is in every subset that holds its parents. In a subset, bit i stands for op begin + i. Const
+// methods are thread-safe.
 class ClosedSets {
  public:
   static constexpr int kMaxOps = 62;
@@ -29,11 +31,11 @@ class ClosedSets {
   // REQUIRES: end - begin <= kMaxOps.
   ClosedSets(const OpGraph& graph, int begin, int end);
 
-  // Subsets other than the empty one, counted up to limit + 1.
+  // Returns the number of closed subsets, the empty one not counted; limit + 1 if there are more than `limit`.
   int Count(int limit) const;
 
-  // The next way to extend `set` by one op at `from` or later and by the free ops that then join: moves `from` behind
-  // that op and sets `added`. False if there is none.
+  // Finds the next op at `from` or later that can be added to `set`. Moves `from` behind that op and sets `added` to it
+  // and the free ops that then join. Returns false if there is none.
   bool NextExtension(uint64_t set, int& from, uint64_t& added) const {
     while (from < size_) {
       const int op = from++;

@@ -9,10 +9,12 @@
 
 namespace greenplan {
 
-// Contracts `graph` without changing what can be selected at which cost: parents that others imply are dropped, ops
-// that cost nothing join their only parent, ops that serve nothing go, and a last op that serves one item or a few
-// becomes part of their cost. New bundles are appended to `bundles`. Once the meter has run out less is contracted; if
-// it is stopped what is returned is of no use. O(ops + edges) on graphs whose parents are near; else up to the product.
+// Returns a smaller graph in which the same can be selected at the same cost. It drops edges to parents that another
+// parent implies, merges ops that cost nothing with their only parent, removes ops that serve nothing, and adds the
+// cost of a last op that serves one item or a few to theirs. New bundles are appended to `bundles`.
+//
+// Once the meter runs out of work, less is contracted. If its stop function fires, discard the result. The work is
+// O(ops + edges) on graphs whose ops have their parents nearby, as models do, and up to ops * edges on others.
 OpGraph Contract(const OpGraph& graph, std::vector<Bundle>& bundles, WorkMeter& meter);
 
 }  // namespace greenplan

@@ -24,6 +24,7 @@ struct LiveSetTree {
     int block = kNone;
     int64_t cost = 0;
   };
+  // A live set. Costs and bytes are of the whole live set, not of what it adds to its parent's.
   struct Node {
     int64_t cost = 0;           // Of the live set, in cost_unit.
     int64_t saved_bytes = 0;    // Of the live set.

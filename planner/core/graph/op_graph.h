@@ -33,21 +33,23 @@ struct OpGraph {
   int size() const { return static_cast<int>(cost.size()); }
   // The memory that this holds, in bytes.
   int64_t MemoryBytes() const;
+  // Reserves memory, so that adding so many ops, parents and items does not move what is there.
   void Reserve(size_t num_ops, size_t num_parents, size_t num_items);
 };
 
-// Whether the tensor has an op and is not excluded[k] ([num_tensors]).
+// Returns whether the tensor has an op and is not excluded. excluded: [num_tensors].
 bool IsSelectable(const ModelProfile& profile, const std::vector<bool>& excluded, int tensor);
 
-// The item of a tensor alone. REQUIRES: it has an op.
+// Returns the item of a single tensor. REQUIRES: the tensor has an op.
 Item ItemOf(const ModelProfile& profile, int tensor, const LiveSetOptions& options);
 
-// The graph of the ops that are not `live` and of the tensors that are not `excluded`. Of no use if the meter is
-// stopped meanwhile; that it runs out changes nothing.
+// Returns the graph of the ops that are not `live` ([num_ops]) and of the tensors that are not `excluded`
+// ([num_tensors]). If the meter's stop function fires, discard the result. Running out of work units does not affect
+// it.
 OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
                     const LiveSetOptions& options, WorkMeter& meter);
 
-// What is left of `graph` if the ops with keep[j] ([num_ops]) stay undecided and their other parents are live.
+// Returns what is left of `graph` if the ops with keep[j] ([num_ops]) stay undecided and their other parents are live.
 OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep);
 
 }  // namespace greenplan

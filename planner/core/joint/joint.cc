@@ -144,13 +144,15 @@ class JointSearch {
 
   // Takes up the mask with its best rates if they keep the limits, and returns them.
   std::optional<std::vector<double>> Offer(const std::vector<bool>& mask) {
-    const MaskCost cost = EvaluateMask(profile_, mask);
-    if (cost.saved_bytes > problem_.selection.max_saved_bytes.value_or(cost.saved_bytes)) return std::nullopt;
+    CostByBlock cost = EvaluateMaskByBlock(profile_, mask);
+    if (cost.total.saved_bytes > problem_.selection.max_saved_bytes.value_or(cost.total.saved_bytes)) {
+      return std::nullopt;
+    }
     DropRateProblem rates;
-    rates.block_costs = BlockCosts(profile_, mask);
+    rates.block_costs = std::move(cost.blocks);
     rates.min_rates = problem_.min_rates;
     rates.max_rates = problem_.max_rates;
-    rates.required_skip = cost.backward_cost - problem_.selection.backward_budget;
+    rates.required_skip = cost.total.backward_cost - problem_.selection.backward_budget;
     rates.linear.assign(rates.block_costs.size(), 0.0);
     for (double s : problem_.sensitivity) rates.quadratic.push_back(problem_.mu * s);
     for (size_t k = 0; k < mask.size(); ++k) {

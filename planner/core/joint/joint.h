@@ -27,7 +27,7 @@ struct JointResult {
 // nullopt if even the pinned tensors at the highest rates exceed the budget.
 std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem, WorkMeter& request);
 
-// The objective.
+// Returns the objective of the joint problem for a mask ([num_tensors]) and rates ([num_blocks]).
 double JointValue(const ModelProfile& profile, const JointProblem& problem, const std::vector<bool>& trainable,
                   const std::vector<double>& drop_rates);
 

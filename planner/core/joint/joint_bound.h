@@ -29,10 +29,12 @@ class JointBound {
   std::vector<std::vector<bool>> BestMasks(int count) const;
 
  private:
+  // The lowest bound that a live set has had so far.
   struct NodeBound {
     double bound;
     double price;  // Of cost: the one that gives the bound.
   };
+  // What an item gains at a price by its best option.
   struct Gain {
     double value = 0;
     int option = kNone;  // Of the item; 0 for a single tensor.

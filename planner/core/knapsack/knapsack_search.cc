@@ -39,6 +39,28 @@ bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t val
   return CanBeat(point.value, point.room - point.cost, ranking.entries()[point.break_rank], value);
 }
 
+std::vector<bool> MaskOf(const Ranking& ranking, const Incumbent& incumbent, int num_tensors) {
+  std::vector<bool> mask(num_tensors, false);
+  const auto choose = [&](int bundle, int option) {
+    const Ranking::RankedBundle& of = ranking.bundles()[bundle];
+    for (size_t i = 0; i < of.tensors->size(); ++i) mask[(*of.tensors)[i]] = (of.options[option].tensors >> i) & 1;
+  };
+  const auto apply = [&](int rank, int option) {
+    const Entry& entry = ranking.entries()[rank];
+    if (entry.bundle != kNone) {
+      choose(entry.bundle, option);
+    } else {
+      mask[entry.tensor] = option == 1;
+    }
+  };
+  for (int rank = 0; rank < incumbent.from.break_rank; ++rank) {
+    const Entry& entry = ranking.entries()[rank];
+    if (ranking.IsAvailable(entry, incumbent.from.node)) apply(rank, entry.bundle == kNone ? 1 : entry.option);
+  }
+  for (const auto& [rank, option] : incumbent.changes) apply(rank, option);
+  return mask;
+}
+
 int64_t KnapsackSearch::Improve(const BreakPoint& point, bool is_hard, int64_t max_work, WorkMeter& meter,
                                 Incumbent& incumbent) {
   point_ = point;

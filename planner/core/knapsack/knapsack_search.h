@@ -29,14 +29,18 @@ struct Incumbent {
   std::vector<std::pair<int, int>> changes;
 };
 
-// floor(value + rest * ratio of `entry`): what filling `rest` (which may be negative) at the entry's ratio leads to.
+// Returns floor(value + rest * ratio of `entry`): the value once `rest`, which may be negative, is filled at the
+// entry's value per cost.
 int64_t FillBound(int64_t value, int64_t rest, const Ranking::Entry& entry);
 
-// The linear bound at a break point: no selection within its live set is worth more.
+// Returns the linear bound at a break point. No selection within its live set is worth more.
 int64_t LinearBound(const Ranking& ranking, const BreakPoint& point);
 
-// Whether the linear bound exceeds `value`: cheaper than the bound.
+// Returns whether the linear bound exceeds `value`. Cheaper than computing the bound.
 bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value);
+
+// Returns the tensors that the incumbent selects, [num_tensors].
+std::vector<bool> MaskOf(const Ranking& ranking, const Incumbent& incumbent, int num_tensors);
 
 // Looks for a selection within one live set that beats the incumbent: dynamic programming over undominated (cost,
 // value) states, on a core of entries that grows from the break point outwards, where each state is dropped as soon as
@@ -45,25 +49,29 @@ class KnapsackSearch {
  public:
   explicit KnapsackSearch(const Ranking& ranking) : ranking_(ranking), bundle_done_(ranking.bundles().size(), 0) {}
 
-  // Improves `incumbent` in place. Returns a bound on the best selection within the live set: the incumbent's value if
-  // the search ended, which takes the meter's and `max_work`'s leave. is_hard: uses common divisors of the costs
-  // (cost_grain.h), which takes a while.
+  // Searches the live set of `point` and improves `incumbent` in place. Returns the incumbent's value if the search
+  // finished within `max_work` and the meter; no selection of the live set is then worth more. Otherwise returns a
+  // bound on what the live set's selections are worth. With is_hard it first looks for common divisors of the costs
+  // (cost_grain.h), which costs more than an easy live set takes altogether.
   int64_t Improve(const BreakPoint& point, bool is_hard, int64_t max_work, WorkMeter& meter, Incumbent& incumbent);
 
   // Whether the last search ended because it may keep no more states: with more work it would end there again.
   bool is_full() const { return is_full_; }
 
  private:
+  // A partial selection: what it costs and is worth, and how it departs from the break point.
   struct State {
     int64_t cost;
     int64_t value;
     int history;
   };
+  // One departure, and the one before it.
   struct Step {
     int before;  // Index into history_, or kNone.
     int rank;
     int option;
   };
+  // Another way to decide at one rank than the break point does.
   struct Alternative {
     int64_t cost;  // Against what the break point takes; may be negative, as the value.
     int64_t value;

@@ -9,6 +9,7 @@
 #include "planner/core/cost.h"
 #include "planner/core/graph/live_sets.h"
 #include "planner/core/testing/random_profiles.h"
+#include "planner/core/testing/subsets.h"
 
 namespace greenplan {
 namespace {
@@ -51,28 +52,10 @@ Problem RandomProblem(GraphShape shape, TestRandom& random) {
   return problem;
 }
 
-int64_t ValueOf(const Problem& problem, const std::vector<bool>& mask) {
-  int64_t sum = 0;
-  for (size_t k = 0; k < mask.size(); ++k) sum += mask[k] ? problem.values[k] : 0;
-  return sum;
-}
-
-int64_t BestOfAllSubsets(const Problem& problem) {
-  const size_t n = problem.values.size();
-  int64_t best = 0;
-  std::vector<bool> mask(n);
-  for (uint32_t subset = 0; subset < (uint32_t{1} << n); ++subset) {
-    for (size_t k = 0; k < n; ++k) mask[k] = (subset >> k) & 1;
-    const int64_t value = ValueOf(problem, mask);
-    if (value > best && EvaluateMask(problem.profile, mask).backward_cost <= problem.budget) best = value;
-  }
-  return best;
-}
-
 void ExpectValid(const Problem& problem, const LiveSetResult& result) {
   ASSERT_EQ(result.trainable.size(), problem.values.size());
   EXPECT_LE(EvaluateMask(problem.profile, result.trainable).backward_cost, problem.budget);
-  EXPECT_EQ(result.value, ValueOf(problem, result.trainable));
+  EXPECT_EQ(result.value, ValueOf(problem.values, result.trainable));
   EXPECT_GE(result.upper_bound, result.value);
   for (size_t k = 0; k < problem.values.size(); ++k) EXPECT_TRUE(!result.trainable[k] || problem.values[k] > 0);
 }
@@ -90,7 +73,7 @@ TEST_P(LiveSetSearchOnRandomGraphs, ProvesTheBestOfAllSubsets) {
     const Ranking ranking(tree, problem.values, unlimited);
     const LiveSetResult result = Search(ranking, problem.profile, problem.budget);
     ExpectValid(problem, result);
-    EXPECT_EQ(result.value, BestOfAllSubsets(problem));
+    EXPECT_EQ(result.value, BestOfAllSubsets(problem.profile, problem.values, problem.budget));
     EXPECT_EQ(result.upper_bound, result.value);
     EXPECT_GE(BoundLiveSets(ranking, problem.budget, unlimited), result.value);
   }
@@ -104,7 +87,7 @@ TEST_P(LiveSetSearchOnRandomGraphs, BoundsTheBestWhereverItIsStopped) {
     const LiveSetTree tree = TreeOf(problem.profile);
     WorkMeter unlimited;
     const Ranking ranking(tree, problem.values, unlimited);
-    const int64_t best = BestOfAllSubsets(problem);
+    const int64_t best = BestOfAllSubsets(problem.profile, problem.values, problem.budget);
     for (const int64_t work : {0, 1, 30, 100, 300, 1000}) {
       SCOPED_TRACE(absl::StrCat("seed ", seed, " work ", work));
       const LiveSetResult result = Search(ranking, problem.profile, problem.budget, work);
@@ -127,7 +110,7 @@ TEST(LiveSetSearch, BoundsByRelaxedNodesAndSelectsNothingThere) {
     WorkMeter unlimited;
     const LiveSetResult result = Search(Ranking(tree, problem.values, unlimited), problem.profile, problem.budget);
     ExpectValid(problem, result);
-    EXPECT_GE(result.upper_bound, BestOfAllSubsets(problem));
+    EXPECT_GE(result.upper_bound, BestOfAllSubsets(problem.profile, problem.values, problem.budget));
     num_unproved += result.upper_bound > result.value;
   }
   EXPECT_GT(num_unproved, 20);
@@ -147,7 +130,7 @@ TEST(LiveSetSearch, ItsBoundHoldsHoweverLittleMemoryTheTreeMayTake) {
     WorkMeter unlimited;
     const LiveSetResult result = Search(Ranking(tree, problem.values, unlimited), problem.profile, problem.budget);
     ExpectValid(problem, result);
-    EXPECT_GE(result.upper_bound, BestOfAllSubsets(problem));
+    EXPECT_GE(result.upper_bound, BestOfAllSubsets(problem.profile, problem.values, problem.budget));
     num_unproved += result.upper_bound > result.value;
   }
   EXPECT_GT(num_unproved, 20);

@@ -6,6 +6,7 @@
 
 namespace greenplan {
 
+// An element by its number in some other vector, with the key that it is sorted by.
 struct KeyedIndex {
   uint64_t key = 0;
   int index = 0;
@@ -16,7 +17,7 @@ struct KeyedIndex {
 // are skipped. O(n), memory of a second copy.
 void RadixSort(std::vector<KeyedIndex>& elements);
 
-// Keys that rise where the number falls. REQUIRES: number >= 0, may be infinite.
+// Returns a key that is the higher the lower `number` is. REQUIRES: number >= 0; it may be infinite.
 uint64_t FallingKey(double number);
 
 }  // namespace greenplan

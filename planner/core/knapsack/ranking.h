@@ -15,6 +15,7 @@ namespace greenplan {
 // of the order then holds a hull option of every bundle.
 class Ranking {
  public:
+  // A single tensor, or one step along the hull of a bundle.
   struct Entry {
     int64_t cost = 0;
     int64_t value = 0;  // > 0.
@@ -30,6 +31,7 @@ class Ranking {
     int64_t value = 0;
     uint32_t tensors = 0;
   };
+  // A bundle of the tree, reduced to the options worth taking.
   struct RankedBundle {
     std::vector<Option> options;
     const std::vector<int>* tensors = nullptr;
@@ -48,12 +50,13 @@ class Ranking {
   const std::vector<int>& ranks() const { return ranks_; }
   int begin(int node) const { return node_begin_[node]; }
 
-  // Of all tensors: no selection is worth more.
+  // What all tensors of positive value are worth together. No selection is worth more.
   int64_t total_value() const { return total_value_; }
 
   // The memory that the ranking holds, in bytes, its tree excepted.
   int64_t MemoryBytes() const;
 
+  // Returns whether the live set `node` can select the entry.
   bool IsAvailable(const Entry& entry, int node) const {
     return entry.node <= node && node < tree_.nodes[entry.node].subtree_end;
   }

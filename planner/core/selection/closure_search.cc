@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include "planner/core/graph/op_graph.h"
 #include "planner/core/knapsack/radix_sort.h"
+#include "planner/core/selection/minimum_cut.h"
 
 namespace greenplan {
 namespace {
@@ -16,124 +16,6 @@ constexpr int kPriceSteps = 40;
 constexpr double kLevelStep = 16;
 // The part of the work left that filling the budget once may take.
 constexpr int64_t kTryShare = 8;
-
-// Maximum flow by Dinic's algorithm on the network source -> op -> its parents -> sink.
-class MinimumCut {
- public:
-  // What it holds, in bytes: two arcs for each pair of nodes that are joined, and a few numbers for each node.
-  static int64_t BytesFor(const OpGraph& graph) {
-    const int64_t joined = 2 * int64_t{graph.size()} + static_cast<int64_t>(graph.parents.size());
-    return joined * static_cast<int64_t>(2 * sizeof(Arc) + sizeof(int)) + 32 * int64_t{graph.size()};
-  }
-
-  explicit MinimumCut(const OpGraph& graph) : graph_(graph), size_(graph.size() + 2), first_(size_, kNone) {
-    arcs_.reserve(2 * (2 * static_cast<size_t>(graph.size()) + graph.parents.size()));
-    for (int op = 0; op < graph.size(); ++op) {
-      from_source_.push_back(AddArc(source(), op));
-      to_sink_.push_back(AddArc(op, sink()));
-      for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) {
-        to_parents_.push_back(AddArc(op, graph.parents[i]));
-      }
-    }
-  }
-
-  // The weight of a closure of maximum weight, whose ops are put into `closure`.
-  int64_t MaximumClosure(const std::vector<int64_t>& gains, const std::vector<int64_t>& costs, WorkMeter& meter,
-                         std::vector<bool>& closure) {
-    int64_t total = 0;
-    for (Arc& arc : arcs_) arc.room = 0;
-    for (int op = 0; op < graph_.size(); ++op) {
-      // What an op gains pays its own cost first.
-      const int64_t own = std::min(gains[op], costs[op]);
-      arcs_[from_source_[op]].room = gains[op] - own;
-      arcs_[to_sink_[op]].room = costs[op] - own;
-      total += gains[op] - own;
-    }
-    for (int arc : to_parents_) arcs_[arc].room = std::numeric_limits<int64_t>::max() / 2;
-    int64_t flow = 0;
-    while (SetLevels(meter)) {  // Less flow is a valid bound, if a weaker one.
-      next_ = first_;
-      while (const int64_t pushed = Push()) {
-        flow += pushed;
-        if (!meter.Spend(static_cast<int64_t>(path_.size()))) break;
-      }
-    }
-    closure.assign(graph_.size(), false);
-    SetLevels(meter);
-    for (int op = 0; op < graph_.size(); ++op) closure[op] = level_[op] != kNone;
-    return total - flow;
-  }
-
- private:
-  struct Arc {
-    int to;
-    int next;  // Of the same node.
-    int64_t room = 0;
-  };
-
-  int source() const { return size_ - 2; }
-  int sink() const { return size_ - 1; }
-
-  int AddArc(int from, int to) {
-    arcs_.push_back({to, first_[from]});
-    first_[from] = static_cast<int>(arcs_.size()) - 1;
-    arcs_.push_back({from, first_[to]});
-    first_[to] = static_cast<int>(arcs_.size()) - 1;
-    return static_cast<int>(arcs_.size()) - 2;
-  }
-
-  // False if no path is left, or the meter ran out meanwhile.
-  bool SetLevels(WorkMeter& meter) {
-    level_.assign(size_, kNone);
-    queue_.assign(1, source());
-    level_[source()] = 0;
-    for (size_t i = 0; i < queue_.size() && !meter.stopped(); ++i) {
-      int64_t num_arcs = 0;
-      for (int arc = first_[queue_[i]]; arc != kNone; arc = arcs_[arc].next) {
-        ++num_arcs;
-        if (arcs_[arc].room == 0 || level_[arcs_[arc].to] != kNone) continue;
-        level_[arcs_[arc].to] = level_[queue_[i]] + 1;
-        queue_.push_back(arcs_[arc].to);
-      }
-      meter.Spend(4 + num_arcs / 4);
-    }
-    return level_[sink()] != kNone && !meter.exhausted();
-  }
-
-  // Pushes along one path of the level graph; 0 if there is none left.
-  int64_t Push() {
-    std::vector<int>& path = path_;
-    path.clear();
-    int at = source();
-    while (at != sink()) {
-      int& arc = next_[at];
-      while (arc != kNone && (arcs_[arc].room == 0 || level_[arcs_[arc].to] != level_[at] + 1)) arc = arcs_[arc].next;
-      if (arc != kNone) {
-        path.push_back(arc);
-        at = arcs_[arc].to;
-        continue;
-      }
-      if (path.empty()) return 0;
-      at = arcs_[path.back() ^ 1].to;
-      next_[at] = arcs_[path.back()].next;
-      path.pop_back();
-    }
-    int64_t most = std::numeric_limits<int64_t>::max();
-    for (int arc : path) most = std::min(most, arcs_[arc].room);
-    for (int arc : path) {
-      arcs_[arc].room -= most;
-      arcs_[arc ^ 1].room += most;
-    }
-    return most;
-  }
-
-  const OpGraph& graph_;
-  const int size_;
-  std::vector<Arc> arcs_;  // An arc's reverse is at its index ^ 1.
-  std::vector<int> first_;
-  std::vector<int> from_source_, to_sink_, to_parents_;
-  std::vector<int> level_, queue_, next_, path_;
-};
 
 class ClosureSearch {
  public:
@@ -152,7 +34,7 @@ class ClosureSearch {
     result_.trainable.assign(values_.size(), false);
     Try(std::vector<bool>(graph_.size(), true));
     HeldBytes held(meter_);
-    if (meter_.exhausted() || !held.Grow(MinimumCut::BytesFor(graph_))) return std::move(result_);
+    if (meter_.exhausted() || !held.Grow(MinimumCut<int64_t>::BytesFor(graph_))) return std::move(result_);
     cut_.emplace(graph_);
     // Levels between which the budget starts to be kept.
     double low = 1, high = 1;
@@ -256,7 +138,7 @@ class ClosureSearch {
   const std::vector<int64_t>& values_;
   const int64_t budget_;
   WorkMeter& meter_;
-  std::optional<MinimumCut> cut_;
+  std::optional<MinimumCut<int64_t>> cut_;
   std::vector<KeyedIndex> order_;  // Items of value > 0 by falling value per cost.
   int64_t total_ = 0;
   LiveSetResult result_;

@@ -9,6 +9,7 @@
 #include "planner/core/cost.h"
 #include "planner/core/graph/live_sets.h"
 #include "planner/core/testing/random_profiles.h"
+#include "planner/core/testing/subsets.h"
 #include "planner/core/testing/tree_enumeration.h"
 
 namespace greenplan {
@@ -48,24 +49,6 @@ std::vector<bool> Select(const Problem& problem, int resolution, int64_t work = 
   return SelectDownscaled(problem.tree, problem.values, problem.budget, problem.full, resolution, meter);
 }
 
-int64_t ValueOf(const Problem& problem, const std::vector<bool>& mask) {
-  int64_t sum = 0;
-  for (size_t k = 0; k < mask.size(); ++k) sum += mask[k] ? problem.values[k] : 0;
-  return sum;
-}
-
-int64_t BestOfAllSubsets(const Problem& problem) {
-  const size_t n = problem.values.size();
-  int64_t best = 0;
-  std::vector<bool> mask(n);
-  for (uint32_t subset = 0; subset < (uint32_t{1} << n); ++subset) {
-    for (size_t k = 0; k < n; ++k) mask[k] = (subset >> k) & 1;
-    const int64_t value = ValueOf(problem, mask);
-    if (value > best && EvaluateMask(problem.profile, mask).backward_cost <= problem.budget) best = value;
-  }
-  return best;
-}
-
 int64_t StepsOf(const Problem& problem, int64_t cost, int resolution) {
   return problem.full == 0 ? cost * resolution : (cost * resolution + problem.full - 1) / problem.full;
 }
@@ -98,7 +81,7 @@ TEST_P(DownscaledOnRandomGraphs, FindsTheBestThatStaysWithinTheBudgetWithCostsRo
       for (int node = 0; node < static_cast<int>(tree.nodes.size()); ++node) {
         best = std::max(best, BestOfLiveSet(tree, problem.values, node, capacity - tree.nodes[node].cost, kNoLimit));
       }
-      EXPECT_EQ(ValueOf(problem, mask), best);
+      EXPECT_EQ(ValueOf(problem.values, mask), best);
       for (size_t k = 0; k < mask.size(); ++k) EXPECT_TRUE(!mask[k] || problem.values[k] > 0) << k;
     }
   }
@@ -109,7 +92,9 @@ TEST_P(DownscaledOnRandomGraphs, FindsTheBestOfAllSubsetsWithAStepForEachUnitOfC
     TestRandom random(seed);
     const Problem problem = RandomProblem(GetParam(), random);
     const int resolution = static_cast<int>(std::max<int64_t>(problem.full, 1));
-    EXPECT_EQ(ValueOf(problem, Select(problem, resolution)), BestOfAllSubsets(problem)) << "seed " << seed;
+    EXPECT_EQ(ValueOf(problem.values, Select(problem, resolution)),
+              BestOfAllSubsets(problem.profile, problem.values, problem.budget))
+        << "seed " << seed;
   }
 }
 
@@ -191,7 +176,7 @@ TEST(SelectDownscaled, KeepsTheMemoryThatItMayTakeAndGivesItBack) {
   // With more steps than units of cost rounding loses nothing, and half of the cost buys more than half of the value.
   int64_t total = 0;
   for (int64_t value : problem.values) total += value;
-  EXPECT_GT(2 * ValueOf(problem, mask), total);
+  EXPECT_GT(2 * ValueOf(problem.values, mask), total);
   EXPECT_LE(EvaluateMask(problem.profile, mask).backward_cost, problem.budget);
 }
 
@@ -216,7 +201,7 @@ TEST(SelectDownscaled, FindsInManySegmentsWhatItFindsInOne) {
       return SelectDownscaled(problem.tree, problem.values, problem.budget, problem.full, 3000, meter, segment_bytes);
     };
     const std::vector<bool> in_one = select(1 << 30);
-    EXPECT_GT(ValueOf(problem, in_one), 0);
+    EXPECT_GT(ValueOf(problem.values, in_one), 0);
     for (const int64_t segment_bytes : {1, 1000, 10000}) EXPECT_EQ(select(segment_bytes), in_one);
   }
 }

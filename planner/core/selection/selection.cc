@@ -39,6 +39,15 @@ std::vector<bool> Worthless(const std::vector<double>& importance) {
   return worthless;
 }
 
+// What a sum of importance as plans report it, rounded with each addition, may exceed the same sum in units by, each
+// rounded to whole units.
+double RatioSlack(const ValueScale& scale, const std::vector<double>& magnitudes) {
+  const double sum = std::accumulate(magnitudes.begin(), magnitudes.end(), 0.0);
+  return std::ldexp(static_cast<double>(scale.rounded), scale.exponent) +
+         static_cast<double>(magnitudes.size()) * std::numeric_limits<double>::epsilon() * sum +
+         std::numeric_limits<double>::denorm_min();
+}
+
 }  // namespace
 
 double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance) {
@@ -49,8 +58,7 @@ double SelectionValue(const std::vector<bool>& trainable, const std::vector<doub
   return sum;
 }
 
-SelectionSolver::SelectionSolver(const ModelProfile& profile)
-    : profile_(profile), full_backward_cost_(EvaluateMask(profile, FullMask(profile)).backward_cost) {}
+SelectionSolver::SelectionSolver(const ModelProfile& profile) : profile_(profile) {}
 
 SelectionResult SelectionSolver::Solve(const SelectionProblem& problem, WorkMeter& request) const {
   Prepared prepared(request);
@@ -61,6 +69,39 @@ SelectionResult SelectionSolver::Solve(const SelectionProblem& problem, WorkMete
 SelectionResult SelectionSolver::Solve(const SelectionProblem& problem) const {
   WorkMeter unlimited;
   return Solve(problem, unlimited);
+}
+
+SelectionResult SelectionSolver::SolveBestRatio(const SelectionProblem& problem, int64_t forward_cost,
+                                                WorkMeter& request) const {
+  Prepared prepared(request);
+  Prepare(problem, prepared, request);
+  const std::vector<double>& importance = *problem.importance;
+  // What is pinned counts in the ratio, so its value needs the same units, whatever its sign.
+  std::vector<double> magnitudes = importance;
+  for (size_t k = 0; k < magnitudes.size(); ++k) {
+    magnitudes[k] = prepared.pinned[k] ? std::abs(importance[k]) : prepared.ranked->importance[k];
+  }
+  ValueScale scale = ValueScale::Of(magnitudes);
+  RatioBase base{.value = 0, .cost = forward_cost + prepared.pinned_cost};
+  for (size_t k = 0; k < magnitudes.size(); ++k) {
+    if (prepared.pinned[k]) base.value += (importance[k] < 0 ? -1 : 1) * std::exchange(scale.units[k], 0);
+  }
+  WorkMeter meter(problem.work_limit, request);
+  const RatioResult found = SearchRatio(prepared, scale.units, base, meter);
+  SelectionResult result;
+  result.trainable = Union(found.trainable, prepared.pinned);
+  const double value = SelectionValue(result.trainable, importance);
+  result.proved = found.is_proved;
+  result.upper_bound = value;
+  if (found.is_proved) return result;
+
+  const auto cost = static_cast<double>(std::max<int64_t>(1, found.cost));
+  const double slack = RatioSlack(scale, magnitudes) * (cost / static_cast<double>(std::max<int64_t>(1, base.cost)));
+  const double bound = std::ldexp(found.ratio_bound * cost * static_cast<double>(scale.divisor), scale.exponent) *
+                           (1 + 4 * std::numeric_limits<double>::epsilon()) +
+                       slack;
+  result.upper_bound = std::max(value, std::min(bound, std::numeric_limits<double>::max()));
+  return result;
 }
 
 void SelectionSolver::SolveCurve(const SelectionProblem& problem, const std::vector<int64_t>& backward_budgets,
@@ -191,6 +232,46 @@ SelectionResult SelectionSolver::SolvePrepared(const SelectionProblem& problem, 
   return result;
 }
 
+RatioResult SelectionSolver::SearchRatio(const Prepared& prepared, const std::vector<int64_t>& values,
+                                         const RatioBase& base, WorkMeter& meter) const {
+  const LiveSetTree& live_sets = *prepared.ranked->live_sets;
+  const int64_t root_cost = live_sets.nodes[0].cost;
+  const auto num_tensors = static_cast<int>(values.size());
+  const std::vector<bool> worthless = Worthless(prepared.ranked->importance);
+  RatioResult found;
+  found.ratio_bound = std::numeric_limits<double>::max();
+  // Without pins the units are those that the ranking was made of.
+  std::optional<Ranking> own_ranking;
+  if (!prepared.is_cut_short && (prepared.any_pinned || !prepared.ranked->ranking)) {
+    own_ranking.emplace(live_sets, values, meter);
+  }
+  if (!prepared.is_cut_short && !meter.stopped()) {
+    const Ranking& ranking = own_ranking ? *own_ranking : *prepared.ranked->ranking;
+    found = SearchBestRatio(ranking, static_cast<int>(values.size()), base, meter);
+    if (!found.is_proved && !live_sets.is_complete && !meter.exhausted()) {
+      found = ImproveBestRatioByClosures(profile_, prepared.live, root_cost, worthless, values, base, std::move(found),
+                                         meter);
+    }
+  }
+  if (found.is_proved || found.value > 0) return found;
+  // Cut short before anything was found: everything that is worth training, if that is worth more than 0 together.
+  found.trainable.assign(values.size(), false);
+  found.value = base.value;
+  for (size_t k = 0; k < values.size(); ++k) found.value += values[k];
+  const int64_t least_cost = std::max<int64_t>(1, base.cost);
+  found.ratio_bound = std::min(found.ratio_bound, static_cast<double>(found.value) / static_cast<double>(least_cost));
+  if (found.value > 0) {
+    for (size_t k = 0; k < values.size(); ++k) found.trainable[k] = !worthless[k];
+  } else {
+    found.value = base.value;
+    found.ratio_bound = 0;
+    found.is_proved = true;
+  }
+  const MaskCost with_pinned = EvaluateMask(profile_, Union(found.trainable, prepared.pinned));
+  found.cost = base.cost - prepared.pinned_cost + with_pinned.backward_cost;
+  return found;
+}
+
 LiveSetResult SelectionSolver::SelectShallow(Prepared& prepared, int64_t free_budget,
                                              std::optional<int64_t> max_saved_bytes) const {
   if (!prepared.shallow) {
@@ -258,7 +339,8 @@ LiveSetResult SelectionSolver::SearchDownscaled(const SelectionProblem& problem,
   const LiveSetTree& live_sets = *prepared.ranked->live_sets;
   const std::vector<int64_t>& units = prepared.ranked->scale.units;
   LiveSetResult found = NothingFound(units);
-  found.trainable = SelectDownscaled(live_sets, units, free_budget, full_backward_cost_, problem.resolution, meter);
+  const int64_t full_backward_cost = EvaluateMask(profile_, FullMask(profile_)).backward_cost;
+  found.trainable = SelectDownscaled(live_sets, units, free_budget, full_backward_cost, problem.resolution, meter);
   for (size_t k = 0; k < found.trainable.size(); ++k) found.value += found.trainable[k] ? units[k] : 0;
   if (prepared.ranked->ranking) {
     found.upper_bound = BoundLiveSets(*prepared.ranked->ranking, free_budget, meter);

@@ -14,6 +14,7 @@
 #include "planner/core/knapsack/value_scale.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
+#include "planner/core/selection/best_ratio.h"
 #include "planner/core/selection/shallow_selection.h"
 #include "planner/core/work_meter.h"
 
@@ -30,8 +31,10 @@ namespace greenplan {
 // Selections of equal value: the search keeps the first it meets, in an order that the problem alone fixes. No tensor
 // of importance <= 0 is selected unless pinned.
 
+// Whether a tensor may be selected, must be, or must not be.
 enum class Pin : uint8_t { kFree, kAlways, kNever };
 
+// What to select from, and the limits. Costs are in cost_unit.
 struct SelectionProblem {
   const std::vector<double>* importance = nullptr;  // [num_tensors], finite.
   std::vector<Pin> pins;                            // [num_tensors]; a tensor without an op is kNever.
@@ -41,6 +44,7 @@ struct SelectionProblem {
   int64_t work_limit = 50'000'000;                  // Of the search, see WorkMeter: about a second.
 };
 
+// The selection found, and how much better another might be.
 struct SelectionResult {
   std::vector<bool> trainable;  // [num_tensors]
   double upper_bound = 0;       // No feasible selection has a higher sum of importance.
@@ -64,6 +68,14 @@ class SelectionSolver {
   SelectionResult Solve(const SelectionProblem& problem, WorkMeter& request) const;
   // Without limits but the problem's own.
   SelectionResult Solve(const SelectionProblem& problem) const;
+
+  // The selection of the highest value per cost among those of a value above 0 (best_ratio.h): value over
+  // `forward_cost`
+  // (>= 0) + cost(S), S as the pins say. The problem's budget does not count. No other selection has a higher value per
+  // cost than result.upper_bound has over that cost of the result. If no selection is worth more than 0, the result is
+  // the pinned tensors alone, and `proved` says whether that is certain. Charges `request` as Solve does.
+  // REQUIRES: neither a resolution nor max_saved_bytes.
+  SelectionResult SolveBestRatio(const SelectionProblem& problem, int64_t forward_cost, WorkMeter& request) const;
 
   // Takes a result and the points of a curve, by index, that it is the result of.
   using CurveVisitor = std::function<void(SelectionResult result, const std::vector<int>& points)>;
@@ -110,6 +122,8 @@ class SelectionSolver {
                                               WorkMeter& meter) const;
   SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget,
                                 WorkMeter& request) const;
+  RatioResult SearchRatio(const Prepared& prepared, const std::vector<int64_t>& values, const RatioBase& base,
+                          WorkMeter& meter) const;
   // What can be had at once. Without max_saved_bytes: under the budget alone.
   LiveSetResult SelectShallow(Prepared& prepared, int64_t free_budget, std::optional<int64_t> max_saved_bytes) const;
   LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
@@ -121,7 +135,6 @@ class SelectionSolver {
                                     WorkMeter& meter) const;
 
   const ModelProfile& profile_;
-  const int64_t full_backward_cost_;
   mutable std::mutex mutex_;
   // Without pins. Guarded by mutex_; null until built.
   mutable std::shared_ptr<const LiveSetTree> live_sets_;

@@ -102,6 +102,66 @@ TEST_P(SelectionOnRandomGraphs, EqualsEnumerationOfAllSubsets) {
   }
 }
 
+// The value and the cost, `forward_cost` included, of the best ratio over all subsets that the problem allows.
+struct BestRatio {
+  double value = 0;
+  double cost = 1;
+};
+BestRatio BestRatioByEnumeration(const ModelProfile& profile, const SelectionProblem& problem, int64_t forward_cost) {
+  const int n = static_cast<int>(profile.tensors.size());
+  BestRatio best;
+  for (uint32_t subset = 0; subset < (uint32_t{1} << n); ++subset) {
+    std::vector<bool> mask(n);
+    bool allowed = true;
+    for (int k = 0; k < n; ++k) {
+      mask[k] = (subset >> k) & 1;
+      allowed &= problem.pins[k] == Pin::kFree || (problem.pins[k] == Pin::kAlways) == mask[k];
+    }
+    if (!allowed) continue;
+    const double value = ValueOf(mask, *problem.importance);
+    const auto cost = static_cast<double>(forward_cost + EvaluateMask(profile, mask).backward_cost);
+    if (value * best.cost > best.value * cost) best = {value, cost};
+  }
+  return best;
+}
+
+TEST_P(SelectionOnRandomGraphs, TheBestRatioEqualsEnumerationOfAllSubsets) {
+  const bool is_model = GetParam() >= GraphShape::kDecoder;
+  for (int seed = 0; seed < 600; ++seed) {
+    TestRandom random(3000000 + seed);
+    RandomProfileOptions options{.shape = GetParam(), .max_tensors = 10};
+    options.size = is_model ? 1 + random.Below(3) : 1 + random.Below(12);
+    const ModelProfile profile = RandomProfile(options, random);
+    const std::vector<double> importance =
+        RandomImportance(profile, kAllImportance[random.Below(std::size(kAllImportance))], random);
+    const SelectionProblem problem = RandomProblem(profile, importance, random.Chance(0.5), random);
+    const int64_t forward_cost = 1 + random.Cost(100);
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    const BestRatio best = BestRatioByEnumeration(profile, problem, forward_cost);
+    const SelectionSolver solver(profile);
+    // Stopped at every question first, then not at all.
+    for (int questions = 0; questions < 4; ++questions) {
+      int left = questions < 3 ? questions : 1 << 30;
+      const StopFunction should_stop = [&] { return left-- <= 0; };
+      WorkMeter meter(WorkMeter::kNoLimit, should_stop);
+      const SelectionResult result = solver.SolveBestRatio(problem, forward_cost, meter);
+      const double value = ValueOf(result.trainable, importance);
+      const auto cost = static_cast<double>(forward_cost + EvaluateMask(profile, result.trainable).backward_cost);
+      for (size_t k = 0; k < result.trainable.size(); ++k) {
+        ASSERT_NE(problem.pins[k], result.trainable[k] ? Pin::kNever : Pin::kAlways) << k;
+      }
+      ASSERT_GE(result.upper_bound, value);
+      ASSERT_LE(value * best.cost, best.value * cost * (1 + 1e-12));
+      if (best.value > 0) ASSERT_GE(result.upper_bound * best.cost, best.value * cost * (1 - 1e-12));
+      if (!result.proved) continue;
+      ASSERT_NEAR(value * best.cost, best.value * cost,
+                  1e-12 * std::abs(value * best.cost) + (best.value > 0 ? 0 : 1e9));
+    }
+    WorkMeter unlimited;
+    ASSERT_TRUE(solver.SolveBestRatio(problem, forward_cost, unlimited).proved);
+  }
+}
+
 TEST_P(SelectionOnRandomGraphs, DownscaledIsWithinBudgetAndNeverBetterThanExact) {
   const bool is_model = GetParam() >= GraphShape::kDecoder;
   for (int seed = 0; seed < 150; ++seed) {

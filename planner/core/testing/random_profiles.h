@@ -26,11 +26,13 @@ class TestRandom {
   std::mt19937_64 engine_;
 };
 
+// The shape of a profile's graph. The last three are like models of that kind.
 enum class GraphShape { kChain, kTree, kDag, kDecoder, kEncoderDecoder, kMixtureOfExperts };
 inline constexpr GraphShape kAllShapes[] = {
     GraphShape::kChain,   GraphShape::kTree,           GraphShape::kDag,
     GraphShape::kDecoder, GraphShape::kEncoderDecoder, GraphShape::kMixtureOfExperts};
 
+// What a random profile looks like.
 struct RandomProfileOptions {
   GraphShape shape = GraphShape::kChain;
   int size = 4;               // Ops of a chain, tree or graph; layers (of each stack) of a model.
@@ -42,6 +44,7 @@ struct RandomProfileOptions {
 
 ModelProfile RandomProfile(const RandomProfileOptions& options, TestRandom& random);
 
+// How importance is distributed. The last two make ratios tell little apart, which is hard for the search.
 enum class ImportanceKind { kHeavyTailed, kWholeNumbers, kDecaying, kSizeCorrelated, kCostProportional, kNearUniform };
 inline constexpr ImportanceKind kAllImportance[] = {ImportanceKind::kHeavyTailed,      ImportanceKind::kWholeNumbers,
                                                     ImportanceKind::kDecaying,         ImportanceKind::kSizeCorrelated,

@@ -236,6 +236,7 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph, const Lineage& li
   Sizes sizes = {.batch = request.batch_size(), .hidden = request.Size("hidden_size", lineage.hidden)};
   sizes.embedding = lineage.projected ? request.Size("embedding_size", 128) : sizes.hidden;
   sizes.vocab_size = request.Size("vocab_size", lineage.vocab_size);
+  request.CheckPaddingRow(sizes.vocab_size);
   sizes.tied = request.Flag("tie_word_embeddings", true);
   sizes.activation = request.Activation("hidden_act", "gelu");
   sizes.num_labels = request.head() == Head::kMaskedLm ? 0 : request.NumLabels();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "profiler/analytic/families/rotary.h"
 
 namespace greenplan::profiler {
 namespace {
@@ -89,6 +90,8 @@ DecoderSpec ReadDecoder(Request& request, const DecoderDefaults& defaults) {
               .activation = request.Activation(defaults.activation_key, defaults.activation)};
   spec.head = ReadHead(request, spec.hidden, spec.vocab_size, defaults.tied);
   ReadLayerTypes(request, spec.layers);
+  request.CheckPaddingRow(spec.vocab_size);
+  CheckRotary(request, spec.attention.shape.head_width);
   return spec;
 }
 
@@ -107,6 +110,10 @@ void ReadWindow(Request& request, DecoderSpec& spec, std::optional<int64_t> wind
                 const std::function<bool(int64_t layer)>& missing) {
   const std::optional<int64_t> window = request.SizeOrNull("sliding_window", window_if_missing);
   spec.windowed = LayersOfType(request, spec.layers, "sliding_attention", missing);
+  const bool is_listed = request.Has("layer_types");
+  if (is_listed && !window && std::find(spec.windowed.begin(), spec.windowed.end(), true) != spec.windowed.end()) {
+    request.Fail("sliding_window is null; layer_types asks for sliding attention, which needs a size");
+  }
   if (window.has_value() && *window <= spec.attention.shape.key_length) return;
   spec.windowed.assign(spec.layers, false);
 }

@@ -77,15 +77,6 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kDistilBert = {"distilbert",
-                            "DistilBERT",
-                            "DistilBert",
-                            "distilbert",
-                            {{"ForMaskedLM", Head::kMaskedLm},
-                             {"ForSequenceClassification", Head::kSequenceClassifier},
-                             {"ForTokenClassification", Head::kTokenClassifier},
-                             {"ForQuestionAnswering", Head::kQuestionAnswering},
-                             {"Model", Head::kNone}},
-                            Describe};
+const Family kDistilBert = {"distilbert", "DistilBERT", "DistilBert", "distilbert", EncoderHeads(), Describe};
 
 }  // namespace greenplan::profiler

@@ -24,4 +24,12 @@ std::vector<HeadClass> DecoderHeads(std::vector<HeadClass> more) {
   return heads;
 }
 
+std::vector<HeadClass> EncoderHeads() {
+  return {{"ForMaskedLM", Head::kMaskedLm},
+          {"ForSequenceClassification", Head::kSequenceClassifier},
+          {"ForTokenClassification", Head::kTokenClassifier},
+          {"ForQuestionAnswering", Head::kQuestionAnswering},
+          {"Model", Head::kNone}};
+}
+
 }  // namespace greenplan::profiler

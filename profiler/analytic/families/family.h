@@ -37,6 +37,9 @@ struct Family {
 // The heads that most decoders have, and `more`.
 std::vector<HeadClass> DecoderHeads(std::vector<HeadClass> more = {});
 
+// The heads that most encoders have.
+std::vector<HeadClass> EncoderHeads();
+
 // All of them, by model_type.
 const std::vector<const Family*>& Families();
 

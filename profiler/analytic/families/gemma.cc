@@ -14,12 +14,21 @@ DecoderSpec ReadGemma(Request& request, DecoderDefaults defaults) {
   return spec;
 }
 
-// Gemma 2 and 3 normalize what a branch reads and what it returns.
-void NormalizeBothEnds(DecoderSpec& spec) {
+// Gemma 2 and 3 have the same sizes, and normalize what a branch reads and what it returns.
+DecoderSpec ReadGemma2Or3(Request& request, int64_t vocab_size) {
+  DecoderSpec spec = ReadGemma(request, {.hidden = 2304,
+                                         .inner = 9216,
+                                         .layers = 26,
+                                         .heads = 8,
+                                         .kv_heads = 4,
+                                         .vocab_size = vocab_size,
+                                         .activation_key = "hidden_activation"});
+  request.CheckDivides("num_attention_heads", spec.attention.shape.heads, "hidden_size", spec.hidden);
   spec.norms = {{"input_layernorm", Place::kBeforeAttention},
                 {"post_attention_layernorm", Place::kBehindAttention},
                 {"pre_feedforward_layernorm", Place::kBeforeMlp},
                 {"post_feedforward_layernorm", Place::kBehindMlp}};
+  return spec;
 }
 
 absl::StatusOr<Value> DescribeGemma(Request& request, Graph& graph) {
@@ -29,15 +38,7 @@ absl::StatusOr<Value> DescribeGemma(Request& request, Graph& graph) {
 }
 
 absl::StatusOr<Value> DescribeGemma2(Request& request, Graph& graph) {
-  DecoderSpec spec = ReadGemma(request, {.hidden = 2304,
-                                         .inner = 9216,
-                                         .layers = 26,
-                                         .heads = 8,
-                                         .kv_heads = 4,
-                                         .vocab_size = 256000,
-                                         .activation_key = "hidden_activation"});
-  request.CheckDivides("num_attention_heads", spec.attention.shape.heads, "hidden_size", spec.hidden);
-  NormalizeBothEnds(spec);
+  DecoderSpec spec = ReadGemma2Or3(request, 256000);
   spec.attention.eager = true;  // Soft caps have no place in scaled_dot_product_attention.
   spec.attention.shape.soft_cap = request.HasNumber("attn_logit_softcapping", true);
   spec.head.soft_cap = request.HasNumber("final_logit_softcapping", true);
@@ -46,15 +47,7 @@ absl::StatusOr<Value> DescribeGemma2(Request& request, Graph& graph) {
 
 // attn_logit_softcapping is a key of its config too, which its attention does not use.
 absl::StatusOr<Value> DescribeGemma3(Request& request, Graph& graph) {
-  DecoderSpec spec = ReadGemma(request, {.hidden = 2304,
-                                         .inner = 9216,
-                                         .layers = 26,
-                                         .heads = 8,
-                                         .kv_heads = 4,
-                                         .vocab_size = 262208,
-                                         .activation_key = "hidden_activation"});
-  request.CheckDivides("num_attention_heads", spec.attention.shape.heads, "hidden_size", spec.hidden);
-  NormalizeBothEnds(spec);
+  DecoderSpec spec = ReadGemma2Or3(request, 262208);
   spec.attention.norm = QueryKeyNorm::kRmsOfHeads;
   spec.head.soft_cap = request.HasNumber("final_logit_softcapping", false);
   const int64_t pattern = request.Size("sliding_window_pattern", 6);

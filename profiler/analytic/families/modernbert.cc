@@ -109,15 +109,6 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
 
 }  // namespace
 
-const Family kModernBert = {"modernbert",
-                            "ModernBERT",
-                            "ModernBert",
-                            "model",
-                            {{"ForMaskedLM", Head::kMaskedLm},
-                             {"ForSequenceClassification", Head::kSequenceClassifier},
-                             {"ForTokenClassification", Head::kTokenClassifier},
-                             {"ForQuestionAnswering", Head::kQuestionAnswering},
-                             {"Model", Head::kNone}},
-                            Describe};
+const Family kModernBert = {"modernbert", "ModernBERT", "ModernBert", "model", EncoderHeads(), Describe};
 
 }  // namespace greenplan::profiler

@@ -17,6 +17,7 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph) {
   const int64_t layers = request.Layers("num_hidden_layers", 12);
   const int64_t heads = request.Size("num_attention_heads", 12);
   const int64_t vocab_size = request.Size("vocab_size", 50272);
+  request.CheckPaddingRow(vocab_size);
   const int64_t positions = request.Size("max_position_embeddings", 2048);
   const bool norm_first = request.Flag("do_layer_norm_before", true);
   const bool final_norm = norm_first && !request.Flag("_remove_final_layer_norm", false);

@@ -17,6 +17,7 @@ struct Sizes {
   int64_t heads;
   int64_t head_width;
   int64_t buckets;
+  int64_t vocab_size;
   bool gated;
   std::string activation;
 };
@@ -121,7 +122,34 @@ std::vector<std::string> ReadFeedForward(Request& request, const char* missing) 
   return parts;
 }
 
+constexpr Linear::Options kHeadLayer = {.adapted = false};
+
+// The head behind the last hidden state of the encoder or, where there is one, of the decoder.
+Value ApplyHead(Graph& graph, Head head, const Sizes& sizes, int64_t num_labels, const Embedding& shared,
+                const Value& x) {
+  switch (head) {
+    case Head::kSequenceClassifier: {  // Of the end token, one per sequence.
+      const Linear dense(graph, "classification_head.dense", sizes.hidden, sizes.hidden, kHeadLayer);
+      const Value y = Activation(graph, "tanh", dense(Copy(graph, Rows(x, sizes.batch))));
+      return Linear(graph, "classification_head.out_proj", sizes.hidden, num_labels, kHeadLayer)(y);
+    }
+    case Head::kTokenClassifier:
+      return Linear(graph, "classifier", sizes.hidden, num_labels, kHeadLayer)(x);
+    case Head::kQuestionAnswering:
+      return Linear(graph, "qa_outputs", sizes.hidden, num_labels, kHeadLayer)(x);
+    case Head::kCausalLm:
+      return Linear(graph, "lm_head", sizes.hidden, sizes.vocab_size, shared.weight())(x);
+    default:
+      return x;
+  }
+}
+
 absl::StatusOr<Value> Describe(Request& request, Graph& graph, const Defaults& defaults) {
+  const Head head = request.head();
+  const bool classifies = head == Head::kSequenceClassifier || head == Head::kTokenClassifier;
+  const bool encodes_only = head == Head::kEncoder || head == Head::kTokenClassifier;
+  // The language model and the bare one are given a target; the others shift the source.
+  const bool own_target = head == Head::kCausalLm || head == Head::kNone;
   const std::vector<std::string> feed_forward = ReadFeedForward(request, defaults.feed_forward);
   const bool gated = feed_forward.size() > 1;
   const Sizes sizes = {.batch = request.batch_size(),
@@ -130,28 +158,34 @@ absl::StatusOr<Value> Describe(Request& request, Graph& graph, const Defaults& d
                        .heads = request.Size({"num_heads", "num_attention_heads"}, defaults.heads),
                        .head_width = request.Size({"d_kv", "head_dim"}, 64),
                        .buckets = request.Size("relative_attention_num_buckets", 32),
+                       .vocab_size = request.Size("vocab_size", defaults.vocab_size),
                        .gated = gated,
                        .activation = gated && feed_forward[1] == "gelu" ? "gelu_new" : feed_forward.back()};
   const int64_t layers = request.Layers({"num_layers", "num_hidden_layers"}, defaults.layers);
   const int64_t decoder_layers = request.Layers("num_decoder_layers", layers);
-  const int64_t vocab_size = request.Size("vocab_size", defaults.vocab_size);
+  const int64_t num_labels = request.NumLabels();
   const int64_t source = request.SeqLen();
-  const int64_t target = request.head() == Head::kEncoder ? 0 : request.TargetLen();
+  const int64_t target = own_target ? request.TargetLen() : source;
   if (!request.status().ok()) return request.status();
 
   // Tied always, whatever tie_word_embeddings says, which here only tells T5 from T5 1.1.
-  const Embedding shared(graph, "shared", vocab_size, sizes.hidden);
-  const Value memory = Stack(graph, "encoder", sizes, layers, shared(SaturatingProduct({sizes.batch, source})));
-  if (request.head() == Head::kEncoder) return memory;
-  const Value x =
-      Stack(graph, "decoder", sizes, decoder_layers, shared(SaturatingProduct({sizes.batch, target})), &memory);
-  if (request.head() == Head::kNone) return x;
-  return Linear(graph, "lm_head", sizes.hidden, vocab_size, shared.weight())(x);
+  const std::string root = classifies ? "transformer." : "";
+  const Embedding shared(graph, root + "shared", sizes.vocab_size, sizes.hidden);
+  const auto tokens = [&](int64_t length) { return shared(SaturatingProduct({sizes.batch, length})); };
+  Value x = Stack(graph, root + "encoder", sizes, layers, tokens(source));
+  if (!encodes_only) {
+    const Value memory = x;
+    x = Stack(graph, root + "decoder", sizes, decoder_layers, tokens(target), &memory);
+  }
+  return ApplyHead(graph, head, sizes, num_labels, shared, x);
 }
 
 std::vector<HeadClass> Heads() {
   return {{"ForConditionalGeneration", Head::kCausalLm},
           {"WithLMHeadModel", Head::kCausalLm},
+          {"ForSequenceClassification", Head::kSequenceClassifier},
+          {"ForTokenClassification", Head::kTokenClassifier},
+          {"ForQuestionAnswering", Head::kQuestionAnswering},
           {"Model", Head::kNone},
           {"EncoderModel", Head::kEncoder}};
 }

@@ -304,6 +304,10 @@ del MODELS["tiny-mt5-sdpa"]
 switched("mt5-bare", dict(TINY_MT5, architectures=["MT5Model"], num_decoder_layers=3), 2, 16, 11)
 switched("mt5-encoder", dict(TINY_MT5, architectures=["MT5EncoderModel"]))
 switched("t5-encoder", dict(TINY_T5, architectures=["T5EncoderModel"]))
+for head in ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"):
+    switched(f"t5-{head[3:].lower()}", dict(TINY_T5, architectures=["T5" + head]), device="cpu")
+switched("mt5-sequenceclassification", dict(TINY_MT5, architectures=["MT5ForSequenceClassification"], num_labels=5),
+         device="cpu")
 full("mt5-small", config("mt5"), 4, 256, 64)
 switched("whisper-bare", dict(TINY_WHISPER, architectures=["WhisperModel"]), 2, 50, 11)
 
@@ -351,6 +355,9 @@ with_images("qwen3-vl", config("qwen3_vl", text_config=dict(TINY_TEXT, head_dim=
                             vision_config=dict(TINY_QWEN_VISION, deepstack_visual_indexes=[0]), **TINY_TOKENS))
 with_images("gemma3-vl", config("gemma3", text_config=dict(TINY_TEXT, head_dim=8), vision_config=TINY_VISION,
                              image_token_index=98))
+with_images("gemma3-vl-classifier", config(
+    "gemma3", architectures=["Gemma3ForSequenceClassification"], image_token_index=98, num_labels=3,
+    text_config=dict(TINY_TEXT, head_dim=8, pad_token_id=0), vision_config=TINY_VISION))
 with_images("mistral3", config("mistral3", text_config=dict(TINY_TEXT, model_type="mistral"), image_token_index=98,
                             vision_config=dict(TINY_VISION, model_type="pixtral")))
 with_images("llama4-vl", config("llama4", text_config=dict(TINY_TEXT, head_dim=8, num_local_experts=2),

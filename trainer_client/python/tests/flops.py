@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode
 
-aten = torch.ops.aten
-
-
-def _grouped(a: Any, b: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    """[m, k] x [g, k, n], [g, m, k] x [k, n], [m, k] x [k, n] with k ragged, or all with g. Shapes, not tensors."""
-    if len(a) == 3 and len(b) == 2:
-        return 2 * a[1] * a[2] * b[1]
-    return 2 * math.prod(a) * b[-1]
-
-
-def _convolution_backward(grad: Any, x: Any, weight: Any, *rest: Any, out_shape: Any = None, **_: Any) -> int:
-    """Every position meets every weight once. flop_counter's own count of a grouped weight gradient is too high."""
-    transposed, mask = rest[4], rest[7]
-    positions = x if transposed else grad
-    return sum(mask[:2]) * 2 * positions[0] * math.prod(positions[2:]) * math.prod(weight)
-
-
-# What flop_counter has no entry for on the CPU, or counts too high, by the same arithmetic as its other entries.
-_MAPPING = {
-    aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, out_shape=None, **__: sdpa_flop_count(
-        q, k, v
-    ),
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: (
-        lambda g, q, k, v, *_, out_shape=None, **__: sdpa_backward_flop_count(g, q, k, v)
-    ),
-    aten._grouped_mm: _grouped,
-    aten.convolution_backward: _convolution_backward,
-    aten.mv: lambda a, b, *_, out_shape=None, **__: 2 * math.prod(a),
-    aten.addmv: lambda c, a, b, *_, out_shape=None, **__: 2 * math.prod(a),
-    aten.dot: lambda a, b, *_, out_shape=None, **__: 2 * math.prod(a),
-    aten.addbmm: lambda c, a, b, *_, out_shape=None, **__: 2 * math.prod(a) * b[-1],
-}
+from greenplan._executed import FORMULAS
 
 
 def count(run: Callable[[], Any]) -> int:
     """Counts the FLOPs that ``run`` executes."""
-    with FlopCounterMode(display=False, custom_mapping=_MAPPING) as counter:
+    with FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter:
         run()
     return counter.get_total_flops()
 

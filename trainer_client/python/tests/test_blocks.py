@@ -20,7 +20,7 @@ from greenplan.profile import Profile
 def mapped(model: torch.nn.Module, loss_fn) -> tuple[Profile, BlockModules]:
     with recorded_outputs(model) as outputs:
         data, blocks = read_profile(loss_fn(), model.named_parameters(), (), (), "always", "")
-    return Profile(data), BlockModules(model, blocks, outputs)
+    return Profile(data), BlockModules.found(model, blocks, outputs)
 
 
 def check_steps(model, loss_fn, profile, blocks, always=(), never_all=()):

@@ -53,26 +53,49 @@ class BlockModules:
         undroppable: Names of blocks through which gradient would flow past all their modules.
     """
 
-    def __init__(self, model: torch.nn.Module, blocks: GraphBlocks, outputs: Mapping[str, list[Node]]) -> None:
-        """Maps blocks to modules.
+    def __init__(
+        self, model: torch.nn.Module, modules: Mapping[str, Iterable[str]], undroppable: Iterable[str] = ()
+    ) -> None:
+        """Takes a mapping that was found before.
 
         Args:
             model: Not kept alive but for the modules of its blocks.
+            modules: The names of the modules by the block's name.
+            undroppable: Names of blocks that cannot be dropped.
+        """
+        self.modules = {block: tuple(names) for block, names in modules.items()}
+        self.undroppable = tuple(undroppable)
+        self._modules = {block: [model.get_submodule(name) for name in names] for block, names in self.modules.items()}
+
+    @classmethod
+    def found(cls, model: torch.nn.Module, blocks: GraphBlocks, outputs: Mapping[str, list[Node]]) -> BlockModules:
+        """Maps blocks to modules.
+
+        Args:
+            model: The model.
             blocks: Of the graph of a forward pass of ``model``.
             outputs: Of the same forward pass, by ``recorded_outputs``.
         """
         members = _outermost_members(outputs, blocks)
-        self.modules: dict[str, tuple[str, ...]] = {}
-        self._modules: dict[str, list[torch.nn.Module]] = {}
+        modules: dict[str, list[str]] = {}
         undroppable = []
         for block, name in enumerate(blocks.names):
             of_block = members.get(block, [])
             if blocks.leads_out(block, {node for member in of_block for node in outputs[member]}):
                 undroppable.append(name)
             else:
-                self.modules[name] = tuple(of_block)
-                self._modules[name] = [model.get_submodule(member) for member in of_block]
-        self.undroppable = tuple(undroppable)
+                modules[name] = of_block
+        return cls(model, modules, undroppable)
+
+    def joined(self, model: torch.nn.Module, other: BlockModules) -> BlockModules:
+        """Adds the blocks of another loss of the same model. A block can be dropped if that holds for every loss."""
+        undroppable = tuple(dict.fromkeys((*self.undroppable, *other.undroppable)))
+        modules = {
+            block: dict.fromkeys((*self.modules.get(block, ()), *other.modules.get(block, ())))
+            for block in (*self.modules, *other.modules)
+            if block not in undroppable
+        }
+        return BlockModules(model, modules, undroppable)
 
     @contextlib.contextmanager
     def dropped(self, blocks: Iterable[str]) -> Iterator[None]:

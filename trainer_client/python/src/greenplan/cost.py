@@ -6,11 +6,11 @@ Every function is pure, exact and takes O(ops + edges + tensors).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from greenplan.model_profile import RECOMPUTED, SAVED, ModelProfile, Tensor, reaching_ops
+from greenplan.model_profile import RECOMPUTED, SAVED, ModelProfile, Op, Tensor, reaching_ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,24 @@ def step_cost(profile: ModelProfile, trainable: Sequence[bool], dropped: Collect
     selected = [tensor for tensor, chosen in zip(profile.tensors, trainable, strict=True) if chosen]
     runs = _running_ops(profile, selected, dropped)
     return _cost_of_live(profile, selected, runs)
+
+
+def step_cost_by(
+    profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int], group_of: Callable[[Op], str]
+) -> dict[str, int]:
+    """Splits ``step_cost`` by ``group_of`` of the op that pays: for itself, its edges and the tensors on it."""
+    selected = [tensor for tensor, chosen in zip(profile.tensors, trainable, strict=True) if chosen]
+    runs = _running_ops(profile, selected, dropped)
+    costs: dict[str, int] = {}
+    for op, does_run in zip(profile.ops, runs, strict=True):
+        if does_run:
+            cost = op.cost + sum(edge_cost for target, edge_cost in op.inputs if runs[target])
+            costs[group_of(op)] = costs.get(group_of(op), 0) + cost
+    for tensor in selected:
+        if tensor.op is not None and runs[tensor.op]:
+            group = group_of(profile.ops[tensor.op])
+            costs[group] += tensor.weight_grad_cost
+    return costs
 
 
 def _running_ops(profile: ModelProfile, selected: Sequence[Tensor], dropped: Collection[int]) -> list[bool]:

@@ -11,6 +11,7 @@ which is what an autograd engine executes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -63,6 +64,11 @@ class Tensor:
     op: int | None = None
     weight_grad_cost: int = 0
     saved_bytes: int = 0
+
+    @property
+    def num_parameters(self) -> int:
+        """Elements of the tensor."""
+        return math.prod(self.shape)
 
 
 @dataclass(slots=True)

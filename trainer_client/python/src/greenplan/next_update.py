@@ -14,6 +14,9 @@ from greenplan.errors import ArgumentError, Error
 # Optimizers that treat every tensor by itself, elementwise: one tensor's step tells its part of the whole step.
 _SEPARABLE = (AdamW, Adam, SGD, RMSprop, Adagrad)
 
+# The same of bitsandbytes, with moments of 8 or of 32 bits. Known by name, as the library may not be there.
+_BITSANDBYTES = ("AdamW", "AdamW8bit", "AdamW32bit", "Adam", "Adam8bit", "Adam32bit")
+
 
 class NextUpdate:
     """Replays the next step of an optimizer on copies, one tensor at a time.
@@ -29,23 +32,20 @@ class NextUpdate:
         """Looks up the optimizer's tensors.
 
         Args:
-            optimizer: An AdamW, Adam, SGD, RMSprop or Adagrad of torch.optim. Its groups may change later; tensors that
-                are added later are not known.
+            optimizer: An AdamW, Adam, SGD, RMSprop or Adagrad of torch.optim, or an Adam or AdamW of bitsandbytes. Its
+                groups may change later; tensors that are added later are not known.
 
         Raises:
             Error: UNIMPLEMENTED; the optimizer is of another type.
         """
-        if type(optimizer) not in _SEPARABLE:
-            allowed = ", ".join(kind.__name__ for kind in _SEPARABLE)
-            raise Error(
-                f"optimizer is {type(optimizer).__name__}; allowed: {allowed} of torch.optim",
-                code="UNIMPLEMENTED",
-                field="optimizer",
-            )
+        check_separable(optimizer)
         self._optimizer = optimizer
-        self._group_of: dict[torch.Tensor, dict[str, Any]] = {
-            parameter: group for group in optimizer.param_groups for parameter in group["params"]
-        }
+        self._group_of: dict[torch.Tensor, dict[str, Any]] = {}
+        self._place_of: dict[torch.Tensor, tuple[int, int]] = {}
+        for number, group in enumerate(optimizer.param_groups):
+            for position, parameter in enumerate(group["params"]):
+                self._group_of[parameter] = group
+                self._place_of[parameter] = number, position
 
     def __contains__(self, parameter: torch.Tensor) -> bool:
         """Whether the optimizer updates ``parameter``."""
@@ -71,8 +71,30 @@ class NextUpdate:
             raise ArgumentError(f"parameter of shape {shape} is in no group of the optimizer", field="optimizer")
         scratch = parameter.detach().clone().requires_grad_(parameter.requires_grad)
         scratch.grad = gradient.detach().clone()  # Some rules write into the gradient.
-        _step(self._optimizer, {**group, "params": [scratch]}, {scratch: _copied(self._optimizer, parameter)})
+        state = {scratch: _copied(self._optimizer, parameter)}
+        _step(self._optimizer, {**group, "params": [scratch]}, state, self._place_of[parameter])
         return scratch.detach() - parameter.detach()
+
+
+def check_separable(optimizer: Optimizer) -> None:
+    """Checks that the next step of an optimizer can be told tensor by tensor.
+
+    Raises:
+        Error: UNIMPLEMENTED; the optimizer is of another type.
+    """
+    if type(optimizer) in _SEPARABLE or _is_of_bitsandbytes(optimizer):
+        return
+    allowed = ", ".join(kind.__name__ for kind in _SEPARABLE)
+    raise Error(
+        f"optimizer is {type(optimizer).__name__}; allowed: {allowed} of torch.optim, Adam and AdamW of bitsandbytes",
+        code="UNIMPLEMENTED",
+        field="optimizer",
+    )
+
+
+def _is_of_bitsandbytes(optimizer: Optimizer) -> bool:
+    kind = type(optimizer)
+    return kind.__module__.startswith("bitsandbytes.optim.") and kind.__name__ in _BITSANDBYTES
 
 
 def _copied(optimizer: Optimizer, parameter: torch.Tensor) -> dict[str, Any]:
@@ -84,9 +106,14 @@ def _copied(optimizer: Optimizer, parameter: torch.Tensor) -> dict[str, Any]:
     }
 
 
-def _step(optimizer: Optimizer, group: dict[str, Any], state: dict[torch.Tensor, dict[str, Any]]) -> None:
-    """Runs the class's own step on another group and state, without hooks and what a scheduler wrapped around it."""
-    twin = object.__new__(type(optimizer))
+def _step(
+    optimizer: Optimizer, group: dict[str, Any], state: dict[torch.Tensor, dict[str, Any]], place: tuple[int, int]
+) -> None:
+    """Runs the class's own step on another group and state, without hooks and what a scheduler wrapped around it.
+
+    bitsandbytes looks up options by the ``place`` of a tensor: the numbers of its group and in the group.
+    """
+    twin: Any = object.__new__(type(optimizer))
     twin.__dict__.update(optimizer.__dict__)
     twin.__dict__.update(
         param_groups=[group],
@@ -96,4 +123,7 @@ def _step(optimizer: Optimizer, group: dict[str, Any], state: dict[torch.Tensor,
     )
     for scaling in ("grad_scale", "found_inf"):  # Of a GradScaler: the gradient is unscaled already.
         twin.__dict__.pop(scaling, None)
+    if _is_of_bitsandbytes(optimizer):
+        kind: Any = type(optimizer)
+        twin.get_config = lambda _group, _position, options: kind.get_config(twin, *place, options)
     type(optimizer).step(twin)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -11,19 +15,27 @@ from torch.optim import Optimizer
 from greenplan.errors import ArgumentError
 from greenplan.next_update import NextUpdate
 
+LossFn = Callable[[], torch.Tensor]
+
 
 def loss_reduction(gradient: torch.Tensor, update: torch.Tensor) -> float:
     """Returns -<gradient, update>, positive if the update lowers the loss.
 
-    Products are rounded to float32 at least and summed in double precision.
+    Products are rounded to float32 at least and summed in double precision. Of tensors that are sharded over ranks the
+    whole is meant, so all ranks must call.
     """
-    exact = torch.promote_types(torch.promote_types(gradient.dtype, update.dtype), torch.float32)
-    products = gradient.detach().to(exact) * update.detach().to(exact)
-    return -float(products.sum(dtype=torch.float64))
+    return -_scalar_product(gradient, update)
+
+
+def _scalar_product(one: torch.Tensor, other: torch.Tensor) -> float:
+    exact = torch.promote_types(torch.promote_types(one.dtype, other.dtype), torch.float32)
+    products = one.detach().to(exact) * other.detach().to(exact)
+    total: Any = products.sum(dtype=torch.float64)
+    return float(total.full_tensor() if hasattr(total, "full_tensor") else total)
 
 
 def importance_of_gradients(
-    named_parameters: Iterable[tuple[str, torch.Tensor]], optimizer: Optimizer
+    named_parameters: Iterable[tuple[str, torch.Tensor]], optimizer: Optimizer, scale: float = 1.0
 ) -> dict[str, float]:
     """Tells the importance of every tensor that has a gradient, from the gradients as they are: the in-step probe.
 
@@ -32,6 +44,7 @@ def importance_of_gradients(
     Args:
         named_parameters: As ``model.named_parameters()``.
         optimizer: See ``NextUpdate``.
+        scale: What the gradients are multiplied by, as by a GradScaler; the optimizer will see them without.
 
     Returns:
         -<g, Δw> by name, g being the gradient and Δw the optimizer's next update. Tensors without a gradient, and those
@@ -45,12 +58,13 @@ def importance_of_gradients(
     importance = {}
     for name, parameter in named_parameters:
         if parameter.grad is not None and parameter in next_update:
-            importance[name] = _finite(name, loss_reduction(parameter.grad, next_update(parameter, parameter.grad)))
+            gradient = parameter.grad if scale == 1.0 else parameter.grad / scale
+            importance[name] = _finite(name, loss_reduction(gradient, next_update(parameter, gradient)))
     return importance
 
 
 def probe_importance(
-    named_parameters: Iterable[tuple[str, torch.Tensor]], optimizer: Optimizer, loss_fn: Callable[[], torch.Tensor]
+    named_parameters: Iterable[tuple[str, torch.Tensor]], optimizer: Optimizer, loss_fn: LossFn
 ) -> dict[str, float]:
     """Tells the importance of every tensor by a forward and backward pass of its own: the separate probe.
 
@@ -73,28 +87,156 @@ def probe_importance(
     names = {parameter: name for name, parameter in named_parameters if parameter in next_update}
     importance: dict[str, float] = {}
 
-    def reduce(parameter: torch.Tensor) -> None:
-        gradient, parameter.grad = parameter.grad, None
-        assert gradient is not None
+    def reduce(parameter: torch.Tensor, gradient: torch.Tensor) -> None:
         importance[names[parameter]] = loss_reduction(gradient, next_update(parameter, gradient))
 
-    kept = {parameter: parameter.grad for parameter in names}
+    with _gradients_taken(names, reduce):
+        _differentiate(loss_fn)
+    return _in_order(names, importance)
+
+
+def probe_cross_fitted(
+    named_parameters: Iterable[tuple[str, torch.Tensor]], optimizer: Optimizer, loss_fns: Sequence[LossFn]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Tells the importance of every tensor with gradient and update from different batches, which is unbiased.
+
+    On one batch the update is fitted to the noise of that batch's own gradient, which makes the importance too high.
+
+    Extra memory: the gradients of all batches but the last.
+
+    Args:
+        named_parameters: As ``probe_importance``.
+        optimizer: See ``NextUpdate``.
+        loss_fns: Two or more, one per batch.
+
+    Returns:
+        By name, the mean of -<g(j), Δw(i)> over ordered pairs of different batches i and j, and its standard error over
+        these pairs. Tensors that one of the losses does not reach are missing.
+
+    Raises:
+        Error: As ``probe_importance``; ArgumentError also for less than two batches.
+    """
+    if len(loss_fns) < 2:
+        raise ArgumentError(f"loss_fns holds {len(loss_fns)} functions; allowed: 2 or more", field="loss_fns")
+    next_update = NextUpdate(optimizer)
+    names = {parameter: name for name, parameter in named_parameters if parameter in next_update}
+    gradients: dict[torch.Tensor, list[torch.Tensor]] = {}
+    importance: dict[str, float] = {}
+    error: dict[str, float] = {}
+
+    def reduce(parameter: torch.Tensor, gradient: torch.Tensor) -> None:
+        of_batches = gradients.setdefault(parameter, [])
+        of_batches.append(gradient)
+        if len(of_batches) < len(loss_fns):
+            return
+        updates = [next_update(parameter, of_batch) for of_batch in of_batches]
+        pairs = itertools.permutations(range(len(of_batches)), 2)
+        reductions = [loss_reduction(of_batches[j], updates[i]) for i, j in pairs]
+        importance[names[parameter]] = statistics.fmean(reductions)
+        error[names[parameter]] = statistics.stdev(reductions) / math.sqrt(len(reductions))
+        of_batches.clear()
+
+    with _gradients_taken(names, reduce):
+        for loss_fn in loss_fns:
+            _differentiate(loss_fn)
+    return _in_order(names, importance), _in_order(names, error)
+
+
+def probe_sensitivity(
+    parameters: Iterable[torch.Tensor],
+    blocks: Iterable[str],
+    dropped: Callable[[Sequence[str]], contextlib.AbstractContextManager[None]],
+    loss_fn: LossFn,
+    definition: str = "gradient_difference",
+) -> dict[str, float]:
+    """Tells how much the gradient changes if one block alone is dropped, for every block.
+
+    Runs one forward and backward pass for the full gradient and one, cheaper by the block, for each block, all on the
+    same random numbers. Extra memory: one gradient of all parameters.
+
+    Args:
+        parameters: Those that require grad count.
+        blocks: The names of the blocks.
+        dropped: Enters a state in which the blocks of these names are not recorded.
+        loss_fn: Runs forward, on the same batch each time.
+        definition: ``"gradient_difference"`` is ||g - g_b||^2, ``"norm_difference"`` is (||g|| - ||g_b||)^2.
+
+    Returns:
+        The sensitivity by block, >= 0.
+
+    Raises:
+        ArgumentError: A sensitivity is not finite, or the loss does not require grad.
+    """
+    tensors = dict.fromkeys(parameters, "")
+    full: dict[torch.Tensor, torch.Tensor] = {}
+    with _gradients_taken(tensors, full.__setitem__), _same_random_numbers(tensors):
+        _differentiate(loss_fn)
+    if definition == "norm_difference":
+        full_norm = math.sqrt(sum(_scalar_product(gradient, gradient) for gradient in full.values()))
+    sensitivity: dict[str, float] = {}
+    for block in blocks:
+        missing = dict.fromkeys(full)
+        squares = 0.0
+
+        def compare(parameter: torch.Tensor, gradient: torch.Tensor) -> None:
+            nonlocal squares
+            missing.pop(parameter, None)  # noqa: B023
+            change = gradient if definition == "norm_difference" else gradient - full[parameter]
+            squares += _scalar_product(change, change)
+
+        with _gradients_taken(tensors, compare), _same_random_numbers(tensors), dropped([block]):
+            _differentiate(loss_fn, may_be_constant=True)
+        if definition == "norm_difference":
+            sensitivity[block] = (full_norm - math.sqrt(squares)) ** 2
+        else:
+            sensitivity[block] = squares + sum(_scalar_product(full[tensor], full[tensor]) for tensor in missing)
+        if not math.isfinite(sensitivity[block]):
+            raise ArgumentError(
+                f'sensitivity of "{block}" is {sensitivity[block]}; gradients must be finite', field="sensitivity"
+            )
+    return sensitivity
+
+
+@contextlib.contextmanager
+def _gradients_taken(
+    parameters: Iterable[torch.Tensor], take: Callable[[torch.Tensor, torch.Tensor], None]
+) -> Iterator[None]:
+    """Hands every gradient to ``take`` as soon as it is complete; puts those that were there before back afterwards."""
+
+    def hook(parameter: torch.Tensor) -> None:
+        gradient, parameter.grad = parameter.grad, None
+        assert gradient is not None
+        take(parameter, gradient)
+
+    kept = {parameter: parameter.grad for parameter in parameters}
     hooks = []
     try:
-        for parameter in names:
+        for parameter in kept:
             parameter.grad = None
             if parameter.requires_grad:
-                hooks.append(parameter.register_post_accumulate_grad_hook(reduce))  # type: ignore[no-untyped-call]
-        loss = loss_fn()
-        if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
-            raise ArgumentError("loss_fn returned no loss that requires grad", field="loss_fn")
-        loss.backward()  # type: ignore[no-untyped-call]
+                hooks.append(parameter.register_post_accumulate_grad_hook(hook))  # type: ignore[no-untyped-call]
+        yield
     finally:
-        for hook in hooks:
-            hook.remove()
+        for handle in hooks:
+            handle.remove()
         for parameter, gradient in kept.items():
             parameter.grad = gradient
-    return _in_order(names, importance)
+
+
+def _differentiate(loss_fn: LossFn, may_be_constant: bool = False) -> None:
+    loss = loss_fn()
+    if isinstance(loss, torch.Tensor) and loss.requires_grad:
+        loss.backward()  # type: ignore[no-untyped-call]
+    elif not may_be_constant:
+        raise ArgumentError("loss_fn returned no loss that requires grad", field="loss_fn")
+
+
+@contextlib.contextmanager
+def _same_random_numbers(parameters: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Puts the random generators back afterwards, so that each pass draws the same."""
+    devices = {parameter.device for parameter in parameters if parameter.device.type == "cuda"}
+    with torch.random.fork_rng(devices=[device.index for device in devices]):
+        yield
 
 
 def _in_order(names: Mapping[torch.Tensor, str], importance: Mapping[str, float]) -> dict[str, float]:

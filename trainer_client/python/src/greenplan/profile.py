@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import json
 import os
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from greenplan import profile_json
-from greenplan.cost import Cost, block_costs, evaluate, step_cost
+from greenplan.cost import Cost, block_costs, evaluate, step_cost, step_cost_by
 from greenplan.errors import ArgumentError, unknown_name
 from greenplan.model_profile import ModelProfile, Op, Tensor
 
@@ -57,6 +59,52 @@ class Profile:
             OSError: The file cannot be written.
         """
         profile_json.write(self._data, path)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any] | str | os.PathLike[str],
+        *,
+        batch_size: int = 1,
+        seq_len: int | None = None,
+        target_len: int | None = None,
+        attention: Literal["sdpa", "eager"] = "sdpa",
+        dtype: str = "float32",
+        lora_rank: int = 0,
+        head: str = "",
+    ) -> Profile:
+        """Makes the profile of a Hugging Face model from its config alone: no weights, no torch.
+
+        Args:
+            config: The content of a config.json (``model.config.to_dict()`` will do), its path or that of its folder.
+            batch_size: Sequences, images or recordings in a step.
+            seq_len: Tokens of a sequence; mel frames for Whisper; not used for images.
+            target_len: Tokens of the target, for encoder-decoders.
+            attention: Fused attention, or separate products.
+            dtype: Of activations: float32, bfloat16, float16 or float64.
+            lora_rank: Above 0, adapters of this rank over frozen weights.
+            head: What stands on top: causal-lm, masked-lm, classifier or none; by default what the config says.
+
+        Raises:
+            ArgumentError: The family is not supported, or something is missing, wrong or out of range.
+            OSError: The file cannot be read.
+        """
+        from greenplan import _library
+
+        settings: dict[str, Any] = {
+            "batch_size": batch_size,
+            "seq_len": seq_len,
+            "target_len": target_len,
+            "attention": attention,
+        }
+        settings |= {"dtype": dtype, "lora_rank": lora_rank, "head": head or None}
+        request = {"config": _read_config(config), **settings}
+        return cls(profile_json.from_json(_library.call("profile_config", request)))
+
+    @property
+    def data(self) -> ModelProfile:
+        """The cost model itself, which must not be changed."""
+        return self._data
 
     @property
     def model(self) -> str:
@@ -137,6 +185,13 @@ class Profile:
         mask = self._mask("trainable", trainable)
         return step_cost(self._data, mask, [self._block("dropped", name) for name in dropped])
 
+    def _step_cost_by(
+        self, trainable: Iterable[str], dropped: Iterable[str], group_of: Callable[[Op], str]
+    ) -> dict[str, int]:
+        """Splits ``step_cost`` by ``group_of`` of the op that pays."""
+        mask = self._mask("trainable", trainable)
+        return step_cost_by(self._data, mask, [self._block("dropped", name) for name in dropped], group_of)
+
     def block_costs(self, trainable: Iterable[str]) -> dict[str, int]:
         """Counts what backward costs in each block when the given tensors are trained, in cost_unit.
 
@@ -191,6 +246,20 @@ class Profile:
         title = html.escape(f"{self.model or 'profile'}: {len(self._data.tensors)} tensors")
         head = f"<tr><th></th><th>{unit}</th><th>of a full step</th></tr>"
         return f"<table><caption>{title}</caption>{head}{cells}</table>"
+
+
+def _read_config(config: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str, Any]:
+    if isinstance(config, Mapping):
+        return dict(config)
+    path = Path(config)
+    path = path / "config.json" if path.is_dir() else path
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ArgumentError(f"config: {path} is not JSON: {error}", field="config") from None
+    if not isinstance(content, dict):
+        raise ArgumentError(f"config: {path} holds no JSON object", field="config")
+    return content
 
 
 def profile(

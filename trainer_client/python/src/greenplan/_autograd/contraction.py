@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from greenplan.model_profile import Edge, ModelProfile, reaching_ops
+from greenplan.model_profile import Edge, ModelProfile, Op, reaching_ops
 
 
 def prune_unreaching_ops(profile: ModelProfile) -> None:
@@ -64,77 +64,72 @@ class _Contraction:
     """Goes from the highest op to the lowest, so that all an op leads to is final when its turn comes.
 
     An op that is removed leaves behind what its edges lead to. Those above take that over when it is their turn, which
-    takes O(edges) in all, also where hundreds of ops lead to one.
+    takes O(edges) in all, also where hundreds of ops lead to one. When it is an op's turn, nothing above it has been
+    removed, so what leads to it is as it was at the start.
     """
 
     def __init__(self, profile: ModelProfile) -> None:
         _merge_parallel_edges(profile)
         self._profile = profile
         self._removed: dict[int, list[int]] = {}  # What a removed op led to.
-        self._consumers: list[set[int]] = [set() for _ in profile.ops]
-        self._cost_of_edges_to = [0] * len(profile.ops)
-        for index, op in enumerate(profile.ops):
+        ops = profile.ops
+        tensor_ops = {tensor.op for tensor in profile.tensors}
+        # Ops that are free, whose edges are free, and hence never parallel: each leads to another op.
+        self._is_free = [
+            bool(op.inputs) and not op.cost and index not in tensor_ops and not any(cost for _, cost in op.inputs)
+            for index, op in enumerate(ops)
+        ]
+        self._is_free[0] = False
+        # Of the free ones: how many edges lead to them, at what cost, and whether one comes from another block.
+        self._uses = [0] * len(ops)
+        self._cost_of_uses = [0] * len(ops)
+        self._is_entered = [False] * len(ops)
+        for op in ops:
             for target, cost in op.inputs:
-                self._consumers[target].add(index)
-                self._cost_of_edges_to[target] += cost
-        self._tensor_ops = {tensor.op for tensor in profile.tensors}
+                if self._is_free[target]:
+                    self._uses[target] += 1
+                    self._cost_of_uses[target] += cost
+                    if op.block != ops[target].block:
+                        self._is_entered[target] = True
 
     def run(self) -> None:
-        ops = self._profile.ops
+        ops, removed, is_free = self._profile.ops, self._removed, self._is_free
         for index in range(len(ops) - 1, -1, -1):
-            self._lead_past_removed(index)
-            if index > 0 and self._can_remove(index):
-                self._remove(index)
-        _keep_ops([index not in self._removed for index in range(len(ops))], self._profile)
+            op = ops[index]
+            if removed:
+                for target, _ in op.inputs:
+                    if target in removed:
+                        self._lead_past_removed(op)
+                        break
+            if is_free[index] and self._can_remove(index, op):
+                removed[index] = below = [target for target, _ in op.inputs]
+                if op.saved_bytes:
+                    ops[below[0]].saved_bytes += op.saved_bytes
+        _keep_ops([index not in removed for index in range(len(ops))], self._profile)
 
-    def _lead_past_removed(self, index: int) -> None:
-        op, removed = self._profile.ops[index], self._removed
-        for target, _ in op.inputs:
-            if target in removed:
-                break
-        else:
-            return
+    def _lead_past_removed(self, op: Op) -> None:
         edges: list[Edge] = []
         for target, cost in op.inputs:
-            if target in removed:  # At a cost only if it led to one op.
-                edges.extend((below, cost) for below in removed[target])
-            else:
+            below = self._removed.get(target)
+            if below is None:
                 edges.append((target, cost))
+            else:  # At a cost only if it led to one op.
+                edges.extend((one, cost) for one in below)
         op.inputs = _merged(edges)
 
-    def _can_remove(self, index: int) -> bool:
-        ops = self._profile.ops
-        op = ops[index]
-        inputs = op.inputs
-        # Its edges are free, hence never parallel: each leads to another op.
-        if not inputs or op.cost or index in self._tensor_ops:
-            return False
-        for _, cost in inputs:
-            if cost:
-                return False
+    def _can_remove(self, index: int, op: Op) -> bool:
+        ops, inputs = self._profile.ops, op.inputs
         if len(inputs) > 1:
-            if op.saved_bytes or len(self._consumers[index]) > 1 or self._cost_of_edges_to[index]:
+            if op.saved_bytes or self._uses[index] > 1 or self._cost_of_uses[index]:
                 return False
         elif op.saved_bytes and ops[inputs[0][0]].block != op.block:
             return False
-        return op.block is None or not self._leads_around(op.block, index)
-
-    def _leads_around(self, block: int, index: int) -> bool:
-        ops = self._profile.ops
-        return any(ops[consumer].block != block for consumer in self._consumers[index]) and any(
-            ops[target].block != block for target, _ in ops[index].inputs
+        leads_around = (
+            op.block is not None
+            and self._is_entered[index]
+            and any(ops[target].block != op.block for target, _ in inputs)
         )
-
-    def _remove(self, index: int) -> None:
-        op = self._profile.ops[index]
-        below = self._removed[index] = [target for target, _ in op.inputs]
-        if len(below) == 1:
-            self._profile.ops[below[0]].saved_bytes += op.saved_bytes
-            self._cost_of_edges_to[below[0]] += self._cost_of_edges_to[index]
-        for target in below:
-            consumers = self._consumers[target]
-            consumers.discard(index)
-            consumers |= self._consumers[index]
+        return not leads_around
 
 
 def _merged(edges: list[Edge]) -> list[Edge]:

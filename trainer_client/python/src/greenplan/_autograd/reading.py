@@ -28,14 +28,18 @@ def read_profile(
     resident: Iterable[torch.Tensor],
     other_leaves: str,
     model: str,
+    ignored: Iterable[torch.Tensor] = (),
 ) -> tuple[ModelProfile, GraphBlocks]:
-    """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie."""
+    """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie.
+
+    Leaves among ``ignored`` are neither refused nor charged: the steps that the profile is for need no gradient there.
+    """
     _check_torch()
     _check_loss(loss)
     if other_leaves not in ("refuse", "always"):
         raise unknown_name("other_leaves", other_leaves, ("refuse", "always"), '"refuse", "always"')
     with _collector_paused():
-        return _read(loss, _listed(named_parameters), frozen, resident, other_leaves, model)
+        return _read(loss, _listed(named_parameters), frozen, resident, other_leaves, model, ignored)
 
 
 @contextlib.contextmanager
@@ -61,12 +65,18 @@ def _read(
     resident: Iterable[torch.Tensor],
     other_leaves: str,
     model: str,
+    ignored: Iterable[torch.Tensor],
 ) -> tuple[ModelProfile, GraphBlocks]:
     graph = walk_graph(loss.grad_fn)
     profile = ModelProfile(model=model)
     for name, parameter in parameters:
         profile.tensors.append(Tensor(name, tuple(parameter.shape)))
-    others = _hang_on_leaves(graph, parameters, profile)
+    ignored_leaves = {id(tensor) for tensor in ignored}
+    others = [
+        leaf
+        for leaf in _hang_on_leaves(graph, parameters, profile)
+        if id(graph.nodes[leaf].variable) not in ignored_leaves
+    ]
     if others and other_leaves == "refuse":
         raise _unlisted(graph.nodes[others[0]].variable)
     _add_ops(graph, profile)

@@ -1,0 +1,40 @@
+#ifndef GREENPLAN_PLANNER_CLIENT_SERVER_SECURITY_H_
+#define GREENPLAN_PLANNER_CLIENT_SERVER_SECURITY_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace greenplan {
+
+// How a client trusts a planner daemon and how the daemon knows the client. Each is a flag of the same name
+// (server_flags.h).
+struct ServerSecurity {
+  std::string tls_ca = {};    // File of the authorities to trust, in PEM, or "system". Empty: no TLS.
+  std::string tls_cert = {};  // The client's certificate chain and key, in PEM, for a daemon that asks for one (mTLS).
+  std::string tls_key = {};   // Both or none; they need tls_ca.
+  std::string token_file = {};  // A file of one line, the token. Empty: none.
+  bool insecure = false;        // Permits a token without TLS off loopback, for a network that is protected otherwise.
+};
+
+// What the files of `tls_ca`, `tls_cert` and `tls_key` hold.
+struct TlsFiles {
+  std::string authorities = {};  // PEM.
+  std::string certificate_chain = {};
+  std::string private_key = {};
+
+  friend bool operator==(const TlsFiles&, const TlsFiles&) = default;
+};
+
+// Reads the files; empty without TLS. InvalidArgument, naming the flag and the file: a file cannot be read, holds
+// something else, the key is not the certificate's, or flags that go together are not together. Thread-safe.
+absl::StatusOr<std::optional<TlsFiles>> ReadTlsFiles(const ServerSecurity& security);
+
+// Reads the token. InvalidArgument, naming --token-file and the file: it cannot be read, or is not one line of visible
+// ASCII characters. Thread-safe.
+absl::StatusOr<std::string> ReadTokenFile(const std::string& file);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CLIENT_SERVER_SECURITY_H_

@@ -1,0 +1,62 @@
+#ifndef GREENPLAN_PLANNER_CORE_SELECTION_MINIMUM_CUT_H_
+#define GREENPLAN_PLANNER_CORE_SELECTION_MINIMUM_CUT_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "planner/core/graph/op_graph.h"
+#include "planner/core/work_meter.h"
+
+namespace greenplan {
+
+// Finds the closed set of ops that is worth most: the sum of the gains of its ops less the sum of their costs. A set is
+// closed if it holds the parents of each of its ops, as every live set does.
+//
+// A closure of maximum weight is one side of a minimum cut in the network source -> op -> its parents -> sink (Picard
+// 1976). Dinic's algorithm finds it. One object serves many gains and costs of the same graph.
+//
+// Amount is a signed integer, int64_t or __int128, that holds the sum of all gains and that of all costs.
+// Not thread-safe. `graph` must outlive the object.
+template <typename Amount>
+class MinimumCut {
+ public:
+  // The memory that an object for `graph` takes, in bytes.
+  static int64_t BytesFor(const OpGraph& graph);
+
+  explicit MinimumCut(const OpGraph& graph);
+
+  // Returns the weight of a closure of maximum weight and puts its ops into `closure` ([num_ops]). Of all such closures
+  // it is the one that the others contain. If the meter runs out, the return value is an upper bound on that weight,
+  // and `closure` is no longer of use but as a guess.
+  // gains, costs: [num_ops], >= 0.
+  Amount MaximumClosure(const std::vector<Amount>& gains, const std::vector<Amount>& costs, WorkMeter& meter,
+                        std::vector<bool>& closure);
+
+ private:
+  // An arc of the network, or its reverse. `room` is what can still flow through it.
+  struct Arc {
+    int to;
+    int next;  // Of the same node.
+    Amount room = 0;
+  };
+
+  int source() const { return size_ - 2; }
+  int sink() const { return size_ - 1; }
+  int AddArc(int from, int to);
+  bool SetLevels(WorkMeter& meter);
+  Amount Push();
+
+  const OpGraph& graph_;
+  const int size_;
+  std::vector<Arc> arcs_;  // An arc's reverse is at its index ^ 1.
+  std::vector<int> first_;
+  std::vector<int> from_source_, to_sink_, to_parents_;
+  std::vector<int> level_, queue_, next_, path_;
+};
+
+extern template class MinimumCut<int64_t>;
+extern template class MinimumCut<__int128>;
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CORE_SELECTION_MINIMUM_CUT_H_

@@ -1,0 +1,44 @@
+#ifndef GREENPLAN_PLANNER_DAEMON_DAEMON_SECURITY_H_
+#define GREENPLAN_PLANNER_DAEMON_DAEMON_SECURITY_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "grpcpp/security/server_credentials.h"
+#include "planner/daemon/daemon.h"
+#include "planner/security/access.h"
+#include "planner/security/server_tls.h"
+
+namespace greenplan {
+
+// What the daemon's options say about security, checked as a whole: TLS, tokens, and that nothing is open to the
+// network by oversight. Thread-safety: access() and NewCredentials() are safe; Reload is for one thread.
+class DaemonSecurity {
+ public:
+  // InvalidArgument, naming flags: see RunDaemon. REQUIRES: options.listen is HOST:PORT.
+  static absl::StatusOr<std::unique_ptr<DaemonSecurity>> Create(const DaemonOptions& options);
+
+  // Logs whether there is TLS, and until when its certificate is valid.
+  void LogState() const;
+
+  // Reads all files again. What is at fault is logged once and stays as it was; changes are logged too.
+  void Reload();
+
+  const Access& access() const { return *access_; }
+  // Of one port; plain text without TLS.
+  std::shared_ptr<grpc::ServerCredentials> NewCredentials() const;
+
+ private:
+  DaemonSecurity(std::unique_ptr<ServerTls> tls, std::unique_ptr<Access> access);
+
+  const std::unique_ptr<ServerTls> tls_;  // Null without TLS.
+  const std::unique_ptr<Access> access_;
+  std::string last_tls_error_;
+  std::string last_tokens_error_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_DAEMON_DAEMON_SECURITY_H_

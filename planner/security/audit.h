@@ -1,0 +1,35 @@
+#ifndef GREENPLAN_PLANNER_SECURITY_AUDIT_H_
+#define GREENPLAN_PLANNER_SECURITY_AUDIT_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "planner/security/caller.h"
+
+namespace greenplan {
+
+// One call, for the audit log: who asked for what, and what came of it.
+struct AuditEntry {
+  const Caller* caller = nullptr;  // Null: nobody knows who called.
+  std::string peer;                // The address, as gRPC writes it.
+  absl::string_view method;        // "CreateJob".
+  absl::string_view resource;      // "jobs/a"; empty if the call names none.
+  absl::StatusCode code;
+};
+
+// Takes the entries; called on the threads of the calls.
+using AuditLog = std::function<void(const AuditEntry&)>;
+
+// Whether a call belongs into the audit log: it changed what the daemon keeps, or it was refused for who called or for
+// how much (UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED).
+bool IsAudited(absl::string_view method, absl::StatusCode code);
+
+// Returns the entry as one line: `tenant=a role=trainer peer=ipv4:10.0.0.1:5000 method=CreateJob resource=jobs/a
+// code=OK`. Bytes of the resource that could break the line or look like another field are escaped.
+std::string AuditLine(const AuditEntry& entry);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_SECURITY_AUDIT_H_

@@ -1,0 +1,50 @@
+#ifndef GREENPLAN_PLANNER_SECURITY_TOKEN_TABLE_H_
+#define GREENPLAN_PLANNER_SECURITY_TOKEN_TABLE_H_
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "planner/security/caller.h"
+
+namespace greenplan {
+
+// The bearer tokens that a daemon knows, by their SHA-256 alone: whoever reads the file learns no token. A token must
+// be random (`openssl rand -hex 32`), as a hash does not protect one that can be guessed. The file is TOML:
+//
+//   [[token]]
+//   tenant = "team-a"
+//   role = "trainer"  # or viewer or admin
+//   sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # printf %s "$TOKEN" | sha256sum
+//
+// Immutable, thus thread-safe.
+class TokenTable {
+ public:
+  // InvalidArgument: `text` is not such a file, a key is unknown, missing or malformed, or a hash appears twice. The
+  // message begins with "line 3: ".
+  static absl::StatusOr<TokenTable> Parse(absl::string_view text);
+
+  // Whose `token` this is. Takes the same time whichever token it is, and whether or not it is one.
+  std::optional<Caller> Find(absl::string_view token) const;
+
+  // Those that a token names, in no order, each once.
+  std::vector<std::string> Tenants() const;
+
+ private:
+  using Digest = std::array<unsigned char, 32>;
+  struct Entry {
+    Digest sha256;
+    Caller caller;
+  };
+
+  friend class TokenParser;
+
+  std::vector<Entry> entries_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_SECURITY_TOKEN_TABLE_H_

@@ -1,0 +1,32 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_CHECKPOINT_ADAPTER_H_
+#define GREENPLAN_TRAINER_CLIENT_CHECKPOINT_ADAPTER_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "torch/nn/module.h"
+#include "trainer_client/models/lora.h"
+
+namespace greenplan::trainer {
+
+// LoRA adapter folders as Hugging Face's PEFT library writes and reads them: adapter_config.json and
+// adapter_model.safetensors, where each tensor has its parameter's name behind "base_model.model.".
+
+// Writes the adapter of `model` (see AddLora), each file whole or not at all. `base` is the folder or name of the base
+// model, which PEFT keeps as base_model_name_or_path. Creates the folder. The errors are those of
+// planner/files/files.h. REQUIRES: `model` has an adapter of these options.
+absl::Status SaveAdapter(torch::nn::Module& model, const LoraOptions& options, const std::string& base,
+                         const std::string& directory);
+
+// Adds the adapter of the folder to `model`, which has none, and returns its options. Afterwards requires_grad is true
+// for the additions alone.
+//
+// Returns NOT_FOUND or INVALID_ARGUMENT, naming the file and what is wrong with it: a kind of adapter that is not
+// supported (DoRA, trained biases, a rank per layer, modules that are trained whole), or a tensor that `model` has no
+// place for, because the adapter belongs to another base.
+absl::StatusOr<LoraOptions> LoadAdapter(const std::string& directory, torch::nn::Module& model);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_CHECKPOINT_ADAPTER_H_

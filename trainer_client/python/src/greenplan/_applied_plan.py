@@ -1,0 +1,132 @@
+"""A plan in force: what its steps should cost, and whether they do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from greenplan._backward import watched_backward
+from greenplan._executed import difference, executed_flops, predicted_by_operator
+from greenplan._profiling import recorded_shapes
+from greenplan.plan import Plan
+from greenplan.profile import Profile
+
+# Steps in which a batch of the profile's shapes is waited for, so that executed and predicted FLOPs can be compared.
+_TRIES = 20
+
+
+class AppliedPlan:
+    """A plan and the steps taken under it.
+
+    Attributes:
+        plan: As the planner gave it.
+        may_drop: Whether any block may be dropped.
+        live: The names of the tensors that require grad.
+    """
+
+    def __init__(self, plan: Plan, profile: Profile, live: Sequence[str], signature: Any, losses_per_step: int) -> None:
+        """Puts a plan in force.
+
+        Args:
+            plan: The plan.
+            profile: What it was made for.
+            live: The names of the tensors that require grad.
+            signature: The shapes that the profile holds for.
+            losses_per_step: How many losses the profile adds up.
+        """
+        self.plan = plan
+        self.may_drop = any(rate > 0 for rate in plan.drop_rates.values())
+        self._profile = profile
+        self.live = tuple(live)
+        self._signature = signature
+        self._losses_per_step = losses_per_step
+        self._draws: Counter[tuple[str, ...]] = Counter()
+        self._cost_of: dict[tuple[str, ...], int] = {}
+        self._dropped: tuple[str, ...] = ()
+        self._tries_left = _TRIES
+        self._executed: int | None = None
+        self._mismatch = ""
+
+    def note_step(self, dropped: tuple[str, ...]) -> None:
+        """Notes the blocks that one step, or one micro-batch, drops."""
+        self._dropped = dropped
+        self._draws[dropped] += 1
+
+    def of_plan(self) -> dict[str, Any]:
+        """What the plan says, for the history."""
+        plan = self.plan
+        return {
+            "trainable": list(plan.trainable),
+            "drop_rates": dict(plan.drop_rates),
+            "digest": plan.digest,
+            "status": plan.status,
+            "value": plan.value,
+            "upper_bound": plan.upper_bound,
+            "predicted_cost": plan.predicted_cost,
+            "budget": plan.budget,
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """What steps cost under the plan, in FLOPs of backward per loss that is differentiated."""
+        expected = self._profile.cost(self.live, self.plan.drop_rates)
+        steps = self._draws.total()
+        costs = sum(self._predicted(dropped) * count for dropped, count in self._draws.items())
+        return {
+            "predicted_backward_flops": costs / steps if steps else float(expected.backward_cost),
+            "expected_backward_flops": expected.backward_cost,
+            "full_backward_flops": expected.full_backward_cost,
+            "executed_backward_flops": self._executed,
+            "steps": steps,
+        }
+
+    @contextlib.contextmanager
+    def watching(self, model: torch.nn.Module, nothing_left: Callable[[], None]) -> Iterator[None]:
+        """Is entered around a step. Counts what is executed in the first step of the profile's shapes.
+
+        Args:
+            model: Without what wraps it.
+            nothing_left: Is called in place of a backward that has nothing to train.
+        """
+        counts = self._tries_left > 0
+        if not counts and not self.may_drop and self.live:
+            yield
+            return
+        self._tries_left -= 1
+        found: dict[str, int] = {}
+        calls = 0
+
+        def watch(loss: torch.Tensor, run: Callable[[], None]) -> None:
+            nonlocal calls
+            calls += 1
+            if not loss.requires_grad:
+                nothing_left()
+            elif counts and calls <= self._losses_per_step:
+                for op, flops in executed_flops(run).items():
+                    found[op] = found.get(op, 0) + flops
+            else:
+                run()
+            if counts and calls == self._losses_per_step and shapes == self._signature:
+                self._compare(found)
+
+        with recorded_shapes(model) as shapes, watched_backward(watch):
+            yield
+
+    def _compare(self, executed: dict[str, int]) -> None:
+        self._tries_left = 0
+        self._executed = sum(executed.values())
+        if self._executed != self._predicted(self._dropped):
+            self._mismatch = difference(executed, predicted_by_operator(self._profile, self.live, self._dropped))
+
+    def mismatch(self) -> str:
+        """Describes how what was executed differs from what was predicted; "" if it does not. Tells it once."""
+        problem, self._mismatch = self._mismatch, ""
+        return problem
+
+    def _predicted(self, dropped: tuple[str, ...]) -> int:
+        if dropped not in self._cost_of:
+            self._cost_of[dropped] = self._profile.step_cost(self.live, dropped)
+        return self._cost_of[dropped]

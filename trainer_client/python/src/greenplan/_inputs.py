@@ -1,0 +1,75 @@
+"""Whether gradient flows into what a frozen input embedding returns.
+
+``enable_input_require_grads`` of transformers lets it require grad, which reentrant checkpointing needs. Without that
+need it keeps the graph of every frozen layer alive: nothing is saved, whatever the plan freezes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import torch
+
+
+class InputEmbedding:
+    """The input embedding of a transformers model; of other models nothing is known and nothing done.
+
+    Attributes:
+        leaves: What it returned while ``opened`` was entered, as leaves of the graph.
+        is_held_open: Whether somebody else was seen to let the output of the frozen embedding require grad.
+        must_stay_open: Whether gradients would be lost if that were undone.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+        self.leaves: list[torch.Tensor] = []
+        self.is_held_open = False
+        self.must_stay_open = False
+        self._module: torch.nn.Module | None = None
+        getter = getattr(model, "get_input_embeddings", None)
+        if callable(getter):
+            with contextlib.suppress(NotImplementedError, AttributeError):
+                found = getter()
+                self._module = found if isinstance(found, torch.nn.Module) else None
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Lets the output of a frozen embedding require grad, so that the graph shows all products behind it."""
+
+        def open_output(output: torch.Tensor) -> None:
+            self.is_held_open = self.is_held_open or output.requires_grad
+            self.leaves.append(output.requires_grad_(True))
+
+        with self._hooked(open_output):
+            yield
+
+    @contextlib.contextmanager
+    def closed(self) -> Iterator[None]:
+        """Undoes what somebody else's hook does to the output of a frozen embedding."""
+        if self.must_stay_open:
+            yield
+            return
+        with self._hooked(lambda output: output.requires_grad_(False)):
+            yield
+
+    def holds(self, names: Collection[str]) -> bool:
+        """Whether a parameter of the embedding is among those named."""
+        own = set() if self._module is None else set(self._module.parameters())
+        return any(parameter in own for name, parameter in self._model.named_parameters() if name in names)
+
+    @contextlib.contextmanager
+    def _hooked(self, act: Any) -> Iterator[None]:
+        def hook(module: torch.nn.Module, args: Any, output: Any) -> None:
+            if isinstance(output, torch.Tensor) and output.is_leaf and output.is_floating_point():
+                act(output)
+
+        if self._module is None:
+            yield
+            return
+        handle = self._module.register_forward_hook(hook)
+        try:
+            yield
+        finally:
+            handle.remove()

@@ -1,0 +1,162 @@
+"""The tensors that a plan may train, and their ``requires_grad`` flags."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+
+import torch
+
+from greenplan.errors import ArgumentError, unknown_name
+
+logger = logging.getLogger("greenplan")
+
+_MANY = 5
+
+
+def some_of(names: Collection[str]) -> str:
+    """Lists the first few of ``names`` for people."""
+    first = ", ".join(list(names)[:_MANY])
+    return first if len(names) <= _MANY else f"{first} and {len(names) - _MANY} more"
+
+
+class Parameters:
+    """The candidates of a model: what required grad when it was attached and belongs to the optimizer.
+
+    A candidate is *live* if it requires grad at present. Whatever is no candidate is left alone.
+
+    Attributes:
+        candidates: By name, in the order of ``named_parameters()``.
+        live: The names of the live ones.
+    """
+
+    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Finds the candidates.
+
+        Raises:
+            ArgumentError: The model has none, or the optimizer lacks some of them.
+        """
+        self._model = model
+        self._optimizer = optimizer
+        self._all = dict(model.named_parameters())
+        self.candidates = {name: parameter for name, parameter in self._all.items() if parameter.requires_grad}
+        if not self.candidates:
+            raise ArgumentError(
+                f"model ({type(model).__name__}) has no parameter that requires grad; attach before anything is frozen",
+                field="model",
+            )
+        missing = self._outside_optimizer(self.candidates)
+        if missing:
+            raise ArgumentError(
+                f"optimizer lacks {len(missing)} of the {len(self.candidates)} parameters that require grad "
+                f"({some_of(missing)}); make it from all of them, or let these not require grad",
+                field="optimizer",
+            )
+        self.live = set(self.candidates)
+
+    def named(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
+        """All parameters, frozen ones too."""
+        return self._all.items()
+
+    def check_names(self, field: str, names: Iterable[str]) -> tuple[str, ...]:
+        """Returns ``names`` if all are candidates.
+
+        Raises:
+            ArgumentError: One is not.
+        """
+        if isinstance(names, str):
+            raise ArgumentError(f'{field} is the string "{names}"; allowed: a list of names', field=field)
+        checked = tuple(names)
+        for name in checked:
+            if name not in self.candidates:
+                raise unknown_name(field, name, self.candidates, "names of parameters that require grad")
+        return checked
+
+    def set_live(self, names: Collection[str]) -> None:
+        """Lets exactly these candidates require grad. The gradients of the others are dropped."""
+        self.live = set(names)
+        for name, parameter in self.candidates.items():
+            is_live = name in self.live
+            if parameter.requires_grad != is_live:
+                parameter.requires_grad_(is_live)
+            if not is_live:
+                parameter.grad = None
+
+    def drop_frozen_gradients(self) -> None:
+        """A gradient that is left over, or zeros in its place, would move a frozen tensor by momentum and decay."""
+        live = self.live
+        for name, parameter in self.candidates.items():
+            if name not in live and parameter.grad is not None:
+                parameter.grad = None
+
+    def undo_foreign_flips(self) -> list[str]:
+        """Puts the flags of candidates back that somebody else has changed; returns their names."""
+        live = self.live
+        flipped = [name for name, parameter in self.candidates.items() if parameter.requires_grad != (name in live)]
+        for name in flipped:
+            self.candidates[name].requires_grad_(name in live)
+        if flipped:
+            logger.warning(
+                "greenplan: requires_grad of %d tensors (%s) was changed by something else than the plan and is put "
+                "back; PEFT does this when an adapter is loaded, saved or switched",
+                len(flipped),
+                some_of(flipped),
+            )
+        return flipped
+
+    def refresh(self) -> bool:
+        """Looks at the model again; returns whether its parameters are other ones than before, and says which.
+
+        Tensors that were added become candidates if they require grad and the optimizer has them. Those that have gone,
+        because they were tied to others or replaced, are no candidates any more.
+
+        Raises:
+            ArgumentError: No candidate is left in the model.
+        """
+        now = dict(self._model.named_parameters())
+        added = [name for name, parameter in now.items() if self._all.get(name) is not parameter]
+        gone = [name for name, parameter in self._all.items() if now.get(name) is not parameter]
+        if not added and not gone:
+            return False
+        lacking = self._outside_optimizer({name: now[name] for name in added if now[name].requires_grad})
+        logger.warning(
+            "greenplan: the model has other parameters than when it was attached (new: %s; gone: %s); it is profiled "
+            "again",
+            some_of(added) or "none",
+            some_of(gone) or "none",
+        )
+        if lacking:
+            logger.warning(
+                "greenplan: the optimizer lacks %s, so no plan trains them: add them to it by add_param_group()",
+                some_of(lacking),
+            )
+        kept = {name for name in self.candidates if name not in gone}
+        joined = {name for name in added if now[name].requires_grad and name not in lacking}
+        self._all = now
+        self.candidates = {name: parameter for name, parameter in now.items() if name in kept or name in joined}
+        if not self.candidates:
+            raise ArgumentError(
+                "model was given parameters that the optimizer does not have, so nothing can be trained; make the "
+                "optimizer anew and attach again",
+                field="model",
+            )
+        self.live = {name for name, parameter in self.candidates.items() if parameter.requires_grad}
+        return True
+
+    def has_shards(self) -> bool:
+        """Whether tensors are sharded over ranks."""
+        return any(hasattr(parameter, "to_local") for parameter in self.candidates.values())
+
+    def live_bytes(self) -> int:
+        """Bytes of the gradients of one step."""
+        return sum(one.numel() * one.element_size() for name, one in self.candidates.items() if name in self.live)
+
+    def restore(self) -> None:
+        """Lets all candidates require grad, as when the model was attached."""
+        for parameter in self.candidates.values():
+            parameter.requires_grad_(True)
+        self.live = set(self.candidates)
+
+    def _outside_optimizer(self, parameters: dict[str, torch.nn.Parameter]) -> list[str]:
+        known = {id(parameter) for group in self._optimizer.param_groups for parameter in group["params"]}
+        return [name for name, parameter in parameters.items() if id(parameter) not in known]

@@ -1,0 +1,70 @@
+"""What a session needs of a planner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from greenplan._options import Options
+from greenplan._session_planner import SessionPlanner, remote
+from greenplan.plan import Plan
+from greenplan.profile import Profile
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What one round of one rank has measured.
+
+    Attributes:
+        round: Its number.
+        step: Optimizer steps taken before it.
+        importance: By name of tensor; those that are missing were not measured.
+        standard_error: Of the importance, by name; empty where it is not known.
+        sensitivity: By name of block; empty where it was not measured.
+    """
+
+    round: int
+    step: int
+    importance: Mapping[str, float]
+    standard_error: Mapping[str, float] = field(default_factory=dict)
+    sensitivity: Mapping[str, float] = field(default_factory=dict)
+
+
+class Planner(Protocol):
+    """Plans the rounds of one profile."""
+
+    def plan(self, measurements: Measurements, pinned_rates: Mapping[str, tuple[float, float]]) -> Plan:
+        """Plans a round.
+
+        Args:
+            measurements: Of this rank, or the mean over all ranks.
+            pinned_rates: Bounds on the drop rates of blocks, beside those of the options.
+
+        Raises:
+            Error: UNAVAILABLE if the planner is away; what else it answers for a bad request.
+        """
+
+    def draw_blocks(self, plan: Plan, step: int) -> Sequence[str]:
+        """Returns the names of the blocks that step number ``step`` drops."""
+
+    def to_json(self, plan: Plan) -> dict[str, Any]:
+        """Returns a plan as JSON."""
+
+    def from_json(self, content: dict[str, Any]) -> Plan:
+        """Reads what ``to_json`` returned."""
+
+
+def open_planner(profile: Profile, options: Options) -> Planner:
+    """Opens the planner that ``options.planner`` names for one profile.
+
+    Raises:
+        Error: UNAVAILABLE if a service is away; ArgumentError for an address that is none.
+    """
+    planner = options.planner
+    if callable(planner):
+        opened: Planner = planner(profile, options)
+        return opened
+    if planner == "local":
+        return SessionPlanner(profile, options)
+    return (remote(**planner) if isinstance(planner, Mapping) else remote(planner))(profile, options)

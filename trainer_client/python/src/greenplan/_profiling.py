@@ -1,0 +1,141 @@
+"""Reads the profile of a training step while it happens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from greenplan._autograd.graph_blocks import GraphBlocks
+from greenplan._autograd.reading import read_profile
+from greenplan._autograd.reentrant_checkpoint import CHECKPOINT_KIND
+from greenplan._backward import watched_backward
+from greenplan._blocks import BlockModules, recorded_outputs
+from greenplan._inputs import InputEmbedding
+from greenplan._merging import has_same_structure, merged
+from greenplan.errors import ArgumentError, Error
+from greenplan.model_profile import ModelProfile
+from greenplan.profile import Profile
+
+Signature = list[Any]
+
+
+@contextlib.contextmanager
+def recorded_shapes(model: torch.nn.Module) -> Iterator[Signature]:
+    """Lists the shapes of the tensors that each forward pass is given, as JSON can hold them.
+
+    Equal shapes make equal costs.
+    """
+    shapes: Signature = []
+
+    def record(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        shapes.append([list(shape) for shape in _shapes_in([args, kwargs])])
+
+    handle = model.register_forward_pre_hook(record, with_kwargs=True)
+    try:
+        yield shapes
+    finally:
+        handle.remove()
+
+
+def _shapes_in(value: Any) -> Iterator[tuple[int, ...]]:
+    if isinstance(value, torch.Tensor):
+        yield tuple(value.shape)
+    elif isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            yield from _shapes_in(value[key])
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _shapes_in(item)
+
+
+class StepProfiler:
+    """Profiles the losses of one step. Losses of one structure are micro-batches, of which the first one counts.
+
+    Attributes:
+        signature: The shapes of the forward passes that belong to the profile.
+        num_losses: How many losses of different structure there were.
+        is_reentrant: Whether a checkpoint with use_reentrant=True was met.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        named_leaves: Callable[[], list[tuple[str, torch.Tensor]]],
+        inputs: InputEmbedding,
+    ) -> None:
+        """Prepares for one step.
+
+        Args:
+            model: Without what wraps it.
+            named_leaves: The parameters by name, as the graph holds them.
+            inputs: The input embedding of the model.
+        """
+        self.signature: Signature = []
+        self.num_losses = 0
+        self.is_reentrant = False
+        self._model = model
+        self._named_leaves = named_leaves
+        self._inputs = inputs
+        self._outputs: dict[str, list[Any]] = {}
+        self._shapes: Signature = []
+        self._parts: list[ModelProfile] = []
+        self._blocks: BlockModules | None = None
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Profiles every loss that is differentiated while it is entered."""
+
+        def watch(loss: torch.Tensor, run: Callable[[], None]) -> None:
+            self.read(loss)
+            run()
+
+        with (
+            self._inputs.opened(),
+            recorded_outputs(self._model) as self._outputs,
+            recorded_shapes(self._model) as self._shapes,
+            watched_backward(watch),
+        ):
+            yield
+        self._outputs = {}
+
+    def read(self, loss: torch.Tensor) -> None:
+        """Profiles one loss, which forward has just made."""
+        data, blocks = self._read(loss, self._inputs.leaves)
+        if any(kind is CHECKPOINT_KIND for kind in blocks.graph.kinds):
+            self.is_reentrant = True
+            data, blocks = self._read(loss, [])
+        if not any(has_same_structure(data, part) for part in self._parts):
+            modules = BlockModules.found(self._model, blocks, self._outputs)
+            self._blocks = modules if self._blocks is None else self._blocks.joined(self._model, modules)
+            self._parts.append(data)
+            self.num_losses += 1
+            self.signature = list(self._shapes)
+        self._outputs.clear()
+        self._inputs.leaves.clear()
+
+    def _read(self, loss: torch.Tensor, ignored: list[torch.Tensor]) -> tuple[ModelProfile, GraphBlocks]:
+        buffers = list(self._model.buffers())
+        return read_profile(loss, self._named_leaves(), (), buffers, "always", type(self._model).__name__, ignored)
+
+    def result(self) -> tuple[Profile, BlockModules]:
+        """Returns the profile of the step and the modules of its blocks.
+
+        Raises:
+            Error: FAILED_PRECONDITION; no loss was differentiated.
+            ArgumentError: The losses together are beyond what a profile can hold.
+        """
+        if not self._parts or self._blocks is None:
+            raise Error(
+                "no loss was differentiated within the step; call loss.backward() within `with session.step():`",
+                code="FAILED_PRECONDITION",
+                field="step",
+            )
+        data = self._parts[0]
+        for part in self._parts[1:]:
+            data = merged(data, part)
+        if not any(tensor.op is not None for tensor in data.tensors):
+            raise ArgumentError("loss depends on none of the parameters", field="loss")
+        return Profile(data), self._blocks

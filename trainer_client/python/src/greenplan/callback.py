@@ -1,0 +1,191 @@
+"""Plans within transformers' Trainer and what derives from it, such as TRL's SFTTrainer."""
+
+from __future__ import annotations
+
+import gc
+import json
+from typing import Any
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState
+
+from greenplan._options import checked_options
+from greenplan._progress import progress_line
+from greenplan.errors import ArgumentError, Error
+from greenplan.session import Session
+
+
+class GreenplanCallback(TrainerCallback, ExportableState):
+    """Puts a Trainer's training under plans.
+
+    ::
+
+        trainer = Trainer(..., callbacks=[greenplan.GreenplanCallback(budget=0.5, budget_of="backward")])
+        trainer.train()
+
+    Needs no subclass and no loss function: importance comes from the gradients of a round's first step. A round begins
+    at the start of each epoch, or every ``plan_every`` optimizer steps. Nothing is frozen before the optimizer exists,
+    and flags change between optimizer steps alone.
+
+    Its state is saved in the Trainer's checkpoints. To resume, set
+    ``TrainingArguments(restore_callback_states_from_checkpoint=True)``; the Trainer then makes a callback of its own,
+    found in ``trainer.callback_handler.callbacks``.
+
+    Attributes:
+        session: The session of the present or last training; None before.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Takes the options of ``greenplan.attach`` by name, but for ``scaler``, which the Trainer tells.
+
+        Raises:
+            ArgumentError: An option is unknown or out of range, or ``probe`` is "separate", for which a Trainer has no
+                loss function.
+        """
+        checked = checked_options(options)
+        if checked.probe != "in-step":
+            raise ArgumentError(
+                f'probe is "{checked.probe}"; allowed in a Trainer: "in-step", as it has no loss function',
+                field="probe",
+            )
+        try:
+            json.dumps(options)
+        except TypeError as error:
+            raise ArgumentError(
+                f"options hold what a checkpoint cannot ({error}); allowed: numbers, strings and lists", field="options"
+            ) from None
+        self.session: Session | None = None
+        self.restored: dict[str, Any] | None = None
+        self._options = options
+        self._plan_every = checked.plan_every
+        self._checked = checked
+        self._told = 0
+
+    def state(self) -> dict[str, Any]:
+        """Returns what the Trainer saves with a checkpoint."""
+        restored = self.restored if self.session is None else self.session.state_dict()
+        return {"args": dict(self._options), "attributes": {"restored": restored}}
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        model: torch.nn.Module | None = None,
+        optimizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Attaches; the optimizer exists by now."""
+        if self.session is not None:
+            self.session.detach()
+        assert model is not None
+        self._check_resume(args, state)
+        scaler = getattr(optimizer, "scaler", None)
+        self.session = Session(_as_called(model), optimizer, self._checked, scaler)
+        self._told = 0
+        if self.restored is not None:
+            self.session.load_state_dict(self.restored)
+            self._told = len(self.session.history)
+            self.restored = None
+
+    def _check_resume(self, args: TrainingArguments, state: TrainerState) -> None:
+        is_in_checkpoint = type(self).__name__ in (state.stateful_callbacks or {})
+        if state.global_step > 0 and self.restored is None and is_in_checkpoint:
+            if not args.restore_callback_states_from_checkpoint:
+                raise Error(
+                    "the checkpoint holds a plan that is not restored; resume with "
+                    "TrainingArguments(restore_callback_states_from_checkpoint=True)",
+                    code="FAILED_PRECONDITION",
+                    field="restore_callback_states_from_checkpoint",
+                )
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Begins a round if there is one per epoch, and the epoch is not one that a resume goes on with."""
+        if self._plan_every == "epoch" and self.session is not None:
+            is_begun = state.epoch is not None and state.epoch != int(state.epoch)
+            if not is_begun:
+                self.session.begin_round()
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Begins an optimizer step, with all its micro-batches."""
+        if self.session is not None:
+            self.session.begin_step()
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Ends it: a plan that was due holds from this optimizer step on."""
+        if self.session is None:
+            return
+        self.session.end_step()
+        history = self.session.history
+        if len(history) > self._told:
+            self._told = len(history)
+            if state.is_local_process_zero and not args.disable_tqdm:
+                _write(progress_line(self.session))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Adds the figures of the round in force to what is logged."""
+        if self.session is None or not self.session.history or logs is None:
+            return
+        figures = figures_of(self.session)
+        logs.update(figures)
+        if state.log_history:
+            state.log_history[-1].update(figures)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Lets the model be as before."""
+        if self.session is not None:
+            self.session.detach()
+
+
+def figures_of(session: Session) -> dict[str, float]:
+    """The figures of the latest round, by the names under which they are logged.
+
+    ``executed_share`` is the round's mean backward cost over that of full fine-tuning.
+    """
+    latest = session.history[-1]
+    full = latest["full_backward_flops"] or 1
+    return {
+        "greenplan/round": latest["round"],
+        "greenplan/executed_share": latest["predicted_backward_flops"] / full,
+        "greenplan/value": latest["value"],
+        "greenplan/trainable_tensors": len(latest["trainable"]),
+        "greenplan/mean_drop_rate": _mean(latest["drop_rates"].values()),
+    }
+
+
+def _mean(values: Any) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else 0.0
+
+
+def _write(line: str) -> None:
+    """Writes beside a progress bar."""
+    from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+    tqdm.write(line)
+
+
+def _as_called(model: torch.nn.Module) -> torch.nn.Module:
+    """Returns the DistributedDataParallel around the model, which the Trainer does not hand to callbacks."""
+    for candidate in gc.get_objects():
+        if type(candidate) is DistributedDataParallel and candidate.module is model:
+            return candidate
+    return model

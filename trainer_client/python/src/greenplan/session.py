@@ -1,0 +1,713 @@
+"""A training run under plans: measures, plans, freezes and drops, between the steps of the user's own loop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from greenplan import profile_json
+from greenplan._applied_plan import AppliedPlan
+from greenplan._blocks import BlockModules
+from greenplan._inputs import InputEmbedding
+from greenplan._optimizer_state import OptimizerState
+from greenplan._options import Options, checked_options
+from greenplan._parallel import Ranks, refuse_unsupported, unwrapped, wrapper_of
+from greenplan._parameters import Parameters, some_of
+from greenplan._planning import Measurements, Planner, open_planner
+from greenplan._profiling import StepProfiler
+from greenplan._scaling import Scaling
+from greenplan.errors import ArgumentError, Error
+from greenplan.next_update import check_separable
+from greenplan.plan import Plan
+from greenplan.probe import (
+    LossFn,
+    importance_of_gradients,
+    probe_cross_fitted,
+    probe_importance,
+    probe_sensitivity,
+)
+from greenplan.profile import Profile
+
+logger = logging.getLogger("greenplan")
+
+_STATE_VERSION = 1
+
+
+def attach(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    budget: float | int | str | None = None,
+    budget_of: str = "full",
+    method: str = "",
+    plan_every: str | int = "epoch",
+    planner: Any = "local",
+    pinned: Sequence[str] = (),
+    never: Sequence[str] = (),
+    optimizer_state: str = "keep",
+    seed: int = 0,
+    probe: str = "in-step",
+    metric: str = "",
+    sensitivity: str = "gradient_difference",
+    draw_per: str = "step",
+    job: str = "",
+    scaler: Any | None = None,
+    **planner_options: Any,
+) -> Session:
+    """Puts the training of a model under plans.
+
+    ::
+
+        session = greenplan.attach(model, optimizer, budget=0.5, budget_of="backward")
+        for epoch in range(epochs):
+            session.begin_round()
+            for batch in batches:
+                with session.step():
+                    model(**batch).loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+    Attach once the optimizer exists, with everything that may ever be trained requiring grad and in the optimizer.
+    Nothing is frozen before the first plan.
+
+    Args:
+        model: Any module; also one within DistributedDataParallel, or sharded by FSDP2.
+        optimizer: Of torch.optim: AdamW, Adam, SGD, RMSprop or Adagrad, plain, foreach or fused; or an Adam or AdamW of
+            bitsandbytes. Under methods "full" and "drop" any other too.
+        budget: What a step may cost: a share in (0, 1] of what ``budget_of`` says, or "auto", the selection of most
+            value per cost.
+        budget_of: "full" (forward and backward of full fine-tuning), "backward", or "absolute" (FLOPs of forward and
+            backward).
+        method: "selection" of tensors, "drop" of blocks in backward, "joint" for both, or "full". By default selection
+            if there is a budget.
+        plan_every: "epoch": a round begins where ``begin_round`` is called, and at the first step. A number: a round
+            also begins after that many optimizer steps.
+        planner: "local", or "HOST:PORT" of a planner service, or the arguments of ``greenplan.remote`` as a dict.
+        pinned: Names of tensors that every plan trains.
+        never: Names of tensors that no plan trains. They count in what ``budget`` is a share of.
+        optimizer_state: What becomes of the optimizer's state of frozen tensors: "keep" it, "offload" it to the host,
+            or "drop" it.
+        seed: Of the draws of dropped blocks, from 0 to 2^64 - 1.
+        probe: "in-step": importance comes from the gradients of a round's first step. "separate": from a forward and
+            backward pass of its own on what ``begin_round`` is given.
+        metric: "gradient_times_update", or "cross_fitted", which needs two batches. By default cross_fitted where
+            ``begin_round`` is given two batches or more.
+        sensitivity: Of blocks: "gradient_difference" or "norm_difference".
+        draw_per: Whether dropped blocks are drawn anew for each optimizer "step" or for each "micro-batch".
+        job: The name of the job at a planner service; by default a new one.
+        scaler: The torch.amp.GradScaler of the loop, if there is one.
+        **planner_options: algorithm, resolution, allocation, drop_objective, min_drop_rate, max_drop_rate,
+            drop_rate_bounds, mu, mean_drop_rate, max_saved_bytes, churn_threshold, time_limit, as ``greenplan.plan``
+            takes them.
+
+    Returns:
+        The session. ``session.detach()`` lets the model be as it was.
+
+    Raises:
+        ArgumentError: An option is unknown or out of range, the model has no parameter that requires grad, or the
+            optimizer lacks one that does.
+        Error: UNIMPLEMENTED for an optimizer, a wrapper or a compiled model that cannot be served; says why.
+    """
+    options = checked_options(
+        dict(
+            planner_options,
+            budget=budget,
+            budget_of=budget_of,
+            method=method,
+            plan_every=plan_every,
+            planner=planner,
+            pinned=pinned,
+            never=never,
+            optimizer_state=optimizer_state,
+            seed=seed,
+            probe=probe,
+            metric=metric,
+            sensitivity=sensitivity,
+            draw_per=draw_per,
+            job=job,
+        )
+    )
+    return Session(model, optimizer, options, scaler)
+
+
+class Session:
+    """One training run under plans. Made by ``greenplan.attach``.
+
+    Flags change between optimizer steps alone. A frozen tensor does not change by one bit, as it has no gradient when
+    the optimizer steps. Not thread-safe; all ranks of a job make the same calls in the same order.
+
+    Attributes:
+        model: The model, without what wraps it.
+        options: As given, with defaults filled in.
+    """
+
+    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, options: Options, scaler: Any) -> None:
+        """Does the work of ``greenplan.attach``, which states the contract."""
+        refuse_unsupported(model)
+        scaler = getattr(optimizer, "scaler", None) if scaler is None else scaler  # As accelerate's optimizers have it.
+        optimizer = _unwrapped_optimizer(optimizer)
+        if options.needs_importance:
+            check_separable(optimizer)
+        self.options = options
+        self.model = unwrapped(model)
+        self._optimizer = optimizer
+        self._parameters = Parameters(self.model, optimizer)
+        self._parameters.check_names("pinned", options.pinned)
+        self._parameters.check_names("never", options.never)
+        self._state = OptimizerState(optimizer, options.optimizer_state)
+        self._scaling = Scaling(optimizer, scaler)
+        self._wrapper = wrapper_of(model)
+        self._ranks = Ranks(model, next(iter(self._parameters.candidates.values())).device)
+        self._inputs = InputEmbedding(self.model)
+        self._profile: Profile | None = None
+        self._blocks: BlockModules | None = None
+        self._signature: Any = None
+        self._losses_per_step = 1
+        self._planner: Planner | None = None
+        self._applied: AppliedPlan | None = None
+        self._sensitivity: Mapping[str, float] = {}
+        self._history: list[dict[str, Any]] = []
+        self._steps = self._micro_batches = self._steps_in_round = self._rounds = 0
+        self._is_due = True
+        self._is_prepared = False
+        self._mismatches_told: list[str] = []
+        self._step: contextlib.ExitStack | None = None
+        self._profiler: StepProfiler | None = None
+        self._is_probing = False
+        self._hook: Any = optimizer.register_step_pre_hook(self._before_optimizer_step)
+
+    @property
+    def profile(self) -> Profile | None:
+        """The cost model of a step; None before the first round."""
+        return self._profile
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan in force; None before the first round."""
+        return None if self._applied is None else self._applied.plan
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps begun and ended in this session, and in those that it goes on from."""
+        return self._steps
+
+    @property
+    def mismatches(self) -> tuple[str, ...]:
+        """How executed FLOPs differed from predicted ones, by operator, each difference once; empty if they never did."""
+        return tuple(self._mismatches_told)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One dict per round, with the keys of the report's rounds[].
+
+        Costs are FLOPs per loss that is differentiated. "predicted_backward_flops" is the mean over the steps of the
+        round so far, given what was drawn; "expected_backward_flops" that of the plan's rates.
+        "executed_backward_flops" is None until a step has been counted.
+        """
+        if self._applied is not None and self._history:
+            self._history[-1].update(self._applied.figures())
+        return self._history
+
+    def begin_round(self, loss_fn: LossFn | Sequence[LossFn] | None = None) -> None:
+        """Begins a round: what to train is measured and planned anew.
+
+        Args:
+            loss_fn: None: the next step measures. Otherwise a function that runs forward on a batch and returns the
+                loss, or one function per batch; the round is then measured and planned before the call returns.
+                Weights, optimizer, gradients, buffers and random numbers are afterwards as before.
+
+        Raises:
+            ArgumentError: ``probe="separate"`` without ``loss_fn``, or the loss is of no use.
+            Error: FAILED_PRECONDITION within a step or after ``detach``; what planner and profiler raise.
+        """
+        self._check_between_steps("begin_round")
+        if loss_fn is None:
+            if self.options.probe == "separate":
+                raise ArgumentError(
+                    'loss_fn is missing; probe="separate" needs begin_round(loss_fn), probe="in-step" does not',
+                    field="loss_fn",
+                )
+            self._is_due = True
+            return
+        loss_fns = [loss_fn] if callable(loss_fn) else list(loss_fn)
+        if not loss_fns:
+            raise ArgumentError("loss_fn is an empty list; allowed: one function per batch", field="loss_fn")
+        self._separate_round(loss_fns)
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """Is entered around forward and backward of one optimizer step, with all its micro-batches and losses.
+
+        ``optimizer.step()`` comes after it. The first step of a round trains with every candidate live; the plan made
+        from its gradients holds when the optimizer steps.
+
+        Raises:
+            Error: FAILED_PRECONDITION within another step, after ``detach``, or if no loss was differentiated in a step
+                that measures; what planner and profiler raise. The model is then as it was.
+        """
+        self.begin_step()
+        try:
+            yield
+        except BaseException:
+            self.abandon_step()
+            raise
+        self.end_step()
+
+    def begin_step(self) -> None:
+        """Does what entering ``step`` does, for loops that call back instead: forward and backward follow."""
+        self._check_between_steps("step")
+        if self._is_due and self.options.probe == "separate" and self._applied is None:
+            raise Error(
+                'no round has begun; with probe="separate" call begin_round(loss_fn) before the first step',
+                code="FAILED_PRECONDITION",
+                field="step",
+            )
+        self._parameters.undo_foreign_flips()
+        every = self.options.plan_every
+        if isinstance(every, int) and self._steps_in_round >= every and self.options.probe == "in-step":
+            self._is_due = True
+        self._step = contextlib.ExitStack()
+        try:
+            if self._is_due:
+                self._begin_measuring_step()
+            if not self._is_probing:
+                self._begin_planned_step()
+        except BaseException:
+            self.abandon_step()
+            raise
+
+    def end_step(self) -> None:
+        """Does what leaving ``step`` does; ``optimizer.step()`` follows."""
+        if self._step is None:
+            raise Error("no step has begun", code="FAILED_PRECONDITION", field="step")
+        step, self._step = self._step, None
+        step.close()
+        try:
+            if self._is_probing:
+                self._is_probing = False
+                self._end_measuring_step()
+            elif self._applied is not None:
+                self._report_mismatch(self._applied)
+        except BaseException:
+            self._put_back()
+            raise
+        self._parameters.drop_frozen_gradients()
+        if all(parameter.grad is None for parameter in self._parameters.candidates.values()):
+            self._scaling.stand_in(self._smallest())
+        self._steps += 1
+        self._steps_in_round += 1
+
+    def abandon_step(self) -> None:
+        """Ends a step in which something raised. The next step begins as this one did."""
+        step, self._step = self._step, None
+        if self._is_probing:
+            self._put_back()
+        self._is_probing = False
+        self._profiler = None
+        if step is not None:
+            step.close()
+
+    def _put_back(self) -> None:
+        """Lets the flags be as before a step that measures."""
+        if self._applied is None:
+            self._parameters.restore()
+        else:
+            self._parameters.set_live(self._applied.live)
+
+    def detach(self) -> None:
+        """Lets the model, its wrapper and the optimizer be as before ``attach``; trained weights stay. Idempotent."""
+        if self._hook is None:
+            return
+        self.abandon_step()
+        self._scaling.remove()
+        self._hook.remove()
+        self._hook = None
+        self._parameters.restore()
+        self._wrapper.follow(self._parameters.candidates.values(), may_drop=False)
+        self._state.bring_back(self._parameters.candidates.values())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what a resume needs beside the states of model and optimizer, as JSON can hold it."""
+        planner, applied = self._planner, self._applied
+        return {
+            "version": _STATE_VERSION,
+            "profile": None if self._profile is None else profile_json.to_json(self._profile.data),
+            "block_modules": {} if self._blocks is None else {k: list(v) for k, v in self._blocks.modules.items()},
+            "undroppable": [] if self._blocks is None else list(self._blocks.undroppable),
+            "signature": self._signature,
+            "losses_per_step": self._losses_per_step,
+            "plan": None if planner is None or applied is None else planner.to_json(applied.plan),
+            "sensitivity": dict(self._sensitivity),
+            "must_stay_open": self._inputs.must_stay_open,
+            "rounds": self._rounds,
+            "steps": self._steps,
+            "steps_in_round": self._steps_in_round,
+            "micro_batches": self._micro_batches,
+            "is_due": self._is_due,
+            "history": self.history,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from ``state_dict()`` of a session of the same model: the plan in force is applied again.
+
+        Call it after the states of model and optimizer are loaded.
+
+        Raises:
+            Error: FAILED_PRECONDITION if the state is of another model or another version.
+        """
+        self._check_between_steps("load_state_dict")
+        if state.get("version") != _STATE_VERSION:
+            raise Error(
+                f"version of the session's state is {state.get('version')!r}; allowed: {_STATE_VERSION}",
+                code="FAILED_PRECONDITION",
+                field="version",
+            )
+        self._prepare()
+        self._sensitivity = dict(state["sensitivity"])
+        self._rounds, self._steps = state["rounds"], state["steps"]
+        self._steps_in_round, self._micro_batches = state["steps_in_round"], state["micro_batches"]
+        self._is_due = state["is_due"]
+        self._history = [dict(of_round) for of_round in state["history"]]
+        if state["profile"] is None:
+            return
+        profile = Profile(profile_json.from_json(state["profile"]))
+        self._check_fits(profile)
+        blocks = BlockModules(self.model, state["block_modules"], state["undroppable"])
+        self._set_profile(profile, blocks, state["signature"], state["losses_per_step"])
+        self._inputs.must_stay_open = state["must_stay_open"]
+        if state["plan"] is not None:
+            assert self._planner is not None
+            self._apply(self._planner.from_json(state["plan"]))
+            self._ranks.check_equal("plan", self._applied.plan.digest if self._applied else "")
+
+    def _check_between_steps(self, what: str) -> None:
+        problem = ""
+        if self._hook is None:
+            problem = "the session is detached; attach again"
+        elif self._step is not None:
+            problem = "a step has begun and not ended; call this between steps"
+        if problem:
+            raise Error(f"{what}: {problem}", code="FAILED_PRECONDITION", field=what)
+
+    def _check_fits(self, profile: Profile) -> None:
+        now = {name: tuple(parameter.shape) for name, parameter in self._parameters.named()}
+        differing = [name for name in {**now, **profile.shapes} if now.get(name) != profile.shapes.get(name)]
+        if differing:
+            raise Error(
+                f"the session's state is of another model: it differs in {some_of(differing)}; load it into the model "
+                "that it was saved with",
+                code="FAILED_PRECONDITION",
+                field="profile",
+            )
+
+    # Measuring.
+
+    def _prepare(self) -> None:
+        if not self._is_prepared:
+            self._wrapper.prepare()
+            self._is_prepared = True
+
+    def _forget_changed_model(self) -> None:
+        if self._parameters.refresh():
+            self._profile = self._planner = self._applied = None
+            self._profiler = None
+
+    def _let_all_live(self) -> None:
+        """Lets every tensor require grad that is to be measured; for a profile, those that are never trained too."""
+        never = set() if self._profile is None else set(self.options.never)
+        live = [name for name in self._parameters.candidates if name not in never]
+        self._parameters.set_live(live)
+        parameters = [self._parameters.candidates[name] for name in live]
+        self._state.bring_back(parameters)
+        self._wrapper.follow(parameters, may_drop=False)
+
+    def _begin_measuring_step(self) -> None:
+        assert self._step is not None
+        self._forget_changed_model()
+        if self._profile is not None and not self.options.needs_importance:  # Nothing has to be measured.
+            self._plan_round(Measurements(self._rounds, self._steps, {}, {}, self._sensitivity), 0.0, "none")
+            return
+        self._is_probing = True
+        self._let_all_live()
+        self._prepare()
+        if self._profile is None:
+            self._profiler = StepProfiler(self.model, self._leaves(), self._inputs)
+            self._step.enter_context(self._profiler.watching())
+
+    def _leaves(self) -> Callable[[], list[tuple[str, torch.Tensor]]]:
+        """What stands for the parameters in the graph; known only once forward has run."""
+        return lambda: [(name, self._wrapper.leaf_of(parameter)) for name, parameter in self._parameters.named()]
+
+    def _end_measuring_step(self) -> None:
+        profiler, self._profiler = self._profiler, None
+        if profiler is not None:
+            self._take_profile(profiler)
+        started = time.perf_counter()
+        scale = self._scaling.scale()
+        gradients = [one.grad for one in self._parameters.candidates.values() if one.grad is not None]
+        if self._ranks.any(not all(_is_finite(gradient) for gradient in gradients)):
+            logger.warning("greenplan: a gradient of step %d is not finite; the next step measures again", self._steps)
+            return
+        importance: dict[str, float] = {}
+        if self.options.needs_importance:
+            importance = importance_of_gradients(self._measured(), self._optimizer, scale)
+        seconds = time.perf_counter() - started
+        importance = self._ranks.mean(importance)
+        self._plan_round(Measurements(self._rounds, self._steps, importance, {}, self._sensitivity), seconds, "in-step")
+
+    def _measured(self) -> list[tuple[str, torch.nn.Parameter]]:
+        never = set(self.options.never)
+        return [(name, one) for name, one in self._parameters.candidates.items() if name not in never]
+
+    def _take_profile(self, profiler: StepProfiler) -> None:
+        """All ranks go by rank 0's profile: their batches may differ in shape."""
+        profile, blocks = profiler.result()
+        if profiler.is_reentrant and self.options.method in ("selection", "joint"):
+            _check_reentrant(self._inputs, self.options)
+        sent = self._ranks.from_first((profile_json.to_json(profile.data), profiler.signature))
+        if self._ranks.rank > 0:
+            profile = Profile(profile_json.from_json(sent[0]))
+        self._inputs.must_stay_open = profiler.is_reentrant
+        self._set_profile(profile, blocks, sent[1], profiler.num_losses)
+
+    def _set_profile(self, profile: Profile, blocks: BlockModules, signature: Any, losses_per_step: int) -> None:
+        self._profile, self._blocks, self._signature = profile, blocks, signature
+        self._losses_per_step = losses_per_step
+        self._planner = open_planner(profile, self.options)
+
+    def _separate_round(self, loss_fns: Sequence[LossFn]) -> None:
+        if self._parameters.has_shards():
+            raise Error(
+                "loss_fn cannot be probed under FSDP2, which keeps whole gradients only for a moment; call "
+                "begin_round() without it: the next step measures",
+                code="UNIMPLEMENTED",
+                field="loss_fn",
+            )
+        self._forget_changed_model()
+        started = time.perf_counter()
+        before = self._parameters.live
+        try:
+            with _undisturbed(self.model), self._wrapper.without_reduction():
+                self._let_all_live()
+                self._prepare()
+                importance, error = self._measured_importance(loss_fns)
+                if self.options.may_drop and self.options.planner_options.get("allocation") != "uniform":
+                    self._sensitivity = self._ranks.mean(self._measured_sensitivity(loss_fns[0]))
+        except BaseException:
+            self._parameters.set_live(before)
+            raise
+        seconds = time.perf_counter() - started
+        measurements = Measurements(
+            self._rounds, self._steps, self._ranks.mean(importance), self._ranks.mean(error), self._sensitivity
+        )
+        self._plan_round(measurements, seconds, "separate")
+
+    def _measured_importance(self, loss_fns: Sequence[LossFn]) -> tuple[dict[str, float], dict[str, float]]:
+        metric = self.options.metric or ("cross_fitted" if len(loss_fns) > 1 else "gradient_times_update")
+        if metric == "cross_fitted" and len(loss_fns) < 2:
+            raise ArgumentError(
+                "loss_fn is one function; metric cross_fitted needs a list of two or more, one per batch",
+                field="loss_fn",
+            )
+        if self._profile is None:
+            profiler = StepProfiler(self.model, self._leaves(), self._inputs)
+            with profiler.watching(), torch.random.fork_rng(devices=_cuda_devices(self.model)):
+                loss = loss_fns[0]()
+                if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
+                    raise ArgumentError("loss_fn returned no loss that requires grad", field="loss_fn")
+                profiler.read(loss)
+                del loss
+            self._take_profile(profiler)
+            self._let_all_live()
+        if not self.options.needs_importance:
+            return {}, {}
+        if metric == "cross_fitted":
+            return probe_cross_fitted(self._measured(), self._optimizer, loss_fns)
+        of_batches = [probe_importance(self._measured(), self._optimizer, loss_fn) for loss_fn in loss_fns]
+        names = [name for name in of_batches[0] if all(name in of_batch for of_batch in of_batches)]
+        return {name: sum(of_batch[name] for of_batch in of_batches) / len(of_batches) for name in names}, {}
+
+    def _measured_sensitivity(self, loss_fn: LossFn) -> dict[str, float]:
+        assert self._blocks is not None and self._profile is not None
+        found = probe_sensitivity(
+            self._parameters.candidates.values(),
+            self._blocks.modules,
+            self._blocks.dropped,
+            loss_fn,
+            self.options.sensitivity,
+        )
+        return {block: found.get(block, 0.0) for block in self._profile.blocks}
+
+    # Planning.
+
+    def _plan_round(self, measurements: Measurements, probe_seconds: float, probe: str) -> None:
+        assert self._planner is not None and self._blocks is not None
+        started = time.perf_counter()
+        try:
+            plan = self._ask_planner(measurements)
+        except Error as error:
+            if error.code != "UNAVAILABLE" or self._applied is None:
+                raise
+            logger.warning("greenplan: %s; training goes on with the last plan", error)
+            plan = self._applied.plan
+        self._is_due = False
+        self._steps_in_round = 0
+        self._history = self.history
+        applied = self._apply(plan)
+        self._history.append(
+            {
+                "round": self._rounds,
+                "step": self._steps,
+                **applied.of_plan(),
+                **applied.figures(),
+                "probe": probe,
+                "probe_seconds": probe_seconds,
+                "plan_seconds": time.perf_counter() - started,
+                "reduced_bytes": self._parameters.live_bytes() if self._ranks.count > 1 else 0,
+            }
+        )
+        self._rounds += 1
+        if plan.message:
+            logger.warning("greenplan: round %d: %s", self._rounds - 1, plan.message)
+
+    def _ask_planner(self, measurements: Measurements) -> Plan:
+        """Rank 0 plans, and all ranks apply its plan."""
+        assert self._planner is not None and self._blocks is not None
+        answer: tuple[dict[str, Any] | None, Error | None] = None, None
+        if self._ranks.rank == 0:
+            pinned_rates = dict.fromkeys(self._blocks.undroppable, (0.0, 0.0)) if self.options.may_drop else {}
+            try:
+                plan = self._planner.plan(measurements, pinned_rates)
+                answer = self._planner.to_json(plan), None
+            except Error as error:
+                answer = None, error
+        content, failure = self._ranks.from_first(answer)
+        if failure is not None:
+            raise failure
+        assert content is not None
+        return self._planner.from_json(content)
+
+    def _apply(self, plan: Plan) -> AppliedPlan:
+        assert self._profile is not None
+        candidates = self._parameters.candidates
+        live = [name for name in plan.trainable if name in candidates]
+        self._parameters.set_live(live)
+        may_drop = any(rate > 0 for rate in plan.drop_rates.values())
+        self._wrapper.follow([candidates[name] for name in live], may_drop)
+        chosen = set(live)
+        self._state.apply(
+            [one for name, one in candidates.items() if name not in chosen], [candidates[name] for name in live]
+        )
+        self._applied = AppliedPlan(plan, self._profile, live, self._signature, self._losses_per_step)
+        return self._applied
+
+    # Steps under a plan.
+
+    def _begin_planned_step(self) -> None:
+        applied, blocks, step = self._applied, self._blocks, self._step
+        if applied is None or blocks is None:
+            return
+        assert step is not None
+        step.enter_context(self._inputs.closed())
+        if applied.may_drop:
+            if self.options.draw_per == "micro-batch":
+                step.enter_context(self._drawing_each_forward(applied, blocks))
+            else:
+                dropped = self._drawn(applied, self._steps)
+                step.enter_context(blocks.dropped(dropped))
+                applied.note_step(dropped)
+        else:
+            applied.note_step(())
+        step.enter_context(applied.watching(self.model, lambda: self._scaling.stand_in(self._smallest())))
+
+    def _drawn(self, applied: AppliedPlan, number: int) -> tuple[str, ...]:
+        assert self._planner is not None
+        return tuple(self._planner.draw_blocks(applied.plan, number))
+
+    @contextlib.contextmanager
+    def _drawing_each_forward(self, applied: AppliedPlan, blocks: BlockModules) -> Iterator[None]:
+        """Draws anew in each forward pass; backward of a micro-batch, which may compute again, keeps its draw."""
+        of_micro_batch = contextlib.ExitStack()
+
+        def draw(module: torch.nn.Module, args: Any) -> None:
+            if module.training:
+                of_micro_batch.close()
+                dropped = self._drawn(applied, self._micro_batches)
+                of_micro_batch.enter_context(blocks.dropped(dropped))
+                applied.note_step(dropped)
+                self._micro_batches += 1
+
+        handle = self.model.register_forward_pre_hook(draw)
+        try:
+            yield
+        finally:
+            handle.remove()
+            of_micro_batch.close()
+
+    def _report_mismatch(self, applied: AppliedPlan) -> None:
+        problem = applied.mismatch()
+        if problem and problem not in self._mismatches_told:
+            self._mismatches_told.append(problem)
+            logger.warning("greenplan: backward did not execute what the plan predicts: %s", problem)
+
+    def _before_optimizer_step(self, *_: Any) -> None:
+        """The optimizer must not see zeros that stand in for a gradient, nor any gradient of a frozen tensor."""
+        self._scaling.remove()
+        self._parameters.drop_frozen_gradients()
+
+    def _smallest(self) -> torch.Tensor:
+        return min(self._parameters.candidates.values(), key=torch.Tensor.numel)
+
+
+def _unwrapped_optimizer(optimizer: Any) -> torch.optim.Optimizer:
+    """Returns the optimizer of torch within accelerate's or Lightning's."""
+    while isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
+        optimizer = optimizer.optimizer
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise ArgumentError(
+            f"optimizer is {type(optimizer).__name__}; allowed: a torch.optim.Optimizer", field="optimizer"
+        )
+    return optimizer
+
+
+def _check_reentrant(inputs: InputEmbedding, options: Options) -> None:
+    """Behind frozen layers, a reentrant checkpoint whose inputs require no grad computes no gradient at all."""
+    if inputs.is_held_open or inputs.holds(options.pinned):
+        return
+    raise Error(
+        f'method "{options.method}" under checkpoints with use_reentrant=True: once the layers in front of a '
+        "checkpoint are frozen, torch computes no gradient within it; use use_reentrant=False (in transformers "
+        'gradient_checkpointing_kwargs={"use_reentrant": False}), or name the weight of the input embedding in pinned',
+        code="UNIMPLEMENTED",
+        field="model",
+    )
+
+
+def _is_finite(gradient: Any) -> bool:
+    local = gradient.to_local() if hasattr(gradient, "to_local") else gradient
+    if local.is_sparse:
+        local = local.coalesce().values()
+    return bool(torch.isfinite(local).all())
+
+
+def _cuda_devices(model: torch.nn.Module) -> list[int]:
+    devices = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
+    return [device.index for device in devices if device.index is not None]
+
+
+@contextlib.contextmanager
+def _undisturbed(model: torch.nn.Module) -> Iterator[None]:
+    """Puts random generators and buffers back afterwards."""
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    try:
+        with torch.random.fork_rng(devices=_cuda_devices(model)):
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)

@@ -1,0 +1,421 @@
+"""A session in a plain loop."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+import greenplan
+import hf_models
+from flops import count
+from greenplan._session_planner import SessionPlanner
+
+
+def attached(family="llama", optimizer=torch.optim.AdamW, attention="sdpa", **options):
+    model = hf_models.build(family, attention)
+    options = {"budget": 0.5, "budget_of": "backward", **options}
+    optimizer = optimizer(model.model.parameters(), lr=0.01)
+    return model, optimizer, greenplan.attach(model.model, optimizer, **options)
+
+
+def train_step(model, optimizer, session):
+    with session.step():
+        model.loss().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def flags(model):
+    return {name: parameter.requires_grad for name, parameter in model.parameters.items()}
+
+
+def test_the_plan_of_the_first_step_holds_from_its_optimizer_step_on():
+    model, optimizer, session = attached()
+    assert all(flags(model).values())
+    before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+    for _ in range(3):
+        train_step(model, optimizer, session)
+    trained = set(session.plan.trainable)
+    assert 0 < len(trained) < len(before)
+    for name, parameter in model.parameters.items():
+        assert torch.equal(before[name], parameter) == (name not in trained), name
+        assert parameter.requires_grad == (name in trained)
+    latest = session.history[-1]
+    assert latest["executed_backward_flops"] == latest["predicted_backward_flops"]
+    assert latest["predicted_backward_flops"] <= 0.5 * latest["full_backward_flops"]
+
+
+@pytest.mark.parametrize(
+    "optimizer, options",
+    [
+        (torch.optim.AdamW, {"fused": True, "weight_decay": 0.1}),
+        (torch.optim.Adam, {"foreach": True, "weight_decay": 0.1}),
+        (torch.optim.SGD, {"momentum": 0.9, "weight_decay": 0.1}),
+        (torch.optim.RMSprop, {"momentum": 0.9}),
+        (torch.optim.Adagrad, {}),
+    ],
+)
+def test_a_frozen_tensor_does_not_change_by_one_bit_when_gradients_are_filled_with_zeros(optimizer, options):
+    model = hf_models.build("llama")
+    optimizer = optimizer(model.model.parameters(), lr=0.01, **options)
+    for _ in range(2):  # Momentum and decay are there before anything is frozen.
+        model.loss().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+    session = greenplan.attach(model.model, optimizer, budget=0.5)
+    before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+    for _ in range(3):
+        with session.step():
+            model.loss().backward()
+        for parameter in model.parameters.values():  # As an optimizer that fills with zeros, or DDP, may leave it.
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+    frozen = set(model.parameters) - set(session.plan.trainable)
+    assert frozen
+    for name in frozen:
+        assert torch.equal(before[name], model.parameters[name]), name
+
+
+def test_a_loop_without_plans_is_the_same_bit_for_bit():
+    """Method full, and the steps up to the first plan."""
+    results = []
+    for with_session in (False, True):
+        model = hf_models.build("llama", "sdpa")
+        optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
+        session = greenplan.attach(model.model, optimizer, method="full")
+        for _ in range(3):
+            with session.step() if with_session else torch.enable_grad():
+                model.loss().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        results.append({name: parameter.detach().clone() for name, parameter in model.parameters.items()})
+    assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+
+
+def test_thawed_tensors_get_gradients_in_the_next_round():
+    model, optimizer, session = attached(plan_every=2)
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    frozen = [name for name, live in flags(model).items() if not live]
+    assert frozen
+    with session.step():  # The round's first step measures.
+        model.loss().backward()
+        assert all(parameter.grad is not None for parameter in model.parameters.values())
+    assert len(session.history) == 2
+    assert [entry["round"] for entry in session.history] == [0, 1]
+
+
+def test_micro_batches_count_as_one_step_and_flags_stay_within_it():
+    model, optimizer, session = attached(plan_every=1)
+    for _ in range(3):
+        with session.step():
+            for _ in range(3):
+                now = flags(model)
+                model.loss().backward()
+                assert flags(model) == now
+        optimizer.step()
+        optimizer.zero_grad()
+    assert session.steps == len(session.history) == 3
+    assert session.profile.forward_cost == count(lambda: model.loss())
+
+
+def test_importance_under_accumulation_is_that_of_the_summed_gradient():
+    values = []
+    for parts in (1, 2):
+        model, optimizer, session = attached()
+        with session.step():
+            for _ in range(parts):
+                (model.loss() / parts).backward()
+        values.append(session.history[0]["value"])
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_drop_draws_blocks_anew_in_each_step_and_executes_what_is_predicted():
+    model, optimizer, session = attached(method="drop", budget=0.6)
+    drawn = []
+    original = session._blocks
+    for step in range(8):
+        with session.step():
+            loss = model.loss()
+            if step:
+                executed = count(loss.backward)
+                drawn.append(executed)
+            else:
+                loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert original is None
+    assert len(set(drawn)) > 1
+    latest = session.history[-1]
+    assert latest["steps"] == 7
+    assert latest["predicted_backward_flops"] == sum(drawn) / 7
+    assert set(session.plan.trainable) == set(session.profile.trainable_names)
+
+
+def test_a_tensor_of_a_dropped_block_is_passed_over_in_that_step():
+    model, optimizer, session = attached(method="drop", budget=0.6)
+    train_step(model, optimizer, session)
+    session._planner.draw_blocks = lambda plan, step: ["model.layers.1.mlp"]
+    before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+    steps = {name: float(optimizer.state[parameter]["step"]) for name, parameter in model.parameters.items()}
+    train_step(model, optimizer, session)
+    for name, parameter in model.parameters.items():
+        in_block = name.startswith(("model.layers.1.mlp.", "model.layers.1.post_attention_layernorm."))
+        assert torch.equal(before[name], parameter) == in_block, name
+        assert float(optimizer.state[parameter]["step"]) == steps[name] + (0 if in_block else 1)
+
+
+def test_micro_batches_may_have_draws_of_their_own():
+    model, optimizer, session = attached(method="drop", budget=0.6, draw_per="micro-batch")
+    train_step(model, optimizer, session)
+    asked = []
+    session._planner.draw_blocks = lambda plan, step: asked.append(step) or list(session.profile.blocks)[:step]
+    with session.step():
+        for _ in range(3):
+            model.loss().backward()
+        model.model.eval()
+        with torch.no_grad():
+            model.loss()
+        model.model.train()
+    assert asked == [0, 1, 2]
+    assert session.history[-1]["steps"] == 3
+
+
+def test_a_step_in_which_nothing_is_left_to_train_does_nothing():
+    model, optimizer, session = attached(method="joint", budget=0.3)
+    train_step(model, optimizer, session)
+    inside = [name for name in model.parameters if name.startswith("model.layers.1.mlp.")]
+    session._applied.may_drop = True
+    session._parameters.set_live(inside)
+    session._applied.live = tuple(inside)
+    session._planner.draw_blocks = lambda plan, step: list(session.profile.blocks)
+    before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+    train_step(model, optimizer, session)
+    assert all(torch.equal(before[name], parameter) for name, parameter in model.parameters.items())
+
+
+def test_joint_plans_both_and_keeps_to_the_budget():
+    model, optimizer, session = attached(method="joint", budget=0.5)
+    for _ in range(4):
+        train_step(model, optimizer, session)
+    latest = session.history[-1]
+    assert latest["expected_backward_flops"] <= 0.5 * latest["full_backward_flops"]
+    assert latest["executed_backward_flops"] is not None
+    assert not session._applied.mismatch()
+
+
+def test_a_separate_probe_plans_before_the_first_step_and_leaves_all_as_it_was():
+    model, optimizer, session = attached(probe="separate")
+    with pytest.raises(greenplan.Error, match="no round has begun"):
+        with session.step():
+            pass
+    with pytest.raises(ValueError, match="loss_fn is missing"):
+        session.begin_round()
+    train = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+    state, random = copy.deepcopy(optimizer.state_dict()), torch.get_rng_state()
+    session.begin_round(model.loss)
+    assert session.plan.trainable
+    assert flags(model) == {name: name in session.plan.trainable for name in model.parameters}
+    assert all(torch.equal(train[name], parameter) for name, parameter in model.parameters.items())
+    assert all(parameter.grad is None for parameter in model.parameters.values())
+    assert optimizer.state_dict()["state"] == state["state"] == {}
+    assert torch.equal(random, torch.get_rng_state())
+    train_step(model, optimizer, session)
+    assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
+
+
+def test_the_separate_and_the_in_step_probe_make_the_same_plan():
+    plans = []
+    for separate in (False, True):
+        model, optimizer, session = attached()
+        if separate:
+            session.begin_round(model.loss)
+        train_step(model, optimizer, session)
+        plans.append(session.plan)
+    assert plans[0].digest == plans[1].digest
+    assert plans[0].value == plans[1].value
+
+
+def test_a_separate_probe_measures_sensitivity_for_drop_rates():
+    model, optimizer, session = attached(method="drop", budget=0.6)
+    session.begin_round(model.loss)
+    assert set(session._sensitivity) == set(session.profile.blocks)
+    assert all(value > 0 for value in session._sensitivity.values())
+    assert len(set(session.plan.drop_rates.values())) > 1
+    train_step(model, optimizer, session)
+    assert session.history[0]["executed_backward_flops"] is not None
+    assert not session._applied.mismatch()
+
+
+def test_two_batches_make_the_importance_cross_fitted():
+    model, optimizer, session = attached()
+    other = {key: value.roll(1, 0) for key, value in model.batch.items()}
+    other["labels"] = (other["labels"] + 5) % hf_models.VOCABULARY
+    seen = []
+    plan = SessionPlanner.plan
+    session.begin_round([model.loss, lambda: model.model(**other).loss])
+    planner = session._planner
+    planner.plan = lambda measurements, pinned: seen.append(measurements) or plan(planner, measurements, pinned)
+    session.begin_round([model.loss, lambda: model.model(**other).loss])
+    assert set(seen[0].standard_error) == set(seen[0].importance) == set(model.parameters)
+    with pytest.raises(ValueError, match="needs a list of two or more"):
+        attached(metric="cross_fitted")[2].begin_round(model.loss)
+
+
+def test_pinned_tensors_train_and_never_does_not():
+    model, optimizer, session = attached(pinned=["model.norm.weight"], never=["lm_head.weight"], plan_every=1)
+    for _ in range(2):
+        with session.step():
+            model.loss().backward()
+            if session.steps:  # Once the profile is known, the head is not even measured.
+                assert model.parameters["lm_head.weight"].grad is None
+        assert "model.norm.weight" in session.plan.trainable
+        assert "lm_head.weight" not in session.plan.trainable
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("policy, keeps", [("keep", True), ("offload", True), ("drop", False)])
+def test_the_optimizers_state_of_frozen_tensors(policy, keeps):
+    model, optimizer, session = attached(optimizer_state=policy)
+    for parameter in model.parameters.values():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad()
+    train_step(model, optimizer, session)
+    for name, parameter in model.parameters.items():
+        is_trained = name in session.plan.trainable
+        assert (parameter in optimizer.state) == (keeps or is_trained)
+        if parameter in optimizer.state:
+            assert float(optimizer.state[parameter]["step"]) == (2 if is_trained else 1)
+
+
+def test_detach_lets_the_model_be_as_it_was():
+    model, optimizer, session = attached(method="joint", budget=0.5)
+    model.parameters["model.norm.weight"].requires_grad_(True)
+    hooks = lambda: sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.model.modules())  # noqa: E731
+    assert hooks() == 0
+    backward = torch.autograd.backward
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    session.detach()
+    session.detach()
+    assert all(flags(model).values())
+    assert hooks() == 0
+    assert torch.autograd.backward is backward
+    assert not optimizer._optimizer_step_pre_hooks
+    with pytest.raises(greenplan.Error, match="detached; attach again"):
+        session.begin_round()
+
+
+def test_resume_goes_on_bit_for_bit():
+    def run(resume_at):
+        model, optimizer, session = attached(method="joint", budget=0.5, plan_every=3)
+        losses = []
+        for step in range(7):
+            if step == resume_at:
+                saved = copy.deepcopy((model.model.state_dict(), optimizer.state_dict(), session.state_dict()))
+                model, optimizer, session = attached(method="joint", budget=0.5, plan_every=3)
+                model.model.load_state_dict(saved[0])
+                optimizer.load_state_dict(saved[1])
+                session.load_state_dict(saved[2])
+            with session.step():
+                loss = model.loss()
+                losses.append(float(loss.detach()))
+                if loss.requires_grad:
+                    loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return losses, session.history
+
+    expected, history = run(None)
+    for resume_at in (1, 3, 5):
+        losses, resumed = run(resume_at)
+        assert losses == expected
+        assert [entry["digest"] for entry in resumed] == [entry["digest"] for entry in history]
+
+
+def test_resume_into_another_model_is_refused_by_name():
+    model, optimizer, session = attached()
+    train_step(model, optimizer, session)
+    other = attached("llama-tied")[2]
+    with pytest.raises(greenplan.Error, match="another model: it differs in model.layers.0.self_attn.q_proj.bias"):
+        other.load_state_dict(session.state_dict())
+    with pytest.raises(greenplan.Error, match="version of the session's state is 7"):
+        other.load_state_dict({"version": 7})
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"budget": 0}, r"budget is 0; allowed: a share of backward in \(0, 1\]"),
+        ({"budget": 1.5}, "budget is 1.5"),
+        ({"budget": float("nan")}, "budget is nan"),
+        ({"budget": 0.5, "budget_of": "absolute"}, "budget is 0.5; allowed: an integer > 0"),
+        ({"budget": None, "method": "drop"}, 'budget is missing; method "drop" needs one'),
+        ({"method": "full"}, 'budget is 0.5; method "full" takes none'),
+        ({"method": "select"}, r'method is "select"; allowed: .* \(did you mean "selection"\?\)'),
+        ({"budget_off": 1}, r'did you mean "budget_of"\?'),
+        ({"plan_every": 0}, "plan_every is 0"),
+        ({"plan_every": "step"}, "plan_every is \"?'?step"),
+        ({"pinned": ["lm_head"]}, r'pinned is "lm_head".*did you mean "lm_head.weight"'),
+        ({"pinned": "lm_head.weight"}, "pinned is the string"),
+        ({"optimizer_state": "lose"}, 'optimizer_state is "lose"'),
+        ({"seed": -1}, "seed is -1"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_named_with_what_is_allowed(options, message):
+    model = hf_models.build("llama")
+    optimizer = torch.optim.AdamW(model.model.parameters())
+    with pytest.raises(ValueError, match=message):
+        greenplan.attach(model.model, optimizer, **{"budget": 0.5, "budget_of": "backward", **options})
+    assert all(flags(model).values())
+    assert not optimizer._optimizer_step_pre_hooks
+
+
+def test_a_planner_that_fails_leaves_the_model_as_it_was():
+    class Away(SessionPlanner):
+        def plan(self, measurements, pinned_rates):
+            raise greenplan.Error("planner is away", code="UNAVAILABLE", field="planner")
+
+    model, optimizer, session = attached(planner=Away)
+    with pytest.raises(greenplan.Error, match="planner is away"):
+        with session.step():
+            model.loss().backward()
+    assert all(flags(model).values())
+
+
+def test_a_planner_that_goes_away_later_leaves_the_last_plan(caplog):
+    model, optimizer, session = attached(plan_every=1)
+    train_step(model, optimizer, session)
+    digest = session.plan.digest
+
+    def away(measurements, pinned_rates):
+        raise greenplan.Error("planner is away", code="UNAVAILABLE", field="planner")
+
+    session._planner.plan = away
+    train_step(model, optimizer, session)
+    assert session.plan.digest == digest
+    assert "training goes on with the last plan" in caplog.text
+
+
+def test_a_step_without_backward_is_an_error_and_the_next_one_measures():
+    model, optimizer, session = attached()
+    with pytest.raises(greenplan.Error, match="no loss was differentiated within the step"):
+        with session.step():
+            model.loss()
+    with pytest.raises(RuntimeError, match="my own"):
+        with session.step():
+            raise RuntimeError("my own")
+    assert all(flags(model).values())
+    train_step(model, optimizer, session)
+    assert session.plan is not None
+    with session.step():
+        with pytest.raises(greenplan.Error, match="a step has begun and not ended"):
+            session.begin_round()
+        model.loss().backward()

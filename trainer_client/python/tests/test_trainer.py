@@ -1,0 +1,200 @@
+"""GreenplanCallback in transformers.Trainer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+import transformers
+
+import greenplan
+import hf_models
+from trainers import Watcher, made, session_of, trainer
+
+
+def trained(folder, **arguments):
+    watcher = Watcher()
+    run = trainer(folder, callbacks=[watcher], **arguments)
+    run.train()
+    return run, watcher
+
+
+def check_only_the_plan_moves(session, watcher):
+    history = {entry["step"]: set(entry["trainable"]) for entry in session.history}
+    trainable = None
+    for number, step in enumerate(watcher.steps):
+        trainable = history.get(number, trainable)
+        assert step["moved"] <= step["with_gradient"] <= trainable
+        assert step["live"] == trainable
+    assert any(step["moved"] == step["live"] for step in watcher.steps)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"gradient_accumulation_steps": 3},
+        {"max_grad_norm": 0.1},
+        {"max_grad_norm": 0.0},
+        {"bf16": True},
+        {"gradient_checkpointing": True},
+        {"optim": "adamw_torch", "weight_decay": 0.1},
+        {"optim": "sgd", "optim_args": "momentum=0.9"},
+        {"optim": "adafactor"},
+        {"average_tokens_across_devices": False, "lr_scheduler_type": "constant"},
+    ],
+    ids=str,
+)
+def test_trains_what_the_plan_says_and_nothing_else(tmp_path, arguments):
+    if arguments.get("optim") == "adafactor":
+        run = trainer(tmp_path, **arguments)
+        with pytest.raises(greenplan.Error, match="optimizer is Adafactor; allowed: AdamW, Adam"):
+            run.train()
+        assert all(parameter.requires_grad for parameter in run.model.parameters())
+        return
+    run, watcher = trained(tmp_path, **arguments)
+    session = session_of(run)
+    assert [entry["round"] for entry in session.history] == [0, 1]
+    check_only_the_plan_moves(session, watcher)
+    for entry in session.history:
+        assert entry["executed_backward_flops"] == entry["predicted_backward_flops"]
+        assert entry["predicted_backward_flops"] <= 0.5 * entry["full_backward_flops"]
+    assert all(parameter.requires_grad for parameter in run.model.parameters())
+
+
+def test_the_trainer_without_plans_trains_the_same_under_method_full(tmp_path):
+    losses = []
+    for callback in (made(method="full", budget=None), transformers.TrainerCallback()):
+        run = trainer(tmp_path, callback=callback)
+        run.train()
+        losses.append([entry["loss"] for entry in run.state.log_history if "loss" in entry])
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("method", ["drop", "joint"])
+def test_drops_blocks(tmp_path, method):
+    run, watcher = trained(tmp_path, callback=made(method=method, budget=0.6, seed=4))
+    session = session_of(run)
+    assert len({frozenset(step["with_gradient"]) for step in watcher.steps}) > 2
+    for entry in session.history:
+        assert entry["expected_backward_flops"] <= 0.6 * entry["full_backward_flops"]
+        assert entry["executed_backward_flops"] is not None
+    assert not session.mismatches
+
+
+def test_the_figures_are_in_the_logs_and_a_line_is_written_per_round(tmp_path, capsys):
+    run, _ = trained(tmp_path, disable_tqdm=False)
+    logged = [entry for entry in run.state.log_history if "loss" in entry]
+    assert all(0 < entry["greenplan/executed_share"] <= 0.5 for entry in logged)
+    assert [entry["greenplan/round"] for entry in logged] == [0] * 6 + [1] * 6
+    assert logged[0]["greenplan/value"] > 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("greenplan: round")]
+    assert len(lines) == 2
+    assert "tensors train, " in lines[0] and "of full backward" in lines[0]
+
+
+def test_plans_every_so_many_steps(tmp_path):
+    run, _ = trained(tmp_path, callback=made(plan_every=5))
+    session = session_of(run)
+    assert [entry["step"] for entry in session.history] == [0, 5, 10]
+
+
+def test_an_evaluation_in_the_middle_of_a_round_changes_nothing(tmp_path):
+    callback = made(method="joint", budget=0.5)
+    run = trainer(tmp_path, callback=callback, eval_strategy="steps", eval_steps=2)
+    run.train()
+    evaluated = [entry for entry in run.state.log_history if "eval_loss" in entry]
+    assert len(evaluated) == 6
+    assert callback.session.steps == 12
+    assert callback.session.history[-1]["steps"] == 5
+
+
+def test_a_last_batch_of_another_shape(tmp_path):
+    run, _ = trained(tmp_path, rows=22, callback=made(plan_every=6))
+    session = session_of(run)
+    assert session.steps == 12
+    assert not session.mismatches
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+
+
+@pytest.mark.parametrize("method", ["selection", "joint"])
+def test_resume_goes_on_bit_for_bit(tmp_path, method):
+    def losses(run):
+        return {entry["step"]: entry["loss"] for entry in run.state.log_history if "loss" in entry}
+
+    run = trainer(tmp_path, callback=made(method=method), save_strategy="steps", save_steps=4)
+    run.train()
+    expected, history = losses(run), session_of(run).history
+    for checkpoint in checkpoints(tmp_path)[:2]:  # In the middle of either epoch.
+        again = trainer(tmp_path, callback=made(method=method), num_train_epochs=2)
+        again.train(resume_from_checkpoint=str(checkpoint))
+        assert losses(again) == expected
+        session = session_of(again)
+        assert [entry["digest"] for entry in session.history] == [entry["digest"] for entry in history]
+        assert len(again.optimizer.param_groups[0]["params"]) > 0
+        assert again.lr_scheduler.optimizer is again.optimizer or again.lr_scheduler.optimizer.optimizer
+
+
+def test_the_checkpoint_keeps_the_state_of_frozen_tensors(tmp_path):
+    run = trainer(tmp_path, callback=made(plan_every=2), save_strategy="steps", save_steps=5)
+    run.train()
+    saved = torch.load(checkpoints(tmp_path)[0] / "optimizer.pt", weights_only=True)
+    plans = [set(entry["trainable"]) for entry in session_of(run).history if entry["step"] < 5]
+    assert len(set.union(*plans)) > len(plans[-1])
+    assert len(saved["state"]) == len(set.union(*plans))
+    assert all(float(state["step"]) >= 1 for state in saved["state"].values())
+    assert all(group["params"] for group in saved["param_groups"])
+
+
+def test_resume_without_the_callbacks_state_says_what_to_set(tmp_path):
+    run = trainer(tmp_path, save_strategy="steps", save_steps=4)
+    run.train()
+    again = trainer(tmp_path, restore_callback_states_from_checkpoint=False)
+    with pytest.raises(greenplan.Error, match="restore_callback_states_from_checkpoint=True"):
+        again.train(resume_from_checkpoint=str(checkpoints(tmp_path)[0]))
+
+
+def test_a_second_train_call_begins_anew(tmp_path):
+    run = trainer(tmp_path, num_train_epochs=1)
+    run.train()
+    run.train()
+    assert len(session_of(run).history) == 1
+
+
+def test_a_separate_probe_is_refused_as_a_trainer_has_no_loss_function():
+    with pytest.raises(ValueError, match='probe is "separate"; allowed in a Trainer: "in-step"'):
+        made(probe="separate")
+    with pytest.raises(ValueError, match="did you mean"):
+        made(budgets=0.5)
+
+
+def adapted(checkpointing=None):
+    base = hf_models.build("llama", "sdpa").model
+    config = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    return peft.get_peft_model(base, config)
+
+
+@pytest.mark.parametrize("method", ["selection", "drop", "joint"])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_lora(tmp_path, method, checkpointing):
+    run, watcher = trained(
+        tmp_path, model=adapted(), callback=made(method=method, budget=0.7), gradient_checkpointing=checkpointing
+    )
+    session = session_of(run)
+    assert all("lora_" in name for entry in session.history for name in entry["trainable"])
+    assert all("lora_" in name for step in watcher.steps for name in step["moved"])
+    assert len(session.profile.blocks) == 4
+    assert all(entry["executed_backward_flops"] is not None for entry in session.history)
+    assert not session.mismatches
+    assert all(parameter.requires_grad == ("lora_" in name) for name, parameter in run.model.named_parameters())
+
+
+def test_the_callbacks_state_is_json(tmp_path):
+    callback = greenplan.GreenplanCallback(budget=0.5, pinned=["lm_head.weight"])
+    json.dumps(callback.state())

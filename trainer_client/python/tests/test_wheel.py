@@ -1,0 +1,56 @@
+"""The wheel as users install it: in a fresh environment, without a compiler and without torch."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+WHEEL = os.environ.get("GREENPLAN_WHEEL", "")
+README = Path(__file__).parents[1] / "README.md"
+
+pytestmark = pytest.mark.skipif(not WHEEL, reason="GREENPLAN_WHEEL names no wheel; ./dev test python builds one")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("venv")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = str(folder / "bin/python")
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", WHEEL]
+    subprocess.run(install, check=True, env={"PATH": str(folder / "bin")})  # Without a compiler, whatever it asks for.
+    return python
+
+
+def run(python, *arguments):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GREENPLAN", "PYTHON"))}
+    return subprocess.run([python, *arguments], check=True, capture_output=True, text=True, env=environment, cwd="/")
+
+
+def test_the_example_of_the_readme_runs(python):
+    example = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL).group(1)
+    lines = run(python, "-c", example).stdout.splitlines()
+    assert lines[0].startswith("OPTIMAL")
+    assert len(lines) == 8
+
+
+def test_the_commands_run(python, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "n_layer": 1}')
+    profile = str(tmp_path / "p.json")
+    run(python, "-m", "greenplan", "profile", "--config", str(tmp_path), "--seq-len", "8", "--output", profile)
+    plan = run(python, "-m", "greenplan", "plan", "--profile", profile, "--method", "full", "--format", "json").stdout
+    assert '"method":"full"' in plan
+
+
+def test_it_holds_the_library_its_types_and_its_licences():
+    names = zipfile.ZipFile(WHEEL).namelist()
+    for file in ("libgreenplan.so", "py.typed", "planner_service.binpb"):
+        assert f"greenplan/{file}" in names
+    licences = " ".join(names)
+    assert "abseil.txt" in licences and "protobuf.txt" in licences
+    assert "py3-none-manylinux_2_34_x86_64" in WHEEL

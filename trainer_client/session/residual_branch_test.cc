@@ -1,0 +1,70 @@
+#include "trainer_client/session/residual_branch.h"
+
+#include "ATen/Context.h"
+#include "ATen/TensorOperators.h"
+#include "ATen/core/grad_mode.h"
+#include "ATen/ops/dropout.h"
+#include "ATen/ops/equal.h"
+#include "ATen/ops/mm.h"
+#include "ATen/ops/ones_like.h"
+#include "ATen/ops/randn.h"
+#include "gtest/gtest.h"
+
+namespace greenplan::trainer {
+namespace {
+
+struct ResidualBranchTest : ::testing::Test {
+  at::Tensor Forward() {
+    at::manual_seed(1);
+    return x + branch([&] { return at::dropout(at::mm(x, weight).tanh(), 0.5, /*train=*/true); });
+  }
+
+  const at::Tensor x = at::randn({4, 8}).requires_grad_(true);
+  const at::Tensor weight = at::randn({8, 8}).requires_grad_(true);
+  const ResidualBranch branch{"layers.0"};
+};
+
+TEST_F(ResidualBranchTest, BackwardPassesByADroppedBranchAndForwardIsTheSame) {
+  const at::Tensor kept = Forward();
+  branch.set_dropped(true);
+  const at::Tensor dropped = Forward();
+  EXPECT_TRUE(at::equal(kept, dropped)) << "dropout draws the same numbers";
+  dropped.sum().backward();
+  EXPECT_FALSE(weight.grad().defined());
+  EXPECT_TRUE(at::equal(x.grad(), at::ones_like(x))) << "the stream alone";
+}
+
+TEST_F(ResidualBranchTest, RecordsAgainOnceItIsNoLongerDropped) {
+  branch.set_dropped(true);
+  Forward();
+  branch.set_dropped(false);
+  Forward().sum().backward();
+  EXPECT_TRUE(weight.grad().defined());
+}
+
+TEST_F(ResidualBranchTest, CopiesShareWhetherTheyAreDropped) {
+  const ResidualBranch copy = branch;
+  copy.set_dropped(true);
+  EXPECT_TRUE(branch.is_dropped());
+  EXPECT_EQ(branch.name(), "layers.0");
+}
+
+TEST_F(ResidualBranchTest, DoesNotRecordWhereNothingIsRecorded) {
+  const at::NoGradGuard no_grad;
+  EXPECT_FALSE(Forward().requires_grad());
+}
+
+TEST_F(ResidualBranchTest, KeepsOutputsForAsLongAsAskedTo) {
+  {
+    const BranchOutputs outputs({branch});
+    Forward();
+    Forward();
+    ASSERT_EQ(outputs.of(branch).size(), 2u);
+    EXPECT_TRUE(outputs.of(branch)[0].requires_grad());
+  }
+  Forward();
+  EXPECT_EQ(BranchOutputs({branch}).of(branch).size(), 0u);
+}
+
+}  // namespace
+}  // namespace greenplan::trainer
