@@ -122,16 +122,21 @@ absl::Status WritePort(const char* flag, const std::string& file, int port) {
 // The port of calls last: who waits for its file finds the other one there.
 absl::Status WritePorts(const DaemonOptions& options, const GrpcServer& server, const HttpPort* http) {
   if (http != nullptr) {
-    spdlog::info("serving /metrics, /livez and /readyz on port {} ({})", http->port(), options.http_listen);
     if (absl::Status status = WritePort("--http-port-file", options.http_port_file, http->port()); !status.ok()) {
       return status;
     }
   }
-  if (http == nullptr && !options.http_listen.empty()) {
+  return WritePort("--port-file", options.port_file, server.port());
+}
+
+void LogPorts(const DaemonOptions& options, const GrpcServer& server, const HttpPort* http) {
+  if (http != nullptr) {
+    spdlog::info("serving /metrics, /livez and /readyz on port {} ({})", http->port(), options.http_listen);
+  } else if (!options.http_listen.empty()) {
     spdlog::warn("{} is taken: /metrics, /livez and /readyz are not served; name another --http-listen",
                  options.http_listen);
   }
-  return WritePort("--port-file", options.port_file, server.port());
+  spdlog::info("serving on port {} ({}), data in {}", server.port(), options.listen, options.data_dir);
 }
 
 }  // namespace
@@ -168,7 +173,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   const HeapTrimmer heap_trimmer;
   is_serving = true;
   if (absl::Status status = WritePorts(options, **server, http->get()); !status.ok()) return status;
-  spdlog::info("serving on port {} ({}), data in {}", (*server)->port(), options.listen, options.data_dir);
+  LogPorts(options, **server, http->get());
   (*security)->LogState();
   const int signal = WaitForShutdown(signals, **security);
   is_serving = false;
