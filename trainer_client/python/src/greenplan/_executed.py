@@ -63,8 +63,8 @@ _FUSED_ATTENTION = (
     "_scaled_dot_product_cudnn_attention",
 )
 
-# What flop_counter has no entry for on the CPU, counts too high, or refuses because queries share keys and values, by the
-# same arithmetic as its other entries.
+# What flop_counter has no entry for on the CPU, counts too high, or refuses because queries share keys and values, by
+# the same arithmetic as its other entries.
 FORMULAS: dict[Any, Any] = {
     **{getattr(aten, name): _attention for name in _FUSED_ATTENTION},
     **{getattr(aten, f"{name}_backward"): _attention_backward for name in _FUSED_ATTENTION},
