@@ -66,6 +66,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 ROWS: dict[str, tuple[bool, dict[str, Any] | None, str]] = {
     "full": (False, None, "full"),
     "selection 50% of backward": (False, {"budget": 0.5, "budget_of": "backward"}, "full"),
+    "drop, 50% of backward": (False, {"method": "drop", "budget": 0.5, "budget_of": "backward"}, "full"),
     "drop 0.5": (False, {"method": "drop", "mean_drop_rate": 0.5}, "full"),
     "LoRA": (True, None, "LoRA"),
     "LoRA, drop 0.75": (True, {"method": "drop", "mean_drop_rate": 0.75}, "LoRA"),
