@@ -43,8 +43,8 @@ struct RunState {
 absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const Optimizer& optimizer,
                      const RunState& state);
 
-// Whether the folder holds the state of a run and its weights: a run that was stopped while it wrote its first checkpoint
-// leaves none.
+// Whether the folder holds the state of a run and its weights: a run that was stopped while it wrote its first
+// checkpoint leaves none.
 bool HasRun(const std::string& directory);
 
 // Checkpoints within an epoch are folders checkpoint-STEP of their own below the run's output folder, each a whole
