@@ -49,7 +49,7 @@ half=(--budget 0.5 --budget-of backward)
 run full 240 2e-4
 run selection-50 360 2e-4 "${half[@]}"
 run selection-30 448 2e-4 --budget 0.3 --budget-of backward
-# Measuring the blocks' sensitivity would cost half as much as these few steps, so the drop rates are uniform.
+# With --allocation uniform the blocks' sensitivity is not measured: that would cost half as much as these few steps.
 run drop-50 360 2e-4 --method drop --mean-drop-rate 0.5 --allocation uniform
 run joint-50 360 2e-4 --method joint "${half[@]}" --allocation uniform
 
