@@ -34,16 +34,18 @@ void SumUp(const ModelProfile& profile, const std::vector<bool>& trainable, cons
   }
 }
 
-// [num_ops]: whether an op is live in the graph without the ops of `removed` ([num_ops]).
+// [num_ops]: whether an op is live in the graph without the ops for which is_removed(op) holds.
+template <typename IsRemoved>
 std::vector<bool> LiveOutsideOf(const ModelProfile& profile, const std::vector<bool>& trainable,
-                                const std::vector<bool>& removed) {
+                                const IsRemoved& is_removed) {
   std::vector<bool> live(profile.ops.size(), false);
   for (size_t k = 0; k < profile.tensors.size(); ++k) {
     if (!IsTrained(profile, trainable, k)) continue;
-    live[profile.tensors[k].op] = !removed[profile.tensors[k].op];
+    const int op = profile.tensors[k].op;
+    live[op] = !is_removed(profile.ops[op]);
   }
   for (size_t j = profile.ops.size(); j-- > 0;) {
-    if (removed[j]) continue;
+    if (is_removed(profile.ops[j])) continue;
     for (const Edge& edge : profile.ops[j].inputs) {
       if (live[edge.op]) live[j] = true;
     }
@@ -55,7 +57,7 @@ std::vector<bool> LiveOutsideOf(const ModelProfile& profile, const std::vector<b
 
 std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable) {
   ABSL_ASSERT(trainable.size() == profile.tensors.size());
-  return LiveOutsideOf(profile, trainable, std::vector<bool>(profile.ops.size(), false));
+  return LiveOutsideOf(profile, trainable, [](const Op&) { return false; });
 }
 
 MaskCost EvaluateMask(const ModelProfile& profile, const std::vector<bool>& trainable) {
@@ -104,11 +106,8 @@ int64_t ExpectedBackwardCost(const CostByBlock& costs, const std::vector<double>
 StepCost EvaluateStep(const ModelProfile& profile, const std::vector<bool>& trainable,
                       const std::vector<bool>& dropped) {
   ABSL_ASSERT(dropped.size() == profile.blocks.size());
-  std::vector<bool> removed(profile.ops.size());
-  for (size_t j = 0; j < removed.size(); ++j) {
-    removed[j] = profile.ops[j].block != kNone && dropped[profile.ops[j].block];
-  }
-  const std::vector<bool> live = LiveOutsideOf(profile, trainable, removed);
+  const auto is_dropped = [&](const Op& op) { return op.block != kNone && dropped[op.block]; };
+  const std::vector<bool> live = LiveOutsideOf(profile, trainable, is_dropped);
   StepCost step{.backward_cost = 0, .reached = std::vector<bool>(profile.tensors.size(), false)};
   std::vector<bool> runs(profile.ops.size(), false);
   if (!runs.empty()) runs[0] = live[0];

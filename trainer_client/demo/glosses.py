@@ -2,7 +2,7 @@
 
 usage: glosses.py TOKENIZER FOLDER     TOKENIZER is a tokenizer.json.
 
-Reads /usr/share/wordnet (Debian's wordnet-base) and writes train.jsonl and valid.jsonl with {source_ids, target_ids} into
+Reads WordNet (wordnet.py) and writes train.jsonl and valid.jsonl with {source_ids, target_ids} into
 FOLDER, the same on every machine.
 """
 
@@ -11,6 +11,7 @@ import pathlib
 import random
 import sys
 
+import wordnet
 from tokenizers import Tokenizer
 
 MOST_TOKENS = 30  # With BOS and EOS a row then fits into 32 tokens.
@@ -20,15 +21,7 @@ VALID_ROWS = 96
 
 def definitions() -> list[tuple[str, str]]:
     """Returns every (word, definition) of WordNet in the order of its files, without example sentences."""
-    pairs = []
-    for part in ("noun", "verb", "adj", "adv"):
-        with open(f"/usr/share/wordnet/data.{part}", encoding="latin-1") as lines:
-            for line in lines:
-                synset, bar, gloss = line.partition(" | ")
-                if bar:
-                    word = synset.split()[4].replace("_", " ")
-                    pairs.append((word, gloss.split('; "')[0].strip()))
-    return pairs
+    return [(word, gloss.split('; "')[0].strip()) for word, gloss in wordnet.entries()]
 
 
 def rows(tokenizer: Tokenizer, pairs: list[tuple[str, str]], count: int) -> list[dict[str, list[int]]]:

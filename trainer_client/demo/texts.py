@@ -1,7 +1,7 @@
 """Writes the demo's texts: WordNet's glosses to pre-train on, the King James Bible to fine-tune on.
 
 usage: texts.py FOLDER
-Reads /usr/share/wordnet (Debian's wordnet-base) and runs `bible` (Debian's bible-kjv). Writes base_train.txt,
+Reads WordNet (wordnet.py) and runs `bible` (Debian's bible-kjv). Writes base_train.txt,
 base_valid.txt, train.txt and valid.txt into FOLDER, one definition or verse a line, the same on every machine.
 """
 
@@ -11,6 +11,8 @@ import re
 import subprocess
 import sys
 
+import wordnet
+
 BASE_TRAIN_BYTES = 900_000
 TRAIN_BYTES = 300_000
 VALID_BYTES = 40_000
@@ -18,14 +20,7 @@ VALID_BYTES = 40_000
 
 def glosses():
     """Every definition and example sentence of WordNet, in the order of its files."""
-    lines = []
-    for part in ("noun", "verb", "adj", "adv"):
-        for line in open(f"/usr/share/wordnet/data.{part}", encoding="latin-1"):
-            _, bar, gloss = line.partition(" | ")
-            if bar:
-                words = line.split()
-                lines.append(f"{words[4].replace('_', ' ')}: {gloss.strip()}")
-    return lines
+    return [f"{word}: {gloss}" for word, gloss in wordnet.entries()]
 
 
 def verses():

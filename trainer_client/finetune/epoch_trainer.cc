@@ -54,13 +54,17 @@ LossFunction EpochTrainer::FirstLoss() {
 
 void EpochTrainer::Continue(const Round& round) {
   is_under_plan_ = true;
-  trainable_ = round.trainable;
   drop_rates_ = DropRates(round.drop_rates.begin(), round.drop_rates.end());
-  expected_backward_flops_ = round.predicted_backward_cost * setup_.grad_accum;
-  full_backward_flops_ = round.full_backward_cost * setup_.grad_accum;
+  TakeOver(round.trainable, round.predicted_backward_cost, round.full_backward_cost);
+}
+
+void EpochTrainer::TakeOver(std::vector<std::string> trainable, int64_t backward_flops, int64_t full_backward_flops) {
+  trainable_ = std::move(trainable);
+  expected_backward_flops_ = backward_flops * setup_.grad_accum;
+  full_backward_flops_ = full_backward_flops * setup_.grad_accum;
   if (setup_.time_profile.has_value()) {
     predicted_backward_seconds_ =
-        PredictedBackwardSeconds(*setup_.time_profile, round.trainable) * static_cast<double>(setup_.grad_accum);
+        PredictedBackwardSeconds(*setup_.time_profile, trainable_) * static_cast<double>(setup_.grad_accum);
   }
 }
 
@@ -77,18 +81,14 @@ bool EpochTrainer::IsWarmUp() const {
 absl::Status EpochTrainer::WarmUp(const std::vector<int64_t>& order) {
   const absl::Status status = setup_.session.TrainEverything([&](int) { return Loss(order, 0); });
   if (!status.ok()) return status;
-  trainable_.clear();
+  std::vector<std::string> trainable;
   const std::vector<bool>& reached = setup_.session.step_plan().reached;
   const ModelProfile& profile = setup_.session.profile();
   for (size_t i = 0; i < reached.size(); ++i) {
-    if (reached[i]) trainable_.push_back(profile.tensors[i].name);
+    if (reached[i]) trainable.push_back(profile.tensors[i].name);
   }
-  expected_backward_flops_ = setup_.session.step_plan().predicted_backward_cost * setup_.grad_accum;
-  full_backward_flops_ = EvaluateMask(profile, FullMask(profile)).backward_cost * setup_.grad_accum;
-  if (setup_.time_profile.has_value()) {
-    predicted_backward_seconds_ =
-        PredictedBackwardSeconds(*setup_.time_profile, trainable_) * static_cast<double>(setup_.grad_accum);
-  }
+  TakeOver(std::move(trainable), setup_.session.step_plan().predicted_backward_cost,
+           EvaluateMask(profile, FullMask(profile)).backward_cost);
   return absl::OkStatus();
 }
 

@@ -92,6 +92,8 @@ class EpochTrainer {
     std::vector<int64_t> micro_batches;
   };
 
+  // What trains from now on, with the FLOPs of one micro-batch's backward pass.
+  void TakeOver(std::vector<std::string> trainable, int64_t backward_flops, int64_t full_backward_flops);
   bool IsRoundDue(int64_t step_in_epoch) const;
   bool IsWarmUp() const;
   absl::Status WarmUp(const std::vector<int64_t>& order);

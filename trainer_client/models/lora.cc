@@ -1,6 +1,7 @@
 #include "trainer_client/models/lora.h"
 
 #include <cmath>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -31,12 +32,13 @@ bool Matches(const std::string& layer, const std::string& target) {
 
 absl::StatusOr<std::vector<std::string>> TargetLayers(const std::map<std::string, Linear*>& layers,
                                                       const std::vector<std::string>& targets) {
-  std::map<std::string, bool> is_target;
+  std::set<std::string> names;
   for (const std::string& target : targets) {
     bool found = false;
     for (const auto& [name, layer] : layers) {
       if (!Matches(name, target)) continue;
-      is_target[name] = found = true;
+      names.insert(name);
+      found = true;
     }
     if (!found) {
       return absl::InvalidArgumentError(absl::StrCat("the LoRA target ", target,
@@ -44,10 +46,8 @@ absl::StatusOr<std::vector<std::string>> TargetLayers(const std::map<std::string
                                                      layers.empty() ? "none" : layers.begin()->first, ", ..."));
     }
   }
-  if (is_target.empty()) return absl::InvalidArgumentError("there is no LoRA target; name at least one");
-  std::vector<std::string> names;
-  for (const auto& [name, unused] : is_target) names.push_back(name);
-  return names;
+  if (names.empty()) return absl::InvalidArgumentError("there is no LoRA target; name at least one");
+  return std::vector<std::string>(names.begin(), names.end());
 }
 
 double Scale(const LoraOptions& options) {

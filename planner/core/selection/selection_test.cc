@@ -38,10 +38,10 @@ SelectionProblem RandomProblem(const ModelProfile& profile, const std::vector<do
   return problem;
 }
 
-// The best value over all subsets that the problem allows.
-double BestByEnumeration(const ModelProfile& profile, const SelectionProblem& problem) {
-  const int n = static_cast<int>(profile.tensors.size());
-  double best = -INFINITY;
+// Calls visit(mask) for every subset that the problem's pins allow.
+template <typename Visit>
+void ForEachAllowedMask(const SelectionProblem& problem, const Visit& visit) {
+  const int n = static_cast<int>(problem.pins.size());
   for (uint32_t subset = 0; subset < (uint32_t{1} << n); ++subset) {
     std::vector<bool> mask(n);
     bool allowed = true;
@@ -49,14 +49,21 @@ double BestByEnumeration(const ModelProfile& profile, const SelectionProblem& pr
       mask[k] = (subset >> k) & 1;
       allowed &= problem.pins[k] == Pin::kFree || (problem.pins[k] == Pin::kAlways) == mask[k];
     }
-    if (!allowed) continue;
-    const double value = ValueOf(mask, *problem.importance);
-    if (value <= best) continue;
-    const MaskCost cost = EvaluateMask(profile, mask);
-    if (cost.backward_cost > problem.backward_budget) continue;
-    if (problem.max_saved_bytes && cost.saved_bytes > *problem.max_saved_bytes) continue;
-    best = value;
+    if (allowed) visit(mask);
   }
+}
+
+// The best value over all subsets that the problem allows.
+double BestByEnumeration(const ModelProfile& profile, const SelectionProblem& problem) {
+  double best = -INFINITY;
+  ForEachAllowedMask(problem, [&](const std::vector<bool>& mask) {
+    const double value = ValueOf(mask, *problem.importance);
+    if (value <= best) return;
+    const MaskCost cost = EvaluateMask(profile, mask);
+    if (cost.backward_cost > problem.backward_budget) return;
+    if (problem.max_saved_bytes && cost.saved_bytes > *problem.max_saved_bytes) return;
+    best = value;
+  });
   return best;
 }
 
@@ -108,20 +115,12 @@ struct BestRatio {
   double cost = 1;
 };
 BestRatio BestRatioByEnumeration(const ModelProfile& profile, const SelectionProblem& problem, int64_t forward_cost) {
-  const int n = static_cast<int>(profile.tensors.size());
   BestRatio best;
-  for (uint32_t subset = 0; subset < (uint32_t{1} << n); ++subset) {
-    std::vector<bool> mask(n);
-    bool allowed = true;
-    for (int k = 0; k < n; ++k) {
-      mask[k] = (subset >> k) & 1;
-      allowed &= problem.pins[k] == Pin::kFree || (problem.pins[k] == Pin::kAlways) == mask[k];
-    }
-    if (!allowed) continue;
+  ForEachAllowedMask(problem, [&](const std::vector<bool>& mask) {
     const double value = ValueOf(mask, *problem.importance);
     const auto cost = static_cast<double>(forward_cost + EvaluateMask(profile, mask).backward_cost);
     if (value * best.cost > best.value * cost) best = {value, cost};
-  }
+  });
   return best;
 }
 

@@ -70,6 +70,19 @@ IssuedCertificate PemOf(X509* certificate, EVP_PKEY* key) {
           Pem([&](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr); })};
 }
 
+// A new key with its certificate, signed by the issuer or, if that is null, by itself.
+IssuedCertificate NewPair(const TestAuthority::Request& request, X509* issuer, EVP_PKEY* issuer_key) {
+  EVP_PKEY* key = NewKey();
+  X509* certificate = NewCertificate(request, key);
+  X509* signer = issuer == nullptr ? certificate : issuer;
+  AddExtension(certificate, signer, NID_subject_alt_name, request.hosts);
+  Sign(certificate, signer, issuer == nullptr ? key : issuer_key);
+  IssuedCertificate issued = PemOf(certificate, key);
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+  return issued;
+}
+
 }  // namespace
 
 TestAuthority::TestAuthority(const std::string& name) : key_(NewKey()) {
@@ -85,26 +98,8 @@ TestAuthority::~TestAuthority() {
   EVP_PKEY_free(key_);
 }
 
-IssuedCertificate TestAuthority::Issue(const Request& request) const {
-  EVP_PKEY* key = NewKey();
-  X509* certificate = NewCertificate(request, key);
-  AddExtension(certificate, certificate_, NID_subject_alt_name, request.hosts);
-  Sign(certificate, certificate_, key_);
-  IssuedCertificate issued = PemOf(certificate, key);
-  X509_free(certificate);
-  EVP_PKEY_free(key);
-  return issued;
-}
+IssuedCertificate TestAuthority::Issue(const Request& request) const { return NewPair(request, certificate_, key_); }
 
-IssuedCertificate SelfSigned(const TestAuthority::Request& request) {
-  EVP_PKEY* key = NewKey();
-  X509* certificate = NewCertificate(request, key);
-  AddExtension(certificate, certificate, NID_subject_alt_name, request.hosts);
-  Sign(certificate, certificate, key);
-  IssuedCertificate issued = PemOf(certificate, key);
-  X509_free(certificate);
-  EVP_PKEY_free(key);
-  return issued;
-}
+IssuedCertificate SelfSigned(const TestAuthority::Request& request) { return NewPair(request, nullptr, nullptr); }
 
 }  // namespace greenplan

@@ -8,7 +8,6 @@ from typing import Any
 
 from greenplan import _protocol, profile_json
 from greenplan._plan_options import naming_options
-from greenplan._planner import LocalPlanner
 from greenplan._service import Service
 from greenplan.errors import Error
 from greenplan.plan import Plan
@@ -54,7 +53,6 @@ class RemotePlanner:
         self._options = dict(options)
         answer = self._call("CreateJob", "CreateJobRequest", {"job": content}, "Job")
         self.profile_digest: str = answer.profile_digest
-        self._local = LocalPlanner(profile)
 
     def plan(self, round_number: int, report: Mapping[str, Any] | None) -> Plan:
         """Reports this rank's measurements and waits for the plan that all ranks of the round get.
@@ -86,10 +84,6 @@ class RemotePlanner:
         content = {"job": {"name": f"jobs/{self.job}", "options": dict(options)}}
         self._call("UpdateJob", "UpdateJobRequest", content, "Job")
         self._options = dict(options)
-
-    def draw_blocks(self, plan: Plan, step: int) -> list[str]:
-        """Returns the names of the blocks that a step drops; every rank draws the same, without asking the service."""
-        return self._local.draw_blocks(plan, step)
 
     def _call(self, method: str, request: str, content: dict[str, Any], response: str) -> Any:
         from google.protobuf import json_format
