@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "planner/convert/digest.h"
+#include "planner/convert/validate.h"
 #include "planner/core/invalid_argument.h"
 #include "planner/job/resource_names.h"
 
@@ -17,13 +18,24 @@ bool SameBytes(const google::protobuf::MessageLite& a, const google::protobuf::M
 }
 
 absl::Status ValidateWorldSize(int32_t world_size) {
-  if (world_size < 1) {
-    return InvalidArgument("job.world_size", " is ", world_size, "; must be >= 1");
-  }
-  if (world_size > 1) {
-    return absl::UnimplementedError(absl::StrCat("job.world_size is ", world_size, "; only 1 is implemented"));
-  }
-  return absl::OkStatus();
+  constexpr int32_t kMaxWorldSize = 1'000'000;
+  if (world_size >= 1 && world_size <= kMaxWorldSize) return absl::OkStatus();
+  return InvalidArgument("job.world_size", " is ", world_size, "; must be >= 1 and at most ", kMaxWorldSize);
+}
+
+absl::Status ValidateQuorumTimeout(const v1::Job& job) {
+  if (!job.has_quorum_timeout()) return absl::OkStatus();
+  const google::protobuf::Duration& timeout = job.quorum_timeout();
+  constexpr int64_t kMaxSeconds = 7 * 24 * 3600;
+  const bool is_valid = timeout.nanos() >= 0 && timeout.nanos() < 1'000'000'000 && timeout.seconds() >= 0 &&
+                        timeout.seconds() + timeout.nanos() > 0 && timeout.seconds() < kMaxSeconds;
+  if (is_valid) return absl::OkStatus();
+  return InvalidArgument("job.quorum_timeout", " is ", timeout.seconds(), " s and ", timeout.nanos(),
+                         " ns; must be > 0 and below 7 days");
+}
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
 }
 
 }  // namespace
@@ -32,19 +44,40 @@ v1::Job NewJob(const v1::Job& request, absl::Time create_time) {
   v1::Job job = request;
   job.set_profile_revision(1);
   job.set_profile_digest(ProfileDigest(job.profile()));
-  *job.mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(create_time));
+  *job.mutable_create_time() = ToTimestamp(create_time);
+  *job.mutable_update_time() = job.create_time();
   return job;
+}
+
+absl::StatusOr<std::optional<v1::Job>> NextRevision(const v1::Job& job, const v1::Job& request,
+                                                    absl::Time update_time) {
+  if (request.world_size() != 0 && request.world_size() != job.world_size()) {
+    return InvalidArgument("job.world_size", " is ", request.world_size(), "; that of ", job.name(), " is ",
+                           job.world_size(), " and cannot change");
+  }
+  if (!request.has_profile() && !request.has_options() && !request.has_quorum_timeout()) {
+    return InvalidArgument("job", " has neither profile nor options nor quorum_timeout; at least one is required");
+  }
+  v1::Job next = job;
+  if (request.has_profile()) *next.mutable_profile() = request.profile();
+  if (request.has_options()) *next.mutable_options() = request.options();
+  if (request.has_quorum_timeout()) *next.mutable_quorum_timeout() = request.quorum_timeout();
+  if (SameContent(job, next)) return std::nullopt;
+  next.set_profile_revision(job.profile_revision() + 1);
+  next.set_profile_digest(ProfileDigest(next.profile()));
+  *next.mutable_update_time() = ToTimestamp(update_time);
+  return next;
 }
 
 bool SameContent(const v1::Job& a, const v1::Job& b) {
   return a.name() == b.name() && a.world_size() == b.world_size() && SameBytes(a.options(), b.options()) &&
-         SameBytes(a.profile(), b.profile());
+         SameBytes(a.quorum_timeout(), b.quorum_timeout()) && SameBytes(a.profile(), b.profile());
 }
 
 bool SameReport(const v1::ImportanceReport& a, const v1::ImportanceReport& b) { return SameBytes(a, b); }
 
 absl::Status JobIsTaken(const std::string& job_name) {
-  return absl::AlreadyExistsError(absl::StrCat(job_name, " exists with another profile, options or world_size"));
+  return absl::AlreadyExistsError(absl::StrCat(job_name, " exists with another profile, options, world_size or quorum_timeout"));
 }
 
 absl::Status ReportIsTaken(const std::string& job_name, const v1::ImportanceReport& report) {
@@ -59,6 +92,7 @@ absl::Status DoesNotExist(const std::string& resource_name) {
 absl::StatusOr<std::shared_ptr<const PreparedJob>> PreparedJob::Create(const v1::Job& job) {
   if (absl::Status status = ValidateJobName(job.name(), "job.name"); !status.ok()) return status;
   if (absl::Status status = ValidateWorldSize(job.world_size()); !status.ok()) return status;
+  if (absl::Status status = ValidateQuorumTimeout(job); !status.ok()) return status;
   absl::StatusOr<std::shared_ptr<const PreparedProfile>> profile =
       PreparedProfile::Create(job.profile(), job.profile_digest(), job.profile_revision());
   if (!profile.ok()) return profile.status();
@@ -81,11 +115,23 @@ absl::StatusOr<Measurements> PreparedJob::ReadReport(const v1::ImportanceReport&
   return profile_->ReadReport(report, options_);
 }
 
+absl::Duration PreparedJob::QuorumTimeout(absl::Duration otherwise) const {
+  if (!job_.has_quorum_timeout()) return otherwise;
+  return absl::Seconds(job_.quorum_timeout().seconds()) + absl::Nanoseconds(job_.quorum_timeout().nanos());
+}
+
+absl::Status PreparedJob::ValidateAverage(const Measurements& average) const {
+  return ValidatePenalty(options_, average);
+}
+
 absl::StatusOr<v1::Plan> PreparedJob::PlanRound(int64_t round, const Measurements& measurements,
                                                 const v1::Plan* previous_plan, const CallLimits& limits) const {
   PlanRequest request{.measurements = &measurements, .options = &options_};
   absl::StatusOr<Plan> previous;
-  if (previous_plan != nullptr) {
+  const bool is_of_this_profile =
+      previous_plan != nullptr &&
+      (previous_plan->profile_digest().empty() || previous_plan->profile_digest() == profile_->digest());
+  if (is_of_this_profile) {
     previous = profile_->ReadPlan(*previous_plan);
     if (!previous.ok()) return InsideField("previous_plan.", previous.status());
     request.previous = &*previous;

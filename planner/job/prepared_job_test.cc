@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/core/invalid_argument.h"
@@ -41,6 +42,38 @@ TEST(JobTest, ContentIsTheSameWhateverOutputOnlyFieldsSay) {
   EXPECT_FALSE(SameContent(request, other));
 }
 
+TEST(JobTest, TheNextRevisionTakesWhatTheRequestHas) {
+  const v1::Job job = NewJob(TestJob("jobs/a"), absl::UnixEpoch());
+  v1::Job request;
+  request.mutable_options()->set_method(v1::METHOD_FULL);
+  request.mutable_quorum_timeout()->set_seconds(3);
+  const auto next = NextRevision(job, request, absl::FromUnixSeconds(5));
+  ASSERT_TRUE(next.ok() && next->has_value()) << next.status();
+  EXPECT_EQ((*next)->profile_revision(), 2);
+  EXPECT_EQ((*next)->options().method(), v1::METHOD_FULL);
+  EXPECT_FALSE((*next)->options().has_budget());
+  EXPECT_EQ((*next)->quorum_timeout().seconds(), 3);
+  EXPECT_EQ((*next)->profile_digest(), job.profile_digest());
+  EXPECT_EQ((*next)->world_size(), 1);
+  EXPECT_EQ((*next)->create_time().seconds(), 0);
+  EXPECT_EQ((*next)->update_time().seconds(), 5);
+
+  request.Clear();
+  *request.mutable_profile() = job.profile();
+  request.mutable_profile()->mutable_tensors(0)->set_weight_grad_cost(9);
+  EXPECT_NE((*NextRevision(job, request, absl::UnixEpoch()))->profile_digest(), job.profile_digest());
+}
+
+TEST(JobTest, AnUpdateThatChangesNothingIsNoRevisionAndAnEmptyOneIsRefused) {
+  const v1::Job job = NewJob(TestJob("jobs/a"), absl::UnixEpoch());
+  EXPECT_FALSE(NextRevision(job, job, absl::Now())->has_value());
+  v1::Job request;
+  EXPECT_EQ(FieldOf(NextRevision(job, request, absl::Now()).status()), "job");
+  request = job;
+  request.set_world_size(2);
+  EXPECT_EQ(FieldOf(NextRevision(job, request, absl::Now()).status()), "job.world_size");
+}
+
 TEST(JobTest, ReportsAreComparedBitForBit) {
   v1::ImportanceReport a = TestReport(0);
   a.set_importance(0, 0.0);
@@ -75,7 +108,10 @@ TEST(PreparedJobTest, MalformedJobsAreRefusedNamingTheField) {
   const Case cases[] = {
       {[](v1::Job& job) { job.set_name("a"); }, absl::StatusCode::kInvalidArgument, "job.name is \"a\""},
       {[](v1::Job& job) { job.set_world_size(0); }, absl::StatusCode::kInvalidArgument, "job.world_size is 0"},
-      {[](v1::Job& job) { job.set_world_size(2); }, absl::StatusCode::kUnimplemented, "job.world_size is 2"},
+      {[](v1::Job& job) { job.mutable_quorum_timeout(); }, absl::StatusCode::kInvalidArgument, "job.quorum_timeout is 0"},
+      {[](v1::Job& job) { job.mutable_quorum_timeout()->set_seconds(-1); }, absl::StatusCode::kInvalidArgument,
+       "job.quorum_timeout is -1 s"},
+      {[](v1::Job& job) { job.set_world_size(1000); }, absl::StatusCode::kOk, ""},
       {[](v1::Job& job) { job.clear_profile(); }, absl::StatusCode::kInvalidArgument, "cost_unit"},
       {[](v1::Job& job) { job.mutable_profile()->mutable_tensors(1)->set_weight_grad_cost(-3); },
        absl::StatusCode::kInvalidArgument, "tensors[1].weight_grad_cost is -3"},
@@ -141,6 +177,30 @@ TEST(PreparedJobTest, APreviousPlanOfAnotherProfileIsRefusedByName) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("previous_plan.trainable has 2 bytes"));
   EXPECT_EQ(FieldOf(status), "previous_plan.trainable");
+}
+
+TEST(PreparedJobTest, AnAverageWhoseSumsOverflowIsRefused) {
+  const auto job = PrepareTestJob();
+  EXPECT_TRUE(job->ValidateAverage({.importance = {1, 2, 3, 4}}).ok());
+  EXPECT_EQ(job->ValidateAverage({.importance = {1e308, 1e308, 0, 0}}).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(PreparedJobTest, APlanOfAnEarlierProfileIsNotInForce) {
+  const auto job = PrepareTestJob();
+  const auto measurements = job->ReadReport(TestReport(1));
+  v1::Plan previous;
+  previous.set_trainable("\x01\x02");
+  previous.set_profile_digest(std::string(64, '0'));
+  EXPECT_TRUE(job->PlanRound(1, *measurements, &previous, {}).ok());
+}
+
+TEST(PreparedJobTest, TheQuorumTimeoutIsTheJobsOrTheDaemons) {
+  EXPECT_EQ(PrepareTestJob()->QuorumTimeout(absl::Seconds(7)), absl::Seconds(7));
+  v1::Job request = TestJob("jobs/a");
+  request.mutable_quorum_timeout()->set_nanos(500'000'000);
+  const auto job = PreparedJob::Create(NewJob(request, absl::UnixEpoch()));
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ((*job)->QuorumTimeout(absl::Seconds(7)), absl::Milliseconds(500));
 }
 
 TEST(PreparedJobTest, PinsAboveTheBudgetNameTheirField) {

@@ -48,4 +48,15 @@ v1::ImportanceReport TestReport(int64_t round) {
   return report;
 }
 
+v1::Outcome TestOutcome(int64_t round) {
+  v1::Outcome outcome;
+  outcome.set_round(round);
+  outcome.set_step_count(10);
+  outcome.set_step_seconds(0.25);
+  outcome.set_executed_backward_flops(7);
+  outcome.set_energy_joules(3);
+  outcome.set_train_loss(2.5);
+  return outcome;
+}
+
 }  // namespace greenplan

@@ -17,6 +17,8 @@ v1::ModelProfile TestProfile();
 v1::Job TestJob(const std::string& name);
 // For TestProfile, from rank 0.
 v1::ImportanceReport TestReport(int64_t round);
+// From rank 0.
+v1::Outcome TestOutcome(int64_t round);
 // v1.Plan.trainable of the best plan: tensors 1 and 2.
 inline constexpr char kTestPlanTrainable[] = "\x06";
 

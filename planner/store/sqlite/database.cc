@@ -4,10 +4,14 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 namespace greenplan {
 
 namespace {
+
+// How long to wait for a connection that holds a lock: another one of the same store, or a backup.
+constexpr int kBusyTimeoutMilliseconds = 5000;
 
 // What failed of a file's operations, of which SQLite's own text says no more than "disk I/O error". The errno would
 // say more, but SQLite does not keep it over the rollback that follows.
@@ -35,12 +39,16 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code = sqlite3_open_v2(path.c_str(), &handle, kFlags, nullptr);
   auto database = absl::WrapUnique(new Database(path, handle));
+  sqlite3_busy_timeout(handle, kBusyTimeoutMilliseconds);
   if (code != SQLITE_OK) return database->ToStatus(code);
   if (sqlite3_db_readonly(handle, "main") != 0) return database->ToStatus(SQLITE_READONLY);
   return database;
 }
 
-Database::~Database() { sqlite3_close(handle_); }
+Database::~Database() {
+  for (const auto& [sql, statement] : idle_statements_) sqlite3_finalize(statement);
+  sqlite3_close(handle_);
+}
 
 absl::Status Database::Execute(const std::string& sql) {
   return ToStatus(sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr));
@@ -52,6 +60,16 @@ absl::StatusOr<int64_t> Database::QueryNumber(const std::string& sql) {
   if (!row.ok()) return row.status();
   if (!*row) return absl::InternalError(absl::StrCat(path_, ": no answer to ", sql));
   return query.Number(0);
+}
+
+absl::Status Database::CheckIntegrity() {
+  Statement check(*this, "PRAGMA integrity_check(1)");
+  const absl::StatusOr<bool> row = check.Step();
+  if (!row.ok()) return row.status();
+  const std::string result(check.Blob(0));
+  if (result == "ok") return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(path_, " is damaged or no database: ",
+                                          absl::StrReplaceAll(result, {{"\n", "; "}})));
 }
 
 absl::Status Database::ToStatus(int code) const {
@@ -85,11 +103,24 @@ absl::Status Database::ToStatus(int code) const {
   }
 }
 
-Statement::Statement(const Database& database, absl::string_view sql) : database_(database) {
-  first_error_ = sqlite3_prepare_v2(database.handle(), sql.data(), static_cast<int>(sql.size()), &statement_, nullptr);
+Statement::Statement(Database& database, absl::string_view sql) : database_(database), sql_(sql) {
+  const auto idle = database.idle_statements_.find(sql_);
+  if (idle != database.idle_statements_.end()) {
+    statement_ = idle->second;
+    database.idle_statements_.erase(idle);
+    first_error_ = SQLITE_OK;
+    return;
+  }
+  first_error_ = sqlite3_prepare_v3(database.handle(), sql_.data(), static_cast<int>(sql_.size()),
+                                    SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
 }
 
-Statement::~Statement() { sqlite3_finalize(statement_); }
+Statement::~Statement() {
+  if (statement_ == nullptr) return;
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+  if (!database_.idle_statements_.try_emplace(sql_, statement_).second) sqlite3_finalize(statement_);
+}
 
 void Statement::Keep(int code) {
   if (first_error_ == SQLITE_OK) first_error_ = code;

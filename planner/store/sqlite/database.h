@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -35,17 +36,24 @@ class Database {
   // The single number that a query answers, such as "PRAGMA user_version".
   absl::StatusOr<int64_t> QueryNumber(const std::string& sql);
 
+  // DataLoss, with the first fault found, if the file is damaged. Reads all of it.
+  absl::Status CheckIntegrity();
+
   // What SQLite's result code means.
   absl::Status ToStatus(int code) const;
 
  private:
+  friend class Statement;
+
   Database(const std::string& path, sqlite3* handle) : path_(path), handle_(handle) {}
 
   const std::string path_;
   sqlite3* const handle_;
+  // Statements that are not in use, by their SQL, so that each is prepared once.
+  absl::flat_hash_map<std::string, sqlite3_stmt*> idle_statements_;
 };
 
-// A prepared statement with its parameters, run once.
+// A prepared statement with its parameters, run once. Preparing the same SQL again is cheap.
 //
 //   Statement query(database, "SELECT message FROM jobs WHERE name = ?");
 //   query.BindText(1, name);
@@ -54,7 +62,7 @@ class Database {
 class Statement {
  public:
   // Lifetime: `database` outlives the statement. An error in `sql` is reported by Step.
-  Statement(const Database& database, absl::string_view sql);
+  Statement(Database& database, absl::string_view sql);
   ~Statement();
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
@@ -75,7 +83,8 @@ class Statement {
  private:
   void Keep(int code);
 
-  const Database& database_;
+  Database& database_;
+  const std::string sql_;
   sqlite3_stmt* statement_ = nullptr;
   int first_error_;  // SQLITE_OK, or the first code that went wrong.
 };

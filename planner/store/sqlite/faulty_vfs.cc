@@ -59,9 +59,19 @@ int FileControl(sqlite3_file* file, int operation, void* argument) {
 int SectorSize(sqlite3_file* file) { return Real(file)->pMethods->xSectorSize(Real(file)); }
 int DeviceCharacteristics(sqlite3_file* file) { return Real(file)->pMethods->xDeviceCharacteristics(Real(file)); }
 
-// Version 1: without shared memory, which a log under an exclusive lock does not use.
+// The index of the log, which the connections of one database share. It is made anew from the log when it is lost.
+int ShmMap(sqlite3_file* file, int page, int size, int extend, void volatile** memory) {
+  return Real(file)->pMethods->xShmMap(Real(file), page, size, extend, memory);
+}
+int ShmLock(sqlite3_file* file, int offset, int n, int flags) {
+  return Real(file)->pMethods->xShmLock(Real(file), offset, n, flags);
+}
+void ShmBarrier(sqlite3_file* file) { Real(file)->pMethods->xShmBarrier(Real(file)); }
+int ShmUnmap(sqlite3_file* file, int remove) { return Real(file)->pMethods->xShmUnmap(Real(file), remove); }
+
+// Version 2: with shared memory.
 constexpr sqlite3_io_methods kMethods = {
-    .iVersion = 1,
+    .iVersion = 2,
     .xClose = Close,
     .xRead = Read,
     .xWrite = Write,
@@ -74,10 +84,10 @@ constexpr sqlite3_io_methods kMethods = {
     .xFileControl = FileControl,
     .xSectorSize = SectorSize,
     .xDeviceCharacteristics = DeviceCharacteristics,
-    .xShmMap = nullptr,
-    .xShmLock = nullptr,
-    .xShmBarrier = nullptr,
-    .xShmUnmap = nullptr,
+    .xShmMap = ShmMap,
+    .xShmLock = ShmLock,
+    .xShmBarrier = ShmBarrier,
+    .xShmUnmap = ShmUnmap,
     .xFetch = nullptr,
     .xUnfetch = nullptr,
 };

@@ -7,7 +7,7 @@
 namespace greenplan {
 
 // The newest schema that this program knows; PRAGMA user_version holds the file's.
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // Brings the file's schema to kSchemaVersion, from nothing or from an older version, atomically.
 // FailedPrecondition: it is another program's file, or its schema is newer.

@@ -19,30 +19,33 @@ namespace {
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
-v1::Plan MakePlan(int64_t round) {
-  v1::Plan plan;
-  plan.set_round(round);
-  plan.set_trainable(std::string(20000, 'x'));  // Several pages.
+constexpr int64_t kJobId = 1;
+const JobKey kKey = {"", "jobs/a"};
+
+absl::Status PutJob(Store& store) {
+  v1::Job job;
+  job.set_name("jobs/a");
+  job.set_profile_revision(1);
+  return store.CreateJob(kKey, {kJobId, job});
+}
+
+NewPlan MakePlan(int64_t round) {
+  NewPlan plan;
+  plan.plan.set_round(round);
+  plan.plan.set_trainable(std::string(20000, 'x'));  // Several pages.
+  plan.report.emplace().set_round(round);
   return plan;
 }
 
-v1::ImportanceReport MakeReport(int64_t round) {
-  v1::ImportanceReport report;
-  report.set_round(round);
-  return report;
-}
-
-absl::Status PutRound(Store& store, int64_t round) {
-  return store.PutRound("jobs/a", {MakeReport(round)}, MakePlan(round));
-}
+absl::Status PutRound(Store& store, int64_t round) { return store.PutPlan(kJobId, MakePlan(round)); }
 
 bool HasRound(Store& store, int64_t round) {
-  const auto plan = store.GetPlan("jobs/a", round);
-  const auto reports = store.ListReports("jobs/a", round);
+  const auto plan = store.GetPlan(kJobId, round);
+  const auto reports = store.ListReports(kJobId, round, -1, 10);
   EXPECT_TRUE(plan.ok() || absl::IsNotFound(plan.status())) << plan.status();
   EXPECT_TRUE(reports.ok()) << reports.status();
   EXPECT_EQ(reports.ok() ? reports->size() : 0u, plan.ok() ? 1u : 0u) << "a plan without its report, or the reverse";
-  EXPECT_TRUE(!plan.ok() || plan->SerializeAsString() == MakePlan(round).SerializeAsString());
+  EXPECT_TRUE(!plan.ok() || plan->plan.SerializeAsString() == MakePlan(round).plan.SerializeAsString());
   return plan.ok();
 }
 
@@ -98,9 +101,7 @@ TEST_F(SqliteFaultsTest, ARoundIsKeptWholeOrRefusedAndTheStoreGoesOn) {
   ForEachFault([&](const FaultyVfs::Fault& fault) {
     StartOver();
     auto store = Open();
-    v1::Job job;
-    job.set_name("jobs/a");
-    ASSERT_TRUE(store->PutJob(job).ok());
+    ASSERT_TRUE(PutJob(*store).ok());
     ASSERT_TRUE(PutRound(*store, 0).ok());
 
     vfs_.Arm(fault);
@@ -116,7 +117,7 @@ TEST_F(SqliteFaultsTest, ARoundIsKeptWholeOrRefusedAndTheStoreGoesOn) {
     store.reset();
     store = Open();
     ASSERT_NE(store, nullptr);
-    EXPECT_TRUE(store->GetJob("jobs/a").ok());
+    EXPECT_TRUE(store->GetJob(kKey).ok());
     EXPECT_TRUE(HasRound(*store, 0));
     EXPECT_TRUE(HasRound(*store, 1));
   });
@@ -128,9 +129,7 @@ TEST_F(SqliteFaultsTest, ARefusedRoundLosesNothingThatWasAcknowledged) {
   ForEachFault([&](const FaultyVfs::Fault& fault) {
     StartOver();
     auto store = Open();
-    v1::Job job;
-    job.set_name("jobs/a");
-    ASSERT_TRUE(store->PutJob(job).ok());
+    ASSERT_TRUE(PutJob(*store).ok());
     ASSERT_TRUE(PutRound(*store, 0).ok());
     vfs_.Arm(fault);
     const absl::Status status = PutRound(*store, 1);
@@ -138,7 +137,7 @@ TEST_F(SqliteFaultsTest, ARefusedRoundLosesNothingThatWasAcknowledged) {
     vfs_.Disarm();
     store = Open();
     ASSERT_NE(store, nullptr);
-    EXPECT_TRUE(store->GetJob("jobs/a").ok());
+    EXPECT_TRUE(store->GetJob(kKey).ok());
     EXPECT_TRUE(HasRound(*store, 0));
     EXPECT_TRUE(HasRound(*store, 1) || !status.ok());
   });
@@ -165,14 +164,12 @@ TEST_F(SqliteFaultsTest, AFileThatCannotBeMadeIsRefusedAndCanBeMadeLater) {
 // The real file system, below the limit on the size of files.
 TEST_F(SqliteFaultsTest, ARealFileSystemThatIsFullKeepsWhatWasAcknowledged) {
   auto store = Open();
-  v1::Job job;
-  job.set_name("jobs/a");
-  ASSERT_TRUE(store->PutJob(job).ok());
+  ASSERT_TRUE(PutJob(*store).ok());
   ASSERT_TRUE(PutRound(*store, 0).ok());
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit limit = {.rlim_cur = 200000, .rlim_max = before.rlim_max};
+  const rlimit limit = {.rlim_cur = 400000, .rlim_max = before.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
   int64_t round = 1;
   absl::Status status;

@@ -1,153 +1,489 @@
 #include "planner/store/sqlite/sqlite_store.h"
 
+#include <functional>
+#include <optional>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "planner/store/change_feed.h"
+#include "planner/store/rank_list.h"
 #include "planner/store/sqlite/database.h"
+#include "planner/store/sqlite/file_lock.h"
+#include "planner/store/sqlite/group_commit.h"
+#include "planner/store/sqlite/reader_pool.h"
 #include "planner/store/sqlite/schema.h"
 
 namespace greenplan {
 namespace {
 
-// Exclusive locking comes first: the write-ahead log then needs no shared memory, and the lock is never given up.
 constexpr char kSettings[] =
-    "PRAGMA locking_mode = EXCLUSIVE;"
     "PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = FULL;"
     "PRAGMA foreign_keys = ON;";
 
+constexpr char kRoundColumns[] = "job, round, revision, open_time, deadline, num_reports, is_planned";
+
+int64_t ToNumber(absl::Time time) { return absl::ToUnixNanos(time); }
+
+int64_t ToNumber(const google::protobuf::Timestamp& time) { return time.seconds() * 1'000'000'000 + time.nanos(); }
+
+absl::Status NoJob(absl::string_view name) { return absl::NotFoundError(absl::StrCat(name, " does not exist")); }
+absl::Status NoJob(int64_t job_id) { return NoJob(absl::StrCat("the job of id ", job_id)); }
+
+absl::Status Malformed(const Database& database, absl::string_view what) {
+  return absl::DataLossError(absl::StrCat(database.path(), " is damaged: it holds a malformed ", what));
+}
+
 template <typename Message>
-absl::StatusOr<Message> ParseRow(const Database& database, const Statement& query) {
-  const absl::string_view bytes = query.Blob(0);
+absl::StatusOr<Message> ParseColumn(const Database& database, const Statement& query, int column = 0) {
+  const absl::string_view bytes = query.Blob(column);
   Message message;
   if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return message;
-  return absl::DataLossError(
-      absl::StrCat(database.path(), " is damaged: it holds a malformed ", message.GetTypeName()));
+  return Malformed(database, message.GetTypeName());
+}
+
+// Whether a statement that changes at most one row has changed one.
+absl::StatusOr<bool> RunAndCount(Statement& change) {
+  const absl::StatusOr<bool> row = change.Step();
+  if (!row.ok()) return row.status();
+  return *row;
+}
+
+// What `read` makes of each row of `query`.
+template <typename Row, typename Read>
+absl::StatusOr<std::vector<Row>> ReadRows(Statement& query, const Read& read) {
+  std::vector<Row> rows;
+  for (;;) {
+    const absl::StatusOr<bool> has_row = query.Step();
+    if (!has_row.ok()) return has_row.status();
+    if (!*has_row) return rows;
+    absl::StatusOr<Row> row = read();
+    if (!row.ok()) return row.status();
+    rows.push_back(*std::move(row));
+  }
 }
 
 template <typename Message>
 absl::StatusOr<std::vector<Message>> ParseRows(const Database& database, Statement& query) {
-  std::vector<Message> messages;
-  for (;;) {
-    const absl::StatusOr<bool> row = query.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return messages;
-    absl::StatusOr<Message> message = ParseRow<Message>(database, query);
-    if (!message.ok()) return message.status();
-    messages.push_back(*std::move(message));
-  }
+  return ReadRows<Message>(query, [&] { return ParseColumn<Message>(database, query); });
 }
 
-// The one row of `query`; NotFound saying that `what` does not exist if there is none.
-template <typename Message>
-absl::StatusOr<Message> ParseOnlyRow(const Database& database, Statement& query, const std::string& what) {
+// The columns of kRoundColumns.
+KeptRound ReadRound(const Statement& query) {
+  return {.job_id = query.Number(0),
+          .round = query.Number(1),
+          .revision = query.Number(2),
+          .open_time = absl::FromUnixNanos(query.Number(3)),
+          .deadline = absl::FromUnixNanos(query.Number(4)),
+          .num_reports = query.Number(5),
+          .is_planned = query.Number(6) != 0};
+}
+
+// Its columns are a job without its profile, and the profile.
+absl::StatusOr<v1::Job> ReadJob(const Database& database, const Statement& query, int column) {
+  absl::StatusOr<v1::Job> job = ParseColumn<v1::Job>(database, query, column);
+  if (!job.ok()) return job;
+  const absl::string_view profile = query.Blob(column + 1);
+  if (!job->mutable_profile()->ParseFromArray(profile.data(), static_cast<int>(profile.size()))) {
+    return Malformed(database, job->profile().GetTypeName());
+  }
+  return job;
+}
+
+absl::StatusOr<KeptPlan> ReadPlan(const Database& database, const Statement& query) {
+  absl::StatusOr<v1::Plan> plan = ParseColumn<v1::Plan>(database, query);
+  if (!plan.ok()) return plan.status();
+  std::optional<std::vector<int32_t>> missing_ranks = DecodeRanks(query.Blob(1));
+  if (!missing_ranks.has_value()) return Malformed(database, "list of ranks");
+  return KeptPlan{*std::move(plan), *std::move(missing_ranks)};
+}
+
+// NotFound unless `query` has a row.
+absl::Status StepToRow(Statement& query, const std::function<absl::Status()>& not_found) {
   const absl::StatusOr<bool> row = query.Step();
   if (!row.ok()) return row.status();
-  if (!*row) return absl::NotFoundError(absl::StrCat(what, " does not exist"));
-  return ParseRow<Message>(database, query);
+  return *row ? absl::OkStatus() : not_found();
+}
+
+absl::Status InsertRevision(Database& database, int64_t job_id, const v1::Job& job) {
+  v1::Job without_profile = job;
+  without_profile.clear_profile();
+  const std::string message = without_profile.SerializeAsString();
+  const std::string profile = job.profile().SerializeAsString();
+  Statement insert(database, "INSERT INTO job_revisions (job, revision, message, profile) VALUES (?, ?, ?, ?)");
+  insert.BindNumber(1, job_id);
+  insert.BindNumber(2, job.profile_revision());
+  insert.BindBlob(3, message);
+  insert.BindBlob(4, profile);
+  return insert.Run();
+}
+
+absl::Status InsertReport(Database& database, int64_t job_id, const v1::ImportanceReport& report) {
+  const std::string message = report.SerializeAsString();
+  Statement insert(database, "INSERT INTO reports (job, round, rank, message) VALUES (?, ?, ?, ?)");
+  insert.BindNumber(1, job_id);
+  insert.BindNumber(2, report.round());
+  insert.BindNumber(3, report.rank());
+  insert.BindBlob(4, message);
+  if (absl::Status status = insert.Run(); !status.ok()) return status;
+  Statement count(database, "UPDATE rounds SET num_reports = num_reports + 1 WHERE job = ? AND round = ?");
+  count.BindNumber(1, job_id);
+  count.BindNumber(2, report.round());
+  return count.Run();
+}
+
+// Makes the round if it is not there.
+absl::Status OpenRound(Database& database, int64_t job_id, int64_t round, const RoundOpening& opening) {
+  Statement insert(database,
+                   "INSERT INTO rounds (job, round, revision, open_time, deadline, num_reports, is_planned) "
+                   "VALUES (?1, ?2, ?3, ?4, ?5, 0, EXISTS (SELECT 1 FROM plans WHERE job = ?1 AND round = ?2)) "
+                   "ON CONFLICT (job, round) DO NOTHING RETURNING round");
+  insert.BindNumber(1, job_id);
+  insert.BindNumber(2, round);
+  insert.BindNumber(3, opening.revision);
+  insert.BindNumber(4, ToNumber(opening.open_time));
+  insert.BindNumber(5, ToNumber(opening.deadline));
+  const absl::StatusOr<bool> is_new = RunAndCount(insert);
+  if (!is_new.ok()) return absl::IsNotFound(is_new.status()) ? NoJob(job_id) : is_new.status();
+  if (!*is_new) return absl::OkStatus();
+  Statement use(database, "UPDATE jobs SET last_use = max(last_use, ?) WHERE id = ?");
+  use.BindNumber(1, ToNumber(opening.open_time));
+  use.BindNumber(2, job_id);
+  return use.Run();
+}
+
+absl::StatusOr<KeptRound> FindRound(Database& database, int64_t job_id, int64_t round) {
+  Statement query(database, absl::StrCat("SELECT ", kRoundColumns, " FROM rounds WHERE job = ? AND round = ?"));
+  query.BindNumber(1, job_id);
+  query.BindNumber(2, round);
+  absl::Status status = StepToRow(query, [&] {
+    return absl::NotFoundError(absl::StrCat("round ", round, " of the job of id ", job_id, " does not exist"));
+  });
+  if (!status.ok()) return status;
+  return ReadRound(query);
+}
+
+absl::StatusOr<std::optional<v1::ImportanceReport>> FindReport(Database& database, int64_t job_id, int64_t round,
+                                                               int32_t rank) {
+  Statement query(database, "SELECT message FROM reports WHERE job = ? AND round = ? AND rank = ?");
+  query.BindNumber(1, job_id);
+  query.BindNumber(2, round);
+  query.BindNumber(3, rank);
+  const absl::StatusOr<bool> row = query.Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return std::nullopt;
+  return ParseColumn<v1::ImportanceReport>(database, query);
+}
+
+absl::Status InsertPlan(Database& database, int64_t job_id, const NewPlan& plan) {
+  const std::string message = plan.plan.SerializeAsString();
+  const std::string missing_ranks = EncodeRanks(plan.missing_ranks);
+  Statement insert(database, "INSERT INTO plans (job, round, message, missing_ranks) VALUES (?, ?, ?, ?)");
+  insert.BindNumber(1, job_id);
+  insert.BindNumber(2, plan.plan.round());
+  insert.BindBlob(3, message);
+  insert.BindBlob(4, missing_ranks);
+  absl::Status status = insert.Run();
+  if (absl::IsNotFound(status)) return NoJob(job_id);
+  if (!status.ok()) return status;
+  Statement close(database, "UPDATE rounds SET is_planned = 1 WHERE job = ? AND round = ?");
+  close.BindNumber(1, job_id);
+  close.BindNumber(2, plan.plan.round());
+  return close.Run();
 }
 
 class SqliteStore : public Store {
  public:
-  explicit SqliteStore(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+  SqliteStore(std::unique_ptr<FileLock> lock, std::unique_ptr<Database> database)
+      : lock_(std::move(lock)), database_(std::move(database)), writer_(database_.get()), readers_(database_->path()) {}
 
-  absl::Status PutJob(const v1::Job& job) override {
-    const std::string message = job.SerializeAsString();
-    absl::MutexLock lock(&mutex_);
-    Statement insert(*database_, "INSERT INTO jobs (name, message) VALUES (?, ?)");
-    insert.BindText(1, job.name());
-    insert.BindBlob(2, message);
-    return insert.Run();
+  absl::Status CreateJob(const JobKey& key, const KeptJob& job) override {
+    return writer_.Run([&](Database& database) {
+      Statement insert(database,
+                       "INSERT INTO jobs (id, tenant, name, revision, num_bytes, last_use) VALUES (?, ?, ?, ?, ?, ?)");
+      insert.BindNumber(1, job.id);
+      insert.BindText(2, key.tenant);
+      insert.BindText(3, key.name);
+      insert.BindNumber(4, job.job.profile_revision());
+      insert.BindNumber(5, static_cast<int64_t>(job.job.ByteSizeLong()));
+      insert.BindNumber(6, ToNumber(job.job.create_time()));
+      if (absl::Status status = insert.Run(); !status.ok()) return status;
+      return InsertRevision(database, job.id, job.job);
+    });
   }
 
-  absl::StatusOr<v1::Job> GetJob(const std::string& job_name) override {
-    absl::MutexLock lock(&mutex_);
-    Statement query(*database_, "SELECT message FROM jobs WHERE name = ?");
-    query.BindText(1, job_name);
-    return ParseOnlyRow<v1::Job>(*database_, query, job_name);
+  absl::StatusOr<KeptJob> GetJob(const JobKey& key) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database,
+                    "SELECT jobs.id, message, profile FROM jobs JOIN job_revisions "
+                    "ON job_revisions.job = jobs.id AND job_revisions.revision = jobs.revision "
+                    "WHERE tenant = ? AND name = ?");
+    query.BindText(1, key.tenant);
+    query.BindText(2, key.name);
+    if (absl::Status status = StepToRow(query, [&] { return NoJob(key.name); }); !status.ok()) return status;
+    absl::StatusOr<v1::Job> job = ReadJob(*database, query, 1);
+    if (!job.ok()) return job.status();
+    return KeptJob{query.Number(0), *std::move(job)};
   }
 
-  absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& after_name, int limit) override {
-    absl::MutexLock lock(&mutex_);
-    Statement query(*database_, "SELECT message FROM jobs WHERE name > ? ORDER BY name LIMIT ?");
-    query.BindText(1, after_name);
-    query.BindNumber(2, limit);
-    return ParseRows<v1::Job>(*database_, query);
+  absl::StatusOr<JobHead> GetJobHead(const JobKey& key) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database, "SELECT id, revision FROM jobs WHERE tenant = ? AND name = ?");
+    query.BindText(1, key.tenant);
+    query.BindText(2, key.name);
+    if (absl::Status status = StepToRow(query, [&] { return NoJob(key.name); }); !status.ok()) return status;
+    return JobHead{query.Number(0), query.Number(1)};
   }
 
-  absl::Status PutRound(const std::string& job_name, const std::vector<v1::ImportanceReport>& reports,
-                        const v1::Plan& plan) override {
-    absl::MutexLock lock(&mutex_);
-    Transaction transaction(*database_);
-    if (absl::Status status = transaction.Begin(); !status.ok()) return status;
-    if (absl::Status status = InsertPlan(job_name, plan); !status.ok()) return status;
-    for (const v1::ImportanceReport& report : reports) {
-      if (absl::Status status = InsertReport(job_name, report); !status.ok()) return status;
-    }
-    return transaction.Commit();
+  absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database, "SELECT message, profile FROM job_revisions WHERE job = ? AND revision = ?");
+    query.BindNumber(1, job_id);
+    query.BindNumber(2, revision);
+    absl::Status status =
+        StepToRow(query, [&] { return NoJob(absl::StrCat("revision ", revision, " of the job of id ", job_id)); });
+    if (!status.ok()) return status;
+    return ReadJob(*database, query, 0);
   }
 
-  absl::StatusOr<v1::Plan> GetPlan(const std::string& job_name, int64_t round) override {
-    absl::MutexLock lock(&mutex_);
-    Statement query(*database_, "SELECT message FROM plans WHERE job = ? AND round = ?");
-    query.BindText(1, job_name);
+  absl::Status UpdateJob(int64_t job_id, const v1::Job& job) override {
+    return writer_.Run([&](Database& database) -> absl::Status {
+      Statement update(database,
+                       "UPDATE jobs SET revision = revision + 1, num_bytes = num_bytes + ?, last_use = max(last_use, ?) "
+                       "WHERE id = ? RETURNING revision");
+      update.BindNumber(1, static_cast<int64_t>(job.ByteSizeLong()));
+      update.BindNumber(2, ToNumber(job.update_time()));
+      update.BindNumber(3, job_id);
+      if (absl::Status status = StepToRow(update, [&] { return NoJob(job_id); }); !status.ok()) return status;
+      if (update.Number(0) != job.profile_revision()) {
+        return absl::AlreadyExistsError(absl::StrCat("revision ", job.profile_revision(), " of the job of id ", job_id,
+                                                     " is not the next one"));
+      }
+      return InsertRevision(database, job_id, job);
+    });
+  }
+
+  absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& tenant, const std::string& after_name,
+                                                int limit) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database,
+                    "SELECT message FROM jobs JOIN job_revisions "
+                    "ON job_revisions.job = jobs.id AND job_revisions.revision = jobs.revision "
+                    "WHERE tenant = ? AND name > ? ORDER BY name LIMIT ?");
+    query.BindText(1, tenant);
+    query.BindText(2, after_name);
+    query.BindNumber(3, limit);
+    return ParseRows<v1::Job>(*database, query);
+  }
+
+  absl::Status DeleteJob(int64_t job_id) override {
+    const absl::Status status = writer_.Run([&](Database& database) -> absl::Status {
+      Statement remove(database, "DELETE FROM jobs WHERE id = ? RETURNING id");
+      remove.BindNumber(1, job_id);
+      return StepToRow(remove, [&] { return NoJob(job_id); });
+    });
+    if (status.ok()) feed_.Publish({.kind = Change::Kind::kJobDeleted, .job_id = job_id});
+    return status;
+  }
+
+  absl::StatusOr<TenantUsage> GetUsage(const std::string& tenant) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database, "SELECT count(*), coalesce(sum(num_bytes), 0) FROM jobs WHERE tenant = ?");
+    query.BindText(1, tenant);
+    const absl::StatusOr<bool> row = query.Step();
+    if (!row.ok()) return row.status();
+    return TenantUsage{query.Number(0), query.Number(1)};
+  }
+
+  absl::StatusOr<ReportResult> AddReport(int64_t job_id, const v1::ImportanceReport& report,
+                                         const RoundOpening& opening) override {
+    ReportResult result;
+    const absl::Status status = writer_.Run([&](Database& database) -> absl::Status {
+      if (absl::Status status = OpenRound(database, job_id, report.round(), opening); !status.ok()) return status;
+      absl::StatusOr<KeptRound> round = FindRound(database, job_id, report.round());
+      if (!round.ok()) return round.status();
+      auto earlier = FindReport(database, job_id, report.round(), report.rank());
+      if (!earlier.ok()) return earlier.status();
+      if (!earlier->has_value() && round->revision == opening.revision) {
+        if (absl::Status status = InsertReport(database, job_id, report); !status.ok()) return status;
+        ++round->num_reports;
+      }
+      result = {*round, *std::move(earlier)};
+      return absl::OkStatus();
+    });
+    if (!status.ok()) return status;
+    return result;
+  }
+
+  absl::StatusOr<KeptRound> GetRound(int64_t job_id, int64_t round) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    return FindRound(*database, job_id, round);
+  }
+
+  absl::StatusOr<std::vector<v1::ImportanceReport>> ListReports(int64_t job_id, int64_t round, int32_t after_rank,
+                                                                int limit) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database,
+                    "SELECT message FROM reports WHERE job = ? AND round = ? AND rank > ? ORDER BY rank LIMIT ?");
+    query.BindNumber(1, job_id);
     query.BindNumber(2, round);
-    return ParseOnlyRow<v1::Plan>(*database_, query, absl::StrCat("round ", round, " of ", job_name));
+    query.BindNumber(3, after_rank);
+    query.BindNumber(4, limit);
+    return ParseRows<v1::ImportanceReport>(*database, query);
   }
 
-  absl::StatusOr<std::vector<v1::Plan>> ListPlans(const std::string& job_name, int64_t start_round,
-                                                  int limit) override {
-    absl::MutexLock lock(&mutex_);
-    Statement query(*database_, "SELECT message FROM plans WHERE job = ? AND round >= ? ORDER BY round LIMIT ?");
-    query.BindText(1, job_name);
+  absl::StatusOr<std::vector<KeptRound>> ListOpenRounds(absl::Time until, int limit) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database, absl::StrCat("SELECT ", kRoundColumns,
+                                            " FROM rounds WHERE is_planned = 0 AND deadline <= ? "
+                                            "ORDER BY deadline, job, round LIMIT ?"));
+    query.BindNumber(1, ToNumber(until));
+    query.BindNumber(2, limit);
+    return ReadRows<KeptRound>(query, [&]() -> absl::StatusOr<KeptRound> { return ReadRound(query); });
+  }
+
+  absl::Status PutPlan(int64_t job_id, const NewPlan& plan) override {
+    const int64_t round = plan.plan.round();
+    const absl::Status status = writer_.Run([&](Database& database) -> absl::Status {
+      if (plan.report.has_value()) {
+        if (absl::Status status = OpenRound(database, job_id, round, plan.opening); !status.ok()) return status;
+        if (absl::Status status = InsertReport(database, job_id, *plan.report); !status.ok()) return status;
+      }
+      return InsertPlan(database, job_id, plan);
+    });
+    if (status.ok()) feed_.Publish({.kind = Change::Kind::kPlan, .job_id = job_id, .round = round});
+    return status;
+  }
+
+  absl::StatusOr<KeptPlan> GetPlan(int64_t job_id, int64_t round) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database, "SELECT message, missing_ranks FROM plans WHERE job = ? AND round = ?");
+    query.BindNumber(1, job_id);
+    query.BindNumber(2, round);
+    absl::Status status = StepToRow(query, [&] {
+      return absl::NotFoundError(absl::StrCat("round ", round, " of the job of id ", job_id, " has no plan"));
+    });
+    if (!status.ok()) return status;
+    return ReadPlan(*database, query);
+  }
+
+  absl::StatusOr<KeptPlan> GetLatestPlan(int64_t job_id) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database,
+                    "SELECT message, missing_ranks FROM plans WHERE job = ? ORDER BY round DESC LIMIT 1");
+    query.BindNumber(1, job_id);
+    absl::Status status = StepToRow(
+        query, [&] { return absl::NotFoundError(absl::StrCat("the job of id ", job_id, " has no plan")); });
+    if (!status.ok()) return status;
+    return ReadPlan(*database, query);
+  }
+
+  absl::StatusOr<std::vector<v1::Plan>> ListPlans(int64_t job_id, int64_t start_round, int limit) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database, "SELECT message FROM plans WHERE job = ? AND round >= ? ORDER BY round LIMIT ?");
+    query.BindNumber(1, job_id);
     query.BindNumber(2, start_round);
     query.BindNumber(3, limit);
-    return ParseRows<v1::Plan>(*database_, query);
+    return ParseRows<v1::Plan>(*database, query);
   }
 
-  absl::StatusOr<std::vector<v1::ImportanceReport>> ListReports(const std::string& job_name, int64_t round) override {
-    absl::MutexLock lock(&mutex_);
-    Statement query(*database_, "SELECT message FROM reports WHERE job = ? AND round = ? ORDER BY rank");
-    query.BindText(1, job_name);
-    query.BindNumber(2, round);
-    return ParseRows<v1::ImportanceReport>(*database_, query);
+  absl::StatusOr<std::optional<v1::Outcome>> AddOutcome(int64_t job_id, const v1::Outcome& outcome) override {
+    std::optional<v1::Outcome> earlier;
+    const std::string message = outcome.SerializeAsString();
+    const absl::Status status = writer_.Run([&](Database& database) -> absl::Status {
+      Statement insert(database,
+                       "INSERT INTO outcomes (job, round, rank, message) VALUES (?, ?, ?, ?) "
+                       "ON CONFLICT (job, round, rank) DO NOTHING RETURNING rank");
+      insert.BindNumber(1, job_id);
+      insert.BindNumber(2, outcome.round());
+      insert.BindNumber(3, outcome.rank());
+      insert.BindBlob(4, message);
+      const absl::StatusOr<bool> is_new = RunAndCount(insert);
+      if (!is_new.ok()) return absl::IsNotFound(is_new.status()) ? NoJob(job_id) : is_new.status();
+      if (*is_new) return absl::OkStatus();
+      Statement query(database, "SELECT message FROM outcomes WHERE job = ? AND round = ? AND rank = ?");
+      query.BindNumber(1, job_id);
+      query.BindNumber(2, outcome.round());
+      query.BindNumber(3, outcome.rank());
+      if (absl::Status status = query.Step().status(); !status.ok()) return status;
+      absl::StatusOr<v1::Outcome> kept = ParseColumn<v1::Outcome>(database, query);
+      if (!kept.ok()) return kept.status();
+      earlier = *std::move(kept);
+      return absl::OkStatus();
+    });
+    if (!status.ok()) return status;
+    return earlier;
+  }
+
+  absl::StatusOr<std::vector<v1::Outcome>> ListOutcomes(int64_t job_id, int64_t after_round, int32_t after_rank,
+                                                        int limit) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database,
+                    "SELECT message FROM outcomes WHERE job = ?1 AND (round > ?2 OR (round = ?2 AND rank > ?3)) "
+                    "ORDER BY round, rank LIMIT ?4");
+    query.BindNumber(1, job_id);
+    query.BindNumber(2, after_round);
+    query.BindNumber(3, after_rank);
+    query.BindNumber(4, limit);
+    return ParseRows<v1::Outcome>(*database, query);
+  }
+
+  absl::StatusOr<std::vector<int64_t>> ListIdleJobs(absl::Time time, int limit) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database, "SELECT id FROM jobs WHERE last_use < ? ORDER BY id LIMIT ?");
+    query.BindNumber(1, ToNumber(time));
+    query.BindNumber(2, limit);
+    return ReadRows<int64_t>(query, [&]() -> absl::StatusOr<int64_t> { return query.Number(0); });
+  }
+
+  absl::Status DeleteReports(int64_t job_id, int64_t round) override {
+    return writer_.Run([&](Database& database) {
+      Statement remove(database,
+                       "DELETE FROM reports WHERE job = ?1 AND round < ?2 AND round IN "
+                       "(SELECT round FROM plans WHERE job = ?1 AND round < ?2)");
+      remove.BindNumber(1, job_id);
+      remove.BindNumber(2, round);
+      return remove.Run();
+    });
+  }
+
+  std::unique_ptr<Subscription> Subscribe(ChangeListener listener) override {
+    return feed_.Subscribe(std::move(listener));
   }
 
  private:
-  absl::Status InsertPlan(const std::string& job_name, const v1::Plan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const std::string message = plan.SerializeAsString();
-    Statement insert(*database_, "INSERT INTO plans (job, round, message) VALUES (?, ?, ?)");
-    insert.BindText(1, job_name);
-    insert.BindNumber(2, plan.round());
-    insert.BindBlob(3, message);
-    return insert.Run();
-  }
-
-  absl::Status InsertReport(const std::string& job_name, const v1::ImportanceReport& report)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const std::string message = report.SerializeAsString();
-    Statement insert(*database_, "INSERT INTO reports (job, round, rank, message) VALUES (?, ?, ?, ?)");
-    insert.BindText(1, job_name);
-    insert.BindNumber(2, report.round());
-    insert.BindNumber(3, report.rank());
-    insert.BindBlob(4, message);
-    return insert.Run();
-  }
-
-  absl::Mutex mutex_;
-  const std::unique_ptr<Database> database_ ABSL_PT_GUARDED_BY(mutex_);
+  const std::unique_ptr<FileLock> lock_;  // Released last.
+  const std::unique_ptr<Database> database_;
+  GroupCommit writer_;
+  ReaderPool readers_;
+  ChangeFeed feed_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
+  absl::StatusOr<std::unique_ptr<FileLock>> lock = FileLock::Take(path);
+  if (!lock.ok()) return lock.status();
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(path);
   if (!database.ok()) return database.status();
   if (absl::Status status = (*database)->Execute(kSettings); !status.ok()) return status;
+  if (absl::Status status = (*database)->CheckIntegrity(); !status.ok()) return status;
   if (absl::Status status = MigrateSchema(**database); !status.ok()) return status;
-  return std::make_unique<SqliteStore>(*std::move(database));
+  return std::make_unique<SqliteStore>(*std::move(lock), *std::move(database));
 }
 
 }  // namespace greenplan

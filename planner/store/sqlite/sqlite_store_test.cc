@@ -100,11 +100,78 @@ TEST(SqliteStoreTest, AnotherProgramsDatabaseIsRefused) {
   ExpectRefused(medium.path(), absl::StatusCode::kFailedPrecondition, "is a database of another program");
 }
 
+// What the first version kept is found under the new schema, byte for byte.
+TEST(SqliteStoreTest, AFileOfTheFirstSchemaIsBroughtUpToDate) {
+  SqliteMedium medium;
+  v1::Job job;
+  job.set_name("jobs/a");
+  job.set_world_size(1);
+  job.set_profile_revision(1);
+  job.mutable_profile()->add_tensors()->set_name("weight");
+  v1::ImportanceReport report;
+  report.set_round(4);
+  report.add_importance(2);
+  v1::Plan plan;
+  plan.set_round(4);
+  plan.set_value(2);
+  {
+    const auto database = Database::Open(medium.path());
+    ASSERT_TRUE(database.ok()) << database.status();
+    ASSERT_TRUE((*database)
+                    ->Execute("CREATE TABLE jobs (name TEXT PRIMARY KEY NOT NULL, message BLOB NOT NULL);"
+                              "CREATE TABLE reports (job TEXT NOT NULL REFERENCES jobs (name) ON DELETE CASCADE,"
+                              " round INTEGER NOT NULL, rank INTEGER NOT NULL, message BLOB NOT NULL,"
+                              " PRIMARY KEY (job, round, rank));"
+                              "CREATE TABLE plans (job TEXT NOT NULL REFERENCES jobs (name) ON DELETE CASCADE,"
+                              " round INTEGER NOT NULL, message BLOB NOT NULL, PRIMARY KEY (job, round));"
+                              "PRAGMA application_id = 0x67706c6e; PRAGMA user_version = 1")
+                    .ok());
+    const std::string job_bytes = job.SerializeAsString();
+    const std::string report_bytes = report.SerializeAsString();
+    const std::string plan_bytes = plan.SerializeAsString();
+    Statement insert_job(**database, "INSERT INTO jobs VALUES ('jobs/a', ?)");
+    insert_job.BindBlob(1, job_bytes);
+    ASSERT_TRUE(insert_job.Run().ok());
+    Statement insert_report(**database, "INSERT INTO reports VALUES ('jobs/a', 4, 0, ?)");
+    insert_report.BindBlob(1, report_bytes);
+    ASSERT_TRUE(insert_report.Run().ok());
+    Statement insert_plan(**database, "INSERT INTO plans VALUES ('jobs/a', 4, ?)");
+    insert_plan.BindBlob(1, plan_bytes);
+    ASSERT_TRUE(insert_plan.Run().ok());
+  }
+  const auto store = medium.Open();
+  const auto kept = store->GetJob({"", "jobs/a"});
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->job.SerializeAsString(), job.SerializeAsString());
+  EXPECT_EQ(store->GetPlan(kept->id, 4)->plan.SerializeAsString(), plan.SerializeAsString());
+  EXPECT_EQ((*store->ListReports(kept->id, 4, -1, 10))[0].SerializeAsString(), report.SerializeAsString());
+  EXPECT_TRUE(store->GetRound(kept->id, 4)->is_planned);
+  EXPECT_EQ(store->GetRound(kept->id, 4)->num_reports, 1);
+  ASSERT_TRUE(store->DeleteJob(kept->id).ok()) << "the new tables refer to each other";
+  EXPECT_TRUE(store->ListReports(kept->id, 4, -1, 10)->empty());
+}
+
+// An index that contradicts its table makes look-ups wrong without any error; the check at the start finds it.
+TEST(SqliteStoreTest, ADamagedIndexIsFoundAtTheStart) {
+  SqliteMedium medium;
+  medium.Open().reset();
+  ASSERT_TRUE((*Database::Open(medium.path()))
+                  ->Execute("INSERT INTO jobs VALUES (1, '', 'jobs/a', 1, 0, 5);"
+                            "PRAGMA writable_schema = ON;"
+                            "UPDATE sqlite_schema SET sql = 'CREATE INDEX jobs_by_last_use ON jobs (num_bytes)'"
+                            " WHERE name = 'jobs_by_last_use'")
+                  .ok());
+  ExpectRefused(medium.path(), absl::StatusCode::kDataLoss, "is damaged or no database");
+}
+
 TEST(SqliteStoreTest, AMalformedMessageIsReportedAsDamage) {
   SqliteMedium medium;
   medium.Open().reset();
-  ASSERT_TRUE((*Database::Open(medium.path()))->Execute("INSERT INTO jobs VALUES ('jobs/a', x'ff')").ok());
-  const auto job = medium.Open()->GetJob("jobs/a");
+  ASSERT_TRUE((*Database::Open(medium.path()))
+                  ->Execute("INSERT INTO jobs VALUES (1, '', 'jobs/a', 1, 0, 0);"
+                            "INSERT INTO job_revisions VALUES (1, 1, x'ff', x'')")
+                  .ok());
+  const auto job = medium.Open()->GetJob({"", "jobs/a"});
   EXPECT_EQ(job.status().code(), absl::StatusCode::kDataLoss) << job.status();
   EXPECT_THAT(job.status().message(), HasSubstr(medium.path() + " is damaged: it holds a malformed greenplan.v1.Job"));
 }
@@ -114,13 +181,13 @@ TEST(SqliteStoreTest, AMalformedMessageIsReportedAsDamage) {
   const auto store = OpenSqliteStore(path);
   v1::Job job;
   job.set_name("jobs/a");
-  if (!store.ok() || !(*store)->PutJob(job).ok()) _exit(1);
+  job.set_profile_revision(1);
+  if (!store.ok() || !(*store)->CreateJob({"", "jobs/a"}, {1, job}).ok()) _exit(1);
   for (int64_t round = 0;; ++round) {
-    v1::Plan plan;
-    plan.set_round(round);
-    v1::ImportanceReport report;
-    report.set_round(round);
-    if (!(*store)->PutRound("jobs/a", {report}, plan).ok()) _exit(1);
+    NewPlan plan;
+    plan.plan.set_round(round);
+    plan.report.emplace().set_round(round);
+    if (!(*store)->PutPlan(1, plan).ok()) _exit(1);
     if (write(pipe, &round, sizeof(round)) != sizeof(round)) _exit(1);
   }
 }
@@ -145,8 +212,8 @@ TEST(SqliteStoreTest, AKilledProcessLosesNothingThatWasAcknowledged) {
 
   const auto store = medium.Open();
   for (int64_t round = 0; round <= acknowledged; ++round) {
-    EXPECT_TRUE(store->GetPlan("jobs/a", round).ok()) << round;
-    EXPECT_EQ(store->ListReports("jobs/a", round)->size(), 1u) << round;
+    EXPECT_TRUE(store->GetPlan(1, round).ok()) << round;
+    EXPECT_EQ(store->ListReports(1, round, -1, 10)->size(), 1u) << round;
   }
 }
 

@@ -1,0 +1,28 @@
+#ifndef GREENPLAN_PLANNER_JOB_OUTCOMES_H_
+#define GREENPLAN_PLANNER_JOB_OUTCOMES_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "greenplan/v1/job.pb.h"
+
+namespace greenplan {
+
+// The rules of what ranks report about the plans that they applied, whoever keeps it. Pure functions, thread-safe.
+
+// InvalidArgument, naming the field below "outcome.", unless 0 <= rank < world_size, round >= 0, step_count >= 1, counts
+// and measured amounts are >= 0, and every number is finite.
+absl::Status ValidateOutcome(const v1::Outcome& outcome, int32_t world_size);
+
+// Whether two outcomes are the same, bit for bit.
+bool SameOutcome(const v1::Outcome& a, const v1::Outcome& b);
+
+// AlreadyExists: the rank has reported another outcome for the round.
+absl::Status OutcomeIsTaken(const std::string& job_name, const v1::Outcome& outcome);
+// FailedPrecondition: the round has no plan.
+absl::Status OutcomeWithoutPlan(const std::string& job_name, const v1::Outcome& outcome);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_JOB_OUTCOMES_H_

@@ -1,0 +1,60 @@
+#ifndef GREENPLAN_PLANNER_STORE_CHANGE_FEED_H_
+#define GREENPLAN_PLANNER_STORE_CHANGE_FEED_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+
+namespace greenplan {
+
+// Something that planners which share a store tell each other.
+struct Change {
+  enum class Kind {
+    kPlan,        // `round` of the job has a plan now.
+    kJobDeleted,  // The job is gone.
+    kAny,         // Changes may have been missed: look at the store. `job_id` and `round` are 0.
+  };
+  Kind kind = Kind::kAny;
+  int64_t job_id = 0;
+  int64_t round = 0;
+
+  friend bool operator==(const Change& a, const Change& b) {
+    return a.kind == b.kind && a.job_id == b.job_id && a.round == b.round;
+  }
+};
+
+using ChangeListener = std::function<void(const Change&)>;
+
+// Ends when it is destroyed. The destructor waits for calls of the listener that are in progress, so it must not run
+// inside the listener. Must not outlive the store.
+class Subscription {
+ public:
+  virtual ~Subscription() = default;
+};
+
+// The listeners of one store in this process; for drivers. Thread-safe.
+class ChangeFeed {
+ public:
+  ChangeFeed() = default;
+  ChangeFeed(const ChangeFeed&) = delete;
+  ChangeFeed& operator=(const ChangeFeed&) = delete;
+
+  std::unique_ptr<Subscription> Subscribe(ChangeListener listener);
+  // Calls every listener on this thread.
+  void Publish(const Change& change);
+
+ private:
+  class Entry;
+
+  absl::Mutex mutex_;
+  int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<int64_t, ChangeListener> listeners_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_STORE_CHANGE_FEED_H_
