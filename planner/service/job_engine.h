@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -34,6 +35,8 @@ class JobEngine {
     size_t max_cached_bytes = size_t{256} << 20;
     // How long a round waits for the other ranks after its first report, where the job does not say.
     absl::Duration quorum_timeout = absl::Seconds(60);
+    // How often to look for rounds that nobody attends to: RoundBarrier::Options::tick.
+    absl::Duration tick = absl::Seconds(1);
     // Whether a tenant may keep this much: JobDirectory::Options::admit_usage.
     std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
     // Is told how long each search for a round's plan took.
@@ -45,6 +48,10 @@ class JobEngine {
 
   // `store` must outlive the engine.
   JobEngine(Store* store, const Options& options);
+  // Answers the callers that still wait for other ranks with UNAVAILABLE, and finishes what is queued.
+  ~JobEngine();
+  JobEngine(const JobEngine&) = delete;
+  JobEngine& operator=(const JobEngine&) = delete;
 
   JobDirectory& jobs() { return jobs_; }
   PlanHistory& plans() { return plans_; }
@@ -52,8 +59,8 @@ class JobEngine {
   RoundBarrier& rounds() { return rounds_; }
 
   // Where calls wait for the store, and where they search for plans.
-  WorkQueue& calls() { return calls_; }
-  WorkQueue& searches() { return searches_; }
+  WorkQueue& calls() { return *calls_; }
+  WorkQueue& searches() { return *searches_; }
 
   Store& store() { return store_; }
   const StoreErrorLog& on_store_error() const { return options_.on_store_error; }
@@ -64,9 +71,8 @@ class JobEngine {
   JobDirectory jobs_;
   PlanHistory plans_;
   WhatIf what_if_;
-  // The barrier ends first of these three: its work runs on the queues.
-  WorkQueue searches_;
-  WorkQueue calls_;
+  std::unique_ptr<WorkQueue> searches_;
+  std::unique_ptr<WorkQueue> calls_;  // Its work may submit searches, but not the other way round once rounds_ is stopped.
   RoundBarrier rounds_;
 };
 
