@@ -11,16 +11,21 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpc/support/log.h"
+#include "planner/admission/connection_acceptor.h"
+#include "planner/admission/quotas.h"
 #include "planner/core/invalid_argument.h"
 #include "planner/core/version.h"
 #include "planner/daemon/daemon_security.h"
 #include "planner/daemon/heap_trimmer.h"
 #include "planner/daemon/json_log.h"
+#include "planner/daemon/reload_log.h"
 #include "planner/daemon/server.h"
 #include "planner/daemon/systemd_notice.h"
 #include "planner/files/files.h"
+#include "planner/flags/duration_flag.h"
 #include "planner/flags/program.h"
 #include "planner/metrics/http_port.h"
 #include "planner/metrics/metrics.h"
@@ -33,10 +38,14 @@
 namespace greenplan {
 namespace {
 
-// How long calls in progress may take after a signal.
+// How long it is announced that the daemon drains before it refuses calls. Clients that watch its health have turned to
+// other replicas by then.
+constexpr absl::Duration kDrainNotice = absl::Milliseconds(200);
+
+// How long calls in progress may take after that.
 constexpr absl::Duration kDrainPatience = absl::Seconds(10);
 
-// How often files of TLS and tokens are looked at again.
+// How often files of TLS, tokens and quotas are looked at again.
 constexpr absl::Duration kReloadInterval = absl::Seconds(5);
 
 // Blocks, in every thread that is started later, the signals that the daemon acts on, and waits for them.
@@ -59,12 +68,14 @@ class DaemonSignals {
   sigset_t signals_;
 };
 
-// Keeps certificates and tokens up to date until a signal ends the daemon. Returns that signal.
-int WaitForShutdown(const DaemonSignals& signals, DaemonSecurity& security) {
+// Keeps certificates, tokens and quotas up to date until a signal ends the daemon. Returns that signal.
+int WaitForShutdown(const DaemonSignals& signals, DaemonSecurity& security, Quotas& quotas) {
+  ReloadLog quotas_log("--quotas");
   for (;;) {
     const int signal = signals.Wait(kReloadInterval);
     if (signal == SIGTERM || signal == SIGINT) return signal;
     security.Reload();
+    quotas_log.Record(quotas.Reload());
   }
 }
 
@@ -83,6 +94,19 @@ absl::Status ValidateListen(absl::string_view flag, absl::string_view listen) {
   return InvalidArgument(flag, " is ", listen, "; allowed: HOST:PORT, PORT being 0 to 65535");
 }
 
+absl::Status ValidateAddresses(const DaemonOptions& options) {
+  if (absl::Status status = ValidateListen("--listen", options.listen); !status.ok()) return status;
+  return options.http_listen.empty() ? absl::OkStatus() : ValidateListen("--http-listen", options.http_listen);
+}
+
+void LogFull(bool is_full) {
+  if (is_full) {
+    spdlog::warn("no room for more connections: new ones wait until others end");
+  } else {
+    spdlog::info("there is room for connections again");
+  }
+}
+
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& data_dir) {
   std::error_code error;
   std::filesystem::create_directories(data_dir, error);
@@ -93,11 +117,36 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& data_dir) {
   return OpenSqliteStore(data_dir + "/greenplan.sqlite");
 }
 
+JobEngine::Options EngineOptions(absl::Duration quorum_timeout, Quotas& quotas) {
+  return {.on_store_error = [](const absl::Status& status) { spdlog::error("store: {}", status.ToString()); },
+          .quorum_timeout = quorum_timeout,
+          .admit_usage =
+              [&quotas](const std::string& tenant, const TenantUsage& usage) {
+                return quotas.AdmitUsage(tenant, usage.num_jobs, usage.num_bytes);
+              },
+          .on_search = [&quotas](const std::string& tenant,
+                                 absl::Duration time) { quotas.ChargeSolving(tenant, time); }};
+}
+
+GrpcServer::Options ServerOptions(const DaemonOptions& options, const DaemonSecurity& security, Quotas* quotas,
+                                  Metrics* metrics) {
+  return {.listen = options.listen,
+          .credentials = security.NewCredentials(),
+          .calls = {.access = &security.access(),
+                    .quotas = quotas,
+                    .audit = [](const AuditEntry& entry) { spdlog::info("audit: {}", AuditLine(entry)); }},
+          .metrics = metrics,
+          .reflection = options.reflection,
+          .channelz = options.channelz,
+          .connections = {.on_full = LogFull}};
+}
+
 // Why a load balancer should send no calls here.
 std::vector<std::string> ReasonsNotReady(JobEngine& engine, const std::atomic<bool>& is_serving) {
   std::vector<std::string> reasons;
   if (!is_serving) reasons.push_back("the daemon is starting or draining");
-  const absl::Status store = engine.GetJob("jobs/readyz").status();  // That there is no such job is an answer.
+  // That there is no such job is an answer.
+  const absl::Status store = engine.store().GetJobHead({.tenant = "", .name = "jobs/readyz"}).status();
   if (!store.ok() && !absl::IsNotFound(store)) reasons.push_back(absl::StrCat("store: ", store.message()));
   return reasons;
 }
@@ -142,39 +191,32 @@ void LogPorts(const DaemonOptions& options, const GrpcServer& server, const Http
 
 // Whether systemd can be reached is no reason to end: it will say so itself.
 void TellSystemd(const std::string& state) {
-  if (absl::Status status = NotifySystemd(state); !status.ok()) spdlog::warn("systemd: {}", status.message());
+  if (absl::Status status = NotifySystemd(state); !status.ok()) spdlog::warn("systemd: {}", status.ToString());
 }
 
 }  // namespace
 
 absl::Status RunDaemon(const DaemonOptions& options) {
   const DaemonSignals signals;
-  if (absl::Status status = ValidateListen("--listen", options.listen); !status.ok()) return status;
-  if (!options.http_listen.empty()) {
-    if (absl::Status status = ValidateListen("--http-listen", options.http_listen); !status.ok()) return status;
-  }
+  if (absl::Status status = ValidateAddresses(options); !status.ok()) return status;
+  const absl::StatusOr<absl::Duration> quorum_timeout = ParseDurationFlag("--quorum-timeout", options.quorum_timeout);
+  if (!quorum_timeout.ok()) return quorum_timeout.status();
   SetUpLog(options.log_format, options.log_level);
   const absl::StatusOr<std::unique_ptr<DaemonSecurity>> security = DaemonSecurity::Create(options);
   if (!security.ok()) return security.status();
+  const absl::StatusOr<std::unique_ptr<Quotas>> quotas = Quotas::Create(options.quotas);
+  if (!quotas.ok()) return quotas.status();
   if (options.check_config) return absl::OkStatus();
   const absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(options.data_dir);
   if (!store.ok()) return store.status();
-  JobEngine engine(store->get(), {.on_store_error = [](const absl::Status& status) {
-                     spdlog::error("store: {}", status.ToString());
-                   }});
+  RaiseDescriptorLimit();
+  JobEngine engine(store->get(), EngineOptions(*quorum_timeout, **quotas));
   Metrics metrics{std::string(kVersion)};
   std::atomic<bool> is_serving = false;
   const absl::StatusOr<std::unique_ptr<HttpPort>> http = StartHttp(options, engine, metrics, is_serving);
   if (!http.ok()) return http.status();
   const absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start({.listen = options.listen,
-                         .credentials = (*security)->NewCredentials(),
-                         .access = &(*security)->access(),
-                         .audit = [](const AuditEntry& entry) { spdlog::info("audit: {}", AuditLine(entry)); },
-                         .metrics = &metrics,
-                         .reflection = options.reflection,
-                         .channelz = options.channelz},
-                        &engine);
+      GrpcServer::Start(ServerOptions(options, **security, quotas->get(), &metrics), &engine);
   if (!server.ok()) return server.status();
   const HeapTrimmer heap_trimmer;
   is_serving = true;
@@ -182,10 +224,12 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   LogPorts(options, **server, http->get());
   (*security)->LogState();
   TellSystemd(absl::StrCat("READY=1\nSTATUS=serving on port ", (*server)->port()));
-  const int signal = WaitForShutdown(signals, **security);
+  const int signal = WaitForShutdown(signals, **security, **quotas);
   is_serving = false;
   TellSystemd("STOPPING=1\nSTATUS=draining");
   spdlog::info("{}: draining", strsignal(signal));
+  (*server)->AnnounceDrain();
+  absl::SleepFor(kDrainNotice);
   (*server)->Drain(kDrainPatience);
   spdlog::info("stopped");
   return absl::OkStatus();

@@ -12,12 +12,14 @@ struct DaemonOptions {
   std::string http_listen = "127.0.0.1:7438";  // HOST:PORT of /metrics, /livez and /readyz. Empty: none.
   bool http_required = true;                   // False: if http_listen is taken, serve without it.
   std::string data_dir = "greenplan-data";     // Created if missing; holds greenplan.sqlite.
+  std::string quorum_timeout = "60s";          // As ParseDurationFlag takes it; for jobs that do not say.
   std::string port_file;                       // Gets the port, once calls are answered. Empty: none.
   std::string http_port_file;                  // The same of http_listen.
   std::string tls_cert;                        // Certificate chain and key in PEM: both or none. Empty: no TLS.
   std::string tls_key;
   std::string tls_client_ca;        // Authorities of clients, in PEM. Empty: clients need no certificate.
   std::string tokens;               // Tokens file (token_table.h). Empty: calls need no token.
+  std::string quotas;               // Quotas file (quota_table.h). Empty: no limits.
   bool insecure = false;            // Permits `listen` off loopback without TLS.
   bool reflection = true;           // Serves the descriptors of its services.
   bool channelz = false;            // Serves gRPC's own state, connections included.
@@ -26,10 +28,10 @@ struct DaemonOptions {
   std::string log_level = "info";   // trace, debug, info, warning, error, critical or off.
 };
 
-// Serves until SIGTERM or SIGINT, then drains. Reads certificates, key and tokens again on SIGHUP and every few
+// Serves until SIGTERM or SIGINT, then drains. Reads certificates, key, tokens and quotas again on SIGHUP and every few
 // seconds; files that do not fit together change nothing. To be called from main, before any other thread is started:
-// it blocks the signals. OK after a clean shutdown. InvalidArgument: an address is malformed, a file of TLS or tokens
-// is at fault, or `listen` is off loopback without TLS. Other errors name the folder, file or address at fault.
+// it blocks the signals. OK after a clean shutdown. InvalidArgument: an address or a duration is malformed, a file of
+// TLS, tokens or quotas is at fault, or `listen` is off loopback without TLS. Other errors name the folder, file or address at fault.
 absl::Status RunDaemon(const DaemonOptions& options);
 
 }  // namespace greenplan

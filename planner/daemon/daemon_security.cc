@@ -47,14 +47,6 @@ void LogExpiry(const ServerTls& tls) {
   }
 }
 
-// Logs an error when it appears, not each time the file is looked at.
-void LogError(const char* what, const absl::Status& status, std::string& last) {
-  std::string message(status.message());
-  if (!status.ok() && message != last) spdlog::error("{} stays as it was: {}", what, message);
-  if (status.ok() && !last.empty()) spdlog::info("{} is in order again", what);
-  last = std::move(message);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DaemonSecurity>> DaemonSecurity::Create(const DaemonOptions& options) {
@@ -82,10 +74,10 @@ void DaemonSecurity::LogState() const {
 void DaemonSecurity::Reload() {
   if (tls_ != nullptr) {
     const absl::Time before = tls_->not_after();
-    LogError("TLS", tls_->Reload(), last_tls_error_);
+    tls_log_.Record(tls_->Reload());
     if (tls_->not_after() != before) LogExpiry(*tls_);
   }
-  LogError("--tokens", access_->Reload(), last_tokens_error_);
+  tokens_log_.Record(access_->Reload());
 }
 
 std::shared_ptr<grpc::ServerCredentials> DaemonSecurity::NewCredentials() const {

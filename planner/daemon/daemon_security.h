@@ -2,12 +2,12 @@
 #define GREENPLAN_PLANNER_DAEMON_DAEMON_SECURITY_H_
 
 #include <memory>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "grpcpp/security/server_credentials.h"
 #include "planner/daemon/daemon.h"
+#include "planner/daemon/reload_log.h"
 #include "planner/security/access.h"
 #include "planner/security/server_tls.h"
 
@@ -35,8 +35,8 @@ class DaemonSecurity {
 
   const std::unique_ptr<ServerTls> tls_;  // Null without TLS.
   const std::unique_ptr<Access> access_;
-  std::string last_tls_error_;
-  std::string last_tokens_error_;
+  ReloadLog tls_log_{"TLS"};
+  ReloadLog tokens_log_{"--tokens"};
 };
 
 }  // namespace greenplan

@@ -19,11 +19,15 @@ void AddServingFlags(CLI::App& app, greenplan::DaemonOptions& options) {
   app.add_option("--http-port-file", options.http_port_file, "File that gets the port of --http-listen.");
   app.add_option("--data-dir", options.data_dir, "Folder of jobs, reports and plans; created if missing.")
       ->capture_default_str();
+  app.add_option("--quorum-timeout", options.quorum_timeout,
+                 "How long a round waits for all ranks after its first report, where its job does not say: seconds, or "
+                 "a duration such as 5m. The plan then rests on the ranks that have reported.")
+      ->capture_default_str();
   app.add_option("--port-file", options.port_file, "File that gets the port once calls are answered.");
   app.add_flag("!--no-reflection", options.reflection, "Do not serve the descriptors of the services.");
   app.add_flag("--channelz", options.channelz, "Serve gRPC's own state (channelz), the addresses of clients included.");
   app.add_flag("--check-config", options.check_config,
-               "Check the flags, the --config file, and the files of TLS and tokens, then exit.");
+               "Check the flags, the --config file, and the files of TLS, tokens and quotas, then exit.");
 }
 
 void AddSecurityFlags(CLI::App& app, greenplan::DaemonOptions& options) {
@@ -37,6 +41,9 @@ void AddSecurityFlags(CLI::App& app, greenplan::DaemonOptions& options) {
       "--tokens", options.tokens,
       "TOML file of the tokens that callers must send: [[token]] tables with tenant, role = viewer, trainer or "
       "admin, and the sha256 of the token.");
+  app.add_option("--quotas", options.quotas,
+                 "TOML file of what each tenant may use: jobs, bytes, calls_per_second and solver_seconds_per_minute, in "
+                 "a [default] table and [[quota]] tables with a tenant.");
   app.add_flag("--insecure", options.insecure, "Listen off this machine without TLS.");
 }
 

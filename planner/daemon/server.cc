@@ -11,12 +11,16 @@
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "planner/admission/listening_port.h"
 #include "planner/daemon/rpc_log.h"
 #include "planner/daemon/rpc_metrics.h"
 #include "planner/rpc/limits.h"
 
 namespace greenplan {
 namespace {
+
+// For gRPC's own services, reflection and channelz, which take a thread per call.
+constexpr int kMaxSyncThreads = 16;
 
 // Both are switches of the process, to be set before the first server is built.
 void EnableReflection() {
@@ -38,20 +42,22 @@ void EnableChannelz() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& options, JobEngine* engine) {
+  absl::StatusOr<ListeningPort> port = ListeningPort::Open(options.listen);
+  if (!port.ok()) return absl::Status(port.status().code(), absl::StrCat("--listen ", port.status().message()));
   if (options.reflection) EnableReflection();
   if (options.channelz) EnableChannelz();
-  auto server = absl::WrapUnique(new GrpcServer(engine, options.access, options.audit));
+  auto server = absl::WrapUnique(new GrpcServer(engine, options.calls));
   grpc::ResourceQuota quota("planner");
-  quota.SetMaxThreads(options.max_threads).Resize(options.max_memory_bytes);
+  quota.SetMaxThreads(kMaxSyncThreads).Resize(options.max_memory_bytes);
   grpc::ServerBuilder builder;
   builder.SetResourceQuota(quota);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // A second daemon on this port is a mistake.
   // A client may ask every 10 s, also during a call that waits for other ranks, whether this machine is still there.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000);
-  builder.AddListeningPort(options.listen,
-                           options.credentials == nullptr ? grpc::InsecureServerCredentials() : options.credentials,
-                           &server->port_);
+  server->connections_ = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      options.credentials == nullptr ? grpc::InsecureServerCredentials() : options.credentials);
   builder.RegisterService(&server->handlers_);
   builder.RegisterService(&server->health_);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
@@ -59,10 +65,14 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& opt
   if (options.metrics != nullptr) interceptors.push_back(NewRpcMetrics(options.metrics));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || server->port_ == 0) {
-    return absl::UnavailableError(absl::StrCat(
-        "--listen ", options.listen, " cannot be listened on: the port is taken, or it is no address of this machine"));
-  }
+  if (server->server_ == nullptr) return absl::InternalError("gRPC cannot start a server; its log says why");
+  server->acceptor_ = std::make_unique<ConnectionAcceptor>(
+      *std::move(port), options.connections, [connections = server->connections_.get()](int listener, int connection) {
+        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+        parameters.listener_fd = listener;
+        parameters.fd = connection;
+        connections->HandleNewConnection(&parameters);
+      });
   return server;
 }
 
@@ -70,7 +80,9 @@ GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 
 void GrpcServer::Drain(absl::Duration patience) {
   if (server_ == nullptr) return;
-  health_.Drain();
+  AnnounceDrain();
+  handlers_.Drain();
+  acceptor_.reset();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
   server_->Wait();
   server_.reset();

@@ -13,42 +13,26 @@
 #include "grpcpp/create_channel.h"
 #include "gtest/gtest.h"
 #include "planner/store/memory/memory_store.h"
+#include "planner/store/testing/store_wrapper.h"
 
 namespace greenplan {
 namespace {
 
 using ::testing::HasSubstr;
 
-// A memory store whose GetPlan waits until it may answer.
-class SlowStore : public Store {
+// Whoever looks up a job waits until it may be answered.
+class SlowStore : public StoreWrapper {
  public:
-  absl::StatusOr<v1::Plan> GetPlan(const std::string& job_name, int64_t round) override {
+  using StoreWrapper::StoreWrapper;
+
+  absl::StatusOr<JobHead> GetJobHead(const JobKey& key) override {
     called.Notify();
     may_answer.WaitForNotification();
-    return store_->GetPlan(job_name, round);
-  }
-  absl::Status PutJob(const v1::Job& job) override { return store_->PutJob(job); }
-  absl::StatusOr<v1::Job> GetJob(const std::string& name) override { return store_->GetJob(name); }
-  absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& after_name, int limit) override {
-    return store_->ListJobs(after_name, limit);
-  }
-  absl::Status PutRound(const std::string& job_name, const std::vector<v1::ImportanceReport>& reports,
-                        const v1::Plan& plan) override {
-    return store_->PutRound(job_name, reports, plan);
-  }
-  absl::StatusOr<std::vector<v1::Plan>> ListPlans(const std::string& job_name, int64_t start_round,
-                                                  int limit) override {
-    return store_->ListPlans(job_name, start_round, limit);
-  }
-  absl::StatusOr<std::vector<v1::ImportanceReport>> ListReports(const std::string& job_name, int64_t round) override {
-    return store_->ListReports(job_name, round);
+    return StoreWrapper::GetJobHead(key);
   }
 
   absl::Notification called;
   absl::Notification may_answer;
-
- private:
-  const std::unique_ptr<Store> store_ = NewMemoryStore();
 };
 
 grpc::Status GetPlan(v1::PlannerService::Stub& stub) {
@@ -60,7 +44,8 @@ grpc::Status GetPlan(v1::PlannerService::Stub& stub) {
 }
 
 TEST(GrpcServerTest, DrainingFinishesTheCallsInProgress) {
-  SlowStore store;
+  const std::unique_ptr<Store> memory = NewMemoryStore();
+  SlowStore store(memory.get());
   JobEngine engine(&store, {});
   const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
   ASSERT_TRUE(server.ok()) << server.status();

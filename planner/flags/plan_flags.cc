@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "planner/convert/convert.h"
 #include "planner/core/invalid_argument.h"
+#include "planner/flags/duration_flag.h"
 #include "planner/flags/program.h"
 
 namespace greenplan {
@@ -224,18 +225,9 @@ absl::Status PlanFlags::FillDropRateBounds(v1::PlanOptions& options) const {
 
 absl::Status PlanFlags::FillTimeLimit(v1::PlanOptions& options) const {
   if (time_limit_.empty()) return absl::OkStatus();
-  absl::Duration limit;
-  double seconds = 0;
-  if (absl::SimpleAtod(time_limit_, &seconds)) {
-    limit = absl::Seconds(seconds);
-  } else if (!absl::ParseDuration(time_limit_, &limit)) {
-    limit = absl::ZeroDuration();
-  }
-  constexpr absl::Duration kLongest = absl::Hours(24 * 365);
-  if (std::isnan(seconds) || limit < absl::Nanoseconds(1) || limit > kLongest) {
-    return InvalidArgument("--time-limit", " is ", time_limit_, "; allowed: seconds > 0, or a duration such as 250ms");
-  }
-  const int64_t nanoseconds = absl::ToInt64Nanoseconds(limit);
+  const absl::StatusOr<absl::Duration> limit = ParseDurationFlag("--time-limit", time_limit_);
+  if (!limit.ok()) return limit.status();
+  const int64_t nanoseconds = absl::ToInt64Nanoseconds(*limit);
   options.mutable_time_limit()->set_seconds(nanoseconds / 1000000000);
   options.mutable_time_limit()->set_nanos(static_cast<int32_t>(nanoseconds % 1000000000));
   return absl::OkStatus();

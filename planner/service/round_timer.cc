@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "planner/job/planning.h"
+
 namespace greenplan {
 
 RoundTimer::RoundTimer(Options options) : options_(std::move(options)), thread_([this] { Run(); }) {}
@@ -21,27 +23,26 @@ void RoundTimer::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+// Ticks are counted on a clock that is never set, deadlines on the one that others see.
 void RoundTimer::Run() {
-  absl::Time next_tick = options_.now();
+  absl::Duration next_tick = SteadyNow();
   for (;;) {
-    for (const RoundId& id : TakeDue(next_tick)) options_.on_due(id);
+    for (const RoundId& id : TakeDue(next_tick - SteadyNow())) options_.on_due(id);
     {
       absl::MutexLock lock(&mutex_);
       if (is_stopped_) return;
     }
-    if (options_.now() < next_tick) continue;
+    if (SteadyNow() < next_tick) continue;
     options_.on_tick();
-    next_tick = options_.now() + options_.tick;
+    next_tick = SteadyNow() + options_.tick;
   }
 }
 
-// No wait is longer than a tick, so that a clock that is set forth counts soon.
-std::set<RoundId> RoundTimer::TakeDue(absl::Time next_tick) {
+std::set<RoundId> RoundTimer::TakeDue(absl::Duration patience) {
   absl::MutexLock lock(&mutex_);
-  absl::Time now = options_.now();
-  const absl::Time until = deadlines_.empty() ? next_tick : std::min(next_tick, deadlines_.begin()->first);
-  if (!is_stopped_ && until > now) changed_.WaitWithTimeout(&mutex_, std::min(until - now, options_.tick));
-  now = options_.now();
+  if (!deadlines_.empty()) patience = std::min(patience, deadlines_.begin()->first - options_.now());
+  if (!is_stopped_ && patience > absl::ZeroDuration()) changed_.WaitWithTimeout(&mutex_, patience);
+  const absl::Time now = options_.now();
   std::set<RoundId> due;
   while (!is_stopped_ && !deadlines_.empty() && deadlines_.begin()->first <= now) {
     due.insert(deadlines_.begin()->second);

@@ -43,8 +43,8 @@ class RoundTimer {
 
  private:
   void Run();
-  // Waits for the first deadline, a tick or the stop. Returns what is due.
-  std::set<RoundId> TakeDue(absl::Time next_tick);
+  // Waits for the first deadline, the stop, or as long as `patience`. Returns what is due.
+  std::set<RoundId> TakeDue(absl::Duration patience);
 
   const Options options_;
   absl::Mutex mutex_;

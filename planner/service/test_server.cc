@@ -6,7 +6,7 @@
 
 namespace greenplan {
 
-TestServer::TestServer() : store_(NewMemoryStore()), engine_(store_.get(), {}), handlers_(&engine_) {
+TestServer::TestServer() : store_(NewMemoryStore()), engine_(store_.get(), {}), handlers_(&engine_, {}) {
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
