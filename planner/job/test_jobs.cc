@@ -59,4 +59,35 @@ v1::Outcome TestOutcome(int64_t round) {
   return outcome;
 }
 
+v1::Job LongTestJob(const std::string& name) {
+  constexpr int kLength = 3000;
+  v1::Job job = TestJob(name);
+  job.mutable_profile()->clear_ops();
+  job.mutable_profile()->clear_tensors();
+  for (int i = 0; i < kLength; ++i) {
+    v1::Op* op = job.mutable_profile()->add_ops();
+    op->set_cost(1000 + i * 7919 % 1013);
+    if (i + 1 < kLength) op->add_inputs()->set_op(i + 1);
+    v1::Tensor* tensor = job.mutable_profile()->add_tensors();
+    tensor->set_name(std::to_string(i));
+    tensor->set_op(kLength - 1 - i);
+    tensor->set_weight_grad_cost(1000 + i * 104729 % 1009);
+  }
+  return job;
+}
+
+v1::ImportanceReport LongTestReport(int64_t round) {
+  const v1::ModelProfile profile = LongTestJob("").profile();
+  v1::ImportanceReport report;
+  report.set_round(round);
+  report.set_profile_digest(ProfileDigest(profile));
+  for (const v1::Tensor& tensor : profile.tensors()) report.add_importance(tensor.weight_grad_cost() + 1e-3);
+  return report;
+}
+
+CallLimits TestLimitsInAHurry() {
+  return {.deadline = absl::Milliseconds(20),
+          .clock = [now = absl::ZeroDuration()]() mutable { return now += absl::Milliseconds(1); }};
+}
+
 }  // namespace greenplan

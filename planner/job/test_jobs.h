@@ -7,6 +7,7 @@
 #include "greenplan/v1/importance.pb.h"
 #include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/profile.pb.h"
+#include "planner/job/planning.h"
 
 namespace greenplan {
 
@@ -21,6 +22,12 @@ v1::ImportanceReport TestReport(int64_t round);
 v1::Outcome TestOutcome(int64_t round);
 // v1.Plan.trainable of the best plan: tensors 1 and 2.
 inline constexpr char kTestPlanTrainable[] = "\x06";
+
+// A job whose search is long enough to be stopped many times over: a chain of 3,000 ops with irregular costs.
+v1::Job LongTestJob(const std::string& name);
+v1::ImportanceReport LongTestReport(int64_t round);
+// The limits of a caller with 20 ms left, on a clock that moves on by 1 ms whenever it is asked.
+CallLimits TestLimitsInAHurry();
 
 }  // namespace greenplan
 
