@@ -69,13 +69,18 @@ class JobDirectory {
   absl::StatusOr<FoundJob> Find(const JobKey& key, absl::string_view field = "job");
   // The same, for whoever needs only the id and the latest revision's number: reads no profile.
   absl::StatusOr<JobHead> FindHead(const JobKey& key, absl::string_view field = "job");
-  // Another revision of a job that was found. NotFound if the job has been deleted since, or never had that revision.
+  // Another revision of a job that was found. NotFound if there is none. A job that was deleted since may still be
+  // found.
   absl::StatusOr<std::shared_ptr<const PreparedJob>> FindRevision(const FoundJob& found, int64_t revision);
-
   // The same for whoever knows a job by its id alone, such as a timer for a round that was found open.
   absl::StatusOr<std::shared_ptr<const PreparedJob>> FindRevision(int64_t job_id, int64_t revision);
 
  private:
+  // The job as a CreateJob call for `request` answers it if there is one already. NotFound if there is none.
+  // AlreadyExists if it was created with other content.
+  absl::StatusOr<v1::Job> FindCreated(const JobKey& key, const v1::Job& request);
+  // Whether the tenant may keep `job` as a new job or as a new revision.
+  absl::Status AdmitUsage(const std::string& tenant, const v1::Job& job, bool is_new) const;
   absl::Status Hide(const absl::Status& status) const { return HideStoreError(status, options_.on_store_error); }
 
   Store& store_;
