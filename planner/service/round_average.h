@@ -27,8 +27,8 @@ struct RoundAverage {
 // them it takes about 300 bytes per tensor and block. A report that arrives meanwhile is either in the mean or missing.
 //
 // `job` is the revision of the round. A plan that is made of the mean needs PreparedJob::ValidateAverage before.
-// NotFound if no report is left: the job was deleted, or the round's reports were by the retention policy. Otherwise the
-// errors of the store, as they are; DataLoss if a report does not fit the job. Thread-safe.
+// NotFound if no report is left: the job was deleted, or the round's reports were by the retention policy. Otherwise
+// the errors of the store, as they are; DataLoss if a report does not fit the job. Thread-safe.
 absl::StatusOr<RoundAverage> AverageRound(Store& store, const PreparedJob& job, int64_t job_id, int64_t round,
                                           const std::vector<int32_t>& missing_ranks);
 
