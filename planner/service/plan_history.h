@@ -1,0 +1,44 @@
+#ifndef GREENPLAN_PLANNER_SERVICE_PLAN_HISTORY_H_
+#define GREENPLAN_PLANNER_SERVICE_PLAN_HISTORY_H_
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "greenplan/v1/plan.pb.h"
+#include "greenplan/v1/planner_service.pb.h"
+#include "planner/service/job_directory.h"
+#include "planner/service/store_errors.h"
+#include "planner/store/store.h"
+
+namespace greenplan {
+
+// The RPCs about rounds that are planned: their plans, and what came of them.
+//
+// The errors are those listed with each RPC in planner_service.proto, and what HideStoreError makes of a failure of the
+// store. Thread-safety: safe. Calls block their thread until the store has answered.
+class PlanHistory {
+ public:
+  // `store` and `jobs`, which is a directory over it, must outlive the object.
+  PlanHistory(Store* store, JobDirectory* jobs, StoreErrorLog on_store_error)
+      : store_(*store), jobs_(*jobs), on_store_error_(std::move(on_store_error)) {}
+
+  absl::StatusOr<v1::Plan> GetPlan(const std::string& tenant, const v1::GetPlanRequest& request);
+  absl::StatusOr<v1::ListPlansResponse> ListPlans(const std::string& tenant, const v1::ListPlansRequest& request);
+
+  absl::Status ReportOutcome(const std::string& tenant, const v1::ReportOutcomeRequest& request);
+  absl::StatusOr<v1::ListOutcomesResponse> ListOutcomes(const std::string& tenant,
+                                                        const v1::ListOutcomesRequest& request);
+
+ private:
+  absl::Status Hide(const absl::Status& status) const { return HideStoreError(status, on_store_error_); }
+
+  Store& store_;
+  JobDirectory& jobs_;
+  const StoreErrorLog on_store_error_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_SERVICE_PLAN_HISTORY_H_
