@@ -57,19 +57,28 @@ absl::StatusOr<v1::PlanOptions> OptionsOfList(const PlanFlags& flags) {
   return flags.Options(*budget);
 }
 
-absl::StatusOr<std::vector<Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
-                                                 Method method) {
-  std::vector<Budget> parsed;
+absl::StatusOr<std::vector<v1::Budget>> ParseBudgetMessages(const std::vector<std::string>& budgets,
+                                                            const PlanFlags& flags, Method method) {
+  std::vector<v1::Budget> parsed;
   if (budgets.empty()) return parsed;
   const auto texts = ExpandBudgets(budgets);
   if (!texts.ok()) return texts.status();
   for (const std::string& text : *texts) {
-    const auto message = flags.ParseBudget("--budgets", text);
+    auto message = flags.ParseBudget("--budgets", text);
     if (!message.ok()) return message.status();
     const auto budget = BudgetFromProto(*message, method);
     if (!budget.ok()) return NameBudgets(PlanFlags::NameFlags(budget.status()));
-    parsed.push_back(*budget);
+    parsed.push_back(*std::move(message));
   }
+  return parsed;
+}
+
+absl::StatusOr<std::vector<Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
+                                                 Method method) {
+  const auto messages = ParseBudgetMessages(budgets, flags, method);
+  if (!messages.ok()) return messages.status();
+  std::vector<Budget> parsed;
+  for (const v1::Budget& message : *messages) parsed.push_back(*BudgetFromProto(message, method));
   return parsed;
 }
 

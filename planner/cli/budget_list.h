@@ -21,6 +21,8 @@ absl::StatusOr<std::vector<std::string>> ExpandBudgets(const std::vector<std::st
 absl::StatusOr<v1::PlanOptions> OptionsOfList(const PlanFlags& flags);
 
 // The budgets that --budgets lists, each checked for `method`; none for an empty list.
+absl::StatusOr<std::vector<v1::Budget>> ParseBudgetMessages(const std::vector<std::string>& budgets,
+                                                            const PlanFlags& flags, Method method);
 absl::StatusOr<std::vector<Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
                                                  Method method);
 

@@ -9,5 +9,7 @@ int main(int argc, char** argv) {
   greenplan::AddExplainCommand(program);
   greenplan::AddCostCommand(program);
   greenplan::AddProfileCommand(program);
+  greenplan::AddJobsCommands(program);
+  greenplan::AddPlansCommands(program);
   return program.Run(argc, argv);
 }

@@ -81,9 +81,11 @@ std::string CsvLine(const std::vector<std::string>& cells) {
   return absl::StrJoin(quoted, ",") + "\n";
 }
 
-std::string CsvOf(const std::vector<ordered_json>& rows) {
+std::string CsvOf(const std::vector<ordered_json>& rows) { return CsvOf(rows, rows.front()); }
+
+std::string CsvOf(const std::vector<ordered_json>& rows, const ordered_json& example) {
   std::vector<std::string> header;
-  for (const auto& item : rows.front().items()) header.push_back(item.key());
+  for (const auto& item : example.items()) header.push_back(item.key());
   std::string text = CsvLine(header);
   for (const ordered_json& row : rows) {
     std::vector<std::string> cells;

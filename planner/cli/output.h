@@ -35,8 +35,10 @@ class TextTable {
 // One line, quoted where RFC 4180 asks for it, with a line feed.
 std::string CsvLine(const std::vector<std::string>& cells);
 
-// The keys as header and a line per object of `rows`: numbers as JSON has them, null as nothing, arrays joined by ';',
-// objects as KEY=VALUE joined by ';'. REQUIRES: at least one row; all have the same keys.
+// The keys of `example` as header and a line per object of `rows`: numbers as JSON has them, null as nothing, arrays
+// joined by ';', objects as KEY=VALUE joined by ';'. REQUIRES: all have the same keys.
+std::string CsvOf(const std::vector<nlohmann::ordered_json>& rows, const nlohmann::ordered_json& example);
+// The same with the first row as example. REQUIRES: at least one row.
 std::string CsvOf(const std::vector<nlohmann::ordered_json>& rows);
 
 // JSON on one line, with a line feed.

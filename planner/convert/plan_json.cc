@@ -4,6 +4,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
+#include "planner/convert/files.h"
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "planner/core/invalid_argument.h"
@@ -83,6 +84,16 @@ ordered_json CostToJson(const ModelProfile& profile, const std::vector<bool>& tr
       {"predicted_cost", profile.forward_cost + backward_cost},
       {"saved_bytes", cost.saved_bytes},
   };
+}
+
+ordered_json PlanOptionsToJson(const v1::PlanOptions& options) {
+  ordered_json json = ordered_json::parse(MessageToJson(options));
+  json["seed"] = options.seed();
+  if (options.budget().has_absolute()) json["budget"]["absolute"] = options.budget().absolute();
+  if (options.budget().has_max_saved_bytes()) {
+    json["budget"]["max_saved_bytes"] = options.budget().max_saved_bytes();
+  }
+  return json;
 }
 
 absl::StatusOr<v1::Plan> PlanFromJson(const nlohmann::json& object, const ModelProfile& profile) {

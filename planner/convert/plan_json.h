@@ -22,6 +22,9 @@ namespace greenplan {
 // REQUIRES: `plan` was made for `profile`.
 nlohmann::ordered_json PlanToJson(const v1::Plan& plan, const ModelProfile& profile);
 
+// Options as proto3 JSON has them, with every integer as a number.
+nlohmann::ordered_json PlanOptionsToJson(const v1::PlanOptions& options);
+
 // What a plan is compared with or explained by: method, mask, rates, budget, value, seed and profile_digest.
 // InvalidArgument.
 absl::StatusOr<v1::Plan> PlanFromJson(const nlohmann::json& object, const ModelProfile& profile);

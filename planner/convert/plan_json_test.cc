@@ -84,5 +84,19 @@ TEST(TrainableShareTest, CountsTensorsAndParameters) {
   EXPECT_EQ(share.parameters, 11);
 }
 
+TEST(PlanOptionsToJsonTest, EveryIntegerIsANumber) {
+  v1::PlanOptions options;
+  options.set_method(v1::METHOD_DROP);
+  options.mutable_budget()->set_absolute(int64_t{1} << 60);
+  options.mutable_budget()->set_max_saved_bytes(int64_t{1} << 61);
+  options.set_seed(~uint64_t{0});
+  const auto json = PlanOptionsToJson(options);
+  EXPECT_EQ(json["method"], "METHOD_DROP");
+  EXPECT_EQ(json["budget"]["absolute"], int64_t{1} << 60);
+  EXPECT_EQ(json["budget"]["max_saved_bytes"], int64_t{1} << 61);
+  EXPECT_EQ(json["seed"], ~uint64_t{0});
+  EXPECT_EQ(PlanOptionsToJson({})["seed"], 0);
+}
+
 }  // namespace
 }  // namespace greenplan

@@ -19,6 +19,7 @@
 #include "planner/daemon/heap_trimmer.h"
 #include "planner/daemon/json_log.h"
 #include "planner/daemon/server.h"
+#include "planner/daemon/systemd_notice.h"
 #include "planner/files/files.h"
 #include "planner/flags/program.h"
 #include "planner/metrics/http_port.h"
@@ -139,6 +140,11 @@ void LogPorts(const DaemonOptions& options, const GrpcServer& server, const Http
   spdlog::info("serving on port {} ({}), data in {}", server.port(), options.listen, options.data_dir);
 }
 
+// Whether systemd can be reached is no reason to end: it will say so itself.
+void TellSystemd(const std::string& state) {
+  if (absl::Status status = NotifySystemd(state); !status.ok()) spdlog::warn("systemd: {}", status.message());
+}
+
 }  // namespace
 
 absl::Status RunDaemon(const DaemonOptions& options) {
@@ -175,8 +181,10 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   if (absl::Status status = WritePorts(options, **server, http->get()); !status.ok()) return status;
   LogPorts(options, **server, http->get());
   (*security)->LogState();
+  TellSystemd(absl::StrCat("READY=1\nSTATUS=serving on port ", (*server)->port()));
   const int signal = WaitForShutdown(signals, **security);
   is_serving = false;
+  TellSystemd("STOPPING=1\nSTATUS=draining");
   spdlog::info("{}: draining", strsignal(signal));
   (*server)->Drain(kDrainPatience);
   spdlog::info("stopped");

@@ -22,13 +22,32 @@ const CLI::Option* FlagOf(const CLI::App& app, const std::string& name) {
   return option != nullptr && !EnvironmentNameOf(*option).empty() ? option : nullptr;
 }
 
-// The same of `root` or any of its commands, named or not.
-const CLI::Option* FlagOfAny(const CLI::App& root, const std::string& name) {
-  const CLI::Option* option = FlagOf(root, name);
-  for (const CLI::App* command : root.get_subcommands(nullptr)) {
-    if (option == nullptr) option = FlagOf(*command, name);
+// The same of `app` or any command below it, named or not.
+const CLI::Option* FlagOfAny(const CLI::App& app, const std::string& name) {
+  const CLI::Option* option = FlagOf(app, name);
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    if (option == nullptr) option = FlagOfAny(*command, name);
   }
   return option;
+}
+
+// The commands below `root` that were named: one, or a group and one of its commands.
+std::vector<const CLI::App*> NamedCommands(const CLI::App& root) {
+  std::vector<const CLI::App*> named;
+  for (const CLI::App* command : root.get_subcommands()) {
+    named.push_back(command);
+    const std::vector<const CLI::App*> below = NamedCommands(*command);
+    named.insert(named.end(), below.begin(), below.end());
+  }
+  return named;
+}
+
+// The names that lead from `root` to `command`, both ends included but for the root.
+std::vector<std::string> PathOf(const CLI::App& command, const CLI::App& root) {
+  std::vector<std::string> path;
+  for (const CLI::App* app = &command; app != &root; app = app->get_parent()) path.push_back(app->get_name());
+  std::reverse(path.begin(), path.end());
+  return path;
 }
 
 // The command of that name, or null.
@@ -88,7 +107,7 @@ const CLI::Option* LayeredConfig::FindFlag(const TomlEntry& entry) const {
                             "; allowed: keys without a table, or in one with the name of ",
                             "a command: ", CommandNames(root_)));
   }
-  const CLI::Option* option = command == nullptr ? FlagOfAny(root_, entry.key) : FlagOf(*command, entry.key);
+  const CLI::Option* option = FlagOfAny(command == nullptr ? root_ : *command, entry.key);
   if (option == nullptr) {
     throw fail(absl::StrCat("unknown key ", entry.key, "; allowed: the long flag names, see ", root_.get_name(),
                             command == nullptr ? "" : " " + command->get_name(), " --help"));
@@ -113,11 +132,12 @@ std::vector<CLI::ConfigItem> LayeredConfig::from_config(std::istream& input) con
     }
     CLI::ConfigItem item;
     const CLI::Option* option = entry.table.empty() ? FlagOf(root_, entry.key) : nullptr;
-    for (const CLI::App* command : root_.get_subcommands()) {
+    for (const CLI::App* command : NamedCommands(root_)) {
       if (option != nullptr) break;
-      if (!entry.table.empty() && entry.table != command->get_name()) continue;
+      std::vector<std::string> path = PathOf(*command, root_);
+      if (!entry.table.empty() && entry.table != path.front()) continue;
       option = FlagOf(*command, entry.key);
-      if (option != nullptr) item.parents = {command->get_name()};
+      if (option != nullptr) item.parents = std::move(path);
     }
     if (option == nullptr || !seen.insert(option).second) continue;
     if (entry.values.empty() || !EnvironmentValueOf(*option).empty()) continue;

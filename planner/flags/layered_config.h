@@ -22,7 +22,8 @@ void BindEnvironment(CLI::App& app);
 // Reads the file of --config and puts CLI11's order right: CLI11 asks the environment only for flags that the file has
 // left unset, so the keys that the environment sets are taken out of the file here.
 // The keys of a file may belong to `root` or to any of its commands; those of commands that were not named are skipped.
-// A key in a table [plan] belongs to the command of that name alone and counts more than one without a table.
+// A key in a table [plan] belongs to the command of that name alone and counts more than one without a table; a table
+// with the name of a group holds keys of its commands.
 class LayeredConfig : public CLI::ConfigBase {
  public:
   // `root` must outlive it.

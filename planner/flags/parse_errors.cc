@@ -24,10 +24,12 @@ absl::string_view AllowedBy(const CLI::Option& option) {
   return "what --help says";
 }
 
-// `app` and the commands that were named.
+// `app` and the commands that were named, those of groups included.
 std::vector<CLI::App*> ParsedApps(CLI::App& app) {
-  std::vector<CLI::App*> apps = app.get_subcommands();
-  apps.insert(apps.begin(), &app);
+  std::vector<CLI::App*> apps = {&app};
+  for (CLI::App* command : app.get_subcommands()) {
+    for (CLI::App* parsed : ParsedApps(*command)) apps.push_back(parsed);
+  }
   return apps;
 }
 
@@ -90,20 +92,23 @@ std::string CommandsOf(const CLI::App& app) {
 // of it.
 std::string IncompleteMessage(CLI::App& app) {
   const CLI::Option* missing = nullptr;
-  for (CLI::App* parsed : ParsedApps(app)) {
+  const std::vector<CLI::App*> parsed_apps = ParsedApps(app);
+  for (CLI::App* parsed : parsed_apps) {
     for (const CLI::Option* option : parsed->get_options()) {
       if (missing == nullptr && option->get_required() && option->empty()) missing = option;
     }
   }
   const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
-  const bool needs_command = app.get_subcommands().size() < app.get_require_subcommand_min();
+  const CLI::App& last = *parsed_apps.back();
+  const bool needs_command = last.get_subcommands().size() < last.get_require_subcommand_min();
   if (!unknown.empty()) {
     const bool is_command = needs_command && !absl::StartsWith(unknown.front(), "-");
-    return is_command ? absl::StrCat("unknown command ", unknown.front(), "; allowed: ", CommandsOf(app))
+    return is_command ? absl::StrCat("unknown command ", unknown.front(), "; allowed: ", CommandsOf(last))
                       : absl::StrCat("unknown argument ", unknown.front(), "; see --help");
   }
   if (missing != nullptr) return missing->get_name() + " is required";
-  return absl::StrCat("a command is required; allowed: ", CommandsOf(app));
+  return absl::StrCat(&last == &app ? "a command" : absl::StrCat("a command of ", last.get_name()),
+                      " is required; allowed: ", CommandsOf(last));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "planner/flags/plan_flags.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -55,6 +57,7 @@ constexpr FieldOfFlag kFlagOfField[] = {
     {"never", "--never"},
     {"churn_threshold", "--churn-threshold"},
     {"time_limit", "--time-limit"},
+    {"seed", "--seed"},
 };
 
 // The flag of "FIELD" or "FIELD[3]" or "FIELD[3].part"; empty if it is none of PlanOptions.
@@ -78,24 +81,33 @@ bool ParseInteger(const std::string& text, int64_t& value) {
 }  // namespace
 
 PlanFlags::PlanFlags(CLI::App& app, const Allowed& allowed) : app_(app) {
-  app.add_option("--method", method_, absl::StrCat("What to plan: ", absl::StrJoin(allowed.methods, ", "), "."))
-      ->check(OneOf(allowed.methods));
-  if (allowed.has_budget) {
-    app.add_option("--budget", budget_,
-                   "What a step may cost: a share in (0, 1], or with --budget-of absolute a cost. auto selects the "
-                   "tensors of the highest value per cost, with no limit (method selection).");
-    app.add_option("--mean-drop-rate", mean_drop_rate_,
-                   "Method drop: the share of the blocks' cost to skip, in [0, 1).");
-  }
+  if (allowed.has_options) AddMethodFlags(app, allowed);
   app.add_option("--budget-of", budget_of_,
                  "What the budget is a share of: " + absl::StrJoin(allowed.budget_of, ", ") +
                      ". Default: full, which is forward + backward.")
       ->check(OneOf(allowed.budget_of));
   app.add_option("--max-saved-bytes", max_saved_bytes_, "Limit on activations kept for backward, in bytes.");
+  if (allowed.has_options) AddOptionFlags(app, allowed);
+}
+
+void PlanFlags::AddMethodFlags(CLI::App& app, const Allowed& allowed) {
+  app.add_option("--method", method_, absl::StrCat("What to plan: ", absl::StrJoin(allowed.methods, ", "), "."))
+      ->check(OneOf(allowed.methods));
+  if (!allowed.has_budget) return;
+  app.add_option("--budget", budget_,
+                 "What a step may cost: a share in (0, 1], or with --budget-of absolute a cost. auto selects the "
+                 "tensors of the highest value per cost, with no limit (method selection).");
+  app.add_option("--mean-drop-rate", mean_drop_rate_, "Method drop: the share of the blocks' cost to skip, in [0, 1).");
+}
+
+void PlanFlags::AddOptionFlags(CLI::App& app, const Allowed& allowed) {
   app.add_option("--algorithm", algorithm_, "exact (default), or downscaled: the dynamic program over cost steps.")
       ->check(OneOf({"exact", "downscaled"}));
   app.add_option("--resolution", resolution_, "Cost steps of --algorithm downscaled. Default: 1000.");
-  app.add_option("--allocation", allocation_, "How drop rates are distributed: sensitivity (default) or uniform.")
+  app.add_option(
+         "--allocation", allocation_,
+         "Methods drop and joint: a drop rate for each block by its sensitivity (default: sensitivity), or one for all "
+         "(uniform).")
       ->check(OneOf({"sensitivity", "uniform"}));
   app.add_option("--drop-objective", drop_objective_, "What drop rates minimise: quadratic (default) or linear.")
       ->check(OneOf({"quadratic", "linear"}));
@@ -110,6 +122,13 @@ PlanFlags::PlanFlags(CLI::App& app, const Allowed& allowed) : app_(app) {
                  "Keep the last plan unless a new one is better by this share. Default: 0.");
   app.add_option("--time-limit", time_limit_, "Plan at most this long: seconds, or a duration such as 250ms.");
   if (allowed.has_seed) app.add_option("--seed", seed_, "Seed of the draws of dropped blocks. Default: 0.");
+}
+
+bool PlanFlags::HasOptions() const {
+  return std::any_of(std::begin(kFlagOfField), std::end(kFlagOfField), [this](const FieldOfFlag& entry) {
+    const CLI::Option* option = app_.get_option_no_throw(std::string(entry.flag));
+    return option != nullptr && !option->empty() && entry.flag != "--max-saved-bytes";
+  });
 }
 
 absl::StatusOr<v1::PlanOptions> PlanFlags::Options() const {

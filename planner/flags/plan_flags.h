@@ -33,6 +33,8 @@ class PlanFlags {
     std::vector<std::string> budget_of = {"full", "backward", "absolute"};
     bool has_budget = true;  // False for a command with a list of budgets: no --budget, --mean-drop-rate.
     bool has_seed = true;    // False for a program with a --seed of its own: it sets PlanOptions.seed.
+    // False for a command with a list of budgets for the options of a job: --budget-of and --max-saved-bytes alone.
+    bool has_options = true;
   };
 
   PlanFlags(CLI::App& app, const Allowed& allowed);
@@ -46,6 +48,9 @@ class PlanFlags {
   // The same with `budget` in place of --budget.
   absl::StatusOr<v1::PlanOptions> Options(const v1::Budget& budget) const;
 
+  // Whether any of the flags is set but for --budget-of and --max-saved-bytes, which are about budgets.
+  bool HasOptions() const;
+
   // The budget that `text`, a number or "auto", is under --budget-of and --max-saved-bytes; its range is not checked.
   // InvalidArgument naming `flag` if it is neither.
   absl::StatusOr<v1::Budget> ParseBudget(const std::string& flag, const std::string& text) const;
@@ -54,6 +59,8 @@ class PlanFlags {
   static absl::Status NameFlags(const absl::Status& status);
 
  private:
+  void AddMethodFlags(CLI::App& app, const Allowed& allowed);
+  void AddOptionFlags(CLI::App& app, const Allowed& allowed);
   absl::StatusOr<v1::Budget> BudgetOfFlags() const;
   absl::Status FillDropRateBounds(v1::PlanOptions& options) const;
   absl::Status FillTimeLimit(v1::PlanOptions& options) const;

@@ -148,5 +148,29 @@ TEST(PlanFlagsTest, NamesTheFlagOfAField) {
   EXPECT_EQ(named("always", ": the pins alone cost 5"), "--always: the pins alone cost 5");
 }
 
+TEST(PlanFlagsTest, KnowsWhetherAnyOptionButTheBudgetsIsSet) {
+  const auto has_options = [](const std::string& command_line) {
+    CLI::App app;
+    PlanFlags flags(app, {.has_budget = false});
+    app.parse(command_line);
+    return flags.HasOptions();
+  };
+  EXPECT_FALSE(has_options(""));
+  EXPECT_FALSE(has_options("--budget-of backward --max-saved-bytes 1000"));
+  EXPECT_TRUE(has_options("--method drop"));
+  EXPECT_TRUE(has_options("--mu 0"));
+  EXPECT_TRUE(has_options("--seed 0"));
+}
+
+TEST(PlanFlagsTest, ACommandMayTakeBudgetsAlone) {
+  CLI::App app;
+  const PlanFlags flags(app, {.has_options = false});
+  EXPECT_NE(app.get_option_no_throw("--budget-of"), nullptr);
+  EXPECT_NE(app.get_option_no_throw("--max-saved-bytes"), nullptr);
+  EXPECT_EQ(app.get_option_no_throw("--budget"), nullptr);
+  EXPECT_EQ(app.get_option_no_throw("--method"), nullptr);
+  EXPECT_FALSE(flags.HasOptions());
+}
+
 }  // namespace
 }  // namespace greenplan

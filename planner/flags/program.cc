@@ -60,12 +60,17 @@ Program::Program(std::string name, std::string description, const std::string& e
                        }});
 }
 
-CLI::App& Program::AddCommandApp(const std::string& name, const std::string& description, const std::string& example) {
-  CLI::App* command = app_.add_subcommand(name, description);
+CLI::App& Program::AddCommandApp(CLI::App& parent, const std::string& name, const std::string& description,
+                                 const std::string& example) {
+  CLI::App* command = parent.add_subcommand(name, description);
   command->footer(Footer(example));
   command->fallthrough();  // --config and --quiet may stand behind the command's name.
-  app_.require_subcommand(1);
+  parent.require_subcommand(1);
   return *command;
+}
+
+Program::Group Program::AddGroup(const std::string& name, const std::string& description, const std::string& example) {
+  return Group(*this, AddCommandApp(app_, name, description, example));
 }
 
 int Program::Run(int argc, const char* const* argv, const std::function<absl::Status()>& run) {
@@ -153,6 +158,7 @@ int ExitCode(const absl::Status& status) {
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kAlreadyExists:
     case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kUnimplemented:

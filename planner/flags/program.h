@@ -47,9 +47,29 @@ class Program {
   // Once a program has commands, naming one is required.
   template <typename Command>
   void AddCommand(const std::string& name, const std::string& description, const std::string& example) {
-    CLI::App& app = AddCommandApp(name, description, example);
-    commands_.push_back({&app, [command = std::make_shared<Command>(app)] { return command->Run(); }});
+    AddCommandTo<Command>(app_, name, description, example);
   }
+
+  // Commands that are named behind the name of their group: "greenplan jobs list".
+  //
+  //   Program::Group jobs = program.AddGroup("jobs", "The jobs of a daemon.", "greenplan jobs list");
+  //   jobs.AddCommand<ListJobsCommand>("list", "Lists the jobs.", "greenplan jobs list --server planner:7437");
+  class Group {
+   public:
+    template <typename Command>
+    void AddCommand(const std::string& name, const std::string& description, const std::string& example) {
+      program_.AddCommandTo<Command>(app_, name, description, example);
+    }
+
+   private:
+    friend class Program;
+    Group(Program& program, CLI::App& app) : program_(program), app_(app) {}
+
+    Program& program_;
+    CLI::App& app_;
+  };
+  // The group is for adding commands to before Run.
+  Group AddGroup(const std::string& name, const std::string& description, const std::string& example);
 
   // Parses, then calls the named command's Run or `run`. Answers the exit code: 0; 2 for bad usage or input
   // (ExitCode below); 1 for anything else. Lets no exception out.
@@ -68,7 +88,14 @@ class Program {
     std::function<absl::Status()> run;
   };
 
-  CLI::App& AddCommandApp(const std::string& name, const std::string& description, const std::string& example);
+  template <typename Command>
+  void AddCommandTo(CLI::App& parent, const std::string& name, const std::string& description,
+                    const std::string& example) {
+    CLI::App& app = AddCommandApp(parent, name, description, example);
+    commands_.push_back({&app, [command = std::make_shared<Command>(app)] { return command->Run(); }});
+  }
+  static CLI::App& AddCommandApp(CLI::App& parent, const std::string& name, const std::string& description,
+                                 const std::string& example);
   absl::Status Parse(int argc, const char* const* argv, bool& help_printed);
   absl::Status Dispatch(const std::function<absl::Status()>& run) const;
   int Finish(const absl::Status& status) const;
@@ -83,7 +110,7 @@ class Program {
 };
 
 // 0 for OK; 2 for what the user can put right: InvalidArgument, NotFound, AlreadyExists, PermissionDenied,
-// FailedPrecondition, OutOfRange, Unimplemented; else 1.
+// Unauthenticated, FailedPrecondition, OutOfRange, ResourceExhausted, Unimplemented; else 1.
 int ExitCode(const absl::Status& status);
 
 // The message on one line, whatever line breaks it has.

@@ -357,6 +357,55 @@ TEST(CommandsTest, HelpOfACommandHasItsExample) {
   EXPECT_THAT(result.out, HasSubstr("Example:\n  tool greet --count 2"));
 }
 
+// A group of two commands beside a command of one of their names.
+struct Groups {
+  Groups() {
+    Program::Group people = program.AddGroup("people", "People.", "tool people greet");
+    people.AddCommand<Greet>("greet", "Greets one.", "tool people greet --count 2");
+    people.AddCommand<Other>("other", "Does not.", "tool people other");
+    program.AddCommand<Other>("greet", "Does not.", "tool greet");
+  }
+  Result Run(std::vector<std::string> arguments) { return RunProgram(program, std::move(arguments)); }
+
+  Program program{"tool", "A tool.", "tool people greet"};
+};
+
+TEST(GroupsTest, ACommandIsNamedBehindItsGroup) {
+  Groups tool;
+  EXPECT_EQ(tool.Run({"people", "greet", "--count", "2", "--quiet"}).out, "2");
+  EXPECT_TRUE(tool.program.quiet());
+}
+
+TEST(GroupsTest, ItsFlagsComeFromTheFileAndTheEnvironmentToo) {
+  const std::string config = WriteConfig("count = 3\nspeed = 4\n");
+  EXPECT_EQ(Groups().Run({"people", "greet", "--config", config}).out, "3");
+  const std::string table = WriteConfig("count = 3\n[people]\ncount = 5\n[greet]\nspeed = 1\n");
+  EXPECT_EQ(Groups().Run({"people", "greet", "--config", table}).out, "5");
+  ScopedVariable variable("GREENPLAN_COUNT", "7");
+  EXPECT_EQ(Groups().Run({"people", "greet", "--config", table}).out, "7");
+  EXPECT_EQ(Groups().Run({"people", "greet", "--count", "9"}).out, "9");
+}
+
+TEST(GroupsTest, NamesWhatIsMissingOrUnknown) {
+  const auto error = [](const std::vector<std::string>& arguments) {
+    const Result result = Groups().Run(arguments);
+    EXPECT_EQ(result.exit_code, 2);
+    return result.err;
+  };
+  EXPECT_EQ(error({"people"}), "tool: a command of people is required; allowed: greet, other\n");
+  EXPECT_EQ(error({"people", "grete"}), "tool: unknown command grete; allowed: greet, other\n");
+  EXPECT_EQ(error({"people", "greet", "--count", "x"}), "tool: --count is x; allowed: an integer\n");
+  EXPECT_EQ(error({"people", "greet", "--speed", "1"}), "tool: unknown argument --speed; see --help\n");
+  const std::string config = WriteConfig("\ncount = \"many\"\n");
+  EXPECT_EQ(error({"people", "greet", "--config", config}),
+            "tool: " + config + ": line 2: count is many; allowed: an integer\n");
+}
+
+TEST(GroupsTest, HelpHasTheExampleOfTheGroupOrTheCommand) {
+  EXPECT_THAT(Groups().Run({"people", "--help"}).out, HasSubstr("Example:\n  tool people greet\n"));
+  EXPECT_THAT(Groups().Run({"people", "greet", "--help"}).out, HasSubstr("Example:\n  tool people greet --count 2"));
+}
+
 TEST(ExitCodeTest, SeparatesWhatTheUserCanPutRight) {
   EXPECT_EQ(ExitCode(absl::OkStatus()), 0);
   EXPECT_EQ(ExitCode(absl::InvalidArgumentError("")), 2);

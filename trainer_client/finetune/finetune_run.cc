@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/files.h"
+#include "planner/convert/plan_json.h"
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
 #include "profiler/autograd/profile_time.h"
@@ -22,17 +23,6 @@ namespace greenplan::trainer {
 namespace {
 
 using nlohmann::json;
-
-// PlanOptions with its int64s as numbers.
-json OptionsToJson(const v1::PlanOptions& options) {
-  json result = json::parse(MessageToJson(options));
-  result["seed"] = options.seed();
-  if (options.budget().has_absolute()) result["budget"]["absolute"] = options.budget().absolute();
-  if (options.budget().has_max_saved_bytes()) {
-    result["budget"]["max_saved_bytes"] = options.budget().max_saved_bytes();
-  }
-  return result;
-}
 
 std::string BytesOf(const at::Tensor& state) {
   return {static_cast<const char*>(state.const_data_ptr()), state.nbytes()};
@@ -132,7 +122,7 @@ json FinetuneRun::Identity() const {
           {"--probe-batches", options_.probe_batches},
           {"--importance", options_.importance_metric},
           {"the number of rows in --train", inputs_.train_rows.size()},
-          {"what the flags of the plan ask for", OptionsToJson(options_.plan)}};
+          {"what the flags of the plan ask for", PlanOptionsToJson(options_.plan)}};
 }
 
 absl::Status FinetuneRun::LoadState() {
@@ -329,7 +319,7 @@ absl::Status FinetuneRun::SaveWithinEpoch(const PartialEpoch& epoch) {
 absl::Status FinetuneRun::WriteReport() const {
   if (options_.report.empty()) return absl::OkStatus();
   RunReport report{.model = model().model_type(),
-                   .options = OptionsToJson(options_.plan),
+                   .options = PlanOptionsToJson(options_.plan),
                    .planner = options_.planner,
                    .seed = options_.seed,
                    .epochs = state_.epochs,

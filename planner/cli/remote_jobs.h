@@ -1,0 +1,77 @@
+#ifndef GREENPLAN_PLANNER_CLI_REMOTE_JOBS_H_
+#define GREENPLAN_PLANNER_CLI_REMOTE_JOBS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "greenplan/v1/job.pb.h"
+#include "greenplan/v1/plan.pb.h"
+#include "greenplan/v1/planner_service.pb.h"
+#include "planner/client/planner_channel.h"
+#include "planner/core/plan.h"
+#include "planner/job/prepared_profile.h"
+
+namespace greenplan {
+
+// A job as a daemon keeps it, at one revision.
+struct RemoteJob {
+  v1::Job job;
+  std::shared_ptr<const PreparedProfile> profile;  // The job's, checked.
+};
+
+// The plan of a round, and the job at the revision that the plan was made for.
+struct RemotePlan {
+  RemoteJob job;
+  v1::Plan message;
+  Plan plan;  // The message, checked.
+};
+
+// What a daemon answers to WhatIf about a job.
+struct RemoteCurve {
+  RemoteJob job;              // At the revision that the plans were made for.
+  std::vector<Plan> plans;    // As the request's budgets.
+  Measurements measurements;  // What the plans rest on.
+};
+
+// The jobs of a daemon, as commands show them. What comes from the daemon is checked like a file, so that a daemon of
+// another version, or something else on that port, is an error and not a wrong table.
+//
+// Errors are the daemon's, or Internal: its answer is not what it should be. A job is named "jobs/{job}", see
+// JobNameOf. Not thread-safe.
+class RemoteJobs {
+ public:
+  explicit RemoteJobs(std::unique_ptr<PlannerChannel> channel) : channel_(std::move(channel)) {}
+
+  // All jobs, without their profiles.
+  absl::StatusOr<std::vector<v1::Job>> List();
+  // At the latest revision, or at `revision` if it is not 0.
+  absl::StatusOr<RemoteJob> Get(const std::string& job_name, int64_t revision = 0);
+  absl::Status Delete(const std::string& job_name);
+
+  // All plans of a job, by round.
+  absl::StatusOr<std::vector<v1::Plan>> ListPlans(const std::string& job_name);
+  absl::StatusOr<RemotePlan> GetPlan(const std::string& job_name, int64_t round);
+
+  // REQUIRES: request.job is set, and there are budgets.
+  absl::StatusOr<RemoteCurve> WhatIf(const v1::WhatIfRequest& request);
+  // What the plan of `round` rests on: the mean over the ranks that reported.
+  absl::StatusOr<v1::ImportanceReport> Importance(const std::string& job_name, int64_t round);
+
+ private:
+  absl::StatusOr<v1::WhatIfResponse> CallWhatIf(const v1::WhatIfRequest& request);
+
+  const std::unique_ptr<PlannerChannel> channel_;
+};
+
+// "jobs/{job}" of what a user names a job by: {job}, or the whole. InvalidArgument, naming `what` (such as JOB), if
+// there cannot be such a job. Thread-safe.
+absl::StatusOr<std::string> JobNameOf(const std::string& what, const std::string& job);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_CLI_REMOTE_JOBS_H_

@@ -1,0 +1,117 @@
+// Every query of the dashboard and of the alert rules is about what a running daemon measures.
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "planner/client/connection.h"
+#include "planner/job/test_jobs.h"
+#include "tests/deploy/promql.h"
+#include "tests/service/daemon_process.h"
+#include "tests/service/http_get.h"
+#include "tests/service/watched_file.h"
+
+namespace greenplan {
+namespace {
+
+using ::testing::Gt;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr char kDashboard[] = "deploy/helm/greenplan/files/dashboard.json";
+constexpr char kAlerts[] = "deploy/helm/greenplan/files/alerts.yml";
+
+// What a daemon measures that has answered calls of each kind, good and bad.
+const Series& MeasuredSeries() {
+  static const Series series = [] {
+    const TemporaryFolder folder;
+    const std::string port_file = folder.path() + "/http";
+    ServingDaemon daemon(folder.path() + "/data", {"--http-port-file", port_file});
+    const auto connection = Connect({.planner = daemon.address(), .timeout = absl::Minutes(1)});
+    EXPECT_TRUE(connection.ok()) << connection.status();
+    EXPECT_TRUE((*connection)->CreateJob(TestJob("jobs/a")).ok());
+    EXPECT_TRUE((*connection)->PlanRound("jobs/a", TestReport(0)).ok());
+    EXPECT_FALSE((*connection)->GetPlan("jobs/a/plans/7").ok());
+    return ParseMetrics(HttpGet(std::stoi(ReadAll(port_file)), "/metrics"));
+  }();
+  return series;
+}
+
+// A query and where it stands.
+struct Query {
+  std::string place;
+  std::string expression;
+};
+
+std::vector<Query> QueriesOfDashboard() {
+  const nlohmann::json dashboard = nlohmann::json::parse(ReadAll(kDashboard));
+  std::vector<Query> queries;
+  for (const nlohmann::json& panel : dashboard["panels"]) {
+    for (const nlohmann::json& target : panel.value("targets", nlohmann::json::array())) {
+      queries.push_back({panel["title"], target["expr"]});
+    }
+  }
+  for (const nlohmann::json& variable : dashboard["templating"]["list"]) {
+    if (variable["type"] == "query") queries.push_back({variable["name"], variable["query"]});
+  }
+  return queries;
+}
+
+// Each rule's expression stands on a line of its own.
+std::vector<Query> QueriesOfAlerts() {
+  std::vector<Query> queries;
+  std::string alert;
+  const std::string text = ReadAll(kAlerts);
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    line = absl::StripLeadingAsciiWhitespace(line);
+    if (absl::ConsumePrefix(&line, "- alert: ")) alert = std::string(line);
+    if (absl::ConsumePrefix(&line, "expr: ")) queries.push_back({alert, std::string(line)});
+  }
+  return queries;
+}
+
+void ExpectMeasured(const std::vector<Query>& queries) {
+  for (const Query& query : queries) {
+    EXPECT_THAT(ProblemsOf(query.expression, MeasuredSeries()), IsEmpty()) << query.place << ": " << query.expression;
+  }
+}
+
+TEST(DashboardTest, EveryQueryIsAboutWhatADaemonMeasures) {
+  const std::vector<Query> queries = QueriesOfDashboard();
+  EXPECT_THAT(queries, SizeIs(Gt(8)));
+  ExpectMeasured(queries);
+}
+
+TEST(DashboardTest, EveryPanelHasATitleAndIsAlone) {
+  const nlohmann::json dashboard = nlohmann::json::parse(ReadAll(kDashboard));
+  std::set<int> ids;
+  std::vector<std::vector<bool>> taken(1000, std::vector<bool>(24, false));
+  for (const nlohmann::json& panel : dashboard["panels"]) {
+    EXPECT_NE(panel["title"], "");
+    EXPECT_TRUE(ids.insert(panel["id"].get<int>()).second) << panel["id"];
+    const nlohmann::json& place = panel["gridPos"];
+    for (int y = place["y"]; y < place["y"].get<int>() + place["h"].get<int>(); ++y) {
+      for (int x = place["x"]; x < place["x"].get<int>() + place["w"].get<int>(); ++x) {
+        ASSERT_LT(x, 24) << panel["title"];
+        EXPECT_FALSE(taken[y][x]) << panel["title"];
+        taken[y][x] = true;
+      }
+    }
+  }
+}
+
+TEST(AlertsTest, EveryRuleIsAboutWhatADaemonMeasures) {
+  const std::vector<Query> queries = QueriesOfAlerts();
+  EXPECT_THAT(queries, SizeIs(Gt(5)));
+  ExpectMeasured(queries);
+}
+
+}  // namespace
+}  // namespace greenplan
