@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "greenplan/v1/importance.pb.h"
@@ -29,6 +30,8 @@ class Connection {
   virtual absl::StatusOr<v1::Job> CreateJob(const v1::Job& job) = 0;
   virtual absl::StatusOr<v1::Plan> PlanRound(const std::string& job_name, const v1::ImportanceReport& report) = 0;
   virtual absl::StatusOr<v1::Plan> GetPlan(const std::string& plan_name) = 0;
+  // Idempotent. What came of the plan of outcome.round on the rank outcome.rank.
+  virtual absl::Status ReportOutcome(const std::string& job_name, const v1::Outcome& outcome) = 0;
 };
 
 struct ConnectOptions {

@@ -120,12 +120,26 @@ TEST_P(ConnectionConformanceTest, MalformedRequestsNameTheField) {
   EXPECT_EQ(connection_->GetPlan("plan").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST_P(ConnectionConformanceTest, MoreThanOneRankIsNotImplementedYet) {
-  v1::Job job = TestJob("jobs/a");
-  job.set_world_size(2);
-  const auto created = connection_->CreateJob(job);
-  EXPECT_EQ(created.status().code(), absl::StatusCode::kUnimplemented) << created.status();
-  EXPECT_THAT(created.status().message(), HasSubstr("world_size is 2"));
+TEST_P(ConnectionConformanceTest, OneOutcomeIsTakenForEachRoundThatHasAPlan) {
+  ASSERT_TRUE(connection_->CreateJob(TestJob("jobs/a")).ok());
+  const absl::Status early = connection_->ReportOutcome("jobs/a", TestOutcome(0));
+  EXPECT_EQ(early.code(), absl::StatusCode::kFailedPrecondition) << early;
+  EXPECT_THAT(early.message(), HasSubstr("outcome.round is 0; that round of jobs/a has no plan"));
+
+  ASSERT_TRUE(connection_->PlanRound("jobs/a", TestReport(0)).ok());
+  EXPECT_EQ(connection_->ReportOutcome("jobs/a", TestOutcome(0)), absl::OkStatus());
+  EXPECT_EQ(connection_->ReportOutcome("jobs/a", TestOutcome(0)), absl::OkStatus());
+  v1::Outcome other = TestOutcome(0);
+  other.set_energy_joules(4);
+  const absl::Status taken = connection_->ReportOutcome("jobs/a", other);
+  EXPECT_EQ(taken.code(), absl::StatusCode::kAlreadyExists) << taken;
+  EXPECT_THAT(taken.message(), HasSubstr("rank 0 of jobs/a has reported another outcome for round 0"));
+
+  other.set_rank(1);
+  const absl::Status malformed = connection_->ReportOutcome("jobs/a", other);
+  EXPECT_EQ(malformed.code(), absl::StatusCode::kInvalidArgument) << malformed;
+  EXPECT_THAT(malformed.message(), HasSubstr("outcome.rank is 1"));
+  EXPECT_EQ(connection_->ReportOutcome("jobs/b", TestOutcome(0)).code(), absl::StatusCode::kNotFound);
 }
 
 }  // namespace

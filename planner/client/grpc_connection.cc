@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "google/protobuf/empty.pb.h"
 #include "greenplan/v1/planner_service.pb.h"
 
 namespace greenplan {
@@ -30,6 +31,13 @@ class GrpcConnection : public Connection {
     v1::GetPlanRequest request;
     request.set_name(plan_name);
     return Call<v1::Plan>("GetPlan", request);
+  }
+
+  absl::Status ReportOutcome(const std::string& job_name, const v1::Outcome& outcome) override {
+    v1::ReportOutcomeRequest request;
+    request.set_job(job_name);
+    *request.mutable_outcome() = outcome;
+    return Call<google::protobuf::Empty>("ReportOutcome", request).status();
   }
 
  private:

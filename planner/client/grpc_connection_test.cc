@@ -42,6 +42,9 @@ class ServedConnection : public Connection {
     return connection_->PlanRound(job_name, report);
   }
   absl::StatusOr<v1::Plan> GetPlan(const std::string& plan_name) override { return connection_->GetPlan(plan_name); }
+  absl::Status ReportOutcome(const std::string& job_name, const v1::Outcome& outcome) override {
+    return connection_->ReportOutcome(job_name, outcome);
+  }
 
  private:
   TestServer server_;

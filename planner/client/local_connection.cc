@@ -3,12 +3,15 @@
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "planner/core/invalid_argument.h"
+#include "planner/job/outcomes.h"
 #include "planner/job/planning.h"
 #include "planner/job/prepared_job.h"
 #include "planner/job/resource_names.h"
@@ -19,6 +22,7 @@ namespace {
 struct Round {
   v1::ImportanceReport report;
   v1::Plan plan;
+  std::optional<v1::Outcome> outcome;
 };
 
 struct LocalJob {
@@ -33,6 +37,10 @@ class LocalConnection : public Connection {
   absl::StatusOr<v1::Job> CreateJob(const v1::Job& request) override {
     absl::StatusOr<std::shared_ptr<const PreparedJob>> prepared = PreparedJob::Create(NewJob(request, absl::Now()));
     if (!prepared.ok()) return prepared.status();
+    if (request.world_size() > 1) {
+      return InvalidArgument("job.world_size", " is ", request.world_size(),
+                             "; must be 1 with a planner in this process, which no other rank can reach");
+    }
     absl::MutexLock lock(&mutex_);
     const LocalJob& job = jobs_.try_emplace(request.name(), LocalJob{*std::move(prepared), {}}).first->second;
     if (!SameContent(job.prepared->job(), request)) return JobIsTaken(request.name());
@@ -55,7 +63,7 @@ class LocalConnection : public Connection {
     }
     const v1::Plan* previous_plan = at == rounds.begin() ? nullptr : &std::prev(at)->second.plan;
     absl::StatusOr<v1::Plan> plan = (*job)->prepared->PlanRound(report.round(), *measurements, previous_plan, limits);
-    if (plan.ok()) rounds.emplace_hint(at, report.round(), Round{report, *plan});
+    if (plan.ok()) rounds.emplace_hint(at, report.round(), Round{report, *plan, std::nullopt});
     return plan;
   }
 
@@ -68,6 +76,20 @@ class LocalConnection : public Connection {
     const auto round = (*job)->rounds.find(name->round);
     if (round == (*job)->rounds.end()) return DoesNotExist(plan_name);
     return round->second.plan;
+  }
+
+  absl::Status ReportOutcome(const std::string& job_name, const v1::Outcome& outcome) override {
+    absl::MutexLock lock(&mutex_);
+    const absl::StatusOr<LocalJob*> job = FindJob(job_name);
+    if (!job.ok()) return job.status();
+    if (absl::Status status = ValidateOutcome(outcome, (*job)->prepared->job().world_size()); !status.ok()) {
+      return status;
+    }
+    const auto round = (*job)->rounds.find(outcome.round());
+    if (round == (*job)->rounds.end()) return OutcomeWithoutPlan(job_name, outcome);
+    std::optional<v1::Outcome>& kept = round->second.outcome;
+    if (!kept.has_value()) kept = outcome;
+    return SameOutcome(*kept, outcome) ? absl::OkStatus() : OutcomeIsTaken(job_name, outcome);
   }
 
  private:

@@ -10,7 +10,9 @@ namespace greenplan {
 
 // A planner in this process. It answers what a daemon would, down to the digests, but keeps jobs in memory alone: after
 // a restart the same CreateJob starts the job anew, and PlanRound goes on at whichever round comes next. Where the
-// daemon wants the round before, this planner takes the latest that it knows.
+// daemon wants the round before, this planner takes the latest that it knows. A job has one rank here: InvalidArgument
+// if its world_size is above 1, as no other process can report to this one. Outcomes are checked, and kept only to tell
+// a repeated one from another.
 // DeadlineExceeded if a plan takes longer than `timeout`; PlanOptions.time_limit gets the best plan found by then.
 std::unique_ptr<Connection> NewLocalConnection(absl::Duration timeout);
 

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/client/connection_conformance.h"
+#include "planner/core/invalid_argument.h"
 #include "planner/job/test_jobs.h"
 
 namespace greenplan {
@@ -36,6 +37,15 @@ TEST(LocalConnectionTest, APlanThatTakesTooLongIsAnErrorAndIsNotKept) {
   EXPECT_EQ(plan.status().code(), absl::StatusCode::kDeadlineExceeded) << plan.status();
   EXPECT_THAT(plan.status().message(), ::testing::HasSubstr("deadline passed before its plan was found"));
   EXPECT_EQ(connection->GetPlan("jobs/a/plans/0").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(LocalConnectionTest, AJobHasOneRank) {
+  v1::Job job = TestJob("jobs/a");
+  job.set_world_size(2);
+  const absl::Status status = NewPatientConnection()->CreateJob(job).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_EQ(FieldOf(status), "job.world_size");
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("must be 1 with a planner in this process"));
 }
 
 }  // namespace

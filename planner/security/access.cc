@@ -1,7 +1,6 @@
 #include "planner/security/access.h"
 
 #include <utility>
-#include <vector>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/match.h"
@@ -34,11 +33,6 @@ absl::Status Access::Reload() {
   if (!text.ok()) return InvalidArgument(kFlag, ": ", text.status().message());
   absl::StatusOr<TokenTable> table = TokenTable::Parse(*text);
   if (!table.ok()) return InvalidArgument(kFlag, " is ", tokens_file_, ": ", table.status().message());
-  if (const std::vector<std::string> tenants = table->Tenants(); tenants.size() > 1) {
-    return absl::UnimplementedError(absl::StrCat(kFlag, " is ", tokens_file_, ", which names the tenants ", tenants[0],
-                                                 " and ", tenants[1],
-                                                 "; allowed in this version: one tenant for each daemon"));
-  }
   auto tokens = std::make_shared<const TokenTable>(*std::move(table));
   absl::MutexLock lock(&mutex_);
   tokens_ = std::move(tokens);

@@ -24,8 +24,7 @@ namespace greenplan {
 // Thread-safety: safe; Reload may run while calls are checked.
 class Access {
  public:
-  // `tokens_file` may be empty: none. InvalidArgument, naming --tokens, the file and the line. Unimplemented: the file
-  // names several tenants, whose jobs the store does not keep apart yet.
+  // `tokens_file` may be empty: none. InvalidArgument, naming --tokens, the file and the line.
   static absl::StatusOr<std::unique_ptr<Access>> Create(const std::string& tokens_file);
 
   // Reads the file again. The errors of Create; the tokens that were read before then stay valid.

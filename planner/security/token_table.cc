@@ -127,14 +127,6 @@ absl::StatusOr<TokenTable> TokenTable::Parse(absl::string_view text) {
   return std::move(parser).Finish();
 }
 
-std::vector<std::string> TokenTable::Tenants() const {
-  std::vector<std::string> tenants;
-  for (const Entry& entry : entries_) tenants.push_back(entry.caller.tenant);
-  std::sort(tenants.begin(), tenants.end());
-  tenants.erase(std::unique(tenants.begin(), tenants.end()), tenants.end());
-  return tenants;
-}
-
 std::optional<Caller> TokenTable::Find(absl::string_view token) const {
   Digest sha256;
   SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), sha256.data());

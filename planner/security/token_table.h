@@ -30,9 +30,6 @@ class TokenTable {
   // Whose `token` this is. Takes the same time whichever token it is, and whether or not it is one.
   std::optional<Caller> Find(absl::string_view token) const;
 
-  // Those that a token names, in no order, each once.
-  std::vector<std::string> Tenants() const;
-
  private:
   using Digest = std::array<unsigned char, 32>;
   struct Entry {

@@ -93,7 +93,8 @@ class JobDirectoryTest : public ::testing::Test {
 
   std::vector<std::string> List(const std::string& tenant) {
     std::vector<std::string> names;
-    for (const v1::Job& job : jobs_.ListJobs(tenant, {})->jobs()) names.push_back(job.name());
+    const v1::ListJobsResponse response = jobs_.ListJobs(tenant, {}).value();
+    for (const v1::Job& job : response.jobs()) names.push_back(job.name());
     return names;
   }
 

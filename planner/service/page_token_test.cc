@@ -1,6 +1,8 @@
 #include "planner/service/page_token.h"
 
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -49,7 +51,7 @@ TEST(PageTokenTest, AMangledTokenIsRefused) {
     EXPECT_FALSE(ParsePageToken(kList, mangled).ok()) << i;
     EXPECT_FALSE(ParsePageToken(kList, token.substr(0, i)).ok() && i > 0) << i;
   }
-  for (const std::string bad : {"17", "!", " ", std::string(100000, 'A')}) {
+  for (const std::string& bad : std::vector<std::string>{"17", "!", " ", std::string(100000, 'A')}) {
     const absl::Status status = ParsePageToken(kList, bad).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_LT(status.message().size(), 200) << "the token itself is not repeated";

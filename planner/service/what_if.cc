@@ -1,10 +1,9 @@
 #include "planner/service/what_if.h"
 
 #include <memory>
-#include <optional>
+#include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "planner/convert/convert.h"
@@ -31,12 +30,11 @@ struct Curve {
   std::vector<Budget> budgets;
 };
 
-// An error about "budget" as one about the budget of that index in the request's list.
-absl::Status NameBudget(int index, const absl::Status& status) {
+// An error about the field "budget" as one about `name`, which is "budgets" or one of them.
+absl::Status NameBudgets(const std::string& name, const absl::Status& status) {
   const std::string field = FieldOf(status);
   absl::string_view inside = field, message = status.message();
   if (!absl::ConsumePrefix(&inside, "budget") || !absl::ConsumePrefix(&message, "budget")) return status;
-  const std::string name = absl::StrCat("budgets[", index, "]");
   return WithField(absl::Status(status.code(), absl::StrCat(name, message)), absl::StrCat(name, inside));
 }
 
@@ -49,7 +47,7 @@ absl::StatusOr<Curve> ReadCurve(const PreparedProfile& profile, v1::PlanOptions 
   Curve curve;
   for (int i = 0; i < request.budgets_size(); ++i) {
     const absl::StatusOr<Budget> budget = BudgetFromProto(request.budgets(i), *method);
-    if (!budget.ok()) return NameBudget(i, budget.status());
+    if (!budget.ok()) return NameBudgets(absl::StrCat("budgets[", i, "]"), budget.status());
     curve.budgets.push_back(*budget);
   }
   absl::StatusOr<PlanOptions> read = profile.ReadOptions(options);
@@ -62,7 +60,7 @@ absl::StatusOr<v1::WhatIfResponse> MakeResponse(const PreparedProfile& profile, 
                                                 const Measurements* measurements, const CallLimits& limits) {
   const PlanRequest request = {.measurements = measurements, .options = &curve.options};
   const absl::StatusOr<std::vector<Plan>> plans = MakeCurve(profile.planner(), request, curve.budgets, limits);
-  if (!plans.ok()) return plans.status();
+  if (!plans.ok()) return NameBudgets("budgets", plans.status());
   v1::WhatIfResponse response;
   for (const Plan& plan : *plans) *response.add_plans() = profile.WritePlan(plan);
   return response;

@@ -181,6 +181,7 @@ TEST_F(WhatIfTest, AJobWithoutAPlannedRoundHasNothingToGoBy) {
 TEST_F(WhatIfTest, MethodsThatNeedImportanceAreRefusedWhereNoRankReportedAny) {
   v1::Job job = TestJob("jobs/a");
   job.mutable_options()->set_method(v1::METHOD_DROP);
+  job.mutable_options()->mutable_budget()->set_fraction_of_backward(0.75);
   job.mutable_profile()->add_blocks()->set_name("block");
   job.mutable_profile()->mutable_ops(1)->set_block(0);
   const v1::Job created = CreateTestJob(jobs_, "", job);
@@ -190,7 +191,7 @@ TEST_F(WhatIfTest, MethodsThatNeedImportanceAreRefusedWhereNoRankReportedAny) {
   report.add_sensitivity(2);
   const v1::Plan plan = PlanRound({report});
 
-  const auto curve = Ask(AboutJob("jobs/a", {0.9, 0.5}));
+  const auto curve = Ask(AboutJob("jobs/a", {0.9, 0.75}));
   ASSERT_TRUE(curve.ok()) << curve.status();
   EXPECT_EQ(curve->plans(1).digest(), plan.digest());
   EXPECT_THAT(curve->importance().importance(), IsEmpty());
@@ -240,6 +241,7 @@ TEST_F(WhatIfTest, NamesTheBudgetThatIsWrong) {
     EXPECT_EQ(FieldOf(Ask(request).status()), "budgets");
     request.add_budgets()->set_mean_drop_rate(0.5);
     EXPECT_EQ(FieldOf(Ask(request).status()), "budgets[0].mean_drop_rate");
+    request.mutable_budgets(0)->set_absolute(20);
     request.mutable_options()->set_method(v1::METHOD_FULL);
     EXPECT_EQ(FieldOf(Ask(request).status()), "budgets[0]");
   }
@@ -249,6 +251,18 @@ TEST_F(WhatIfTest, NamesWhatElseIsWrong) {
   v1::WhatIfRequest request = Inline();
   request.mutable_options()->add_always("layer9");
   EXPECT_EQ(FieldOf(Ask(request).status()), "always[0]");
+  request = AboutJob("", {0.001});
+  *request.mutable_profile() = TestProfile();
+  *request.mutable_importance() = TestReport(0);
+  request.mutable_options()->add_always("layer0");
+  absl::Status status = Ask(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_EQ(FieldOf(status), "always");
+  request.mutable_options()->set_method(v1::METHOD_DROP);
+  request.mutable_options()->clear_always();
+  status = Ask(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_EQ(FieldOf(status), "budgets");
   request = Inline();
   request.clear_importance();
   EXPECT_EQ(FieldOf(Ask(request).status()), "importance");

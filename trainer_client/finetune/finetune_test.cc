@@ -36,6 +36,9 @@ class AwayConnection : public Connection {
     return absl::UnavailableError("refused");
   }
   absl::StatusOr<v1::Plan> GetPlan(const std::string&) override { return absl::UnavailableError("refused"); }
+  absl::Status ReportOutcome(const std::string&, const v1::Outcome&) override {
+    return absl::UnavailableError("refused");
+  }
 };
 
 // A local planner that goes away after its first plan.

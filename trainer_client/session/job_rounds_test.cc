@@ -34,6 +34,7 @@ class FakeConnection : public Connection {
     return plan;
   }
   absl::StatusOr<v1::Plan> GetPlan(const std::string&) override { return absl::NotFoundError("no plan"); }
+  absl::Status ReportOutcome(const std::string&, const v1::Outcome&) override { return absl::OkStatus(); }
 
   v1::Job created;
   v1::ImportanceReport last_report;

@@ -47,6 +47,10 @@ class MortalConnection : public Connection {
     return plan;
   }
   absl::StatusOr<v1::Plan> GetPlan(const std::string& name) override { return planner_->GetPlan(name); }
+  absl::Status ReportOutcome(const std::string& job_name, const v1::Outcome& outcome) override {
+    if (is_away) return absl::UnavailableError("connection refused");
+    return planner_->ReportOutcome(job_name, outcome);
+  }
 
   bool is_away = false;
   bool answers_garbage = false;

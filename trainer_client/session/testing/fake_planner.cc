@@ -84,4 +84,13 @@ absl::StatusOr<v1::Plan> FakePlanner::GetPlan(const std::string& plan_name) {
   return plan->second;
 }
 
+absl::Status FakePlanner::ReportOutcome(const std::string& job_name, const v1::Outcome& outcome) {
+  if (is_away) return Away();
+  if (!plans_.contains(absl::StrCat(job_name, "/plans/", outcome.round()))) {
+    return absl::FailedPreconditionError(absl::StrCat("round ", outcome.round(), " of ", job_name, " has no plan"));
+  }
+  outcomes.push_back(outcome);
+  return absl::OkStatus();
+}
+
 }  // namespace greenplan::trainer

@@ -32,10 +32,12 @@ class FakePlanner : public Connection {
 
   std::vector<v1::Job> created_jobs = {};
   std::vector<v1::ImportanceReport> reports = {};  // Of the rounds that were planned.
+  std::vector<v1::Outcome> outcomes = {};
 
   absl::StatusOr<v1::Job> CreateJob(const v1::Job& job) override;
   absl::StatusOr<v1::Plan> PlanRound(const std::string& job_name, const v1::ImportanceReport& report) override;
   absl::StatusOr<v1::Plan> GetPlan(const std::string& plan_name) override;
+  absl::Status ReportOutcome(const std::string& job_name, const v1::Outcome& outcome) override;
 
  private:
   ModelProfile profile_;

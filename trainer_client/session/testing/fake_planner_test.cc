@@ -56,6 +56,18 @@ TEST(FakePlannerTest, AnswersWhatItIsToldWithItsExactCost) {
   EXPECT_EQ(planner.GetPlan("jobs/test/plans/1")->digest(), head->digest());
 }
 
+TEST(FakePlannerTest, KeepsTheOutcomesOfTheRoundsThatItPlanned) {
+  FakePlanner planner;
+  ASSERT_TRUE(planner.CreateJob(SomeJob()).ok());
+  v1::Outcome outcome;
+  outcome.set_train_loss(2.5);
+  EXPECT_EQ(planner.ReportOutcome("jobs/test", outcome).code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(planner.PlanRound("jobs/test", Report(0)).ok());
+  EXPECT_TRUE(planner.ReportOutcome("jobs/test", outcome).ok());
+  ASSERT_EQ(planner.outcomes.size(), 1u);
+  EXPECT_EQ(planner.outcomes[0].train_loss(), 2.5);
+}
+
 TEST(FakePlannerTest, IsAwayWhenToldAndRefusesWhatTheProfileDoesNotHave) {
   FakePlanner planner;
   EXPECT_EQ(planner.PlanRound("jobs/test", Report(0)).status().code(), absl::StatusCode::kNotFound);
@@ -67,6 +79,7 @@ TEST(FakePlannerTest, IsAwayWhenToldAndRefusesWhatTheProfileDoesNotHave) {
   planner.is_away = true;
   EXPECT_EQ(planner.PlanRound("jobs/test", Report(0)).status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(planner.GetPlan("jobs/test/plans/0").status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(planner.ReportOutcome("jobs/test", {}).code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(planner.reports.empty());
 }
 
