@@ -118,14 +118,14 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& data_dir) {
 }
 
 JobEngine::Options EngineOptions(absl::Duration quorum_timeout, Quotas& quotas) {
-  return {.on_store_error = [](const absl::Status& status) { spdlog::error("store: {}", status.ToString()); },
-          .quorum_timeout = quorum_timeout,
-          .admit_usage =
-              [&quotas](const std::string& tenant, const TenantUsage& usage) {
-                return quotas.AdmitUsage(tenant, usage.num_jobs, usage.num_bytes);
-              },
-          .on_search = [&quotas](const std::string& tenant,
-                                 absl::Duration time) { quotas.ChargeSolving(tenant, time); }};
+  return {
+      .on_store_error = [](const absl::Status& status) { spdlog::error("store: {}", status.ToString()); },
+      .quorum_timeout = quorum_timeout,
+      .admit_usage =
+          [&quotas](const std::string& tenant, const TenantUsage& usage) {
+            return quotas.AdmitUsage(tenant, usage.num_jobs, usage.num_bytes);
+          },
+      .on_search = [&quotas](const std::string& tenant, absl::Duration time) { quotas.ChargeSolving(tenant, time); }};
 }
 
 GrpcServer::Options ServerOptions(const DaemonOptions& options, const DaemonSecurity& security, Quotas* quotas,

@@ -31,7 +31,8 @@ struct DaemonOptions {
 // Serves until SIGTERM or SIGINT, then drains. Reads certificates, key, tokens and quotas again on SIGHUP and every few
 // seconds; files that do not fit together change nothing. To be called from main, before any other thread is started:
 // it blocks the signals. OK after a clean shutdown. InvalidArgument: an address or a duration is malformed, a file of
-// TLS, tokens or quotas is at fault, or `listen` is off loopback without TLS. Other errors name the folder, file or address at fault.
+// TLS, tokens or quotas is at fault, or `listen` is off loopback without TLS. Other errors name the folder, file or
+// address at fault.
 absl::Status RunDaemon(const DaemonOptions& options);
 
 }  // namespace greenplan

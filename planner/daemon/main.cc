@@ -41,9 +41,10 @@ void AddSecurityFlags(CLI::App& app, greenplan::DaemonOptions& options) {
       "--tokens", options.tokens,
       "TOML file of the tokens that callers must send: [[token]] tables with tenant, role = viewer, trainer or "
       "admin, and the sha256 of the token.");
-  app.add_option("--quotas", options.quotas,
-                 "TOML file of what each tenant may use: jobs, bytes, calls_per_second and solver_seconds_per_minute, in "
-                 "a [default] table and [[quota]] tables with a tenant.");
+  app.add_option(
+      "--quotas", options.quotas,
+      "TOML file of what each tenant may use: jobs, bytes, calls_per_second and solver_seconds_per_minute, in "
+      "a [default] table and [[quota]] tables with a tenant.");
   app.add_flag("--insecure", options.insecure, "Listen off this machine without TLS.");
 }
 

@@ -13,8 +13,8 @@ TEST(DurationFlagTest, ReadsSecondsAndDurations) {
     const char* text;
     absl::Duration duration;
   } cases[] = {
-      {"60", absl::Seconds(60)},           {"0.5", absl::Milliseconds(500)}, {"250ms", absl::Milliseconds(250)},
-      {"1m30s", absl::Seconds(90)},        {"1ns", absl::Nanoseconds(1)},    {"1e-9", absl::Nanoseconds(1)},
+      {"60", absl::Seconds(60)},        {"0.5", absl::Milliseconds(500)}, {"250ms", absl::Milliseconds(250)},
+      {"1m30s", absl::Seconds(90)},     {"1ns", absl::Nanoseconds(1)},    {"1e-9", absl::Nanoseconds(1)},
       {"8760h", absl::Hours(24 * 365)},
   };
   for (const auto& c : cases) {

@@ -173,11 +173,12 @@ void PlanWatches::Drain() {
   for (const std::shared_ptr<Watch>& watch : watches) watch->End(Draining());
 }
 
-// A watch that is still looking up its job sees what has changed when it reads.
+// A watch that is still looking up its job may have found it before the change, so it looks again.
 void PlanWatches::Tell(const Change& change) {
   absl::MutexLock lock(&mutex_);
   for (const auto& [key, watch] : watches_) {
-    if (change.kind == Change::Kind::kAny || watch->job_id() == change.job_id) watch->Look();
+    const int64_t job_id = watch->job_id();
+    if (change.kind == Change::Kind::kAny || job_id == 0 || job_id == change.job_id) watch->Look();
   }
 }
 

@@ -84,7 +84,8 @@ TEST_F(RoundBarrierTest, ThePlanRestsOnTheMeanWeightedBySamples) {
   v1::ImportanceReport light = ReportOf(0);
   v1::ImportanceReport heavy = ReportOf(1);
   // Rank 0 alone would train tensor 3; the mean, in which rank 1 counts 99 times, is near TestReport.
-  light.set_importance(3, 20);
+  light.set_importance(3, 30);
+  light.set_sample_count(1);
   heavy.set_sample_count(99);
   const PlanWaiter first = replica_.Send(light);
   const PlanWaiter second = replica_.Send(heavy);

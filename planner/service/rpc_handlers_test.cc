@@ -1,28 +1,32 @@
 #include "planner/service/rpc_handlers.h"
 
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "greenplan/v1/planner_service.grpc.pb.h"
 #include "grpcpp/client_context.h"
-#include "grpcpp/create_channel.h"
 #include "gtest/gtest.h"
+#include "planner/admission/quotas.h"
 #include "planner/job/test_jobs.h"
+#include "planner/rpc/grpc_status.h"
+#include "planner/rpc/retry_delay.h"
+#include "planner/security/access.h"
+#include "planner/security/audit.h"
 #include "planner/service/test_server.h"
 
 namespace greenplan {
 namespace {
 
 using ::testing::HasSubstr;
+using Stub = v1::PlannerService::Stub;
 
 class RpcHandlersTest : public ::testing::Test {
  protected:
-  RpcHandlersTest()
-      : stub_(v1::PlannerService::NewStub(grpc::CreateChannel(server_.address(), grpc::InsecureChannelCredentials()))) {
-  }
-
   // Calls `method` of the stub with `request`.
   template <typename Method, typename Request, typename Response>
   grpc::Status Call(Method method, const Request& request, Response* response) {
@@ -32,11 +36,10 @@ class RpcHandlersTest : public ::testing::Test {
   }
 
   TestServer server_;
-  const std::unique_ptr<v1::PlannerService::Stub> stub_;
+  const std::unique_ptr<Stub> stub_ = server_.NewStub();
 };
 
 TEST_F(RpcHandlersTest, AnswersJobsPlansAndSolutions) {
-  using Stub = v1::PlannerService::Stub;
   v1::CreateJobRequest create;
   *create.mutable_job() = TestJob("jobs/a");
   v1::Job job;
@@ -71,13 +74,13 @@ TEST_F(RpcHandlersTest, ErrorsKeepTheirCodeAndMessage) {
   v1::GetJobRequest request;
   v1::Job job;
   request.set_name("jobs/a");
-  grpc::Status status = Call(&v1::PlannerService::Stub::GetJob, request, &job);
+  grpc::Status status = Call(&Stub::GetJob, request, &job);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(status.error_message(), "jobs/a does not exist");
   request.set_name("a");
-  status = Call(&v1::PlannerService::Stub::GetJob, request, &job);
+  status = Call(&Stub::GetJob, request, &job);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(status.error_message(), HasSubstr("job is \"a\""));
+  EXPECT_THAT(status.error_message(), HasSubstr("name is \"a\""));
 }
 
 TEST_F(RpcHandlersTest, AnErrorGetsThroughHoweverLongTheNamesInIt) {
@@ -86,48 +89,152 @@ TEST_F(RpcHandlersTest, AnErrorGetsThroughHoweverLongTheNamesInIt) {
   for (int k = 0; k < 2; ++k)
     request.mutable_job()->mutable_profile()->mutable_tensors(k)->set_name(std::string(100'000, 'x'));
   v1::Job job;
-  const grpc::Status status = Call(&v1::PlannerService::Stub::CreateJob, request, &job);
+  const grpc::Status status = Call(&Stub::CreateJob, request, &job);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("tensors[1].name"));
 }
 
 TEST_F(RpcHandlersTest, EmptyRequestsAreRefusedNotFatal) {
-  using Stub = v1::PlannerService::Stub;
+  google::protobuf::Empty empty;
   v1::Job job;
   v1::Plan plan;
+  v1::ListPlansResponse plans;
+  v1::ListOutcomesResponse outcomes;
+  v1::WhatIfResponse what_if;
   const grpc::Status answers[] = {
-      Call(&Stub::CreateJob, v1::CreateJobRequest(), &job), Call(&Stub::GetJob, v1::GetJobRequest(), &job),
-      Call(&Stub::PlanRound, v1::PlanRoundRequest(), &plan), Call(&Stub::GetPlan, v1::GetPlanRequest(), &plan),
-      Call(&Stub::Solve, v1::SolveRequest(), &plan)};
+      Call(&Stub::CreateJob, v1::CreateJobRequest(), &job),
+      Call(&Stub::GetJob, v1::GetJobRequest(), &job),
+      Call(&Stub::UpdateJob, v1::UpdateJobRequest(), &job),
+      Call(&Stub::DeleteJob, v1::DeleteJobRequest(), &empty),
+      Call(&Stub::PlanRound, v1::PlanRoundRequest(), &plan),
+      Call(&Stub::GetPlan, v1::GetPlanRequest(), &plan),
+      Call(&Stub::ListPlans, v1::ListPlansRequest(), &plans),
+      Call(&Stub::WhatIf, v1::WhatIfRequest(), &what_if),
+      Call(&Stub::Solve, v1::SolveRequest(), &plan),
+      Call(&Stub::ReportOutcome, v1::ReportOutcomeRequest(), &empty),
+      Call(&Stub::ListOutcomes, v1::ListOutcomesRequest(), &outcomes),
+  };
   for (const grpc::Status& status : answers) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
     EXPECT_NE(status.error_message(), "");
   }
 }
 
-TEST_F(RpcHandlersTest, WhatIsNotBuiltSaysSoByName) {
-  using Stub = v1::PlannerService::Stub;
-  google::protobuf::Empty empty;
+TEST_F(RpcHandlersTest, AnswersWhatIsThereAndChangesIt) {
+  v1::CreateJobRequest create;
+  *create.mutable_job() = TestJob("jobs/a");
   v1::Job job;
+  ASSERT_TRUE(Call(&Stub::CreateJob, create, &job).ok());
+  v1::PlanRoundRequest round;
+  round.set_job("jobs/a");
+  *round.mutable_report() = TestReport(0);
+  v1::Plan plan;
+  ASSERT_TRUE(Call(&Stub::PlanRound, round, &plan).ok());
+
+  v1::UpdateJobRequest update;
+  update.mutable_job()->set_name("jobs/a");
+  *update.mutable_job()->mutable_options() = create.job().options();
+  update.mutable_job()->mutable_options()->set_seed(7);
+  ASSERT_TRUE(Call(&Stub::UpdateJob, update, &job).ok());
+  EXPECT_EQ(job.profile_revision(), 2);
+
   v1::ListJobsResponse jobs;
+  ASSERT_TRUE(Call(&Stub::ListJobs, v1::ListJobsRequest(), &jobs).ok());
+  ASSERT_EQ(jobs.jobs_size(), 1);
+  EXPECT_EQ(jobs.jobs(0).options().seed(), 7);
+
+  v1::ListPlansRequest list_plans;
+  list_plans.set_parent("jobs/a");
   v1::ListPlansResponse plans;
+  ASSERT_TRUE(Call(&Stub::ListPlans, list_plans, &plans).ok());
+  ASSERT_EQ(plans.plans_size(), 1);
+  EXPECT_EQ(plans.plans(0).digest(), plan.digest());
+
+  v1::WhatIfRequest what_if;
+  what_if.set_job("jobs/a");
+  *what_if.add_budgets() = create.job().options().budget();
   v1::WhatIfResponse curve;
-  const std::pair<std::string, grpc::Status> answers[] = {
-      {"ListJobs", Call(&Stub::ListJobs, v1::ListJobsRequest(), &jobs)},
-      {"DeleteJob", Call(&Stub::DeleteJob, v1::DeleteJobRequest(), &empty)},
-      {"UpdateJob", Call(&Stub::UpdateJob, v1::UpdateJobRequest(), &job)},
-      {"ListPlans", Call(&Stub::ListPlans, v1::ListPlansRequest(), &plans)},
-      {"WhatIf", Call(&Stub::WhatIf, v1::WhatIfRequest(), &curve)},
-      {"ReportOutcome", Call(&Stub::ReportOutcome, v1::ReportOutcomeRequest(), &empty)},
+  ASSERT_TRUE(Call(&Stub::WhatIf, what_if, &curve).ok());
+  ASSERT_EQ(curve.plans_size(), 1);
+  EXPECT_EQ(curve.plans(0).value(), plan.value());
+
+  v1::ReportOutcomeRequest outcome;
+  outcome.set_job("jobs/a");
+  *outcome.mutable_outcome() = TestOutcome(0);
+  google::protobuf::Empty empty;
+  ASSERT_TRUE(Call(&Stub::ReportOutcome, outcome, &empty).ok());
+  v1::ListOutcomesRequest list_outcomes;
+  list_outcomes.set_parent("jobs/a");
+  v1::ListOutcomesResponse outcomes;
+  ASSERT_TRUE(Call(&Stub::ListOutcomes, list_outcomes, &outcomes).ok());
+  EXPECT_EQ(outcomes.outcomes_size(), 1);
+
+  v1::DeleteJobRequest delete_job;
+  delete_job.set_name("jobs/a");
+  ASSERT_TRUE(Call(&Stub::DeleteJob, delete_job, &empty).ok());
+  EXPECT_EQ(Call(&Stub::DeleteJob, delete_job, &empty).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+// SHA-256 of "a" and of "b".
+constexpr char kTokens[] = R"(
+[[token]]
+tenant = "a"
+role = "admin"
+sha256 = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+[[token]]
+tenant = "b"
+role = "admin"
+sha256 = "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d"
+)";
+
+TEST(RpcHandlersAccessTest, TheJobsOfATenantAreItsOwn) {
+  const std::string tokens_file = ::testing::TempDir() + "/rpc_handlers_tokens.toml";
+  std::ofstream(tokens_file) << kTokens;
+  const auto access = Access::Create(tokens_file);
+  ASSERT_TRUE(access.ok()) << access.status();
+  absl::Mutex mutex;
+  std::vector<std::string> audit;
+  TestServer server({.calls = {.access = access->get(), .audit = [&](const AuditEntry& entry) {
+                                 absl::MutexLock lock(&mutex);
+                                 audit.push_back(AuditLine(entry));
+                               }}});
+  const auto stub = server.NewStub();
+  const auto create = [&](const std::string& token, uint64_t seed) {
+    grpc::ClientContext context;
+    if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
+    v1::CreateJobRequest request;
+    *request.mutable_job() = TestJob("jobs/same");
+    request.mutable_job()->mutable_options()->set_seed(seed);
+    v1::Job job;
+    return stub->CreateJob(&context, request, &job).error_code();
   };
-  for (const auto& [method, status] : answers) {
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << method;
-    EXPECT_EQ(status.error_message(), method + " is not implemented");
-  }
-  grpc::ClientContext context;
-  const grpc::Status watched = stub_->WatchPlans(&context, v1::WatchPlansRequest())->Finish();
-  EXPECT_EQ(watched.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_EQ(watched.error_message(), "WatchPlans is not implemented");
+  EXPECT_EQ(create("", 1), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(create("c", 1), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(create("a", 1), grpc::StatusCode::OK);
+  EXPECT_EQ(create("b", 2), grpc::StatusCode::OK) << "another tenant's job of this name is not in the way";
+  EXPECT_EQ(create("a", 2), grpc::StatusCode::ALREADY_EXISTS);
+  absl::MutexLock lock(&mutex);
+  EXPECT_THAT(audit, ::testing::ElementsAre(HasSubstr("code=UNAUTHENTICATED"), HasSubstr("code=UNAUTHENTICATED"),
+                                            ::testing::AllOf(HasSubstr("tenant=a "), HasSubstr("code=OK")),
+                                            ::testing::AllOf(HasSubstr("tenant=b "), HasSubstr("code=OK"))));
+}
+
+TEST(RpcHandlersQuotaTest, WhoCallsTooOftenIsToldWhenToComeAgain) {
+  const std::string quotas_file = ::testing::TempDir() + "/rpc_handlers_quotas.toml";
+  std::ofstream(quotas_file) << "[default]\ncalls_per_second = 1\n";
+  const auto quotas = Quotas::Create(quotas_file, [] { return absl::UnixEpoch(); });
+  ASSERT_TRUE(quotas.ok()) << quotas.status();
+  TestServer server({.calls = {.quotas = quotas->get()}});
+  const auto stub = server.NewStub();
+  const auto list = [&] {
+    grpc::ClientContext context;
+    v1::ListJobsResponse jobs;
+    return stub->ListJobs(&context, v1::ListJobsRequest(), &jobs);
+  };
+  EXPECT_TRUE(list().ok());
+  const grpc::Status refused = list();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(RetryDelayOf(FromGrpcStatus(refused)).has_value()) << refused.error_message();
 }
 
 }  // namespace

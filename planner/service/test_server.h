@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "greenplan/v1/planner_service.grpc.pb.h"
 #include "grpcpp/server.h"
 #include "planner/service/job_engine.h"
 #include "planner/service/rpc_handlers.h"
@@ -11,19 +12,30 @@
 
 namespace greenplan {
 
-// A planner service in this process, on a free port of 127.0.0.1 and a store in memory. The destructor waits for the
-// calls in progress.
+// A planner service in this process, on a free port of 127.0.0.1. The destructor drains it, then waits for the calls in
+// progress.
 class TestServer {
  public:
-  TestServer();
+  struct Options {
+    Store* store = nullptr;  // Must outlive the server; two servers over one store are replicas. Null: one in memory.
+    JobEngine::Options engine = {};
+    RpcHandlers::Options calls = {};
+  };
+
+  TestServer() : TestServer(Options()) {}
+  explicit TestServer(const Options& options);
   ~TestServer();
 
   // "127.0.0.1:PORT".
   const std::string& address() const { return address_; }
   JobEngine& engine() { return engine_; }
+  void Drain() { handlers_.Drain(); }
+
+  // A stub with a connection of its own.
+  std::unique_ptr<v1::PlannerService::Stub> NewStub() const;
 
  private:
-  const std::unique_ptr<Store> store_;
+  const std::unique_ptr<Store> own_store_;
   JobEngine engine_;
   RpcHandlers handlers_;
   std::string address_;
