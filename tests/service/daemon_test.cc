@@ -81,7 +81,7 @@ TEST(DaemonTest, LogsTheCallsThatFailed) {
   daemon.process().Signal(SIGTERM);
   EXPECT_EQ(daemon.process().Wait(), 0);
   EXPECT_THAT(daemon.process().errors(), ContainsRegex("/greenplan.v1.PlannerService/GetPlan from ipv4:127.0.0.1:.*: "
-                                                       "NOT_FOUND in .* ms: jobs/a/plans/0 does not exist"));
+                                                       "NOT_FOUND in .* ms: jobs/a does not exist"));
 }
 
 TEST(DaemonTest, AnswersHealthChecks) {
@@ -169,7 +169,7 @@ TEST(DaemonTest, APortInUseIsRefusedByName) {
   const TemporaryFolder other_data;
   ServingDaemon daemon(data.path());
   ExpectFailure({"--listen", daemon.address(), "--data-dir", other_data.path()}, 1,
-                {"--listen " + daemon.address(), "the port is taken"});
+                {"--listen " + daemon.address(), "Address already in use"});
 }
 
 TEST(DaemonTest, BadFlagsAreRefusedByName) {
