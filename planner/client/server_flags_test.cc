@@ -49,6 +49,7 @@ TEST(ServerFlagsTest, ATokenStaysOnThisMachineWithoutTls) {
 
 TEST(ServerFlagsTest, StderrIsLeftToTheProgramUnlessTheEnvironmentAsks) {
   const auto logged = [] {
+    gpr_set_log_function(nullptr);  // gRPC's own, which writes to stderr.
     CLI::App app;
     const ServerFlags flags(app);
     ::testing::internal::CaptureStderr();
