@@ -66,6 +66,19 @@ TEST_F(CallsTest, ThePlanInForceIsKeptBelowTheThreshold) {
   EXPECT_EQ(FieldOf(Ask(PlanCall(), request).status()), "previous_plan");
 }
 
+TEST_F(CallsTest, OneRateForAllBlocksMayBeAskedOfAJointPlan) {
+  json request = {{"importance", report_},
+                  {"options", {{"method", "METHOD_JOINT"}, {"budget", {{"fraction_of_backward", 0.4}}}}}};
+  request["importance"]["importance"] = {3, 2.5, 0};
+  request["options"]["drop_rate_bounds"] = {{{"block", "first"}, {"min_drop_rate", 0.25}, {"max_drop_rate", 1}}};
+  const json by_sensitivity = *Ask(PlanCall(), request);
+  request["options"]["allocation"] = "ALLOCATION_UNIFORM";
+  const json uniform = *Ask(PlanCall(), request);
+  EXPECT_NE(by_sensitivity["drop_rates"]["first"], by_sensitivity["drop_rates"]["second"]);
+  EXPECT_EQ(uniform["drop_rates"]["first"], uniform["drop_rates"]["second"]);
+  EXPECT_LE(uniform["value"], by_sensitivity["value"]);
+}
+
 TEST_F(CallsTest, ACurveHasAPlanForEveryBudget) {
   const json curve =
       *Ask(CurveCall(),

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -186,6 +187,21 @@ TEST_F(GreenplanTest, KeepsAPlanThatAnotherIsNotBetterThan) {
   const std::string again = plan + "--importance j.json --keep-plan first.json ";
   EXPECT_EQ(RunJson(again + "--churn-threshold 0")["trainable"], json({"b"}));
   EXPECT_EQ(RunJson(again + "--churn-threshold 0.5")["trainable"], json({"b", "a"}));
+}
+
+TEST_F(GreenplanTest, OneRateForAllBlocksMayBeAskedOfAJointPlan) {
+  Write("i.json", R"({"importance": [3, 2, 1, 0], "sensitivity": [1, 4]})");
+  const std::string plan =
+      "plan --profile p.json --importance i.json --budget 130 --budget-of absolute --method joint --min-drop-rate 0.1 ";
+  const auto rates = [&](const std::string& allocation) {
+    std::set<double> different;
+    const json of_blocks = RunJson(plan + "--mu 0.5 --always a c --allocation " + allocation)["drop_rates"];
+    for (const json& rate : of_blocks) different.insert(rate.get<double>());
+    EXPECT_EQ(of_blocks.size(), 2);
+    return different;
+  };
+  EXPECT_EQ(rates("sensitivity").size(), 2);
+  EXPECT_EQ(rates("uniform").size(), 1);
 }
 
 TEST_F(GreenplanTest, KeepsThePlanInForceWhateverTheMethod) {

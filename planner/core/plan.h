@@ -15,7 +15,8 @@ namespace greenplan {
 enum class Method { kFull, kSelection, kDrop, kJoint };
 // How a selection is found: by the exact search, or by GreenTrainer's dynamic program over cost steps.
 enum class Algorithm { kExact, kDownscaled };
-// How drop rates are distributed over blocks: by sensitivity, or one rate for all.
+// How the methods drop and joint distribute drop rates over blocks: each its own, by sensitivity, or one rate for all,
+// clamped to the bounds of each.
 enum class Allocation { kSensitivity, kUniform };
 // What drop rates minimise: the sum of S_b * p_b^2, or of S_b * p_b.
 enum class DropObjective { kQuadratic, kLinear };

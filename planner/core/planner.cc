@@ -10,6 +10,8 @@
 #include "planner/core/drop/drop_rates.h"
 #include "planner/core/invalid_argument.h"
 #include "planner/core/joint/joint.h"
+#include "planner/core/joint/joint_rates.h"
+#include "planner/core/joint/uniform_joint.h"
 #include "planner/core/plan_check.h"
 #include "planner/core/plan_problems.h"
 #include "planner/core/plan_writer.h"
@@ -267,7 +269,9 @@ class Planner::Impl {
       return plan;
     }
     const int64_t budget_in_cost = *limits.budget;
-    std::optional<JointResult> found = SolveJoint(*solved_, *problem, meter);
+    const bool is_uniform = options.allocation == Allocation::kUniform;
+    std::optional<JointResult> found =
+        is_uniform ? SolveUniformJoint(*solved_, *problem, meter) : SolveJoint(*solved_, *problem, meter);
     if (!found) {
       return InvalidArgument("always", ": the pinned tensors alone exceed the budget ", budget_in_cost,
                              " or max_saved_bytes at max_drop_rate");
@@ -285,6 +289,7 @@ class Planner::Impl {
     if (plan.status == PlanStatus::kFeasible) {
       plan.message = "the best of several starts; upper_bound says how far it may be from the optimum";
     }
+    if (is_uniform && request.previous != nullptr && !IsUniform(request.previous->drop_rates, limits)) return plan;
     return writer_.KeepPrevious(request, limits, std::move(plan), [&](const Plan& previous) {
       return JointValue(*profile_, *problem, previous.trainable, previous.drop_rates);
     });

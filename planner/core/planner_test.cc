@@ -358,20 +358,54 @@ TEST(Planner, APlanInForceThatIsNoLongerAllowedIsNotKept) {
 TEST(Planner, UniformRatesAreNotReplacedByOthers) {
   const Planner planner(TwoBlocks());
   const Measurements measurements{.importance = {1, 1}, .unmeasured = {}, .sensitivity = {1, 3}};
-  PlanOptions options;
-  options.method = Method::kDrop;
-  options.allocation = Allocation::kUniform;
-  options.budget = {.kind = Budget::Kind::kMeanDropRate, .fraction = 0.5};
-  options.churn_threshold = 1e300;
-  Plan previous;
-  previous.trainable = {true, true};
-  for (const auto& [rates, is_kept] :
-       {std::pair<std::vector<double>, bool>{{0.75, 0.75}, true}, {{0.75, 0.5}, false}}) {
-    previous.drop_rates = rates;
-    const auto plan = planner.MakePlan({.measurements = &measurements, .options = &options, .previous = &previous});
-    ASSERT_TRUE(plan.ok()) << plan.status();
-    EXPECT_EQ(plan->drop_rates == rates, is_kept);
+  for (const Method method : {Method::kDrop, Method::kJoint}) {
+    PlanOptions options;
+    options.method = method;
+    options.allocation = Allocation::kUniform;
+    options.budget = {.kind = Budget::Kind::kAbsolute, .absolute = 125};
+    options.churn_threshold = 1e300;
+    Plan previous;
+    previous.trainable = {true, true};
+    for (const auto& [rates, is_kept] :
+         {std::pair<std::vector<double>, bool>{{0.75, 0.75}, true}, {{0.75, 0.5}, false}}) {
+      previous.drop_rates = rates;
+      const auto plan = planner.MakePlan({.measurements = &measurements, .options = &options, .previous = &previous});
+      ASSERT_TRUE(plan.ok()) << plan.status();
+      EXPECT_EQ(plan->drop_rates == rates, is_kept);
+    }
   }
+}
+
+// 20 are left for the blocks, whose costs are 10 and 30. Rates of their own let block a train in every step and block b
+// in a third of them. With one rate both train in half of them; either block alone is worth 2.
+TEST(Planner, JointPlansHeedTheAllocation) {
+  const Planner planner(TwoBlocks());
+  const Measurements measurements{.importance = {2, 3}, .unmeasured = {}, .sensitivity = {1, 3}};
+  PlanOptions options;
+  options.method = Method::kJoint;
+  options.budget = {.kind = Budget::Kind::kAbsolute, .absolute = 125};
+  const absl::StatusOr<Plan> by_sensitivity = planner.MakePlan({.measurements = &measurements, .options = &options});
+  ASSERT_TRUE(by_sensitivity.ok()) << by_sensitivity.status();
+  EXPECT_EQ(by_sensitivity->drop_rates[0], 0);
+  EXPECT_NEAR(by_sensitivity->drop_rates[1], 2.0 / 3, 1e-15);
+  EXPECT_NEAR(by_sensitivity->value, 3, 1e-14);
+
+  options.allocation = Allocation::kUniform;
+  const absl::StatusOr<Plan> uniform = planner.MakePlan({.measurements = &measurements, .options = &options});
+  ASSERT_TRUE(uniform.ok()) << uniform.status();
+  EXPECT_EQ(uniform->trainable, (std::vector<bool>{true, true}));
+  EXPECT_EQ(uniform->drop_rates, (std::vector<double>{0.5, 0.5}));
+  EXPECT_EQ(uniform->value, 2.5);
+  EXPECT_EQ(uniform->status, PlanStatus::kOptimal) << uniform->upper_bound;
+  EXPECT_EQ(uniform->predicted_cost, 125);
+
+  options.drop_rate_bounds = {{.block = 1, .min_drop_rate = 0.5, .max_drop_rate = 0.5}};
+  options.budget.absolute = 145;
+  const absl::StatusOr<Plan> bounded = planner.MakePlan({.measurements = &measurements, .options = &options});
+  ASSERT_TRUE(bounded.ok()) << bounded.status();
+  EXPECT_EQ(bounded->drop_rates, (std::vector<double>{0, 0.5}));
+  EXPECT_EQ(bounded->value, 3.5);
+  EXPECT_EQ(bounded->status, PlanStatus::kOptimal);
 }
 
 TEST(Planner, DropRatesAreFoundForSensitivitiesOfAnySize) {

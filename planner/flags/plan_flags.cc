@@ -104,7 +104,10 @@ void PlanFlags::AddOptionFlags(CLI::App& app, const Allowed& allowed) {
   app.add_option("--algorithm", algorithm_, "exact (default), or downscaled: the dynamic program over cost steps.")
       ->check(OneOf({"exact", "downscaled"}));
   app.add_option("--resolution", resolution_, "Cost steps of --algorithm downscaled. Default: 1000.");
-  app.add_option("--allocation", allocation_, "How drop rates are distributed: sensitivity (default) or uniform.")
+  app.add_option(
+         "--allocation", allocation_,
+         "Methods drop and joint: a drop rate for each block by its sensitivity (default: sensitivity), or one for all "
+         "(uniform).")
       ->check(OneOf({"sensitivity", "uniform"}));
   app.add_option("--drop-objective", drop_objective_, "What drop rates minimise: quadratic (default) or linear.")
       ->check(OneOf({"quadratic", "linear"}));

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "planner/files/tomlplusplus.h"
+#include "planner/security/tenant_name.h"
 
 namespace greenplan {
 namespace {
@@ -19,14 +20,6 @@ constexpr size_t kHexDigits = 2 * SHA256_DIGEST_LENGTH;
 
 absl::Status Error(toml::source_position where, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("line ", where.line, ": ", what));
-}
-
-// Tenants appear in logs and metrics, so their names are plain.
-bool IsTenant(absl::string_view name) {
-  constexpr size_t kMaxTenantBytes = 63;
-  return !name.empty() && name.size() <= kMaxTenantBytes && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
-  });
 }
 
 }  // namespace
@@ -86,9 +79,9 @@ class TokenParser {
   }
 
   static absl::Status ReadTenant(toml::source_position where, const std::string& tenant, Caller& caller) {
-    if (!IsTenant(tenant)) {
-      return Error(where, absl::StrCat("tenant is \"", absl::Utf8SafeCEscape(tenant),
-                                       "\"; allowed: 1 to 63 letters, digits, '-', '_' and '.'"));
+    if (!IsTenantName(tenant)) {
+      return Error(where,
+                   absl::StrCat("tenant is \"", absl::Utf8SafeCEscape(tenant), "\"; allowed: ", kTenantNameRule));
     }
     caller.tenant = tenant;
     return absl::OkStatus();

@@ -2,72 +2,72 @@
 #define GREENPLAN_PLANNER_SERVICE_JOB_ENGINE_H_
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
-#include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "greenplan/v1/importance.pb.h"
-#include "greenplan/v1/job.pb.h"
-#include "greenplan/v1/plan.pb.h"
-#include "greenplan/v1/planner_service.pb.h"
-#include "planner/job/planning.h"
-#include "planner/job/prepared_job.h"
-#include "planner/service/job_cache.h"
+#include "planner/admission/work_queue.h"
+#include "planner/service/job_directory.h"
+#include "planner/service/plan_history.h"
+#include "planner/service/round_barrier.h"
+#include "planner/service/store_errors.h"
+#include "planner/service/what_if.h"
 #include "planner/store/store.h"
 
 namespace greenplan {
 
-// The planner service without its transport: jobs and their rounds over a store.
+// The planner service without its transport: its rooms over one store, and the queues on which their work is done.
 //
 //   JobEngine engine(store.get(), {});
-//   absl::StatusOr<v1::Job> job = engine.CreateJob(request.job());
-//   absl::StatusOr<v1::Plan> plan = engine.PlanRound("jobs/a", report, limits);
+//   absl::StatusOr<v1::Job> job = engine.jobs().CreateJob(tenant, request);
+//   engine.rounds().PlanRound({tenant, "jobs/a"}, report, limits, [](absl::StatusOr<v1::Plan> plan) { ... });
 //
-// Every plan that PlanRound answers is in the store already, so a crash loses none, and whoever asks again gets it.
-// The errors are those listed with each RPC in planner_service.proto. A failure of the store is told to
-// Options::on_store_error; the caller learns that it happened, not where.
-// Thread-safety: safe; calls for one round that race are decided by the store.
+// Thread-safety: safe.
 class JobEngine {
  public:
   struct Options {
     std::function<absl::Time()> now = absl::Now;
-    std::function<void(const absl::Status&)> on_store_error;  // Called on the calling thread. Optional.
+    StoreErrorLog on_store_error = {};
     // Of the jobs kept ready in memory, so that their rounds share what planning derives from their profiles.
     size_t max_cached_bytes = size_t{256} << 20;
+    // How long a round waits for the other ranks after its first report, where the job does not say.
+    absl::Duration quorum_timeout = absl::Seconds(60);
+    // Whether a tenant may keep this much: JobDirectory::Options::admit_usage.
+    std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
+    // Is told how long each search for a round's plan took.
+    std::function<void(const std::string& tenant, absl::Duration time)> on_search = {};
+    WorkQueue::Options calls = {.num_threads = 64};
+    // A search takes a core, and up to 512 MiB.
+    WorkQueue::Options searches = {.num_threads = 2};
   };
 
   // `store` must outlive the engine.
-  JobEngine(Store* store, Options options);
+  JobEngine(Store* store, const Options& options);
 
-  absl::StatusOr<v1::Job> CreateJob(const v1::Job& request);
-  absl::StatusOr<v1::Job> GetJob(const std::string& job_name);
+  JobDirectory& jobs() { return jobs_; }
+  PlanHistory& plans() { return plans_; }
+  WhatIf& what_if() { return what_if_; }
+  RoundBarrier& rounds() { return rounds_; }
 
-  // Keeps no plan that the limits cut short: Cancelled or DeadlineExceeded, and the round stays open.
-  absl::StatusOr<v1::Plan> PlanRound(const std::string& job_name, const v1::ImportanceReport& report,
-                                     const CallLimits& limits);
-  absl::StatusOr<v1::Plan> GetPlan(const std::string& plan_name);
+  // Where calls wait for the store, and where they search for plans.
+  WorkQueue& calls() { return calls_; }
+  WorkQueue& searches() { return searches_; }
 
-  // Answers the best plan found shortly before limits.deadline; Cancelled if the caller has gone.
-  absl::StatusOr<v1::Plan> Solve(const v1::SolveRequest& request, const CallLimits& limits) const;
+  Store& store() { return store_; }
+  const StoreErrorLog& on_store_error() const { return options_.on_store_error; }
 
  private:
-  absl::StatusOr<std::shared_ptr<const PreparedJob>> FindJob(const std::string& job_name);
-  // The plan that this very report has had; NotFound if the round has none, AlreadyExists if it came of another.
-  absl::StatusOr<v1::Plan> FindPlanOf(const std::string& job_name, const v1::ImportanceReport& report);
-  // The plan in force at `round`: that of the round before; none at round 0. FailedPrecondition if it is not there yet.
-  absl::StatusOr<std::optional<v1::Plan>> FindPreviousPlan(const std::string& job_name, int64_t round);
-  // What a client may know of an error of the store.
-  absl::Status HideStoreError(const absl::Status& status) const;
-
   Store& store_;
   const Options options_;
-  JobCache jobs_;
+  JobDirectory jobs_;
+  PlanHistory plans_;
+  WhatIf what_if_;
+  // The barrier ends first of these three: its work runs on the queues.
+  WorkQueue searches_;
+  WorkQueue calls_;
+  RoundBarrier rounds_;
 };
 
 }  // namespace greenplan

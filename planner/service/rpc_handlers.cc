@@ -1,112 +1,211 @@
 #include "planner/service/rpc_handlers.h"
 
 #include <iterator>
+#include <memory>
 #include <optional>
-#include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "planner/rpc/grpc_status.h"
-#include "planner/service/call_limits.h"
+#include "planner/service/solve.h"
+#include "planner/service/unary_call.h"
 
 namespace greenplan {
 namespace {
 
 // Empty if the call carries none, or several, of which no one could say which counts.
-std::optional<absl::string_view> AuthorizationOf(const grpc::ServerContext& context) {
+std::optional<absl::string_view> AuthorizationOf(const grpc::CallbackServerContext& context) {
   const auto [first, last] = context.client_metadata().equal_range("authorization");
   if (first == last || std::next(first) != last) return std::nullopt;
   return absl::string_view(first->second.data(), first->second.size());
 }
 
+absl::StatusOr<google::protobuf::Empty> EmptyOr(const absl::Status& status) {
+  if (!status.ok()) return status;
+  return google::protobuf::Empty();
+}
+
 }  // namespace
 
-template <typename Message, typename Call>
-grpc::Status RpcHandlers::Serve(absl::string_view method, const grpc::ServerContext& context,
-                                absl::string_view resource, const Call& call, Message* response) const {
+void RpcHandlers::Drain() {
+  engine_.rounds().Drain();
+  watches_.Drain();
+}
+
+absl::StatusOr<Caller> RpcHandlers::Admit(const grpc::CallbackServerContext& context, const Rpc& rpc) {
   absl::StatusOr<Caller> caller = Caller();
-  if (access_ != nullptr) caller = access_->Identify(AuthorizationOf(context));
-  absl::Status status = caller.ok() ? Access::Authorize(*caller, method) : caller.status();
-  if (status.ok()) {
-    absl::StatusOr<Message> result = call();
-    status = result.status();
-    if (status.ok()) *response = *std::move(result);
+  if (options_.access != nullptr) caller = options_.access->Identify(AuthorizationOf(context));
+  absl::Status status = caller.ok() ? Access::Authorize(*caller, rpc.method) : caller.status();
+  if (status.ok() && options_.quotas != nullptr) {
+    status = options_.quotas->AdmitCall(caller->tenant);
+    if (status.ok() && rpc.searches) status = options_.quotas->AdmitSolving(caller->tenant);
   }
-  if (audit_ != nullptr && IsAudited(method, status.code())) {
-    audit_({caller.ok() ? &*caller : nullptr, context.peer(), method, resource, status.code()});
-  }
-  return status.ok() ? grpc::Status::OK : ToGrpcStatus(status);
+  if (status.ok()) return caller;
+  Audit(context, rpc, caller.ok() ? &*caller : nullptr, status.code());
+  return status;
 }
 
-grpc::Status RpcHandlers::NotBuilt(absl::string_view method, const grpc::ServerContext& context) const {
-  google::protobuf::Empty nothing;
-  return Serve(
-      method, context, /*resource=*/"",
-      [&]() -> absl::StatusOr<google::protobuf::Empty> {
-        return absl::UnimplementedError(absl::StrCat(method, " is not implemented"));
+void RpcHandlers::Audit(const grpc::CallbackServerContext& context, const Rpc& rpc, const Caller* caller,
+                        absl::StatusCode code) const {
+  if (options_.audit == nullptr || !IsAudited(rpc.method, code)) return;
+  options_.audit({caller, context.peer(), rpc.method, rpc.resource, code});
+}
+
+template <typename Response, typename Start>
+grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext* context, const Rpc& rpc, WorkQueue& queue,
+                                             Start start, Response* response) {
+  auto* call = new UnaryCall<Response>(*context, response);
+  const absl::StatusOr<Caller> caller = Admit(*context, rpc);
+  if (!caller.ok()) {
+    call->Answer(caller.status());
+    return call;
+  }
+  const Done<Response> done = [this, context, rpc, call, caller = *caller](absl::StatusOr<Response> result) {
+    Audit(*context, rpc, &caller, result.status().code());
+    call->Answer(std::move(result));
+  };
+  const absl::Status queued =
+      queue.Submit(caller->tenant, [start = std::move(start), call, done, tenant = caller->tenant] {
+        start(tenant, call->limits(), done);
+      });
+  if (!queued.ok()) done(queued);
+  return call;
+}
+
+template <typename Response, typename Compute>
+grpc::ServerUnaryReactor* RpcHandlers::Serve(grpc::CallbackServerContext* context, const Rpc& rpc, Compute compute,
+                                             Response* response) {
+  WorkQueue& queue = rpc.searches ? engine_.searches() : engine_.calls();
+  return Begin(
+      context, rpc, queue,
+      [compute = std::move(compute)](const std::string& tenant, const CallLimits& limits, const Done<Response>& done) {
+        done(compute(tenant, limits));
       },
-      &nothing);
+      response);
 }
 
-grpc::Status RpcHandlers::CreateJob(grpc::ServerContext* context, const v1::CreateJobRequest* request, v1::Job* job) {
+grpc::ServerUnaryReactor* RpcHandlers::CreateJob(grpc::CallbackServerContext* context,
+                                                 const v1::CreateJobRequest* request, v1::Job* job) {
   return Serve(
-      "CreateJob", *context, request->job().name(), [&] { return engine_.CreateJob(request->job()); }, job);
+      context, {.method = "CreateJob", .resource = request->job().name()},
+      [this, request](const std::string& tenant, const CallLimits&) {
+        return engine_.jobs().CreateJob(tenant, *request);
+      },
+      job);
 }
 
-grpc::Status RpcHandlers::GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request, v1::Job* job) {
+grpc::ServerUnaryReactor* RpcHandlers::GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
+                                              v1::Job* job) {
   return Serve(
-      "GetJob", *context, request->name(), [&] { return engine_.GetJob(request->name()); }, job);
+      context, {.method = "GetJob", .resource = request->name()},
+      [this, request](const std::string& tenant, const CallLimits&) { return engine_.jobs().GetJob(tenant, *request); },
+      job);
 }
 
-grpc::Status RpcHandlers::ListJobs(grpc::ServerContext* context, const v1::ListJobsRequest*, v1::ListJobsResponse*) {
-  return NotBuilt("ListJobs", *context);
-}
-
-grpc::Status RpcHandlers::DeleteJob(grpc::ServerContext* context, const v1::DeleteJobRequest*,
-                                    google::protobuf::Empty*) {
-  return NotBuilt("DeleteJob", *context);
-}
-
-grpc::Status RpcHandlers::UpdateJob(grpc::ServerContext* context, const v1::UpdateJobRequest*, v1::Job*) {
-  return NotBuilt("UpdateJob", *context);
-}
-
-grpc::Status RpcHandlers::PlanRound(grpc::ServerContext* context, const v1::PlanRoundRequest* request, v1::Plan* plan) {
+grpc::ServerUnaryReactor* RpcHandlers::ListJobs(grpc::CallbackServerContext* context,
+                                                const v1::ListJobsRequest* request, v1::ListJobsResponse* response) {
   return Serve(
-      "PlanRound", *context, request->job(),
-      [&] { return engine_.PlanRound(request->job(), request->report(), LimitsOf(context)); }, plan);
+      context, {.method = "ListJobs"},
+      [this, request](const std::string& tenant, const CallLimits&) {
+        return engine_.jobs().ListJobs(tenant, *request);
+      },
+      response);
 }
 
-grpc::Status RpcHandlers::GetPlan(grpc::ServerContext* context, const v1::GetPlanRequest* request, v1::Plan* plan) {
+grpc::ServerUnaryReactor* RpcHandlers::DeleteJob(grpc::CallbackServerContext* context,
+                                                 const v1::DeleteJobRequest* request,
+                                                 google::protobuf::Empty* response) {
   return Serve(
-      "GetPlan", *context, request->name(), [&] { return engine_.GetPlan(request->name()); }, plan);
+      context, {.method = "DeleteJob", .resource = request->name()},
+      [this, request](const std::string& tenant, const CallLimits&) {
+        return EmptyOr(engine_.jobs().DeleteJob(tenant, *request));
+      },
+      response);
 }
 
-grpc::Status RpcHandlers::ListPlans(grpc::ServerContext* context, const v1::ListPlansRequest*, v1::ListPlansResponse*) {
-  return NotBuilt("ListPlans", *context);
-}
-
-grpc::Status RpcHandlers::WatchPlans(grpc::ServerContext* context, const v1::WatchPlansRequest*,
-                                     grpc::ServerWriter<v1::Plan>*) {
-  return NotBuilt("WatchPlans", *context);
-}
-
-grpc::Status RpcHandlers::WhatIf(grpc::ServerContext* context, const v1::WhatIfRequest*, v1::WhatIfResponse*) {
-  return NotBuilt("WhatIf", *context);
-}
-
-grpc::Status RpcHandlers::Solve(grpc::ServerContext* context, const v1::SolveRequest* request, v1::Plan* plan) {
+grpc::ServerUnaryReactor* RpcHandlers::UpdateJob(grpc::CallbackServerContext* context,
+                                                 const v1::UpdateJobRequest* request, v1::Job* job) {
   return Serve(
-      "Solve", *context, "", [&] { return engine_.Solve(*request, LimitsOf(context)); }, plan);
+      context, {.method = "UpdateJob", .resource = request->job().name()},
+      [this, request](const std::string& tenant, const CallLimits&) {
+        return engine_.jobs().UpdateJob(tenant, *request);
+      },
+      job);
 }
 
-grpc::Status RpcHandlers::ReportOutcome(grpc::ServerContext* context, const v1::ReportOutcomeRequest*,
-                                        google::protobuf::Empty*) {
-  return NotBuilt("ReportOutcome", *context);
+grpc::ServerUnaryReactor* RpcHandlers::PlanRound(grpc::CallbackServerContext* context,
+                                                 const v1::PlanRoundRequest* request, v1::Plan* plan) {
+  return Begin(
+      context, {.method = "PlanRound", .resource = request->job(), .searches = true}, engine_.calls(),
+      [this, request](const std::string& tenant, const CallLimits& limits, const Done<v1::Plan>& done) {
+        engine_.rounds().PlanRound({tenant, request->job()}, request->report(), limits, done);
+      },
+      plan);
 }
 
-grpc::Status RpcHandlers::ListOutcomes(grpc::ServerContext* context, const v1::ListOutcomesRequest*,
-                                       v1::ListOutcomesResponse*) {
-  return NotBuilt("ListOutcomes", *context);
+grpc::ServerUnaryReactor* RpcHandlers::GetPlan(grpc::CallbackServerContext* context, const v1::GetPlanRequest* request,
+                                               v1::Plan* plan) {
+  return Serve(
+      context, {.method = "GetPlan", .resource = request->name()},
+      [this, request](const std::string& tenant, const CallLimits&) {
+        return engine_.plans().GetPlan(tenant, *request);
+      },
+      plan);
+}
+
+grpc::ServerUnaryReactor* RpcHandlers::ListPlans(grpc::CallbackServerContext* context,
+                                                 const v1::ListPlansRequest* request,
+                                                 v1::ListPlansResponse* response) {
+  return Serve(
+      context, {.method = "ListPlans", .resource = request->parent()},
+      [this, request](const std::string& tenant, const CallLimits&) {
+        return engine_.plans().ListPlans(tenant, *request);
+      },
+      response);
+}
+
+grpc::ServerWriteReactor<v1::Plan>* RpcHandlers::WatchPlans(grpc::CallbackServerContext* context,
+                                                            const v1::WatchPlansRequest* request) {
+  const absl::StatusOr<Caller> caller = Admit(*context, {.method = "WatchPlans", .resource = request->parent()});
+  if (!caller.ok()) return PlanWatches::Refuse(caller.status());
+  return watches_.Open({caller->tenant, request->parent()}, request->start_round());
+}
+
+grpc::ServerUnaryReactor* RpcHandlers::WhatIf(grpc::CallbackServerContext* context, const v1::WhatIfRequest* request,
+                                              v1::WhatIfResponse* response) {
+  return Serve(
+      context, {.method = "WhatIf", .resource = request->job(), .searches = true},
+      [this, request](const std::string& tenant, const CallLimits& limits) {
+        return engine_.what_if().Answer(tenant, *request, limits);
+      },
+      response);
+}
+
+grpc::ServerUnaryReactor* RpcHandlers::Solve(grpc::CallbackServerContext* context, const v1::SolveRequest* request,
+                                             v1::Plan* plan) {
+  return Serve(
+      context, {.method = "Solve", .searches = true},
+      [request](const std::string&, const CallLimits& limits) { return greenplan::Solve(*request, limits); }, plan);
+}
+
+grpc::ServerUnaryReactor* RpcHandlers::ReportOutcome(grpc::CallbackServerContext* context,
+                                                     const v1::ReportOutcomeRequest* request,
+                                                     google::protobuf::Empty* response) {
+  return Serve(
+      context, {.method = "ReportOutcome", .resource = request->job()},
+      [this, request](const std::string& tenant, const CallLimits&) {
+        return EmptyOr(engine_.plans().ReportOutcome(tenant, *request));
+      },
+      response);
+}
+
+grpc::ServerUnaryReactor* RpcHandlers::ListOutcomes(grpc::CallbackServerContext* context,
+                                                    const v1::ListOutcomesRequest* request,
+                                                    v1::ListOutcomesResponse* response) {
+  return Serve(
+      context, {.method = "ListOutcomes", .resource = request->parent()},
+      [this, request](const std::string& tenant, const CallLimits&) {
+        return engine_.plans().ListOutcomes(tenant, *request);
+      },
+      response);
 }
 
 }  // namespace greenplan

@@ -1,59 +1,98 @@
 #ifndef GREENPLAN_PLANNER_SERVICE_RPC_HANDLERS_H_
 #define GREENPLAN_PLANNER_SERVICE_RPC_HANDLERS_H_
 
+#include <functional>
+#include <string>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "greenplan/v1/planner_service.grpc.pb.h"
+#include "planner/admission/quotas.h"
+#include "planner/admission/work_queue.h"
 #include "planner/security/access.h"
 #include "planner/security/audit.h"
 #include "planner/service/job_engine.h"
+#include "planner/service/plan_watches.h"
 
 namespace greenplan {
 
-// The RPCs of greenplan.v1.PlannerService, each a call of the engine; planner_service.proto says what they do. Those
-// that are not built yet answer UNIMPLEMENTED by name. A call that is cancelled or past its deadline ends its search.
-// A caller whom `access` does not let in is answered UNAUTHENTICATED or PERMISSION_DENIED before anything else.
-// Thread-safety: safe, without state of its own.
-class RpcHandlers final : public v1::PlannerService::Service {
+// The RPCs of greenplan.v1.PlannerService, each a call of the engine; planner_service.proto says what they do.
+//
+// Every call passes the same gate: `access` says who the caller is and whether the RPC is open to it, `quotas` whether
+// its tenant may call now; a caller that is refused learns nothing else. The call then goes into the engine's queue of
+// its tenant, because gRPC's threads must not block, and is answered from there. Searches have a queue of their own, of
+// few threads. A call that waits for other ranks, or a watch for plans, holds no thread.
+// Thread-safety: safe.
+class RpcHandlers final : public v1::PlannerService::CallbackService {
  public:
-  // `engine` and `access` must outlive the service. Without `access` everybody may call everything. `audit` gets the
-  // calls that IsAudited names.
-  explicit RpcHandlers(JobEngine* engine, const Access* access = nullptr, AuditLog audit = nullptr)
-      : engine_(*engine), access_(access), audit_(std::move(audit)) {}
+  struct Options {
+    const Access* access = nullptr;  // Null: everybody may call everything, as one tenant.
+    Quotas* quotas = nullptr;        // Null: no quotas.
+    AuditLog audit = nullptr;        // Gets the calls that IsAudited names.
+  };
 
-  grpc::Status CreateJob(grpc::ServerContext* context, const v1::CreateJobRequest* request, v1::Job* job) override;
-  grpc::Status GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request, v1::Job* job) override;
-  grpc::Status ListJobs(grpc::ServerContext* context, const v1::ListJobsRequest* request,
-                        v1::ListJobsResponse* response) override;
-  grpc::Status DeleteJob(grpc::ServerContext* context, const v1::DeleteJobRequest* request,
-                         google::protobuf::Empty* response) override;
-  grpc::Status UpdateJob(grpc::ServerContext* context, const v1::UpdateJobRequest* request, v1::Job* job) override;
-  grpc::Status PlanRound(grpc::ServerContext* context, const v1::PlanRoundRequest* request, v1::Plan* plan) override;
-  grpc::Status GetPlan(grpc::ServerContext* context, const v1::GetPlanRequest* request, v1::Plan* plan) override;
-  grpc::Status ListPlans(grpc::ServerContext* context, const v1::ListPlansRequest* request,
-                         v1::ListPlansResponse* response) override;
-  grpc::Status WatchPlans(grpc::ServerContext* context, const v1::WatchPlansRequest* request,
-                          grpc::ServerWriter<v1::Plan>* writer) override;
-  grpc::Status WhatIf(grpc::ServerContext* context, const v1::WhatIfRequest* request,
-                      v1::WhatIfResponse* response) override;
-  grpc::Status Solve(grpc::ServerContext* context, const v1::SolveRequest* request, v1::Plan* plan) override;
-  grpc::Status ReportOutcome(grpc::ServerContext* context, const v1::ReportOutcomeRequest* request,
-                             google::protobuf::Empty* response) override;
-  grpc::Status ListOutcomes(grpc::ServerContext* context, const v1::ListOutcomesRequest* request,
-                            v1::ListOutcomesResponse* response) override;
+  // `engine` and what the options point to must outlive the service.
+  RpcHandlers(JobEngine* engine, Options options)
+      : engine_(*engine), options_(std::move(options)), watches_(engine) {}
+
+  // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, also those that come later.
+  void Drain();
+
+  grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context, const v1::CreateJobRequest* request,
+                                      v1::Job* job) override;
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
+                                   v1::Job* job) override;
+  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
+                                     v1::ListJobsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context, const v1::DeleteJobRequest* request,
+                                      google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* context, const v1::UpdateJobRequest* request,
+                                      v1::Job* job) override;
+  grpc::ServerUnaryReactor* PlanRound(grpc::CallbackServerContext* context, const v1::PlanRoundRequest* request,
+                                      v1::Plan* plan) override;
+  grpc::ServerUnaryReactor* GetPlan(grpc::CallbackServerContext* context, const v1::GetPlanRequest* request,
+                                    v1::Plan* plan) override;
+  grpc::ServerUnaryReactor* ListPlans(grpc::CallbackServerContext* context, const v1::ListPlansRequest* request,
+                                      v1::ListPlansResponse* response) override;
+  grpc::ServerWriteReactor<v1::Plan>* WatchPlans(grpc::CallbackServerContext* context,
+                                                 const v1::WatchPlansRequest* request) override;
+  grpc::ServerUnaryReactor* WhatIf(grpc::CallbackServerContext* context, const v1::WhatIfRequest* request,
+                                   v1::WhatIfResponse* response) override;
+  grpc::ServerUnaryReactor* Solve(grpc::CallbackServerContext* context, const v1::SolveRequest* request,
+                                  v1::Plan* plan) override;
+  grpc::ServerUnaryReactor* ReportOutcome(grpc::CallbackServerContext* context, const v1::ReportOutcomeRequest* request,
+                                          google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* ListOutcomes(grpc::CallbackServerContext* context, const v1::ListOutcomesRequest* request,
+                                         v1::ListOutcomesResponse* response) override;
 
  private:
-  // Every RPC passes through here: answers what `call` returns, if the caller may call `method`. `resource` is the name
-  // of the job or plan that the call is about.
-  template <typename Message, typename Call>
-  grpc::Status Serve(absl::string_view method, const grpc::ServerContext& context, absl::string_view resource,
-                     const Call& call, Message* response) const;
-  grpc::Status NotBuilt(absl::string_view method, const grpc::ServerContext& context) const;
+  // What an RPC is to the gate.
+  struct Rpc {
+    absl::string_view method;    // "GetJob"; of static storage.
+    absl::string_view resource;  // The name of the job or plan that the call is about; part of the request.
+    bool searches = false;       // Counts against the tenant's solver time.
+  };
+  template <typename Response>
+  using Done = std::function<void(absl::StatusOr<Response>)>;
+
+  // Who calls, if the caller may make this call now.
+  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context, const Rpc& rpc);
+  void Audit(const grpc::CallbackServerContext& context, const Rpc& rpc, const Caller* caller, absl::StatusCode code) const;
+
+  // Every RPC with one answer passes through here: once the caller is admitted, runs start(tenant, limits, done) on
+  // `queue`. What `done` is called with, now or later, is the answer.
+  template <typename Response, typename Start>
+  grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext* context, const Rpc& rpc, WorkQueue& queue, Start start,
+                                  Response* response);
+  // The same for an RPC that is answered by what answer(tenant, limits) returns.
+  template <typename Response, typename Compute>
+  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Rpc& rpc, Compute compute,
+                                  Response* response);
 
   JobEngine& engine_;
-  const Access* const access_;
-  const AuditLog audit_;
+  const Options options_;
+  PlanWatches watches_;
 };
 
 }  // namespace greenplan

@@ -1,6 +1,6 @@
-// Debian's Abseil is not instrumented. ThreadSanitizer therefore does not see how absl::Mutex and absl::Notification
-// synchronise threads, and it would report a race wherever one of them protects data. These wrappers tell it. They are
-// linked into every program of `./dev tsan` with --wrap (.bazelrc).
+// Debian's Abseil is not instrumented. ThreadSanitizer therefore does not see how absl::Mutex, absl::CondVar and
+// absl::Notification synchronise threads, and it would report a race wherever one of them protects data. These wrappers
+// tell it. They are linked into every program of `./dev tsan` with --wrap (.bazelrc).
 
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
@@ -21,6 +21,13 @@ void __real__ZN4absl7debian35Mutex6UnlockEv(absl::Mutex* mutex);
 void __wrap__ZN4absl7debian35Mutex6UnlockEv(absl::Mutex* mutex) {
   __tsan_release(mutex);
   __real__ZN4absl7debian35Mutex6UnlockEv(mutex);
+}
+
+void __real__ZN4absl7debian37CondVar4WaitEPNS0_5MutexE(absl::CondVar* condition, absl::Mutex* mutex);
+void __wrap__ZN4absl7debian37CondVar4WaitEPNS0_5MutexE(absl::CondVar* condition, absl::Mutex* mutex) {
+  __tsan_release(mutex);
+  __real__ZN4absl7debian37CondVar4WaitEPNS0_5MutexE(condition, mutex);
+  __tsan_acquire(mutex);
 }
 
 void __real__ZN4absl7debian312Notification6NotifyEv(absl::Notification* notification);

@@ -460,6 +460,19 @@ TEST_F(DropTest, EveryStepExecutesTheCostOfItsDrawAndTheirMeanIsTheExpectation) 
   }
 }
 
+TEST_F(DropTest, AJointPlanMayHaveOneRateForAllBlocks) {
+  UseMethod(v1::METHOD_JOINT, 0.25);
+  options.plan.set_allocation(v1::ALLOCATION_UNIFORM);
+  options.plan.set_min_drop_rate(0.25);
+  for (const auto& [name, parameter] : parameters) options.plan.add_always(name);
+  auto session = NewSession();
+  auto round = session->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  ASSERT_EQ(round->drop_rates.size(), kBlocks);
+  EXPECT_GT(round->drop_rates[0].second, 0.25);
+  for (const auto& [block, rate] : round->drop_rates) EXPECT_EQ(rate, round->drop_rates[0].second) << block;
+}
+
 TEST_F(DropTest, TensorsOfADroppedBlockAndTheirMomentsStayInThatStep) {
   options.plan.set_allocation(v1::ALLOCATION_UNIFORM);
   auto session = NewSession();

@@ -5,10 +5,10 @@
 #include <limits>
 #include <utility>
 
-#include "absl/status/statusor.h"
 #include "planner/core/cost.h"
-#include "planner/core/drop/drop_rates.h"
 #include "planner/core/joint/joint_bound.h"
+#include "planner/core/joint/joint_rates.h"
+#include "planner/core/joint/scaled_profile.h"
 
 namespace greenplan {
 namespace {
@@ -18,62 +18,6 @@ constexpr int kStartsFromBound = 6;
 
 // All that SolveJoint may take: several seconds.
 constexpr int64_t kWork = int64_t{1} << 30;
-
-// What remains of `cost` when it is skipped at `rate`, rounded up: cost - floor(rate * cost), without rounding.
-int64_t Remaining(int64_t cost, double rate) {
-  // rate = mantissa * 2^exponent, exponent <= -52, and mantissa * cost < 2^116.
-  int exponent = 0;
-  const auto mantissa = static_cast<unsigned __int128>(std::ldexp(std::frexp(rate, &exponent), 53));
-  exponent -= 53;
-  if (exponent < -120) return cost;
-  return cost - static_cast<int64_t>((mantissa * static_cast<uint64_t>(cost)) >> -exponent);
-}
-
-// The profile whose selection problem is that of the mask at given rates. One copy serves all rates but 0.
-class ScaledProfile {
- public:
-  // `profile` must outlive this.
-  explicit ScaledProfile(const ModelProfile& profile) : profile_(profile) {}
-
-  // Valid up to the next call.
-  const ModelProfile& At(const std::vector<double>& rates) {
-    if (std::all_of(rates.begin(), rates.end(), [](double rate) { return rate == 0; })) return profile_;
-    if (scaled_.ops.empty()) CopyCosts();
-    for (size_t j = 0; j < profile_.ops.size(); ++j) {
-      const Op& op = profile_.ops[j];
-      if (op.block == kNone) continue;
-      const double rate = rates[op.block];
-      scaled_.ops[j].cost = Remaining(op.cost, rate);
-      for (size_t e = 0; e < op.inputs.size(); ++e) {
-        scaled_.ops[j].inputs[e].cost = Remaining(op.inputs[e].cost, rate);
-      }
-    }
-    for (size_t k = 0; k < profile_.tensors.size(); ++k) {
-      const Tensor& tensor = profile_.tensors[k];
-      const int block = BlockOf(profile_, tensor);
-      if (block != kNone) scaled_.tensors[k].weight_grad_cost = Remaining(tensor.weight_grad_cost, rates[block]);
-    }
-    return scaled_;
-  }
-
- private:
-  void CopyCosts() {
-    scaled_.forward_cost = profile_.forward_cost;
-    scaled_.blocks.resize(profile_.blocks.size());
-    scaled_.ops.reserve(profile_.ops.size());
-    for (const Op& op : profile_.ops) {
-      scaled_.ops.push_back({.cost = op.cost, .inputs = op.inputs, .block = op.block, .saved_bytes = op.saved_bytes});
-    }
-    scaled_.tensors.reserve(profile_.tensors.size());
-    for (const Tensor& tensor : profile_.tensors) {
-      scaled_.tensors.push_back(
-          {.op = tensor.op, .weight_grad_cost = tensor.weight_grad_cost, .saved_bytes = tensor.saved_bytes});
-    }
-  }
-
-  const ModelProfile& profile_;
-  ModelProfile scaled_;  // Without names and shapes; empty until it is needed.
-};
 
 class JointSearch {
  public:
@@ -123,12 +67,12 @@ class JointSearch {
     for (int turn = 0; turn < kMaxTurns && (!has_turned_ || !meter_.exhausted()); ++turn) {
       has_turned_ = true;
       meter_.Spend(static_cast<int64_t>(profile_.ops.size() + profile_.tensors.size()));
-      const ModelProfile& scaled = scaled_.At(rates);
+      const ModelProfile& scaled = scaled_.At(RatesOfBlocks(problem_, rates));
       std::vector<double> importance = *problem_.selection.importance;
       std::vector<bool> pinned(importance.size());
       for (size_t k = 0; k < importance.size(); ++k) {
-        const int block = BlockOf(profile_, profile_.tensors[k]);
-        if (block != kNone) importance[k] *= 1 - rates[block];
+        const int group = GroupOf(profile_, problem_, profile_.tensors[k]);
+        if (group != kNone) importance[k] *= 1 - rates[group];
         pinned[k] = problem_.selection.pins[k] == Pin::kAlways;
       }
       if (EvaluateMask(scaled, pinned).backward_cost > problem_.selection.backward_budget) return;
@@ -144,26 +88,11 @@ class JointSearch {
 
   // Takes up the mask with its best rates if they keep the limits, and returns them.
   std::optional<std::vector<double>> Offer(const std::vector<bool>& mask) {
-    CostByBlock cost = EvaluateMaskByBlock(profile_, mask);
-    if (cost.total.saved_bytes > problem_.selection.max_saved_bytes.value_or(cost.total.saved_bytes)) {
-      return std::nullopt;
-    }
-    DropRateProblem rates;
-    rates.block_costs = std::move(cost.blocks);
-    rates.min_rates = problem_.min_rates;
-    rates.max_rates = problem_.max_rates;
-    rates.required_skip = cost.total.backward_cost - problem_.selection.backward_budget;
-    rates.linear.assign(rates.block_costs.size(), 0.0);
-    for (double s : problem_.sensitivity) rates.quadratic.push_back(problem_.mu * s);
-    for (size_t k = 0; k < mask.size(); ++k) {
-      const int block = BlockOf(profile_, profile_.tensors[k]);
-      if (mask[k] && block != kNone) rates.linear[block] += (*problem_.selection.importance)[k];
-    }
-    absl::StatusOr<DropRates> best = OptimalDropRates(rates, meter_);
-    if (!best.ok()) return std::nullopt;
-    last_value_ = JointValue(profile_, problem_, mask, best->rates);
-    if (!best_ || last_value_ > best_->value) best_ = JointResult{mask, best->rates, last_value_, 0};
-    return std::move(best->rates);
+    std::optional<std::vector<double>> rates = BestRatesForMask(profile_, problem_, mask, meter_);
+    if (!rates) return std::nullopt;
+    last_value_ = JointValue(profile_, problem_, mask, *rates);
+    if (!best_ || last_value_ > best_->value) best_ = JointResult{mask, *rates, last_value_, 0};
+    return rates;
   }
 
   const ModelProfile& profile_;
@@ -176,19 +105,6 @@ class JointSearch {
 };
 
 }  // namespace
-
-double JointValue(const ModelProfile& profile, const JointProblem& problem, const std::vector<bool>& trainable,
-                  const std::vector<double>& drop_rates) {
-  double value = 0;
-  for (size_t k = 0; k < trainable.size(); ++k) {
-    if (!trainable[k]) continue;
-    const int block = BlockOf(profile, profile.tensors[k]);
-    value += (block == kNone ? 1.0 : 1.0 - drop_rates[block]) * (*problem.selection.importance)[k];
-  }
-  double harm = 0;
-  for (size_t b = 0; b < drop_rates.size(); ++b) harm += problem.sensitivity[b] * drop_rates[b] * drop_rates[b];
-  return value - problem.mu * harm;
-}
 
 std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem, WorkMeter& request) {
   WorkMeter meter(kWork, request);

@@ -18,7 +18,7 @@ namespace greenplan {
 // them, so the result is never worse than either. joint_bound.h bounds what it may lack.
 struct JointResult {
   std::vector<bool> trainable;     // [num_tensors]
-  std::vector<double> drop_rates;  // [num_blocks]
+  std::vector<double> drop_rates;  // [num_groups]
   double value = 0;
   double upper_bound = 0;
 };
@@ -26,10 +26,6 @@ struct JointResult {
 // Charges `request` with what it takes; once that is out of work or memory, the result is the best until then. Returns
 // nullopt if even the pinned tensors at the highest rates exceed the budget.
 std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem, WorkMeter& request);
-
-// Returns the objective of the joint problem for a mask ([num_tensors]) and rates ([num_blocks]).
-double JointValue(const ModelProfile& profile, const JointProblem& problem, const std::vector<bool>& trainable,
-                  const std::vector<double>& drop_rates);
 
 }  // namespace greenplan
 

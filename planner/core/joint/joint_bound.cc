@@ -29,8 +29,8 @@ JointBound::JointBound(const ModelProfile& profile, const JointProblem& problem,
       meter_(meter),
       held_(meter),
       importance_(*problem.selection.importance),
-      num_blocks_(static_cast<int>(profile.blocks.size())),
-      gains_(num_blocks_, 0.0) {
+      num_groups_(static_cast<int>(problem.min_rates.size())),
+      gains_(num_groups_, 0.0) {
   const std::vector<Pin>& pins = problem.selection.pins;
   pinned_.resize(pins.size());
   std::vector<bool> excluded(pins.size());
@@ -44,7 +44,7 @@ JointBound::JointBound(const ModelProfile& profile, const JointProblem& problem,
   }
   // It has held as much while it was built.
   held_.Grow(tree_.SearchBytes());
-  const size_t most_additions = 2 * (tree_.items.size() + tree_.block_costs.size() + pins.size() + num_blocks_ + 8);
+  const size_t most_additions = 2 * (tree_.items.size() + tree_.block_costs.size() + pins.size() + num_groups_ + 8);
   rounding_ = static_cast<double>(most_additions) * std::numeric_limits<double>::epsilon();
   bounds_.assign(tree_.nodes.size(), {std::numeric_limits<double>::infinity(), 0});
 }
@@ -122,34 +122,34 @@ JointBound::Gain JointBound::BestOf(const Item& item, double price) const {
 }
 
 // max over p of (1 - p) * gain - mu * S_b * p^2.
-double JointBound::BlockGain(int block, double gain) const {
-  const double harm = problem_.mu * problem_.sensitivity[block];
-  double p = gain >= 0 ? problem_.min_rates[block] : problem_.max_rates[block];
-  if (harm > 0) p = std::clamp(-gain / (2 * harm), problem_.min_rates[block], problem_.max_rates[block]);
+double JointBound::GroupGain(int group, double gain) const {
+  const double harm = problem_.mu * problem_.sensitivity[group];
+  double p = gain >= 0 ? problem_.min_rates[group] : problem_.max_rates[group];
+  if (harm > 0) p = std::clamp(-gain / (2 * harm), problem_.min_rates[group], problem_.max_rates[group]);
   return (1 - p) * gain - harm * p * p;
 }
 
-// Adds `gain` to its block's, or to what lies outside all.
-void JointBound::Add(int block, double gain) {
+// Adds `gain` to its group's, or to what lies outside all.
+void JointBound::Add(int group, double gain) {
   magnitude_ += std::abs(gain);
-  if (block == kNone) {
+  if (group == kNone) {
     sum_ += gain;
     return;
   }
-  sum_ -= BlockGain(block, gains_[block]);
-  gains_[block] += gain;
-  sum_ += BlockGain(block, gains_[block]);
+  sum_ -= GroupGain(group, gains_[group]);
+  gains_[group] += gain;
+  sum_ += GroupGain(group, gains_[group]);
 }
 
 void JointBound::Enter(int node, double price) {
   meter_.Spend(kNodeWork + (tree_.ItemsEnd(node) - tree_.nodes[node].items_begin) +
                (tree_.BlockCostsEnd(node) - tree_.nodes[node].block_costs_begin));
   for (int i = tree_.nodes[node].block_costs_begin; i < tree_.BlockCostsEnd(node); ++i) {
-    Add(tree_.block_costs[i].block, -price * static_cast<double>(tree_.block_costs[i].cost));
+    Add(GroupOf(problem_, tree_.block_costs[i].block), -price * static_cast<double>(tree_.block_costs[i].cost));
   }
   for (int i = tree_.nodes[node].items_begin; i < tree_.ItemsEnd(node); ++i) {
     const double gain = BestOf(tree_.items[i], price).value;
-    if (gain > 0) Add(tree_.items[i].block, gain);
+    if (gain > 0) Add(GroupOf(problem_, tree_.items[i].block), gain);
   }
 }
 
@@ -157,14 +157,14 @@ void JointBound::Start(double price) {
   sum_ = price * static_cast<double>(problem_.selection.backward_budget);
   magnitude_ = std::abs(sum_);
   std::fill(gains_.begin(), gains_.end(), 0.0);
-  for (int b = 0; b < num_blocks_; ++b) {
-    sum_ += BlockGain(b, 0);
-    magnitude_ += std::abs(BlockGain(b, 0));
+  for (int group = 0; group < num_groups_; ++group) {
+    sum_ += GroupGain(group, 0);
+    magnitude_ += std::abs(GroupGain(group, 0));
   }
   for (size_t k = 0; k < pinned_.size(); ++k) {
     if (!pinned_[k]) continue;
     const Tensor& tensor = profile_.tensors[k];
-    Add(BlockOf(profile_, tensor), importance_[k] - price * static_cast<double>(tensor.weight_grad_cost));
+    Add(GroupOf(profile_, problem_, tensor), importance_[k] - price * static_cast<double>(tensor.weight_grad_cost));
     magnitude_ += std::abs(importance_[k]);
   }
 }
@@ -183,7 +183,7 @@ void JointBound::SweepAt(double price) {
   std::vector<Place> path;
   for (int node = 0; node < static_cast<int>(tree_.nodes.size()); ++node) {
     while (!path.empty() && path.back().end <= node) {
-      for (const auto& [block, gain] : path.back().gains) gains_[block] = gain;
+      for (const auto& [group, gain] : path.back().gains) gains_[group] = gain;
       sum_ = path.back().sum;
       magnitude_ = path.back().magnitude;
       path.pop_back();
@@ -191,7 +191,8 @@ void JointBound::SweepAt(double price) {
     if (price > 0 && meter_.exhausted()) return;  // Price 0 gives each live set some bound.
     Place place{tree_.nodes[node].subtree_end, sum_, magnitude_, {}};
     const auto keep = [&](int block) {
-      if (block != kNone) place.gains.push_back({block, gains_[block]});
+      const int group = GroupOf(problem_, block);
+      if (group != kNone) place.gains.push_back({group, gains_[group]});
     };
     for (int i = tree_.nodes[node].block_costs_begin; i < tree_.BlockCostsEnd(node); ++i) {
       keep(tree_.block_costs[i].block);
@@ -205,7 +206,7 @@ void JointBound::SweepAt(double price) {
 
 double JointBound::BoundAt(int node, double price) {
   Start(price);
-  meter_.Spend(node + 1 + num_blocks_);
+  meter_.Spend(node + 1 + num_groups_);
   for (int at = 0; at <= node; ++at) {
     if (tree_.nodes[at].subtree_end > node) Enter(at, price);
   }

@@ -13,8 +13,8 @@ namespace greenplan {
 
 // A bound on the joint problem, and masks that come near it.
 //
-// Lagrangian: at a price t of cost each live set's best tensors and rates are independent, block by block. A tensor is
-// worth taking iff its importance exceeds t times its cost, whatever the rate; a block whose tensors and ops then gain
+// Lagrangian: at a price t of cost each live set's best tensors and rates are independent, group by group. A tensor is
+// worth taking iff its importance exceeds t times its cost, whatever the rate; a group whose tensors and ops then gain
 // X is worth max over p of (1 - p) X - mu S_b p^2. Every price bounds every live set; each keeps its least.
 class JointBound {
  public:
@@ -43,8 +43,8 @@ class JointBound {
   std::pair<double, double> PriceRange() const;
   double ValueOf(const Bundle& bundle, const Bundle::Option& option) const;
   Gain BestOf(const Item& item, double price) const;
-  double BlockGain(int block, double gain) const;
-  void Add(int block, double gain);
+  double GroupGain(int group, double gain) const;
+  void Add(int group, double gain);
   void Enter(int node, double price);
   void Start(double price);
   double Bound() const;
@@ -58,14 +58,14 @@ class JointBound {
   WorkMeter& meter_;
   HeldBytes held_;
   const std::vector<double>& importance_;
-  const int num_blocks_;
+  const int num_groups_;
   std::vector<bool> pinned_;
   LiveSetTree tree_;
   double rounding_ = 0;            // What sums may be off, relative to the magnitude of all that was added up.
   std::vector<NodeBound> bounds_;  // [num_nodes]
 
-  // Of the live set and price at hand: what each block gains, and the sum of what blocks are worth.
-  std::vector<double> gains_;  // [num_blocks]
+  // Of the live set and price at hand: what each group of blocks gains, and the sum of what groups are worth.
+  std::vector<double> gains_;  // [num_groups]
   double sum_ = 0;
   double magnitude_ = 0;  // Of all that was added up.
 };

@@ -14,17 +14,34 @@ namespace greenplan {
 //
 // where V_b is the importance of the tensors selected in block b, subject to expected cost <= backward_budget and
 // min_b <= p_b <= max_b.
+//
+// Blocks of one group have one rate; what is said of a block above then holds for the group as a whole.
 struct JointProblem {
   SelectionProblem selection;       // backward_budget bounds the expected cost.
-  std::vector<double> sensitivity;  // [num_blocks], finite, >= 0.
-  std::vector<double> min_rates;    // [num_blocks]
-  std::vector<double> max_rates;    // [num_blocks]
+  std::vector<int> groups = {};     // [num_blocks] The group of each block; empty: each block is a group by itself.
+  std::vector<double> sensitivity;  // [num_groups], finite, >= 0: the sum over the group's blocks.
+  std::vector<double> min_rates;    // [num_groups]
+  std::vector<double> max_rates;    // [num_groups]
   double mu = 0;                    // >= 0.
 };
 
-// The block that a tensor counts to, or kNone.
-inline int BlockOf(const ModelProfile& profile, const Tensor& tensor) {
-  return tensor.op == kNone ? kNone : profile.ops[tensor.op].block;
+// Returns the group of a block, or kNone for what lies outside all blocks.
+inline int GroupOf(const JointProblem& problem, int block) {
+  return block == kNone || problem.groups.empty() ? block : problem.groups[block];
+}
+
+// Returns the group that a tensor counts to, or kNone.
+inline int GroupOf(const ModelProfile& profile, const JointProblem& problem, const Tensor& tensor) {
+  return tensor.op == kNone ? kNone : GroupOf(problem, profile.ops[tensor.op].block);
+}
+
+// Returns the rate of each block, [num_blocks], from those of the groups, [num_groups].
+inline std::vector<double> RatesOfBlocks(const JointProblem& problem, const std::vector<double>& rates) {
+  if (problem.groups.empty()) return rates;
+  std::vector<double> of_blocks;
+  of_blocks.reserve(problem.groups.size());
+  for (int group : problem.groups) of_blocks.push_back(rates[group]);
+  return of_blocks;
 }
 
 }  // namespace greenplan

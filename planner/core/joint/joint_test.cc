@@ -7,29 +7,17 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
-#include "planner/core/drop/drop_rates.h"
+#include "planner/core/joint/joint_rates.h"
 #include "planner/core/testing/random_profiles.h"
 
 namespace greenplan {
 namespace {
 
-// The best rates for a mask, by drop_rates.h, or nothing if none fit.
+// The best value of a mask, or minus infinity if no rates fit.
 double BestValueOf(const ModelProfile& profile, const JointProblem& problem, const std::vector<bool>& mask) {
-  DropRateProblem rates{.block_costs = BlockCosts(profile, mask),
-                        .linear = std::vector<double>(profile.blocks.size(), 0.0),
-                        .quadratic = {},
-                        .min_rates = problem.min_rates,
-                        .max_rates = problem.max_rates,
-                        .required_skip = EvaluateMask(profile, mask).backward_cost - problem.selection.backward_budget};
-  for (double s : problem.sensitivity) rates.quadratic.push_back(problem.mu * s);
-  for (size_t k = 0; k < mask.size(); ++k) {
-    if (!mask[k]) continue;
-    const int block = profile.ops[profile.tensors[k].op].block;
-    if (block != kNone) rates.linear[block] += (*problem.selection.importance)[k];
-  }
   WorkMeter unlimited;
-  const absl::StatusOr<DropRates> best = OptimalDropRates(rates, unlimited);
-  return best.ok() ? JointValue(profile, problem, mask, best->rates) : -INFINITY;
+  const std::optional<std::vector<double>> rates = BestRatesForMask(profile, problem, mask, unlimited);
+  return rates ? JointValue(profile, problem, mask, *rates) : -INFINITY;
 }
 
 class JointOnRandomGraphs : public testing::TestWithParam<GraphShape> {};

@@ -28,16 +28,20 @@ def test_no_mask_within_the_budget_is_worth_more(seed):
     assert plan.status in ("OPTIMAL", "EMPTY")
 
 
+@pytest.mark.parametrize("allocation", ["sensitivity", "uniform"])
 @pytest.mark.parametrize("method", ["selection", "drop", "joint"])
-def test_plans_are_those_of_the_command_line_byte_for_byte(tmp_path, method):
+def test_plans_are_those_of_the_command_line_byte_for_byte(tmp_path, method, allocation):
     profile = random_profile(1)
     report = {"importance": [3, 1, 2, 5, 0.1, 7, -1, 2, 0], "sensitivity": [1, 0.25, 2]}
     profile.save(tmp_path / "profile.json")
     (tmp_path / "importance.json").write_text(json.dumps(report))
     command = [greenplan_binary(), "plan", "--profile", "profile.json", "--importance", "importance.json"]
     command += ["--budget", "0.7", "--method", method, "--mu", "0.5", "--seed", "7", "--format", "json"]
+    command += ["--allocation", allocation]
     result = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
-    plan = greenplan.plan(profile, report, budget=0.7, method=method, mu=0.5, seed=7)
+    plan = greenplan.plan(profile, report, budget=0.7, method=method, mu=0.5, seed=7, allocation=allocation)
+    if allocation == "uniform":
+        assert len(set(plan.drop_rates.values())) <= 1
     assert json.dumps(plan.to_json(), separators=(",", ":")) == json.dumps(
         json.loads(result.stdout), separators=(",", ":")
     )

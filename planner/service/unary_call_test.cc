@@ -1,4 +1,4 @@
-#include "planner/service/call_limits.h"
+#include "planner/service/unary_call.h"
 
 #include <chrono>
 #include <memory>
@@ -16,25 +16,37 @@ namespace greenplan {
 namespace {
 
 // Searches until it is stopped: a test whose search is never stopped does not end.
-class EndlessService : public v1::PlannerService::Service {
+class EndlessService : public v1::PlannerService::CallbackService {
  public:
-  grpc::Status Solve(grpc::ServerContext* context, const v1::SolveRequest*, v1::Plan*) override {
-    started.Notify();
-    const CallLimits limits = LimitsOf(context);
-    deadline = limits.deadline;
-    while (!limits.cancelled()) std::this_thread::yield();
-    ended.Notify();
-    return grpc::Status::CANCELLED;
+  ~EndlessService() override {
+    if (searcher_.joinable()) searcher_.join();
+  }
+
+  grpc::ServerUnaryReactor* Solve(grpc::CallbackServerContext* context, const v1::SolveRequest*,
+                                  v1::Plan* plan) override {
+    auto* call = new UnaryCall<v1::Plan>(*context, plan);
+    searcher_ = std::thread([this, call] {
+      const CallLimits limits = call->limits();
+      deadline = limits.deadline;
+      started.Notify();
+      while (!limits.cancelled()) std::this_thread::yield();
+      call->Answer(absl::CancelledError("the client has gone"));
+      ended.Notify();
+    });
+    return call;
   }
 
   absl::Notification started;
   absl::Notification ended;
   absl::Duration deadline;  // Read it after `ended`.
+
+ private:
+  std::thread searcher_;
 };
 
-class CallLimitsTest : public ::testing::Test {
+class UnaryCallTest : public ::testing::Test {
  protected:
-  CallLimitsTest() {
+  UnaryCallTest() {
     int port = 0;
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -49,7 +61,7 @@ class CallLimitsTest : public ::testing::Test {
   std::unique_ptr<v1::PlannerService::Stub> stub_;
 };
 
-TEST_F(CallLimitsTest, TheDeadlineIsThatOfTheCallAndEndsASearch) {
+TEST_F(UnaryCallTest, TheDeadlineIsThatOfTheCallAndEndsASearch) {
   const absl::Duration before = SteadyNow();
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
@@ -60,7 +72,7 @@ TEST_F(CallLimitsTest, TheDeadlineIsThatOfTheCallAndEndsASearch) {
   EXPECT_LT(service_.deadline, before + absl::Minutes(10));
 }
 
-TEST_F(CallLimitsTest, TheClientEndsASearchAndACallWithoutADeadlineHasNone) {
+TEST_F(UnaryCallTest, TheClientEndsASearchAndACallWithoutADeadlineHasNone) {
   grpc::ClientContext context;
   std::thread canceller([&] {
     service_.started.WaitForNotification();

@@ -1,4 +1,4 @@
-#include "planner/service/call_limits.h"
+#include "planner/service/unary_call.h"
 
 #include <chrono>
 
@@ -7,9 +7,9 @@
 namespace greenplan {
 
 // gRPC tells a call's deadline in wall-clock time, which may be set back and forth; what is left of it does not jump.
-CallLimits LimitsOf(grpc::ServerContext* context) {
-  CallLimits limits{.cancelled = [context] { return context->IsCancelled(); }};
-  const std::chrono::system_clock::time_point deadline = context->deadline();
+CallLimits LimitsOf(const grpc::ServerContextBase& context, std::shared_ptr<const std::atomic<bool>> is_cancelled) {
+  CallLimits limits{.cancelled = [is_cancelled = std::move(is_cancelled)] { return is_cancelled->load(); }};
+  const std::chrono::system_clock::time_point deadline = context.deadline();
   if (deadline != std::chrono::system_clock::time_point::max()) {
     limits.deadline = limits.clock() + (absl::FromChrono(deadline) - absl::Now());
   }

@@ -1,0 +1,36 @@
+#ifndef GREENPLAN_PLANNER_ADMISSION_LISTENING_PORT_H_
+#define GREENPLAN_PLANNER_ADMISSION_LISTENING_PORT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace greenplan {
+
+// A TCP port that is listened on: a socket for each address of a host. Movable; closes its sockets when destroyed.
+class ListeningPort {
+ public:
+  // `listen` is HOST:PORT; port 0 takes a free one, the same for all addresses of the host. "[::]" takes IPv4
+  // connections too. InvalidArgument: `listen` is no HOST:PORT. Unavailable, with the system's reason: the port is
+  // taken, or the host is no address of this machine. Thread-safe.
+  static absl::StatusOr<ListeningPort> Open(const std::string& listen);
+
+  ListeningPort(ListeningPort&& other) noexcept;
+  ListeningPort& operator=(ListeningPort&&) = delete;
+  ~ListeningPort();
+
+  int port() const { return port_; }
+  // Non-blocking, at least one. They belong to this object.
+  const std::vector<int>& sockets() const { return sockets_; }
+
+ private:
+  ListeningPort() = default;
+
+  std::vector<int> sockets_;
+  int port_ = 0;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_ADMISSION_LISTENING_PORT_H_

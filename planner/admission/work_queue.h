@@ -1,0 +1,105 @@
+#ifndef GREENPLAN_PLANNER_ADMISSION_WORK_QUEUE_H_
+#define GREENPLAN_PLANNER_ADMISSION_WORK_QUEUE_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace greenplan {
+
+// The threads on which calls do what blocks or takes long: the store's calls and solving. gRPC's own threads must do
+// neither. Tenants share the threads fairly, and one that asks for more than it gets is refused before others wait.
+//
+//   WorkQueue queue({.num_threads = 64});
+//   absl::Status status = queue.Submit(tenant, [call] { call->Answer(engine.GetJob(call->request())); });
+//   if (!status.ok()) call->Fail(status);
+//
+// A thread that becomes free takes the oldest work of the tenant that has the fewest threads; among several such
+// tenants they take turns. A tenant that asks alone has every thread up to max_running_per_tenant; one that comes
+// beside it gets each thread that becomes free until both have the same number. Work once begun is not interrupted.
+//
+// Thread-safety: safe. Work may submit further work.
+// Cost: O(log tenants) per work, no memory for a tenant that has none.
+class WorkQueue {
+ public:
+  using Work = absl::AnyInvocable<void()>;
+
+  struct Options {
+    int num_threads = 64;  // >= 1
+    // Of one tenant's work, at a time, >= 1. Less than num_threads leaves some threads to the others, however long this
+    // tenant's work takes. Default: all threads.
+    int max_running_per_tenant = 1 << 20;
+    // Of one tenant's work that no thread has taken yet, >= 1. Beyond it Submit refuses.
+    int max_queued_per_tenant = 1024;
+    // Measures how long work takes, from which the delay of a refusal is estimated.
+    std::function<absl::Time()> now = absl::Now;
+  };
+
+  // What the queue holds at one moment.
+  struct Load {
+    int64_t num_queued = 0;
+    int64_t num_running = 0;
+    int64_t num_tenants = 0;  // That have work queued or running.
+  };
+
+  explicit WorkQueue(const Options& options);
+  // Runs everything that is queued, what that work submits included, and returns once no work runs any more.
+  // REQUIRES: nobody but such work submits from now on.
+  ~WorkQueue();
+  WorkQueue(const WorkQueue&) = delete;
+  WorkQueue& operator=(const WorkQueue&) = delete;
+
+  // Runs `work` once on one of the threads, for a call that just came in. ResourceExhausted if max_queued_per_tenant of
+  // the tenant's work is queued already; the error carries a retry delay (planner/rpc/retry_delay.h), and `work` is
+  // destroyed without having run.
+  absl::Status Submit(const std::string& tenant, Work work);
+
+  // The same for a call that was admitted before and goes on, such as one whose round has its plan now. Never refused,
+  // as the caller has been promised an answer; it takes a place in the tenant's queue all the same.
+  void Continue(const std::string& tenant, Work work);
+
+  Load load() const;
+
+ private:
+  struct Tenant;
+  // Tenants whose work may run, the next one first: by threads in use, then by how long ago they had their turn.
+  struct ComesFirst {
+    bool operator()(const Tenant* a, const Tenant* b) const;
+  };
+
+  void Push(const std::string& tenant_name, Work work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Puts the tenant among those whose work may run, if it has any and is not at its limit of threads.
+  void Offer(Tenant* tenant) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Duration RetryDelay() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RunThread();
+  void RunNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Options options_;
+  mutable absl::Mutex mutex_;
+  absl::CondVar changed_;
+  absl::flat_hash_map<std::string, std::unique_ptr<Tenant>> tenants_ ABSL_GUARDED_BY(mutex_);
+  std::set<Tenant*, ComesFirst> ready_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_turn_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t num_queued_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t num_running_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Duration mean_run_time_ ABSL_GUARDED_BY(mutex_);  // Of recent work.
+  bool is_ending_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_ADMISSION_WORK_QUEUE_H_

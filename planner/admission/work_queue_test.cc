@@ -1,0 +1,181 @@
+#include "planner/admission/work_queue.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "planner/rpc/retry_delay.h"
+
+namespace greenplan {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Work that says when a thread has taken it and goes on until it is let go.
+class HeldWork {
+ public:
+  WorkQueue::Work Get() {
+    return [this] {
+      started_.Notify();
+      released_.WaitForNotification();
+    };
+  }
+  void WaitUntilStarted() { started_.WaitForNotification(); }
+  bool has_started() const { return started_.HasBeenNotified(); }
+  void Release() { released_.Notify(); }
+
+ private:
+  absl::Notification started_;
+  absl::Notification released_;
+};
+
+TEST(WorkQueueTest, RunsEachWorkOnceOnAnotherThread) {
+  std::atomic<int> num_runs = 0;
+  std::atomic<int> num_here = 0;
+  const std::thread::id here = std::this_thread::get_id();
+  {
+    WorkQueue queue({.num_threads = 3});
+    for (int i = 0; i < 200; ++i) {
+      ASSERT_TRUE(queue
+                      .Submit("t" + std::to_string(i % 7),
+                              [&] {
+                                ++num_runs;
+                                if (std::this_thread::get_id() == here) ++num_here;
+                              })
+                      .ok());
+    }
+  }
+  EXPECT_EQ(num_runs, 200);
+  EXPECT_EQ(num_here, 0);
+}
+
+TEST(WorkQueueTest, RefusesTheTenantWhoseQueueIsFullAndNoOther) {
+  HeldWork held;
+  std::atomic<int> num_runs = 0;
+  {
+    WorkQueue queue({.num_threads = 1, .max_queued_per_tenant = 2});
+    ASSERT_TRUE(queue.Submit("greedy", held.Get()).ok());
+    held.WaitUntilStarted();
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(queue.Submit("greedy", [&] { ++num_runs; }).ok());
+    const auto token = std::make_shared<int>();
+    const absl::Status refused = queue.Submit("greedy", [&, token] { ++num_runs; });
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(refused.message(), HasSubstr("2 calls of this tenant are waiting already; allowed: 2"));
+    EXPECT_GT(RetryDelayOf(refused).value_or(absl::ZeroDuration()), absl::ZeroDuration());
+    EXPECT_EQ(token.use_count(), 1);  // The refused work is gone.
+    EXPECT_TRUE(queue.Submit("modest", [&] { ++num_runs; }).ok());
+    queue.Continue("greedy", [&] { ++num_runs; });
+    EXPECT_EQ(queue.load().num_queued, 4);
+    EXPECT_EQ(queue.load().num_running, 1);
+    EXPECT_EQ(queue.load().num_tenants, 2);
+    held.Release();
+  }
+  EXPECT_EQ(num_runs, 4);
+}
+
+TEST(WorkQueueTest, TenantsTakeTurnsHoweverMuchOneHasQueued) {
+  HeldWork held;
+  std::string order;
+  {
+    WorkQueue queue({.num_threads = 1});
+    ASSERT_TRUE(queue.Submit("a", held.Get()).ok());
+    held.WaitUntilStarted();
+    for (const char tenant : std::string("aaaabbc")) {
+      ASSERT_TRUE(queue.Submit(std::string(1, tenant), [&order, tenant] { order += tenant; }).ok());
+    }
+    held.Release();
+  }
+  EXPECT_EQ(order, "abcabaa");
+}
+
+TEST(WorkQueueTest, AFreeThreadGoesToTheTenantWithTheFewest) {
+  HeldWork a[3];
+  HeldWork b[2];
+  WorkQueue queue({.num_threads = 2});
+  for (HeldWork& work : a) ASSERT_TRUE(queue.Submit("a", work.Get()).ok());
+  a[0].WaitUntilStarted();
+  a[1].WaitUntilStarted();
+  for (HeldWork& work : b) ASSERT_TRUE(queue.Submit("b", work.Get()).ok());
+  a[0].Release();
+  b[0].WaitUntilStarted();
+  EXPECT_FALSE(a[2].has_started());
+  a[1].Release();
+  a[2].WaitUntilStarted();
+  EXPECT_FALSE(b[1].has_started());
+  for (HeldWork* work : {&a[2], &b[0], &b[1]}) work->Release();
+}
+
+TEST(WorkQueueTest, LeavesThreadsToOthersHoweverLongOneTenantsWorkTakes) {
+  HeldWork a[2];
+  HeldWork b;
+  WorkQueue queue({.num_threads = 2, .max_running_per_tenant = 1});
+  for (HeldWork& work : a) ASSERT_TRUE(queue.Submit("a", work.Get()).ok());
+  a[0].WaitUntilStarted();
+  ASSERT_TRUE(queue.Submit("b", b.Get()).ok());
+  b.WaitUntilStarted();
+  EXPECT_FALSE(a[1].has_started());
+  a[0].Release();
+  a[1].WaitUntilStarted();
+  a[1].Release();
+  b.Release();
+}
+
+TEST(WorkQueueTest, DestructionRunsWhatIsQueuedAndWhatThatSubmits) {
+  std::atomic<int> depth = 0;
+  HeldWork held;
+  std::function<void()> go_deeper;
+  {
+    WorkQueue queue({.num_threads = 2, .max_queued_per_tenant = 1});
+    go_deeper = [&] {
+      if (++depth == 1) held.Release();
+      if (depth < 10) queue.Continue("a", go_deeper);
+    };
+    ASSERT_TRUE(queue.Submit("a", held.Get()).ok());
+    held.WaitUntilStarted();
+    ASSERT_TRUE(queue.Submit("a", go_deeper).ok());
+  }
+  EXPECT_EQ(depth, 10);
+}
+
+TEST(WorkQueueTest, TheRetryDelayFollowsHowLongWorkTakes) {
+  std::atomic<int> seconds = 0;
+  HeldWork held;
+  WorkQueue queue({.num_threads = 1, .max_queued_per_tenant = 4, .now = [&] {
+                     return absl::UnixEpoch() + absl::Seconds(seconds.load());
+                   }});
+  ASSERT_TRUE(queue.Submit("a", [&] { seconds += 8; }).ok());
+  ASSERT_TRUE(queue.Submit("a", held.Get()).ok());
+  held.WaitUntilStarted();  // The mean is 8 s / 16 now.
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(queue.Submit("a", [] {}).ok());
+  EXPECT_EQ(RetryDelayOf(queue.Submit("a", [] {})), absl::Seconds(2));
+  held.Release();
+}
+
+TEST(WorkQueueTest, ManyThreadsMaySubmitAtOnce) {
+  std::atomic<int> num_runs = 0;
+  std::atomic<int> num_refused = 0;
+  {
+    WorkQueue queue({.num_threads = 4, .max_running_per_tenant = 2, .max_queued_per_tenant = 16});
+    std::vector<std::thread> callers;
+    for (int caller = 0; caller < 8; ++caller) {
+      callers.emplace_back([&, caller] {
+        for (int i = 0; i < 500; ++i) {
+          if (!queue.Submit("t" + std::to_string(caller % 3), [&] { ++num_runs; }).ok()) ++num_refused;
+        }
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+  }
+  EXPECT_EQ(num_runs + num_refused, 8 * 500);
+  EXPECT_GT(num_runs, 0);
+}
+
+}  // namespace
+}  // namespace greenplan

@@ -1,0 +1,88 @@
+#ifndef GREENPLAN_PLANNER_SERVICE_JOB_DIRECTORY_H_
+#define GREENPLAN_PLANNER_SERVICE_JOB_DIRECTORY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "greenplan/v1/job.pb.h"
+#include "greenplan/v1/planner_service.pb.h"
+#include "planner/job/prepared_job.h"
+#include "planner/service/job_cache.h"
+#include "planner/service/store_errors.h"
+#include "planner/store/store.h"
+
+namespace greenplan {
+
+// A job that rounds can be planned for. `id` belongs to this creation of the job (KeptJob); the revision is
+// job->job().profile_revision().
+struct FoundJob {
+  int64_t id = 0;
+  std::shared_ptr<const PreparedJob> job;
+};
+
+// The jobs of all tenants over a store that other replicas may share: the RPCs about jobs, and the way from a job's
+// name to what its rounds are planned with.
+//
+//   JobDirectory jobs(store.get(), {});
+//   absl::StatusOr<v1::Job> created = jobs.CreateJob("team-a", request);
+//   absl::StatusOr<FoundJob> found = jobs.Find({"team-a", "jobs/a"});
+//
+// A tenant's jobs are its own: what another tenant has under the same name is neither found nor in the way.
+// Every answer is what the store holds at some moment during the call, so that an update or a deletion by another
+// replica counts from the next call on; a job's profile is read and prepared only once per revision while it is cached.
+//
+// The RPCs' errors are those listed in planner_service.proto. Every method may also answer what HideStoreError makes of
+// a failure of the store.
+// Thread-safety: safe. Calls block their thread until the store has answered.
+class JobDirectory {
+ public:
+  struct Options {
+    std::function<absl::Time()> now = absl::Now;
+    StoreErrorLog on_store_error = {};
+    // Of the jobs kept ready in memory, so that their rounds share what planning derives from their profiles.
+    size_t max_cached_bytes = size_t{256} << 20;
+    // Whether a tenant may keep this many jobs and bytes in all, as Store::GetUsage counts them, after a job is created
+    // or gets a revision. Its error is the call's. Empty: always.
+    std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
+  };
+
+  // `store` must outlive the directory.
+  JobDirectory(Store* store, Options options);
+
+  // The RPCs.
+  absl::StatusOr<v1::Job> CreateJob(const std::string& tenant, const v1::CreateJobRequest& request);
+  absl::StatusOr<v1::Job> GetJob(const std::string& tenant, const v1::GetJobRequest& request);
+  absl::StatusOr<v1::ListJobsResponse> ListJobs(const std::string& tenant, const v1::ListJobsRequest& request);
+  absl::StatusOr<v1::Job> UpdateJob(const std::string& tenant, const v1::UpdateJobRequest& request);
+  absl::Status DeleteJob(const std::string& tenant, const v1::DeleteJobRequest& request);
+
+  // The job in its latest revision. NotFound. InvalidArgument, naming `field` of the request, if key.name is no name of
+  // a job.
+  absl::StatusOr<FoundJob> Find(const JobKey& key, absl::string_view field = "job");
+  // The same, for whoever needs only the id and the latest revision's number: reads no profile.
+  absl::StatusOr<JobHead> FindHead(const JobKey& key, absl::string_view field = "job");
+  // Another revision of a job that was found. NotFound if the job has been deleted since, or never had that revision.
+  absl::StatusOr<std::shared_ptr<const PreparedJob>> FindRevision(const FoundJob& found, int64_t revision);
+
+  // The same for whoever knows a job by its id alone, such as a timer for a round that was found open.
+  absl::StatusOr<std::shared_ptr<const PreparedJob>> FindRevision(int64_t job_id, int64_t revision);
+
+ private:
+  absl::Status Hide(const absl::Status& status) const { return HideStoreError(status, options_.on_store_error); }
+
+  Store& store_;
+  const Options options_;
+  JobCache cache_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_SERVICE_JOB_DIRECTORY_H_

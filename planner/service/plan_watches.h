@@ -1,0 +1,54 @@
+#ifndef GREENPLAN_PLANNER_SERVICE_PLAN_WATCHES_H_
+#define GREENPLAN_PLANNER_SERVICE_PLAN_WATCHES_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "greenplan/v1/plan.pb.h"
+#include "grpcpp/support/server_callback.h"
+#include "planner/service/job_engine.h"
+#include "planner/store/store.h"
+
+namespace greenplan {
+
+// The open WatchPlans calls. Each sends the job's plans from its first round on, in the order of rounds: those that are
+// kept already, then each new one, whichever replica makes it. It ends with NOT_FOUND once the job is deleted, and with
+// UNAVAILABLE when the daemon drains; a client then opens it again from the round after the last plan that it got.
+//
+// A watch holds no thread, and at most a few plans: the next ones are read from the store once the client has taken
+// those. Thread-safety: safe.
+class PlanWatches {
+ public:
+  // `engine` must outlive the object.
+  explicit PlanWatches(JobEngine* engine);
+  // REQUIRES: no watch is open.
+  ~PlanWatches();
+
+  // The call for plans of the job from `start_round` on. Its errors are those of WatchPlans.
+  grpc::ServerWriteReactor<v1::Plan>* Open(const JobKey& key, int64_t start_round);
+  // A call that ends with `status`, which is not OK.
+  static grpc::ServerWriteReactor<v1::Plan>* Refuse(const absl::Status& status);
+
+  // Ends every watch with UNAVAILABLE, also those that are opened later.
+  void Drain();
+
+ private:
+  class Watch;
+
+  void Tell(const Change& change);
+  void Remove(const Watch* watch);
+
+  JobEngine& engine_;
+  absl::Mutex mutex_;
+  bool is_draining_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::flat_hash_map<const Watch*, std::shared_ptr<Watch>> watches_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Subscription> changes_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_SERVICE_PLAN_WATCHES_H_

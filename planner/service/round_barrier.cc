@@ -1,0 +1,295 @@
+#include "planner/service/round_barrier.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "planner/service/round_average.h"
+
+namespace greenplan {
+namespace {
+
+// Of the rounds past their deadline that are looked for at a time.
+constexpr int kMaxForgottenRounds = 1000;
+
+absl::Status Draining() {
+  return absl::UnavailableError("the daemon is draining; the report counts if it was accepted, so send it again");
+}
+
+absl::Status JobWasDeleted() { return absl::NotFoundError("the job was deleted"); }
+
+void Answer(const std::vector<RoundWaiter>& waiters, const absl::StatusOr<v1::Plan>& plan) {
+  for (const RoundWaiter& waiter : waiters) waiter.done(plan);
+}
+
+}  // namespace
+
+RoundBarrier::RoundBarrier(Store* store, JobDirectory* jobs, WorkQueue* calls, WorkQueue* searches, Options options)
+    : store_(*store),
+      jobs_(*jobs),
+      calls_(*calls),
+      searches_(*searches),
+      options_(std::move(options)),
+      changes_(store_.Subscribe([this](const Change& change) { Tell(change); })),
+      timer_(std::make_unique<RoundTimer>(
+          RoundTimer::Options{.now = options_.now,
+                              .on_due = [this](const RoundId& id) { PlanSoon(id, /*tenant=*/""); },
+                              .on_tick = [this] { LookAroundSoon(); },
+                              .tick = options_.tick})) {}
+
+void RoundBarrier::PlanRound(const JobKey& key, const v1::ImportanceReport& report, const CallLimits& limits,
+                             PlanCallback done) {
+  absl::StatusOr<FoundJob> found = jobs_.Find(key);
+  if (!found.ok()) return done(found.status());
+  const auto call = std::make_shared<Call>(Call{key.tenant, *std::move(found), report, limits, std::move(done)});
+  if (call->found.job->job().world_size() == 1) return PlanAlone(call);
+  Join(call);
+}
+
+void RoundBarrier::Drain() {
+  std::vector<RoundId> waiting;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_draining_ = true;
+    for (const RoundId& id : waiters_.Rounds()) {
+      if (!in_search_.contains(id)) waiting.push_back(id);  // The others have their plan soon.
+    }
+  }
+  for (const RoundId& id : waiting) Answer(waiters_.Take(id), Draining());
+}
+
+void RoundBarrier::Stop() {
+  is_stopped_ = true;
+  changes_.reset();
+  timer_->Stop();
+  Drain();
+  Answer(waiters_.TakeAll(), Draining());
+}
+
+absl::StatusOr<std::optional<v1::Plan>> RoundBarrier::FindPreviousPlan(const std::string& job_name, const RoundId& id) {
+  if (id.round == 0) return std::nullopt;
+  absl::StatusOr<KeptPlan> previous = store_.GetPlan(id.job_id, id.round - 1);
+  if (absl::IsNotFound(previous.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("report.round is ", id.round, "; round ", id.round - 1, " of ", job_name, " has no plan yet"));
+  }
+  if (!previous.ok()) return Hide(previous.status());
+  return std::move(previous->plan);
+}
+
+void RoundBarrier::PlanAlone(const std::shared_ptr<Call>& call) {
+  const PreparedJob& job = *call->found.job;
+  absl::StatusOr<Measurements> measurements = job.ReadReport(call->report);
+  if (!measurements.ok()) return call->done(measurements.status());
+  const absl::StatusOr<v1::Plan> kept = FindPlanOf(*call);
+  if (!absl::IsNotFound(kept.status())) return call->done(kept);
+  absl::StatusOr<std::optional<v1::Plan>> previous = FindPreviousPlan(job.job().name(), call->id());
+  if (!previous.ok()) return call->done(previous.status());
+  const absl::Status queued = searches_.Submit(
+      call->tenant, [this, call, measurements = *std::move(measurements), previous = *std::move(previous)] {
+        call->done(SearchAlone(*call, measurements, previous));
+      });
+  if (!queued.ok()) call->done(queued);
+}
+
+absl::StatusOr<v1::Plan> RoundBarrier::SearchAlone(const Call& call, const Measurements& measurements,
+                                                   const std::optional<v1::Plan>& previous) {
+  const PreparedJob& job = *call.found.job;
+  const absl::Time start = absl::Now();
+  absl::StatusOr<v1::Plan> plan =
+      job.PlanRound(call.report.round(), measurements, previous.has_value() ? &*previous : nullptr, call.limits);
+  Charge(call.tenant, start);
+  if (!plan.ok()) return plan;
+  const absl::Status put =
+      store_.PutPlan(call.found.id, {.plan = *plan, .report = call.report, .opening = OpeningOf(job)});
+  if (put.ok()) return plan;
+  // Another call for this round was quicker; what it has kept is the answer.
+  if (absl::IsAlreadyExists(put)) return FindPlanOf(call);
+  if (absl::IsNotFound(put)) return DoesNotExist(job.job().name());
+  return Hide(put);
+}
+
+absl::StatusOr<v1::Plan> RoundBarrier::FindPlanOf(const Call& call) {
+  absl::StatusOr<KeptPlan> kept = store_.GetPlan(call.found.id, call.report.round());
+  if (absl::IsNotFound(kept.status())) return kept.status();
+  if (!kept.ok()) return Hide(kept.status());
+  const absl::StatusOr<std::vector<v1::ImportanceReport>> reports =
+      store_.ListReports(call.found.id, call.report.round(), call.report.rank() - 1, 1);
+  if (!reports.ok()) return Hide(reports.status());
+  // Without its report, which the retention policy may have deleted, the plan answers any.
+  const bool is_other = !reports->empty() && !SameReport(reports->front(), call.report);
+  if (is_other) return ReportIsTaken(call.found.job->job().name(), call.report);
+  return std::move(kept->plan);
+}
+
+void RoundBarrier::Join(const std::shared_ptr<Call>& call) {
+  const absl::StatusOr<KeptRound> round = Accept(*call);
+  if (!round.ok()) return call->done(round.status());
+  if (round->is_planned) {
+    absl::StatusOr<KeptPlan> kept = store_.GetPlan(round->job_id, round->round);
+    return kept.ok() ? call->done(std::move(kept->plan)) : call->done(Hide(kept.status()));
+  }
+  const RoundId id = call->id();
+  waiters_.Add(id, {.done = call->done, .limits = call->limits});
+  if (round->num_reports >= call->found.job->job().world_size()) return PlanSoon(id, call->tenant);
+  timer_->Set(id, round->deadline);
+  AnswerIfPlanned(id);  // The plan may have been kept before this call was among the waiters.
+  if (IsDraining()) Answer(waiters_.Take(id), Draining());
+}
+
+absl::StatusOr<KeptRound> RoundBarrier::Accept(const Call& call) {
+  const RoundId id = call.id();
+  std::shared_ptr<const PreparedJob> job = call.found.job;
+  const absl::StatusOr<KeptRound> open = store_.GetRound(id.job_id, id.round);
+  if (!open.ok() && !absl::IsNotFound(open.status())) return Hide(open.status());
+  int64_t revision = open.ok() ? open->revision : job->job().profile_revision();
+  for (;;) {
+    if (revision != job->job().profile_revision()) {
+      absl::StatusOr<std::shared_ptr<const PreparedJob>> other = jobs_.FindRevision(call.found, revision);
+      if (!other.ok()) return other.status();
+      job = *std::move(other);
+    }
+    const absl::StatusOr<Measurements> measurements = job->ReadReport(call.report);
+    if (!measurements.ok()) return measurements.status();
+    if (!open.ok()) {
+      const absl::StatusOr<std::optional<v1::Plan>> previous = FindPreviousPlan(job->job().name(), id);
+      if (!previous.ok()) return previous.status();
+    }
+    const absl::StatusOr<ReportResult> result = store_.AddReport(id.job_id, call.report, OpeningOf(*job));
+    if (absl::IsNotFound(result.status())) return DoesNotExist(job->job().name());
+    if (!result.ok()) return Hide(result.status());
+    if (result->earlier.has_value()) {
+      if (!SameReport(*result->earlier, call.report)) return ReportIsTaken(job->job().name(), call.report);
+      return result->round;
+    }
+    if (result->round.revision == revision) return result->round;
+    revision = result->round.revision;  // Another rank has opened the round with another revision meanwhile.
+  }
+}
+
+RoundOpening RoundBarrier::OpeningOf(const PreparedJob& job) const {
+  const absl::Time now = options_.now();
+  return {.revision = job.job().profile_revision(),
+          .open_time = now,
+          .deadline = now + job.QuorumTimeout(options_.quorum_timeout)};
+}
+
+void RoundBarrier::PlanSoon(const RoundId& id, const std::string& tenant) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!in_search_.insert(id).second) return;  // Its waiters are taken after it has ended.
+  }
+  searches_.Continue(tenant, [this, id, tenant] { Plan(id, tenant); });
+}
+
+// A waiter that is added after the others were taken finds the round not in search, so it begins another one, which
+// finds the plan.
+void RoundBarrier::Plan(const RoundId& id, const std::string& tenant) {
+  const absl::StatusOr<v1::Plan> plan = MakeAndKeepPlan(id, tenant);
+  {
+    absl::MutexLock lock(&mutex_);
+    in_search_.erase(id);
+    if (absl::IsInvalidArgument(plan.status())) hopeless_.insert(id);
+  }
+  Answer(waiters_.Take(id), plan);
+}
+
+absl::StatusOr<v1::Plan> RoundBarrier::MakeAndKeepPlan(const RoundId& id, const std::string& tenant) {
+  const absl::StatusOr<KeptRound> round = store_.GetRound(id.job_id, id.round);
+  if (absl::IsNotFound(round.status())) return JobWasDeleted();
+  if (!round.ok()) return Hide(round.status());
+  if (round->is_planned) return ReadPlan(id);
+  const absl::StatusOr<std::shared_ptr<const PreparedJob>> job = jobs_.FindRevision(id.job_id, round->revision);
+  if (!job.ok()) return job.status();
+  const absl::StatusOr<RoundAverage> average = AverageRound(store_, **job, id.job_id, id.round, /*missing_ranks=*/{});
+  if (absl::IsNotFound(average.status())) return JobWasDeleted();
+  if (!average.ok()) return Hide(average.status());
+  if (absl::Status status = (*job)->ValidateAverage(average->measurements); !status.ok()) return status;
+  const absl::StatusOr<std::optional<v1::Plan>> previous = FindPreviousPlan((*job)->job().name(), id);
+  if (!previous.ok()) return previous.status();
+  const absl::Time start = absl::Now();
+  absl::StatusOr<v1::Plan> plan =
+      (*job)->PlanRound(id.round, average->measurements, previous->has_value() ? &**previous : nullptr,
+                        {.cancelled = [this] { return is_stopped_.load(); }});
+  Charge(tenant, start);
+  if (absl::IsCancelled(plan.status())) return Draining();
+  if (!plan.ok()) return plan;
+  const absl::Status put = store_.PutPlan(id.job_id, {.plan = *plan, .missing_ranks = average->missing_ranks});
+  if (put.ok()) return plan;
+  if (absl::IsAlreadyExists(put)) return ReadPlan(id);  // Another replica was quicker.
+  if (absl::IsNotFound(put)) return JobWasDeleted();
+  return Hide(put);
+}
+
+absl::StatusOr<v1::Plan> RoundBarrier::ReadPlan(const RoundId& id) {
+  absl::StatusOr<KeptPlan> kept = store_.GetPlan(id.job_id, id.round);
+  if (absl::IsNotFound(kept.status())) return JobWasDeleted();
+  if (!kept.ok()) return Hide(kept.status());
+  return std::move(kept->plan);
+}
+
+// A store that cannot be reached tells nothing; its feed says when to look again.
+void RoundBarrier::AnswerIfPlanned(const RoundId& id) {
+  const absl::StatusOr<KeptRound> round = store_.GetRound(id.job_id, id.round);
+  if (absl::IsNotFound(round.status())) return Answer(waiters_.Take(id), JobWasDeleted());
+  if (round.ok() && round->is_planned) Answer(waiters_.Take(id), ReadPlan(id));
+}
+
+void RoundBarrier::Tell(const Change& change) {
+  switch (change.kind) {
+    case Change::Kind::kPlan: {
+      const RoundId id = {change.job_id, change.round};
+      if (!waiters_.Has(id) || IsInSearch(id)) return;  // The search answers them.
+      return calls_.Continue("", [this, id] { AnswerIfPlanned(id); });
+    }
+    case Change::Kind::kJobDeleted:
+      return calls_.Continue(
+          "", [this, job_id = change.job_id] { Answer(waiters_.TakeJob(job_id), JobWasDeleted()); });
+    case Change::Kind::kAny:
+      for (const RoundId& id : waiters_.Rounds()) calls_.Continue("", [this, id] { AnswerIfPlanned(id); });
+  }
+}
+
+void RoundBarrier::LookAroundSoon() {
+  if (is_looking_.exchange(true)) return;
+  calls_.Continue("", [this] {
+    LookAround();
+    is_looking_ = false;
+  });
+}
+
+// Rounds are left to the replica that opened them for a tick after their deadline.
+void RoundBarrier::LookAround() {
+  for (const RoundWaiter& waiter : waiters_.TakeGone()) waiter.done(absl::CancelledError("the caller has gone"));
+  const absl::StatusOr<std::vector<KeptRound>> forgotten =
+      store_.ListOpenRounds(options_.now() - options_.tick, kMaxForgottenRounds);
+  if (!forgotten.ok()) {
+    Hide(forgotten.status()).IgnoreError();
+    return;
+  }
+  for (const KeptRound& round : *forgotten) {
+    const RoundId id = {round.job_id, round.round};
+    if (!IsHopeless(id)) PlanSoon(id, /*tenant=*/"");
+  }
+}
+
+bool RoundBarrier::IsDraining() {
+  absl::MutexLock lock(&mutex_);
+  return is_draining_;
+}
+
+bool RoundBarrier::IsInSearch(const RoundId& id) {
+  absl::MutexLock lock(&mutex_);
+  return in_search_.contains(id);
+}
+
+bool RoundBarrier::IsHopeless(const RoundId& id) {
+  absl::MutexLock lock(&mutex_);
+  return hopeless_.contains(id);
+}
+
+void RoundBarrier::Charge(const std::string& tenant, absl::Time start) const {
+  if (options_.on_search) options_.on_search(tenant, absl::Now() - start);
+}
+
+}  // namespace greenplan

@@ -1,0 +1,136 @@
+#ifndef GREENPLAN_PLANNER_SERVICE_ROUND_BARRIER_H_
+#define GREENPLAN_PLANNER_SERVICE_ROUND_BARRIER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "greenplan/v1/importance.pb.h"
+#include "greenplan/v1/plan.pb.h"
+#include "planner/admission/work_queue.h"
+#include "planner/core/plan.h"
+#include "planner/job/planning.h"
+#include "planner/job/prepared_job.h"
+#include "planner/service/job_directory.h"
+#include "planner/service/round_timer.h"
+#include "planner/service/round_waiters.h"
+#include "planner/service/store_errors.h"
+#include "planner/store/store.h"
+
+namespace greenplan {
+
+// The RPC PlanRound: gathers the reports of a job's ranks and gives all of them one plan.
+//
+// A report is kept in the store once it is accepted, and counts from then on, also when its caller goes away. The plan of
+// a round is made when all ranks have reported, or at the round's deadline from those that have; it is kept in the store
+// before anybody gets it. Several replicas over one store may serve one job: any of them may make the plan, the store
+// keeps the first one, and every rank gets that one, byte for byte. A round that a replica leaves behind when it dies is
+// planned by another, or by itself after a restart.
+//
+// A job of one rank does not wait: its report and its plan are kept in one step, or neither is if the call's deadline
+// cuts the search short.
+// Thread-safety: safe. Callers that wait hold no thread.
+class RoundBarrier {
+ public:
+  struct Options {
+    std::function<absl::Time()> now = absl::Now;
+    StoreErrorLog on_store_error = {};
+    // How long a round waits after its first report, where the job does not say.
+    absl::Duration quorum_timeout = absl::Seconds(60);
+    // Is told how long each search took. The tenant is empty if it is not known: nobody who called waits for the plan.
+    std::function<void(const std::string& tenant, absl::Duration time)> on_search = {};
+    // How often to look for rounds that nobody attends to, and for callers that have gone.
+    absl::Duration tick = absl::Seconds(1);
+  };
+
+  // Everything must outlive the barrier. Work on the queues may call the barrier until they are destroyed or Stop has
+  // returned and they are empty. `searches` is where plans are made.
+  RoundBarrier(Store* store, JobDirectory* jobs, WorkQueue* calls, WorkQueue* searches, Options options);
+  ~RoundBarrier() { Stop(); }
+
+  // Calls `done` exactly once: on this thread, or later on one of the queues' or of the barrier's. The errors are those
+  // listed with PlanRound in planner_service.proto. Blocks for calls of the store, not for other ranks or a search.
+  void PlanRound(const JobKey& key, const v1::ImportanceReport& report, const CallLimits& limits, PlanCallback done);
+
+  // Answers everybody who waits for other ranks with UNAVAILABLE, from now on as well. Reports that were accepted count
+  // nevertheless: a caller that asks another replica gets the plan there.
+  void Drain();
+
+  // Drains, and begins nothing any more.
+  void Stop();
+
+ private:
+  // A report on its way.
+  struct Call {
+    std::string tenant;
+    FoundJob found;
+    v1::ImportanceReport report;
+    CallLimits limits;
+    PlanCallback done;
+
+    RoundId id() const { return {found.id, report.round()}; }
+  };
+
+  // The plan in force at `round`: that of the round before; none at round 0. FailedPrecondition if it is not there yet.
+  absl::StatusOr<std::optional<v1::Plan>> FindPreviousPlan(const std::string& job_name, const RoundId& id);
+
+  // Jobs of one rank.
+  void PlanAlone(const std::shared_ptr<Call>& call);
+  absl::StatusOr<v1::Plan> SearchAlone(const Call& call, const Measurements& measurements,
+                                       const std::optional<v1::Plan>& previous);
+  // The plan that this very report has had. NotFound if the round has none; AlreadyExists if it came of another report.
+  absl::StatusOr<v1::Plan> FindPlanOf(const Call& call);
+
+  // Jobs of several ranks.
+  void Join(const std::shared_ptr<Call>& call);
+  // Keeps the report, read against the revision that the round has.
+  absl::StatusOr<KeptRound> Accept(const Call& call);
+  RoundOpening OpeningOf(const PreparedJob& job) const;
+  // Makes the plan of a round, soon, unless that is under way already.
+  void PlanSoon(const RoundId& id, const std::string& tenant);
+  void Plan(const RoundId& id, const std::string& tenant);
+  absl::StatusOr<v1::Plan> MakeAndKeepPlan(const RoundId& id, const std::string& tenant);
+  absl::StatusOr<v1::Plan> ReadPlan(const RoundId& id);
+  // Gives the waiters of a round the plan that the store has by now, if any.
+  void AnswerIfPlanned(const RoundId& id);
+
+  void Tell(const Change& change);
+  // Attends to rounds past their deadline that nobody plans, and to callers that have gone.
+  void LookAroundSoon();
+  void LookAround();
+  bool IsDraining();
+  bool IsInSearch(const RoundId& id);
+  bool IsHopeless(const RoundId& id);
+  void Charge(const std::string& tenant, absl::Time start) const;
+  absl::Status Hide(const absl::Status& status) const { return HideStoreError(status, options_.on_store_error); }
+
+  Store& store_;
+  JobDirectory& jobs_;
+  WorkQueue& calls_;
+  WorkQueue& searches_;
+  const Options options_;
+  RoundWaiters waiters_;
+  std::atomic<bool> is_stopped_ = false;
+  std::atomic<bool> is_looking_ = false;  // LookAround is on its way.
+  absl::Mutex mutex_;
+  bool is_draining_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<RoundId> in_search_ ABSL_GUARDED_BY(mutex_);
+  // Rounds whose plan cannot be made whatever is tried, such as those whose pins exceed the budget.
+  std::set<RoundId> hopeless_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Subscription> changes_;
+  std::unique_ptr<RoundTimer> timer_;
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_SERVICE_ROUND_BARRIER_H_

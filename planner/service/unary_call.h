@@ -1,0 +1,58 @@
+#ifndef GREENPLAN_PLANNER_SERVICE_UNARY_CALL_H_
+#define GREENPLAN_PLANNER_SERVICE_UNARY_CALL_H_
+
+#include <atomic>
+#include <memory>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/server_callback.h"
+#include "planner/job/planning.h"
+#include "planner/rpc/grpc_status.h"
+
+namespace greenplan {
+
+// How long the caller of `context` waits: until the call's deadline, and while `is_cancelled` is false. The limits keep
+// `is_cancelled` and may outlive the call.
+CallLimits LimitsOf(const grpc::ServerContextBase& context, std::shared_ptr<const std::atomic<bool>> is_cancelled);
+
+// One call of an RPC with one answer, which may come later and from any thread (gRPC's callback interface): the handler
+// returns the call at once, and no thread waits for the answer.
+//
+//   auto* call = new UnaryCall<v1::Job>(context, response);
+//   queue.Continue(tenant, [call, request] { call->Answer(GetJob(*request)); });
+//   return call;
+//
+// The call deletes itself once it has been answered and gRPC has let go of it. Context, request and response are valid
+// until Answer.
+// Thread-safety: Answer is called exactly once, from any thread.
+template <typename Response>
+class UnaryCall final : public grpc::ServerUnaryReactor {
+ public:
+  UnaryCall(const grpc::CallbackServerContext& context, Response* response) : context_(context), response_(*response) {}
+
+  // The call's deadline; cancelled once the client has cancelled the call or its connection is gone.
+  CallLimits limits() const { return LimitsOf(context_, is_cancelled_); }
+
+  // Sends the answer or the error.
+  void Answer(absl::StatusOr<Response> result) {
+    if (!result.ok()) return Finish(ToGrpcStatus(result.status()));
+    response_ = *std::move(result);
+    Finish(grpc::Status::OK);
+  }
+
+  void OnCancel() override { *is_cancelled_ = true; }
+  void OnDone() override { delete this; }
+
+ private:
+  ~UnaryCall() override = default;
+
+  const grpc::CallbackServerContext& context_;
+  Response& response_;
+  const std::shared_ptr<std::atomic<bool>> is_cancelled_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_SERVICE_UNARY_CALL_H_
