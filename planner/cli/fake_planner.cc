@@ -6,9 +6,15 @@
 #include "planner/convert/convert.h"
 #include "planner/job/planning.h"
 #include "planner/job/resource_names.h"
-#include "planner/rpc/grpc_status.h"
 
 namespace greenplan {
+namespace {
+
+grpc::Status Refuse(const absl::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
+}  // namespace
 
 FakePlanner::FakePlanner() {
   int port = 0;
@@ -21,7 +27,7 @@ FakePlanner::FakePlanner() {
 
 grpc::Status FakePlanner::CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request, v1::Job* response) {
   const auto job = PreparedJob::Create(NewJob(request->job(), absl::Now()));
-  if (!job.ok()) return ToGrpcStatus(job.status());
+  if (!job.ok()) return Refuse(job.status());
   absl::MutexLock lock(&mutex_);
   jobs_[request->job().name()].revisions = {*job};
   *response = (*job)->job();
@@ -32,7 +38,7 @@ grpc::Status FakePlanner::UpdateJob(grpc::ServerContext*, const v1::UpdateJobReq
   absl::MutexLock lock(&mutex_);
   auto& revisions = jobs_[request->job().name()].revisions;
   const auto next = NextRevision(revisions.back()->job(), request->job(), absl::Now());
-  if (!next.ok()) return ToGrpcStatus(next.status());
+  if (!next.ok()) return Refuse(next.status());
   revisions.push_back(*PreparedJob::Create(**next));
   *response = revisions.back()->job();
   return grpc::Status::OK;
@@ -41,7 +47,7 @@ grpc::Status FakePlanner::UpdateJob(grpc::ServerContext*, const v1::UpdateJobReq
 grpc::Status FakePlanner::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request, v1::Job* response) {
   absl::MutexLock lock(&mutex_);
   const auto it = jobs_.find(request->name());
-  if (it == jobs_.end()) return ToGrpcStatus(DoesNotExist(request->name()));
+  if (it == jobs_.end()) return Refuse(DoesNotExist(request->name()));
   const auto& revisions = it->second.revisions;
   *response = (request->profile_revision() == 0 ? revisions.back() : revisions[request->profile_revision() - 1])->job();
   return grpc::Status::OK;
@@ -59,7 +65,7 @@ grpc::Status FakePlanner::ListJobs(grpc::ServerContext*, const v1::ListJobsReque
 grpc::Status FakePlanner::DeleteJob(grpc::ServerContext*, const v1::DeleteJobRequest* request,
                                     google::protobuf::Empty*) {
   absl::MutexLock lock(&mutex_);
-  return jobs_.erase(request->name()) > 0 ? grpc::Status::OK : ToGrpcStatus(DoesNotExist(request->name()));
+  return jobs_.erase(request->name()) > 0 ? grpc::Status::OK : Refuse(DoesNotExist(request->name()));
 }
 
 grpc::Status FakePlanner::PlanRound(grpc::ServerContext*, const v1::PlanRoundRequest* request, v1::Plan* response) {
@@ -67,9 +73,9 @@ grpc::Status FakePlanner::PlanRound(grpc::ServerContext*, const v1::PlanRoundReq
   Kept& kept = jobs_[request->job()];
   const PreparedJob& job = *kept.revisions.back();
   const auto measurements = job.ReadReport(request->report());
-  if (!measurements.ok()) return ToGrpcStatus(measurements.status());
+  if (!measurements.ok()) return Refuse(measurements.status());
   const auto plan = job.PlanRound(request->report().round(), *measurements, nullptr, {});
-  if (!plan.ok()) return ToGrpcStatus(plan.status());
+  if (!plan.ok()) return Refuse(plan.status());
   kept.rounds[request->report().round()] = {request->report(), *plan};
   *response = *plan;
   return grpc::Status::OK;
@@ -77,11 +83,11 @@ grpc::Status FakePlanner::PlanRound(grpc::ServerContext*, const v1::PlanRoundReq
 
 grpc::Status FakePlanner::GetPlan(grpc::ServerContext*, const v1::GetPlanRequest* request, v1::Plan* response) {
   const auto name = ParsePlanName(request->name(), "name");
-  if (!name.ok()) return ToGrpcStatus(name.status());
+  if (!name.ok()) return Refuse(name.status());
   absl::MutexLock lock(&mutex_);
   const auto& rounds = jobs_[name->job_name].rounds;
   const auto it = rounds.find(name->round);
-  if (it == rounds.end()) return ToGrpcStatus(DoesNotExist(request->name()));
+  if (it == rounds.end()) return Refuse(DoesNotExist(request->name()));
   *response = it->second.plan;
   return grpc::Status::OK;
 }
@@ -101,17 +107,17 @@ grpc::Status FakePlanner::WhatIf(grpc::ServerContext*, const v1::WhatIfRequest* 
   const PreparedJob& job = *kept.revisions[round.plan.profile_revision() - 1];
   const PreparedProfile& profile = job.profile();
   const auto options = profile.ReadOptions(request->has_options() ? request->options() : job.job().options());
-  if (!options.ok()) return ToGrpcStatus(options.status());
+  if (!options.ok()) return Refuse(options.status());
   const auto measurements = profile.ReadReport(round.report, *options);
-  if (!measurements.ok()) return ToGrpcStatus(measurements.status());
+  if (!measurements.ok()) return Refuse(measurements.status());
   std::vector<Budget> budgets;
   for (const v1::Budget& message : request->budgets()) {
     const auto budget = BudgetFromProto(message, options->method);
-    if (!budget.ok()) return ToGrpcStatus(budget.status());
+    if (!budget.ok()) return Refuse(budget.status());
     budgets.push_back(*budget);
   }
   const auto plans = MakeCurve(profile.planner(), {.measurements = &*measurements, .options = &*options}, budgets);
-  if (!plans.ok()) return ToGrpcStatus(plans.status());
+  if (!plans.ok()) return Refuse(plans.status());
   for (const Plan& plan : *plans) {
     v1::Plan* message = response->add_plans();
     *message = profile.WritePlan(plan);

@@ -121,12 +121,6 @@ std::string JobTable(const ordered_json& details, CostUnit unit) {
 struct JobsCommand {
   explicit JobsCommand(CLI::App& app) : server(app) { AddFormatFlag(app, format); }
 
-  absl::StatusOr<RemoteJobs> Open() const {
-    auto channel = server.Open();
-    if (!channel.ok()) return channel.status();
-    return RemoteJobs(*std::move(channel));
-  }
-
   ServerFlags server;
   std::string format = "table";
 };
@@ -135,7 +129,7 @@ struct ListJobsCommand : JobsCommand {
   explicit ListJobsCommand(CLI::App& app) : JobsCommand(app) {}
 
   absl::Status Run() const {
-    auto jobs = Open();
+    auto jobs = RemoteJobs::Open(server);
     if (!jobs.ok()) return jobs.status();
     const auto list = jobs->List();
     if (!list.ok()) return list.status();
@@ -159,7 +153,7 @@ struct GetJobCommand : JobsCommand {
   absl::Status Run() const {
     const auto name = JobNameOf("JOB", job);
     if (!name.ok()) return name.status();
-    auto jobs = Open();
+    auto jobs = RemoteJobs::Open(server);
     if (!jobs.ok()) return jobs.status();
     const auto remote = jobs->Get(*name);
     if (!remote.ok()) return remote.status();
@@ -187,7 +181,7 @@ struct DeleteJobCommand : JobsCommand {
   absl::Status Run() const {
     const auto name = JobNameOf("JOB", job);
     if (!name.ok()) return name.status();
-    auto jobs = Open();
+    auto jobs = RemoteJobs::Open(server);
     if (!jobs.ok()) return jobs.status();
     if (absl::Status status = jobs->Delete(*name); !status.ok()) return status;
     const ordered_json result = {{"job", absl::StripPrefix(*name, "jobs/")}, {"deleted", true}};

@@ -78,12 +78,6 @@ struct PlansCommand {
   void AddRound(CLI::App& app) { app.add_option("ROUND", round, "The round: 0, 1, 2, ...")->required(); }
 
   absl::StatusOr<std::string> JobName() const { return JobNameOf("JOB", job); }
-  absl::StatusOr<RemoteJobs> Open() const {
-    auto channel = server.Open();
-    if (!channel.ok()) return channel.status();
-    return RemoteJobs(*std::move(channel));
-  }
-
   ServerFlags server;
   std::string job;
   int64_t round = 0;
@@ -96,7 +90,7 @@ struct ListPlansCommand : PlansCommand {
   absl::Status Run() const {
     const auto name = JobName();
     if (!name.ok()) return name.status();
-    auto jobs = Open();
+    auto jobs = RemoteJobs::Open(server);
     if (!jobs.ok()) return jobs.status();
     const auto plans = jobs->ListPlans(*name);
     if (!plans.ok()) return plans.status();
@@ -124,7 +118,7 @@ struct GetPlanCommand : PlansCommand {
   absl::Status Run() const {
     const auto name = JobName();
     if (!name.ok()) return name.status();
-    auto jobs = Open();
+    auto jobs = RemoteJobs::Open(server);
     if (!jobs.ok()) return jobs.status();
     const auto remote = jobs->GetPlan(*name, round);
     if (!remote.ok()) return remote.status();
@@ -156,7 +150,7 @@ struct ExplainPlanCommand : PlansCommand {
     if (!name.ok()) return name.status();
     auto curve_budgets = ParseBudgets(budgets, flags, Method::kSelection);
     if (!curve_budgets.ok()) return curve_budgets.status();
-    auto jobs = Open();
+    auto jobs = RemoteJobs::Open(server);
     if (!jobs.ok()) return jobs.status();
     const auto remote = jobs->GetPlan(*name, round);
     if (!remote.ok()) return remote.status();

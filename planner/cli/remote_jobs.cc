@@ -30,6 +30,12 @@ absl::StatusOr<Plan> ReadAnswer(const PreparedProfile& profile, const v1::Plan& 
 
 }  // namespace
 
+absl::StatusOr<RemoteJobs> RemoteJobs::Open(const ServerFlags& flags) {
+  auto channel = flags.Open();
+  if (!channel.ok()) return channel.status();
+  return RemoteJobs(*std::move(channel));
+}
+
 absl::StatusOr<std::vector<v1::Job>> RemoteJobs::List() {
   std::vector<v1::Job> jobs;
   v1::ListJobsRequest request;

@@ -13,6 +13,7 @@
 #include "greenplan/v1/plan.pb.h"
 #include "greenplan/v1/planner_service.pb.h"
 #include "planner/client/planner_channel.h"
+#include "planner/client/server_flags.h"
 #include "planner/core/plan.h"
 #include "planner/job/prepared_profile.h"
 
@@ -45,6 +46,8 @@ struct RemoteCurve {
 // JobNameOf. Not thread-safe.
 class RemoteJobs {
  public:
+  // Of the daemon that the flags name. The errors of ServerFlags::Open.
+  static absl::StatusOr<RemoteJobs> Open(const ServerFlags& flags);
   explicit RemoteJobs(std::unique_ptr<PlannerChannel> channel) : channel_(std::move(channel)) {}
 
   // All jobs, without their profiles.
@@ -65,7 +68,7 @@ class RemoteJobs {
  private:
   absl::StatusOr<v1::WhatIfResponse> CallWhatIf(const v1::WhatIfRequest& request);
 
-  const std::unique_ptr<PlannerChannel> channel_;
+  std::unique_ptr<PlannerChannel> channel_;
 };
 
 // "jobs/{job}" of what a user names a job by: {job}, or the whole. InvalidArgument, naming `what` (such as JOB), if

@@ -108,10 +108,9 @@ absl::StatusOr<ProfileCurve> WhatIfCommand::CurveOfJob() const {
   if (round.has_value()) request.set_round(*round);
   auto own_options = OptionsBesideJob();
   if (!own_options.ok()) return own_options.status();
-  auto channel = server.Open();
-  if (!channel.ok()) return channel.status();
-  RemoteJobs jobs(*std::move(channel));
-  const auto remote = jobs.Get(*name);
+  auto jobs = RemoteJobs::Open(server);
+  if (!jobs.ok()) return jobs.status();
+  const auto remote = jobs->Get(*name);
   if (!remote.ok()) return remote.status();
 
   const v1::PlanOptions& options = own_options->has_value() ? **own_options : remote->job.options();
@@ -133,7 +132,7 @@ absl::StatusOr<ProfileCurve> WhatIfCommand::CurveOfJob() const {
     *request.add_budgets() = std::move(budget);
   }
   if (own_options->has_value()) *request.mutable_options() = **own_options;
-  auto curve = jobs.WhatIf(request);
+  auto curve = jobs->WhatIf(request);
   if (!curve.ok()) return curve.status();
   result.profile = curve->job.profile;
   result.curve.plans = std::move(curve->plans);

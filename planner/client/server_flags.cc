@@ -1,10 +1,23 @@
 #include "planner/client/server_flags.h"
 
+#include <cstdlib>
+
+#include "grpc/support/log.h"
 #include "planner/core/invalid_argument.h"
 
 namespace greenplan {
+namespace {
+
+// gRPC writes lines about a server that it finds unusual and about connections that it tries again. What comes of a
+// call is reported as Status.
+void SilenceGrpcLog() {
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+}
+
+}  // namespace
 
 void AddServerSecurityFlags(CLI::App& app, ServerSecurity& security) {
+  SilenceGrpcLog();
   app.add_option(
       "--tls-ca", security.tls_ca,
       "Reach the daemon over TLS. File of the authorities to trust, in PEM, or system: those of this machine.");

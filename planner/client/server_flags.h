@@ -12,6 +12,9 @@
 namespace greenplan {
 
 // Adds --tls-ca, --tls-cert, --tls-key, --token-file and --insecure to `app`. `security` must outlive parsing.
+//
+// A program that has these flags also silences gRPC's own log, so that stderr holds the program's lines alone, unless
+// the environment variable GRPC_VERBOSITY asks for it.
 void AddServerSecurityFlags(CLI::App& app, ServerSecurity& security);
 
 // The flags of a command that calls a daemon: --server and those above.

@@ -1,10 +1,12 @@
 #include "planner/client/server_flags.h"
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "gmock/gmock.h"
+#include "grpc/support/log.h"
 #include "gtest/gtest.h"
 
 namespace greenplan {
@@ -43,6 +45,21 @@ TEST(ServerFlagsTest, ATokenStaysOnThisMachineWithoutTls) {
               HasSubstr("--token-file would be sent to planner:1 in clear text"));
   EXPECT_THAT(Open({"--server", "planner:1", "--token-file", "/no/such", "--insecure"}).message(),
               HasSubstr("--token-file: "));  // It goes on to read the file.
+}
+
+TEST(ServerFlagsTest, StderrIsLeftToTheProgramUnlessTheEnvironmentAsks) {
+  const auto logged = [] {
+    gpr_set_log_function(nullptr);  // gRPC's own, which writes to stderr.
+    CLI::App app;
+    const ServerFlags flags(app);
+    ::testing::internal::CaptureStderr();
+    gpr_log(GPR_ERROR, "a line of gRPC's own");
+    return ::testing::internal::GetCapturedStderr();
+  };
+  setenv("GRPC_VERBOSITY", "error", 1);
+  EXPECT_THAT(logged(), HasSubstr("a line of gRPC's own"));
+  unsetenv("GRPC_VERBOSITY");
+  EXPECT_EQ(logged(), "");
 }
 
 }  // namespace
