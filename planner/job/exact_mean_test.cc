@@ -68,8 +68,8 @@ TEST(ExactMeanTest, RoundsOnceAndTiesToEven) {
   EXPECT_EQ(Mean({{kMin, 1}, {kMin, 1}, {0, 1}}), kMin);
 }
 
-// Long double has 64 bits, enough for values of 24 bits and these weights; the division is then rounded twice, so that a
-// result in the middle between two doubles is left out.
+// Long double has 64 bits, enough for values of 24 bits and these weights; the division is then rounded twice, so that
+// a result in the middle between two doubles is left out.
 TEST(ExactMeanTest, AgreesWithWiderArithmeticInAnyOrder) {
   std::mt19937_64 random(7);
   for (int trial = 0; trial < 2000; ++trial) {

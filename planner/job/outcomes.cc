@@ -31,7 +31,8 @@ absl::Status ValidateOutcome(const v1::Outcome& outcome, int32_t world_size) {
                            ", the job's world_size");
   }
   for (const absl::Status& status :
-       {ValidateCount("outcome.round", outcome.round(), 0), ValidateCount("outcome.step_count", outcome.step_count(), 1),
+       {ValidateCount("outcome.round", outcome.round(), 0),
+        ValidateCount("outcome.step_count", outcome.step_count(), 1),
         ValidateAmount("outcome.step_seconds", outcome.step_seconds()),
         ValidateCount("outcome.executed_backward_flops", outcome.executed_backward_flops(), 0),
         ValidateAmount("outcome.energy_joules", outcome.energy_joules()),

@@ -11,8 +11,8 @@ namespace greenplan {
 
 // The rules of what ranks report about the plans that they applied, whoever keeps it. Pure functions, thread-safe.
 
-// InvalidArgument, naming the field below "outcome.", unless 0 <= rank < world_size, round >= 0, step_count >= 1, counts
-// and measured amounts are >= 0, and every number is finite.
+// InvalidArgument, naming the field below "outcome.", unless 0 <= rank < world_size, round >= 0, step_count >= 1,
+// counts and measured amounts are >= 0, and every number is finite.
 absl::Status ValidateOutcome(const v1::Outcome& outcome, int32_t world_size);
 
 // Whether two outcomes are the same, bit for bit.

@@ -77,7 +77,8 @@ bool SameContent(const v1::Job& a, const v1::Job& b) {
 bool SameReport(const v1::ImportanceReport& a, const v1::ImportanceReport& b) { return SameBytes(a, b); }
 
 absl::Status JobIsTaken(const std::string& job_name) {
-  return absl::AlreadyExistsError(absl::StrCat(job_name, " exists with another profile, options, world_size or quorum_timeout"));
+  return absl::AlreadyExistsError(
+      absl::StrCat(job_name, " exists with another profile, options, world_size or quorum_timeout"));
 }
 
 absl::Status ReportIsTaken(const std::string& job_name, const v1::ImportanceReport& report) {
@@ -128,9 +129,8 @@ absl::StatusOr<v1::Plan> PreparedJob::PlanRound(int64_t round, const Measurement
                                                 const v1::Plan* previous_plan, const CallLimits& limits) const {
   PlanRequest request{.measurements = &measurements, .options = &options_};
   absl::StatusOr<Plan> previous;
-  const bool is_of_this_profile =
-      previous_plan != nullptr &&
-      (previous_plan->profile_digest().empty() || previous_plan->profile_digest() == profile_->digest());
+  const bool is_of_this_profile = previous_plan != nullptr && (previous_plan->profile_digest().empty() ||
+                                                               previous_plan->profile_digest() == profile_->digest());
   if (is_of_this_profile) {
     previous = profile_->ReadPlan(*previous_plan);
     if (!previous.ok()) return InsideField("previous_plan.", previous.status());

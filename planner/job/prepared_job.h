@@ -24,8 +24,8 @@ namespace greenplan {
 v1::Job NewJob(const v1::Job& request, absl::Time create_time);
 
 // The next revision of `job`: what `request`, of an UpdateJob call, holds of profile, options and quorum_timeout takes
-// the place of the job's. Empty if that changes nothing. InvalidArgument if the request has a world_size that is not the
-// job's, or none of the three. What it returns is checked by PreparedJob::Create.
+// the place of the job's. Empty if that changes nothing. InvalidArgument if the request has a world_size that is not
+// the job's, or none of the three. What it returns is checked by PreparedJob::Create.
 absl::StatusOr<std::optional<v1::Job>> NextRevision(const v1::Job& job, const v1::Job& request, absl::Time update_time);
 
 // Whether two jobs are the same but for output-only fields.

@@ -108,7 +108,8 @@ TEST(PreparedJobTest, MalformedJobsAreRefusedNamingTheField) {
   const Case cases[] = {
       {[](v1::Job& job) { job.set_name("a"); }, absl::StatusCode::kInvalidArgument, "job.name is \"a\""},
       {[](v1::Job& job) { job.set_world_size(0); }, absl::StatusCode::kInvalidArgument, "job.world_size is 0"},
-      {[](v1::Job& job) { job.mutable_quorum_timeout(); }, absl::StatusCode::kInvalidArgument, "job.quorum_timeout is 0"},
+      {[](v1::Job& job) { job.mutable_quorum_timeout(); }, absl::StatusCode::kInvalidArgument,
+       "job.quorum_timeout is 0"},
       {[](v1::Job& job) { job.mutable_quorum_timeout()->set_seconds(-1); }, absl::StatusCode::kInvalidArgument,
        "job.quorum_timeout is -1 s"},
       {[](v1::Job& job) { job.set_world_size(1000); }, absl::StatusCode::kOk, ""},

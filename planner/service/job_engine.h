@@ -72,7 +72,8 @@ class JobEngine {
   PlanHistory plans_;
   WhatIf what_if_;
   std::unique_ptr<WorkQueue> searches_;
-  std::unique_ptr<WorkQueue> calls_;  // Its work may submit searches, but not the other way round once rounds_ is stopped.
+  std::unique_ptr<WorkQueue>
+      calls_;  // Its work may submit searches, but not the other way round once rounds_ is stopped.
   RoundBarrier rounds_;
 };
 

@@ -140,8 +140,8 @@ class PlanWatches::Watch final : public grpc::ServerWriteReactor<v1::Plan>, publ
   absl::Mutex mutex_;
   bool is_busy_ ABSL_GUARDED_BY(mutex_) = false;  // Reads or writes.
   bool is_writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool has_changed_ ABSL_GUARDED_BY(mutex_) = false;        // Since the last read began.
-  std::deque<v1::Plan> unsent_ ABSL_GUARDED_BY(mutex_);     // The first one is being written.
+  bool has_changed_ ABSL_GUARDED_BY(mutex_) = false;         // Since the last read began.
+  std::deque<v1::Plan> unsent_ ABSL_GUARDED_BY(mutex_);      // The first one is being written.
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);  // Not OK.
 };
 

@@ -243,8 +243,7 @@ void RoundBarrier::Tell(const Change& change) {
       return calls_.Continue("", [this, id] { AnswerIfPlanned(id); });
     }
     case Change::Kind::kJobDeleted:
-      return calls_.Continue(
-          "", [this, job_id = change.job_id] { Answer(waiters_.TakeJob(job_id), JobWasDeleted()); });
+      return calls_.Continue("", [this, job_id = change.job_id] { Answer(waiters_.TakeJob(job_id), JobWasDeleted()); });
     case Change::Kind::kAny:
       for (const RoundId& id : waiters_.Rounds()) calls_.Continue("", [this, id] { AnswerIfPlanned(id); });
   }

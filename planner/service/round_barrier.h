@@ -31,11 +31,11 @@ namespace greenplan {
 
 // The RPC PlanRound: gathers the reports of a job's ranks and gives all of them one plan.
 //
-// A report is kept in the store once it is accepted, and counts from then on, also when its caller goes away. The plan of
-// a round is made when all ranks have reported, or at the round's deadline from those that have; it is kept in the store
-// before anybody gets it. Several replicas over one store may serve one job: any of them may make the plan, the store
-// keeps the first one, and every rank gets that one, byte for byte. A round that a replica leaves behind when it dies is
-// planned by another, or by itself after a restart.
+// A report is kept in the store once it is accepted, and counts from then on, also when its caller goes away. The plan
+// of a round is made when all ranks have reported, or at the round's deadline from those that have; it is kept in the
+// store before anybody gets it. Several replicas over one store may serve one job: any of them may make the plan, the
+// store keeps the first one, and every rank gets that one, byte for byte. A round that a replica leaves behind when it
+// dies is planned by another, or by itself after a restart.
 //
 // A job of one rank does not wait: its report and its plan are kept in one step, or neither is if the call's deadline
 // cuts the search short.

@@ -62,10 +62,9 @@ grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext* contex
     Audit(*context, rpc, &caller, result.status().code());
     call->Answer(std::move(result));
   };
-  const absl::Status queued =
-      queue.Submit(caller->tenant, [start = std::move(start), call, done, tenant = caller->tenant] {
-        start(tenant, call->limits(), done);
-      });
+  const absl::Status queued = queue.Submit(
+      caller->tenant,
+      [start = std::move(start), call, done, tenant = caller->tenant] { start(tenant, call->limits(), done); });
   if (!queued.ok()) done(queued);
   return call;
 }
@@ -152,8 +151,7 @@ grpc::ServerUnaryReactor* RpcHandlers::GetPlan(grpc::CallbackServerContext* cont
 }
 
 grpc::ServerUnaryReactor* RpcHandlers::ListPlans(grpc::CallbackServerContext* context,
-                                                 const v1::ListPlansRequest* request,
-                                                 v1::ListPlansResponse* response) {
+                                                 const v1::ListPlansRequest* request, v1::ListPlansResponse* response) {
   return Serve(
       context, {.method = "ListPlans", .resource = request->parent()},
       [this, request](const std::string& tenant, const CallLimits&) {

@@ -33,8 +33,7 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   };
 
   // `engine` and what the options point to must outlive the service.
-  RpcHandlers(JobEngine* engine, Options options)
-      : engine_(*engine), options_(std::move(options)), watches_(engine) {}
+  RpcHandlers(JobEngine* engine, Options options) : engine_(*engine), options_(std::move(options)), watches_(engine) {}
 
   // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, also those that come later.
   void Drain();
@@ -78,7 +77,8 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
 
   // Who calls, if the caller may make this call now.
   absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context, const Rpc& rpc);
-  void Audit(const grpc::CallbackServerContext& context, const Rpc& rpc, const Caller* caller, absl::StatusCode code) const;
+  void Audit(const grpc::CallbackServerContext& context, const Rpc& rpc, const Caller* caller,
+             absl::StatusCode code) const;
 
   // Every RPC with one answer passes through here: once the caller is admitted, runs start(tenant, limits, done) on
   // `queue`. What `done` is called with, now or later, is the answer.

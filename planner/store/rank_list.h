@@ -10,7 +10,8 @@
 
 namespace greenplan {
 
-// A list of ranks as drivers keep it in a column: 4 bytes per rank, least significant first. Pure functions, thread-safe.
+// A list of ranks as drivers keep it in a column: 4 bytes per rank, least significant first. Pure functions,
+// thread-safe.
 std::string EncodeRanks(const std::vector<int32_t>& ranks);
 // Empty if `bytes` is not such a list.
 std::optional<std::vector<int32_t>> DecodeRanks(absl::string_view bytes);

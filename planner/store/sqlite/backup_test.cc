@@ -20,8 +20,8 @@ class BackupTest : public testing::Test {
     std::filesystem::create_directories(folder_);
   }
 
-  const std::string folder_ = testing::TempDir() + "/backup_" +
-                              testing::UnitTest::GetInstance()->current_test_info()->name();
+  const std::string folder_ =
+      testing::TempDir() + "/backup_" + testing::UnitTest::GetInstance()->current_test_info()->name();
   const std::string source_ = folder_ + "/source";
   const std::string target_ = folder_ + "/target";
 };

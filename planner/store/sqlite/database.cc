@@ -68,8 +68,8 @@ absl::Status Database::CheckIntegrity() {
   if (!row.ok()) return row.status();
   const std::string result(check.Blob(0));
   if (result == "ok") return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path_, " is damaged or no database: ",
-                                          absl::StrReplaceAll(result, {{"\n", "; "}})));
+  return absl::DataLossError(
+      absl::StrCat(path_, " is damaged or no database: ", absl::StrReplaceAll(result, {{"\n", "; "}})));
 }
 
 absl::Status Database::ToStatus(int code) const {

@@ -32,8 +32,8 @@ class GroupCommitTest : public testing::Test {
   }
   int64_t Count() { return *database_->QueryNumber("SELECT count(*) FROM numbers"); }
 
-  const std::string path_ = absl::StrCat(testing::TempDir(), "/group_commit_",
-                                         testing::UnitTest::GetInstance()->current_test_info()->name());
+  const std::string path_ =
+      absl::StrCat(testing::TempDir(), "/group_commit_", testing::UnitTest::GetInstance()->current_test_info()->name());
   std::unique_ptr<Database> database_;
   std::unique_ptr<GroupCommit> writer_;
 };
