@@ -1,29 +1,62 @@
 #ifndef GREENPLAN_PLANNER_METRICS_METRICS_H_
 #define GREENPLAN_PLANNER_METRICS_METRICS_H_
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "greenplan/v1/job.pb.h"
+#include "greenplan/v1/plan.pb.h"
 
 namespace greenplan {
 
-// What the daemon measures, for Prometheus.
+// What the daemon measures, for Prometheus. Each replica tells about itself: a plan is counted by the one that made it.
 //
-//   greenplan_rpc_duration_seconds  histogram  method, code  time from a call's start to its answer
-//   greenplan_build_info            gauge      version       1
-//   greenplan_start_time_seconds    gauge                    when the daemon started, in Unix time
+//   greenplan_build_info                    gauge      version         1
+//   greenplan_start_time_seconds            gauge                      when the daemon started, in Unix time
+//   greenplan_rpc_duration_seconds          histogram  method, code    time from a call's start to its answer
+//   greenplan_barrier_wait_seconds          histogram                  time a rank's call waited for its round's plan
+//   greenplan_search_duration_seconds       histogram                  time that a search for a round's plan took
+//   greenplan_plans_total                   counter    method, status  plans made for rounds
+//   greenplan_plan_gap_ratio                histogram  method          how far a plan may be from the best one
+//   greenplan_plan_budget_ratio             histogram  method          a plan's budget, of full fine-tuning's cost
+//   greenplan_plan_missing_ranks_total      counter                    ranks that a plan was made without
+//   greenplan_executed_to_predicted_ratio   histogram                  executed FLOPs of backward, of those predicted
+//   greenplan_mismatched_steps_total        counter                    steps whose FLOPs differed from the predicted
+//   greenplan_job_*_total                   counters   tenant, job     what ranks report of their steps: job_series.h
+//   greenplan_store_duration_seconds        histogram  method, code    time that a call of the store took
+//
+// AddGauge adds what is not counted but looked at.
 //
 // Thread-safety: safe.
 class Metrics {
  public:
+  using Labels = std::map<std::string, std::string>;
+
   // `version` is the daemon's.
   explicit Metrics(const std::string& version);
   ~Metrics();
 
   // `method` as "GetJob", `code` as "NOT_FOUND". Each pair is a time series, so they come from fixed sets.
   void RecordRpc(absl::string_view method, absl::string_view code, absl::Duration duration);
+  void RecordStoreCall(absl::string_view method, absl::StatusCode code, absl::Duration duration);
+
+  // A plan that this daemon has made and kept, without the reports of `num_missing_ranks` ranks.
+  void RecordPlan(const v1::Plan& plan, int64_t num_missing_ranks);
+  void RecordSearch(absl::Duration duration);
+  void RecordBarrierWait(absl::Duration duration);
+
+  // A new outcome of a round of `job`, whose plan was `plan`.
+  void RecordOutcome(const std::string& tenant, const v1::Job& job, const v1::Plan& plan, const v1::Outcome& outcome);
+
+  // From now on Text calls `read` for the value of this gauge, on any thread. `name` begins with "greenplan_"; gauges
+  // of one name differ in their labels.
+  void AddGauge(const std::string& name, const std::string& help, const Labels& labels, std::function<double()> read);
 
   // Everything in Prometheus' text format.
   std::string Text() const;
