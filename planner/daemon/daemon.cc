@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,7 @@
 #include "planner/admission/quotas.h"
 #include "planner/core/invalid_argument.h"
 #include "planner/core/version.h"
+#include "planner/daemon/daemon_metrics.h"
 #include "planner/daemon/daemon_security.h"
 #include "planner/daemon/heap_trimmer.h"
 #include "planner/daemon/json_log.h"
@@ -31,6 +33,7 @@
 #include "planner/metrics/metrics.h"
 #include "planner/rpc/host_port.h"
 #include "planner/service/job_engine.h"
+#include "planner/store/metered_store.h"
 #include "planner/store/sqlite/sqlite_store.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
@@ -117,15 +120,20 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& data_dir) {
   return OpenSqliteStore(data_dir + "/greenplan.sqlite");
 }
 
-JobEngine::Options EngineOptions(absl::Duration quorum_timeout, Quotas& quotas) {
-  return {
-      .on_store_error = [](const absl::Status& status) { spdlog::error("store: {}", status.ToString()); },
-      .quorum_timeout = quorum_timeout,
-      .admit_usage =
-          [&quotas](const std::string& tenant, const TenantUsage& usage) {
-            return quotas.AdmitUsage(tenant, usage.num_jobs, usage.num_bytes);
-          },
-      .on_search = [&quotas](const std::string& tenant, absl::Duration time) { quotas.ChargeSolving(tenant, time); }};
+JobEngine::Options EngineOptions(absl::Duration quorum_timeout, Quotas& quotas, Metrics* metrics) {
+  EngineObserver observer = RecordEngine(metrics);
+  observer.on_search = [&quotas, record = std::move(observer.on_search)](const std::string& tenant,
+                                                                         absl::Duration time) {
+    record(tenant, time);
+    quotas.ChargeSolving(tenant, time);
+  };
+  return {.on_store_error = [](const absl::Status& status) { spdlog::error("store: {}", status.ToString()); },
+          .quorum_timeout = quorum_timeout,
+          .admit_usage =
+              [&quotas](const std::string& tenant, const TenantUsage& usage) {
+                return quotas.AdmitUsage(tenant, usage.num_jobs, usage.num_bytes);
+              },
+          .observer = std::move(observer)};
 }
 
 GrpcServer::Options ServerOptions(const DaemonOptions& options, const DaemonSecurity& security, Quotas* quotas,
@@ -210,8 +218,11 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   const absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(options.data_dir);
   if (!store.ok()) return store.status();
   RaiseDescriptorLimit();
-  JobEngine engine(store->get(), EngineOptions(*quorum_timeout, **quotas));
   Metrics metrics{std::string(kVersion)};
+  const std::unique_ptr<Store> metered_store = NewMeteredStore(store->get(), RecordStore(&metrics));
+  JobEngine engine(metered_store.get(), EngineOptions(*quorum_timeout, **quotas, &metrics));
+  AddQueueGauges("calls", &engine.calls(), &metrics);
+  AddQueueGauges("searches", &engine.searches(), &metrics);
   std::atomic<bool> is_serving = false;
   const absl::StatusOr<std::unique_ptr<HttpPort>> http = StartHttp(options, engine, metrics, is_serving);
   if (!http.ok()) return http.status();

@@ -12,6 +12,7 @@
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "planner/admission/listening_port.h"
+#include "planner/daemon/malformed_requests.h"
 #include "planner/daemon/rpc_log.h"
 #include "planner/daemon/rpc_metrics.h"
 #include "planner/rpc/limits.h"
@@ -61,6 +62,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& opt
   builder.RegisterService(&server->handlers_);
   builder.RegisterService(&server->health_);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(NewMalformedRequestAnswers());
   interceptors.push_back(NewRpcLog());
   if (options.metrics != nullptr) interceptors.push_back(NewRpcMetrics(options.metrics));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));

@@ -9,7 +9,7 @@ JobEngine::JobEngine(Store* store, const Options& options)
                     .on_store_error = options.on_store_error,
                     .max_cached_bytes = options.max_cached_bytes,
                     .admit_usage = options.admit_usage}),
-      plans_(store, &jobs_, options.on_store_error),
+      plans_(store, &jobs_, {.on_store_error = options.on_store_error, .observer = options.observer}),
       what_if_(store, &jobs_, options.on_store_error),
       searches_(std::make_unique<WorkQueue>(options.searches)),
       calls_(std::make_unique<WorkQueue>(options.calls)),
@@ -17,7 +17,7 @@ JobEngine::JobEngine(Store* store, const Options& options)
               {.now = options.now,
                .on_store_error = options.on_store_error,
                .quorum_timeout = options.quorum_timeout,
-               .on_search = options.on_search,
+               .observer = options.observer,
                .tick = options.tick}) {}
 
 JobEngine::~JobEngine() {

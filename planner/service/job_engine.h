@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "planner/admission/work_queue.h"
+#include "planner/service/engine_observer.h"
 #include "planner/service/job_directory.h"
 #include "planner/service/plan_history.h"
 #include "planner/service/round_barrier.h"
@@ -39,8 +40,7 @@ class JobEngine {
     absl::Duration tick = absl::Seconds(1);
     // Whether a tenant may keep this much: JobDirectory::Options::admit_usage.
     std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
-    // Is told how long each search for a round's plan took.
-    std::function<void(const std::string& tenant, absl::Duration time)> on_search = {};
+    EngineObserver observer = {};
     WorkQueue::Options calls = {.num_threads = 64};
     // A search takes a core, and up to 512 MiB.
     WorkQueue::Options searches = {.num_threads = 2};

@@ -71,12 +71,16 @@ absl::Status PlanHistory::ReportOutcome(const std::string& tenant, const v1::Rep
   if (!found.ok()) return found.status();
   const v1::Job& job = found->job->job();
   if (absl::Status status = ValidateOutcome(outcome, job.world_size()); !status.ok()) return status;
-  const absl::Status plan = store_.GetPlan(found->id, outcome.round()).status();
-  if (!plan.ok()) return absl::IsNotFound(plan) ? OutcomeWithoutPlan(job.name(), outcome) : Hide(plan);
+  const absl::StatusOr<KeptPlan> kept = store_.GetPlan(found->id, outcome.round());
+  if (absl::IsNotFound(kept.status())) return OutcomeWithoutPlan(job.name(), outcome);
+  if (!kept.ok()) return Hide(kept.status());
   const absl::StatusOr<std::optional<v1::Outcome>> earlier = store_.AddOutcome(found->id, outcome);
   if (!earlier.ok()) return absl::IsNotFound(earlier.status()) ? DoesNotExist(job.name()) : Hide(earlier.status());
-  const bool is_taken = earlier->has_value() && !SameOutcome(**earlier, outcome);
-  return is_taken ? OutcomeIsTaken(job.name(), outcome) : absl::OkStatus();
+  if (earlier->has_value()) {
+    return SameOutcome(**earlier, outcome) ? absl::OkStatus() : OutcomeIsTaken(job.name(), outcome);
+  }
+  if (options_.observer.on_outcome) options_.observer.on_outcome(tenant, job, kept->plan, outcome);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::ListOutcomesResponse> PlanHistory::ListOutcomes(const std::string& tenant,

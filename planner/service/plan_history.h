@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "greenplan/v1/plan.pb.h"
 #include "greenplan/v1/planner_service.pb.h"
+#include "planner/service/engine_observer.h"
 #include "planner/service/job_directory.h"
 #include "planner/service/store_errors.h"
 #include "planner/store/store.h"
@@ -20,9 +21,14 @@ namespace greenplan {
 // store. Thread-safety: safe. Calls block their thread until the store has answered.
 class PlanHistory {
  public:
+  struct Options {
+    StoreErrorLog on_store_error = {};
+    EngineObserver observer = {};
+  };
+
   // `store` and `jobs`, which is a directory over it, must outlive the object.
-  PlanHistory(Store* store, JobDirectory* jobs, StoreErrorLog on_store_error)
-      : store_(*store), jobs_(*jobs), on_store_error_(std::move(on_store_error)) {}
+  PlanHistory(Store* store, JobDirectory* jobs, Options options)
+      : store_(*store), jobs_(*jobs), options_(std::move(options)) {}
 
   absl::StatusOr<v1::Plan> GetPlan(const std::string& tenant, const v1::GetPlanRequest& request);
   absl::StatusOr<v1::ListPlansResponse> ListPlans(const std::string& tenant, const v1::ListPlansRequest& request);
@@ -32,11 +38,11 @@ class PlanHistory {
                                                         const v1::ListOutcomesRequest& request);
 
  private:
-  absl::Status Hide(const absl::Status& status) const { return HideStoreError(status, on_store_error_); }
+  absl::Status Hide(const absl::Status& status) const { return HideStoreError(status, options_.on_store_error); }
 
   Store& store_;
   JobDirectory& jobs_;
-  const StoreErrorLog on_store_error_;
+  const Options options_;
 };
 
 }  // namespace greenplan

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/core/invalid_argument.h"
@@ -55,7 +56,15 @@ v1::Outcome OutcomeOf(int64_t round, int32_t rank) {
 
 class PlanHistoryTest : public ::testing::Test {
  protected:
-  PlanHistoryTest() : store_(NewMemoryStore()), jobs_(store_.get(), {}), history_(store_.get(), &jobs_, nullptr) {
+  PlanHistoryTest()
+      : store_(NewMemoryStore()),
+        jobs_(store_.get(), {}),
+        history_(
+            store_.get(), &jobs_,
+            {.observer = {.on_outcome = [this](const std::string& tenant, const v1::Job& job, const v1::Plan& plan,
+                                               const v1::Outcome& outcome) {
+               observed_.push_back(absl::StrCat(tenant, "/", job.name(), " ", plan.name(), " rank ", outcome.rank()));
+             }}}) {
     v1::Job job = TestJob("jobs/a");
     job.set_world_size(2);
     CreateTestJob(jobs_, "", job);
@@ -65,6 +74,7 @@ class PlanHistoryTest : public ::testing::Test {
 
   const std::unique_ptr<Store> store_;
   JobDirectory jobs_;
+  std::vector<std::string> observed_;  // Outcomes that the observer was told of.
   PlanHistory history_;
 };
 
@@ -155,6 +165,7 @@ TEST_F(PlanHistoryTest, ARankHasOneOutcomePerRound) {
   const absl::Status taken = history_.ReportOutcome("", Report("jobs/a", other));
   EXPECT_EQ(taken.code(), absl::StatusCode::kAlreadyExists) << taken;
   EXPECT_THAT(taken.message(), HasSubstr("rank 1 of jobs/a has reported another outcome for round 0"));
+  EXPECT_THAT(observed_, ElementsAre("/jobs/a jobs/a/plans/0 rank 1"));
   const auto kept = history_.ListOutcomes("", OutcomesOf("jobs/a"));
   ASSERT_EQ(kept->outcomes_size(), 1);
   EXPECT_EQ(kept->outcomes(0).SerializeAsString(), outcome.SerializeAsString());
@@ -184,7 +195,7 @@ TEST(PlanHistoryStoreErrorTest, NoCallTellsTheClientWhereTheStoreFailed) {
   CreateTestJob(jobs, "", TestJob("jobs/a"));
   BrokenStore broken(absl::DataLossError("/secret/path is damaged"));
   std::vector<absl::Status> log;
-  PlanHistory history(&broken, &jobs, [&](const absl::Status& status) { log.push_back(status); });
+  PlanHistory history(&broken, &jobs, {.on_store_error = [&](const absl::Status& status) { log.push_back(status); }});
   const absl::Status answers[] = {
       history.GetPlan("", ByName("jobs/a/plans/0")).status(),
       history.ListPlans("", PlansOf("jobs/a")).status(),

@@ -1,5 +1,6 @@
 #include "planner/service/round_barrier.h"
 
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -18,8 +19,22 @@ absl::Status Draining() {
 
 absl::Status JobWasDeleted() { return absl::NotFoundError("the job was deleted"); }
 
-void Answer(const std::vector<RoundWaiter>& waiters, const absl::StatusOr<v1::Plan>& plan) {
-  for (const RoundWaiter& waiter : waiters) waiter.done(plan);
+absl::Status HasGone(const CallLimits& limits) {
+  if (limits.clock() >= limits.deadline) return absl::DeadlineExceededError("the round had no plan by the deadline");
+  return absl::CancelledError("the caller has gone");
+}
+
+// Whether another attempt to make the plan may succeed, because what was in its way may pass.
+bool MayPass(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kNotFound:  // The job is gone; so will be the round.
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kUnavailable:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -37,11 +52,12 @@ RoundBarrier::RoundBarrier(Store* store, JobDirectory* jobs, WorkQueue* calls, W
                               .on_tick = [this] { LookAroundSoon(); },
                               .tick = options_.tick})) {}
 
-void RoundBarrier::PlanRound(const JobKey& key, const v1::ImportanceReport& report, const CallLimits& limits,
+void RoundBarrier::PlanRound(const JobKey& key, v1::ImportanceReport report, const CallLimits& limits,
                              PlanCallback done) {
   absl::StatusOr<FoundJob> found = jobs_.Find(key);
   if (!found.ok()) return done(found.status());
-  const auto call = std::make_shared<Call>(Call{key.tenant, *std::move(found), report, limits, std::move(done)});
+  const auto call =
+      std::make_shared<Call>(Call{key.tenant, *std::move(found), std::move(report), limits, std::move(done)});
   if (call->found.job->job().world_size() == 1) return PlanAlone(call);
   Join(call);
 }
@@ -98,11 +114,14 @@ absl::StatusOr<v1::Plan> RoundBarrier::SearchAlone(const Call& call, const Measu
   const absl::Time start = absl::Now();
   absl::StatusOr<v1::Plan> plan =
       job.PlanRound(call.report.round(), measurements, previous.has_value() ? &*previous : nullptr, call.limits);
-  Charge(call.tenant, start);
+  TellSearch(call.tenant, start);
   if (!plan.ok()) return plan;
   const absl::Status put =
       store_.PutPlan(call.found.id, {.plan = *plan, .report = call.report, .opening = OpeningOf(job)});
-  if (put.ok()) return plan;
+  if (put.ok()) {
+    TellPlan(*plan, /*num_missing_ranks=*/0);
+    return plan;
+  }
   // Another call for this round was quicker; what it has kept is the answer.
   if (absl::IsAlreadyExists(put)) return FindPlanOf(call);
   if (absl::IsNotFound(put)) return DoesNotExist(job.job().name());
@@ -130,7 +149,7 @@ void RoundBarrier::Join(const std::shared_ptr<Call>& call) {
     return kept.ok() ? call->done(std::move(kept->plan)) : call->done(Hide(kept.status()));
   }
   const RoundId id = call->id();
-  waiters_.Add(id, {.done = call->done, .limits = call->limits});
+  waiters_.Add(id, {.done = call->done, .limits = call->limits, .since = call->limits.clock()});
   if (round->num_reports >= call->found.job->job().world_size()) return PlanSoon(id, call->tenant);
   timer_->Set(id, round->deadline);
   AnswerIfPlanned(id);  // The plan may have been kept before this call was among the waiters.
@@ -189,8 +208,9 @@ void RoundBarrier::Plan(const RoundId& id, const std::string& tenant) {
   {
     absl::MutexLock lock(&mutex_);
     in_search_.erase(id);
-    if (absl::IsInvalidArgument(plan.status())) hopeless_.insert(id);
+    if (!plan.ok() && !MayPass(plan.status())) hopeless_.insert(id);
   }
+  if (plan.ok()) timer_->Forget(id);
   Answer(waiters_.Take(id), plan);
 }
 
@@ -211,11 +231,14 @@ absl::StatusOr<v1::Plan> RoundBarrier::MakeAndKeepPlan(const RoundId& id, const 
   absl::StatusOr<v1::Plan> plan =
       (*job)->PlanRound(id.round, average->measurements, previous->has_value() ? &**previous : nullptr,
                         {.cancelled = [this] { return is_stopped_.load(); }});
-  Charge(tenant, start);
+  TellSearch(tenant, start);
   if (absl::IsCancelled(plan.status())) return Draining();
   if (!plan.ok()) return plan;
   const absl::Status put = store_.PutPlan(id.job_id, {.plan = *plan, .missing_ranks = average->missing_ranks});
-  if (put.ok()) return plan;
+  if (put.ok()) {
+    TellPlan(*plan, average->missing_ranks.size());
+    return plan;
+  }
   if (absl::IsAlreadyExists(put)) return ReadPlan(id);  // Another replica was quicker.
   if (absl::IsNotFound(put)) return JobWasDeleted();
   return Hide(put);
@@ -232,7 +255,9 @@ absl::StatusOr<v1::Plan> RoundBarrier::ReadPlan(const RoundId& id) {
 void RoundBarrier::AnswerIfPlanned(const RoundId& id) {
   const absl::StatusOr<KeptRound> round = store_.GetRound(id.job_id, id.round);
   if (absl::IsNotFound(round.status())) return Answer(waiters_.Take(id), JobWasDeleted());
-  if (round.ok() && round->is_planned) Answer(waiters_.Take(id), ReadPlan(id));
+  if (!round.ok() || !round->is_planned) return;
+  timer_->Forget(id);
+  Answer(waiters_.Take(id), ReadPlan(id));
 }
 
 void RoundBarrier::Tell(const Change& change) {
@@ -243,10 +268,19 @@ void RoundBarrier::Tell(const Change& change) {
       return calls_.Continue("", [this, id] { AnswerIfPlanned(id); });
     }
     case Change::Kind::kJobDeleted:
-      return calls_.Continue("", [this, job_id = change.job_id] { Answer(waiters_.TakeJob(job_id), JobWasDeleted()); });
+      return calls_.Continue("", [this, job_id = change.job_id] { EndJob(job_id); });
     case Change::Kind::kAny:
       for (const RoundId& id : waiters_.Rounds()) calls_.Continue("", [this, id] { AnswerIfPlanned(id); });
   }
+}
+
+void RoundBarrier::EndJob(int64_t job_id) {
+  {
+    absl::MutexLock lock(&mutex_);
+    constexpr int64_t kLastRound = std::numeric_limits<int64_t>::max();
+    hopeless_.erase(hopeless_.lower_bound({job_id, 0}), hopeless_.upper_bound({job_id, kLastRound}));
+  }
+  Answer(waiters_.TakeJob(job_id), JobWasDeleted());
 }
 
 void RoundBarrier::LookAroundSoon() {
@@ -259,9 +293,9 @@ void RoundBarrier::LookAroundSoon() {
 
 // Rounds are left to the replica that opened them for a tick after their deadline.
 void RoundBarrier::LookAround() {
-  for (const RoundWaiter& waiter : waiters_.TakeGone()) waiter.done(absl::CancelledError("the caller has gone"));
+  for (const RoundWaiter& waiter : waiters_.TakeGone()) waiter.done(HasGone(waiter.limits));
   const absl::StatusOr<std::vector<KeptRound>> forgotten =
-      store_.ListOpenRounds(options_.now() - options_.tick, kMaxForgottenRounds);
+      store_.ListOpenRounds(options_.now() - options_.tick, kMaxForgottenRounds + NumHopeless());
   if (!forgotten.ok()) {
     Hide(forgotten.status()).IgnoreError();
     return;
@@ -287,8 +321,24 @@ bool RoundBarrier::IsHopeless(const RoundId& id) {
   return hopeless_.contains(id);
 }
 
-void RoundBarrier::Charge(const std::string& tenant, absl::Time start) const {
-  if (options_.on_search) options_.on_search(tenant, absl::Now() - start);
+int RoundBarrier::NumHopeless() {
+  absl::MutexLock lock(&mutex_);
+  return static_cast<int>(hopeless_.size());
+}
+
+void RoundBarrier::Answer(const std::vector<RoundWaiter>& waiters, const absl::StatusOr<v1::Plan>& plan) const {
+  for (const RoundWaiter& waiter : waiters) {
+    if (options_.observer.on_wait) options_.observer.on_wait(waiter.limits.clock() - waiter.since);
+    waiter.done(plan);
+  }
+}
+
+void RoundBarrier::TellSearch(const std::string& tenant, absl::Time start) const {
+  if (options_.observer.on_search) options_.observer.on_search(tenant, absl::Now() - start);
+}
+
+void RoundBarrier::TellPlan(const v1::Plan& plan, size_t num_missing_ranks) const {
+  if (options_.observer.on_plan) options_.observer.on_plan(plan, static_cast<int64_t>(num_missing_ranks));
 }
 
 }  // namespace greenplan

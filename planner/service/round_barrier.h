@@ -2,12 +2,14 @@
 #define GREENPLAN_PLANNER_SERVICE_ROUND_BARRIER_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -21,6 +23,7 @@
 #include "planner/core/plan.h"
 #include "planner/job/planning.h"
 #include "planner/job/prepared_job.h"
+#include "planner/service/engine_observer.h"
 #include "planner/service/job_directory.h"
 #include "planner/service/round_timer.h"
 #include "planner/service/round_waiters.h"
@@ -47,8 +50,7 @@ class RoundBarrier {
     StoreErrorLog on_store_error = {};
     // How long a round waits after its first report, where the job does not say.
     absl::Duration quorum_timeout = absl::Seconds(60);
-    // Is told how long each search took. The tenant is empty if it is not known: nobody who called waits for the plan.
-    std::function<void(const std::string& tenant, absl::Duration time)> on_search = {};
+    EngineObserver observer = {};
     // How often to look for rounds that nobody attends to, and for callers that have gone.
     absl::Duration tick = absl::Seconds(1);
   };
@@ -60,7 +62,7 @@ class RoundBarrier {
 
   // Calls `done` exactly once: on this thread, or later on one of the queues' or of the barrier's. The errors are those
   // listed with PlanRound in planner_service.proto. Blocks for calls of the store, not for other ranks or a search.
-  void PlanRound(const JobKey& key, const v1::ImportanceReport& report, const CallLimits& limits, PlanCallback done);
+  void PlanRound(const JobKey& key, v1::ImportanceReport report, const CallLimits& limits, PlanCallback done);
 
   // Answers everybody who waits for other ranks with UNAVAILABLE, from now on as well. Reports that were accepted count
   // nevertheless: a caller that asks another replica gets the plan there.
@@ -105,13 +107,17 @@ class RoundBarrier {
   void AnswerIfPlanned(const RoundId& id);
 
   void Tell(const Change& change);
+  void EndJob(int64_t job_id);
   // Attends to rounds past their deadline that nobody plans, and to callers that have gone.
   void LookAroundSoon();
   void LookAround();
   bool IsDraining();
   bool IsInSearch(const RoundId& id);
   bool IsHopeless(const RoundId& id);
-  void Charge(const std::string& tenant, absl::Time start) const;
+  int NumHopeless();
+  void Answer(const std::vector<RoundWaiter>& waiters, const absl::StatusOr<v1::Plan>& plan) const;
+  void TellSearch(const std::string& tenant, absl::Time start) const;
+  void TellPlan(const v1::Plan& plan, size_t num_missing_ranks) const;
   absl::Status Hide(const absl::Status& status) const { return HideStoreError(status, options_.on_store_error); }
 
   Store& store_;
@@ -125,7 +131,7 @@ class RoundBarrier {
   absl::Mutex mutex_;
   bool is_draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<RoundId> in_search_ ABSL_GUARDED_BY(mutex_);
-  // Rounds whose plan cannot be made whatever is tried, such as those whose pins exceed the budget.
+  // Rounds without a plan because it cannot be made, however often it is tried: their pins exceed the budget, say.
   std::set<RoundId> hopeless_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Subscription> changes_;
   std::unique_ptr<RoundTimer> timer_;

@@ -17,10 +17,12 @@
 #include "planner/service/job_engine.h"
 #include "planner/service/plan_waiter.h"
 #include "planner/store/memory/memory_store.h"
+#include "planner/store/testing/store_wrapper.h"
 
 namespace greenplan {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const JobKey kKey = {"team", "jobs/a"};
@@ -34,10 +36,11 @@ v1::ImportanceReport ReportOf(int32_t rank, int64_t round = 0) {
 // A planner over `store`, as a replica has it, whose clock the test sets.
 class Replica {
  public:
-  explicit Replica(Store* store, absl::Time now = absl::UnixEpoch())
+  explicit Replica(Store* store, absl::Time now = absl::UnixEpoch(), const EngineObserver& observer = {})
       : seconds_(std::make_shared<std::atomic<int64_t>>(absl::ToUnixSeconds(now))),
         engine_(store, {.now = [seconds = seconds_] { return absl::FromUnixSeconds(*seconds); },
                         .tick = absl::Milliseconds(5),
+                        .observer = observer,
                         .calls = {.num_threads = 4}}) {}
 
   void SetTime(absl::Time now) { *seconds_ = absl::ToUnixSeconds(now); }
@@ -240,6 +243,79 @@ TEST_F(RoundBarrierTest, APlanThatCannotBeMadeIsAnsweredToEveryRank) {
   const PlanWaiter last = replica_.Send(ReportOf(1));
   EXPECT_EQ(FieldOf(first.Wait().status()), "always");
   EXPECT_EQ(FieldOf(last.Wait().status()), "always");
+}
+
+// Counts the rounds that are averaged.
+class CountingStore : public StoreWrapper {
+ public:
+  using StoreWrapper::StoreWrapper;
+
+  absl::StatusOr<std::vector<v1::ImportanceReport>> ListReports(int64_t job_id, int64_t round, int32_t after_rank,
+                                                                int limit) override {
+    ++num_averages;
+    return StoreWrapper::ListReports(job_id, round, after_rank, limit);
+  }
+  absl::StatusOr<std::vector<KeptRound>> ListOpenRounds(absl::Time until, int limit) override {
+    ++num_looks;
+    return StoreWrapper::ListOpenRounds(until, limit);
+  }
+
+  std::atomic<int> num_averages = 0;
+  std::atomic<int> num_looks = 0;
+};
+
+TEST_F(RoundBarrierTest, APlanThatCannotBeMadeIsNotTriedAgainOfItsOwnAccord) {
+  CountingStore store(store_.get());
+  Replica replica(&store, absl::UnixEpoch() + absl::Hours(1));
+  v1::CreateJobRequest request;
+  *request.mutable_job() = TestJob(kKey.name);
+  request.mutable_job()->set_world_size(2);
+  for (const v1::Tensor& tensor : request.job().profile().tensors()) {
+    request.mutable_job()->mutable_options()->add_always(tensor.name());
+  }
+  ASSERT_TRUE(replica.engine().jobs().CreateJob(kKey.tenant, request).ok());
+  const PlanWaiter first = replica.Send(ReportOf(0));
+  replica.SetTime(absl::UnixEpoch() + absl::Hours(2));  // Past the deadline: whoever looks around finds the round.
+  EXPECT_EQ(FieldOf(first.Wait().status()), "always");
+  const int num_averages = store.num_averages;
+  for (const int before = store.num_looks; store.num_looks < before + 5;) std::this_thread::yield();
+  EXPECT_EQ(store.num_averages, num_averages);
+  // Who asks is answered all the same.
+  EXPECT_EQ(FieldOf(replica.Send(ReportOf(1)).Wait().status()), "always");
+  EXPECT_GT(store.num_averages, num_averages);
+}
+
+TEST_F(RoundBarrierTest, ACallerWhoseDeadlineIsOverIsToldSoAndItsReportCounts) {
+  replica_.Create(2);
+  const PlanWaiter late = replica_.Send(ReportOf(0), {.deadline = SteadyNow() + absl::Milliseconds(20)});
+  EXPECT_EQ(late.Wait().status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(replica_.Send(ReportOf(1)).Wait().ok());
+}
+
+TEST_F(RoundBarrierTest, TheObserverIsToldOfPlansSearchesAndWaits) {
+  struct {
+    absl::Mutex mutex;
+    std::vector<std::string> events;
+  } log;
+  const auto record = [&log](const std::string& event) {
+    absl::MutexLock lock(&log.mutex);
+    log.events.push_back(event);
+  };
+  {
+    Replica replica(store_.get(), absl::UnixEpoch(),
+                    {.on_search = [&](const std::string& tenant, absl::Duration) { record("search for " + tenant); },
+                     .on_plan = [&](const v1::Plan& plan,
+                                    int64_t missing) { record(absl::StrCat(plan.name(), " without ", missing)); },
+                     .on_wait = [&](absl::Duration) { record("wait"); }});
+    replica.Create(3, absl::Seconds(10));
+    const PlanWaiter first = replica.Send(ReportOf(0));
+    const PlanWaiter second = replica.Send(ReportOf(1));
+    replica.SetTime(absl::UnixEpoch() + absl::Seconds(10));
+    EXPECT_TRUE(second.Wait().ok());
+    EXPECT_TRUE(replica.Send(ReportOf(2)).Wait().ok());
+  }
+  absl::MutexLock lock(&log.mutex);
+  EXPECT_THAT(log.events, ElementsAre("search for ", "jobs/a/plans/0 without 1", "wait", "wait"));
 }
 
 TEST_F(RoundBarrierTest, WaitingRanksHoldNoThread) {

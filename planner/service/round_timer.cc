@@ -10,8 +10,19 @@ RoundTimer::RoundTimer(Options options) : options_(std::move(options)), thread_(
 
 void RoundTimer::Set(const RoundId& id, absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
-  const auto [place, is_new] = deadlines_.insert({deadline, id});
-  if (is_new && place == deadlines_.begin()) changed_.Signal();
+  const auto [place, is_new] = deadlines_.try_emplace(id, deadline);
+  if (!is_new && place->second == deadline) return;
+  if (!is_new) order_.erase({place->second, id});
+  place->second = deadline;
+  if (order_.insert({deadline, id}).first == order_.begin()) changed_.Signal();
+}
+
+void RoundTimer::Forget(const RoundId& id) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = deadlines_.find(id);
+  if (found == deadlines_.end()) return;
+  order_.erase({found->second, id});
+  deadlines_.erase(found);
 }
 
 void RoundTimer::Stop() {
@@ -40,13 +51,15 @@ void RoundTimer::Run() {
 
 std::set<RoundId> RoundTimer::TakeDue(absl::Duration patience) {
   absl::MutexLock lock(&mutex_);
-  if (!deadlines_.empty()) patience = std::min(patience, deadlines_.begin()->first - options_.now());
+  if (!order_.empty()) patience = std::min(patience, order_.begin()->first - options_.now());
   if (!is_stopped_ && patience > absl::ZeroDuration()) changed_.WaitWithTimeout(&mutex_, patience);
   const absl::Time now = options_.now();
   std::set<RoundId> due;
-  while (!is_stopped_ && !deadlines_.empty() && deadlines_.begin()->first <= now) {
-    due.insert(deadlines_.begin()->second);
-    deadlines_.erase(deadlines_.begin());
+  while (!is_stopped_ && !order_.empty() && order_.begin()->first <= now) {
+    const RoundId id = order_.begin()->second;
+    order_.erase(order_.begin());
+    deadlines_.erase(id);
+    due.insert(id);
   }
   return due;
 }

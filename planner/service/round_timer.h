@@ -2,6 +2,7 @@
 #define GREENPLAN_PLANNER_SERVICE_ROUND_TIMER_H_
 
 #include <functional>
+#include <map>
 #include <set>
 #include <thread>
 #include <utility>
@@ -35,8 +36,10 @@ class RoundTimer {
   RoundTimer(const RoundTimer&) = delete;
   RoundTimer& operator=(const RoundTimer&) = delete;
 
-  // The same round with the same deadline twice is one.
+  // Takes the place of the deadline that the round has, if any.
   void Set(const RoundId& id, absl::Time deadline);
+  // The round has its plan: nobody need be told of its deadline.
+  void Forget(const RoundId& id);
 
   // Waits for the function that is being called. Nothing is called afterwards. May be called again.
   void Stop();
@@ -49,7 +52,8 @@ class RoundTimer {
   const Options options_;
   absl::Mutex mutex_;
   absl::CondVar changed_;
-  std::set<std::pair<absl::Time, RoundId>> deadlines_ ABSL_GUARDED_BY(mutex_);
+  std::map<RoundId, absl::Time> deadlines_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::pair<absl::Time, RoundId>> order_ ABSL_GUARDED_BY(mutex_);  // The same deadlines by time.
   bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;  // The last member: it uses the others.
 };

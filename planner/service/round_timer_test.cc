@@ -58,6 +58,29 @@ TEST_F(RoundTimerTest, RoundsAreDueAtTheirDeadlinesAndOnce) {
   EXPECT_THAT(due(), ElementsAre(RoundId{2, 0}, RoundId{1, 0}));
 }
 
+TEST_F(RoundTimerTest, ALaterDeadlineTakesThePlaceOfTheFirst) {
+  RoundTimer timer(Options());
+  timer.Set({1, 0}, kStart + absl::Hours(1));
+  timer.Set({1, 0}, kStart + absl::Hours(2));
+  elapsed_ms_ = absl::ToInt64Milliseconds(absl::Hours(1));
+  WaitForTicks();
+  EXPECT_TRUE(due().empty());
+  elapsed_ms_ = absl::ToInt64Milliseconds(absl::Hours(2));
+  WaitForTicks();
+  EXPECT_THAT(due(), ElementsAre(RoundId{1, 0}));
+}
+
+TEST_F(RoundTimerTest, WhatIsForgottenIsNeverDue) {
+  RoundTimer timer(Options());
+  timer.Set({1, 0}, kStart + absl::Hours(1));
+  timer.Set({1, 1}, kStart + absl::Hours(1));
+  timer.Forget({1, 0});
+  timer.Forget({9, 9});
+  elapsed_ms_ = absl::ToInt64Milliseconds(absl::Hours(1));
+  WaitForTicks();
+  EXPECT_THAT(due(), ElementsAre(RoundId{1, 1}));
+}
+
 TEST_F(RoundTimerTest, NothingIsCalledOnceItIsStopped) {
   RoundTimer timer(Options());
   timer.Set({1, 0}, kStart + absl::Hours(1));

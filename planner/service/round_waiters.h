@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "greenplan/v1/plan.pb.h"
 #include "planner/job/planning.h"
 
@@ -29,7 +30,8 @@ using PlanCallback = std::function<void(const absl::StatusOr<v1::Plan>&)>;
 // A caller that waits for the plan of a round, without a thread.
 struct RoundWaiter {
   PlanCallback done;
-  CallLimits limits;  // Until when, and whether it still does.
+  CallLimits limits;          // Until when, and whether it still does.
+  absl::Duration since = {};  // When it began to wait, on limits.clock.
 };
 
 // The callers of this process that wait for the plans of rounds. Whoever takes waiters out answers them, so each is

@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "planner/rpc/grpc_status.h"
 #include "planner/service/solve.h"
 #include "planner/service/unary_call.h"
@@ -24,6 +26,11 @@ absl::StatusOr<google::protobuf::Empty> EmptyOr(const absl::Status& status) {
 }
 
 }  // namespace
+
+RpcHandlers::RpcHandlers(JobEngine* engine, Options options)
+    : engine_(*engine), options_(std::move(options)), watches_(engine) {
+  SetMessageAllocatorFor_PlanRound(&plan_round_messages_);
+}
 
 void RpcHandlers::Drain() {
   engine_.rounds().Drain();
@@ -81,6 +88,14 @@ grpc::ServerUnaryReactor* RpcHandlers::Serve(grpc::CallbackServerContext* contex
       response);
 }
 
+template <typename Compute>
+auto RpcHandlers::Charged(const std::string& tenant, const Compute& compute) {
+  const absl::Time start = absl::Now();
+  auto result = compute();
+  if (options_.quotas != nullptr) options_.quotas->ChargeSolving(tenant, absl::Now() - start);
+  return result;
+}
+
 grpc::ServerUnaryReactor* RpcHandlers::CreateJob(grpc::CallbackServerContext* context,
                                                  const v1::CreateJobRequest* request, v1::Job* job) {
   return Serve(
@@ -134,8 +149,8 @@ grpc::ServerUnaryReactor* RpcHandlers::PlanRound(grpc::CallbackServerContext* co
                                                  const v1::PlanRoundRequest* request, v1::Plan* plan) {
   return Begin(
       context, {.method = "PlanRound", .resource = request->job(), .searches = true}, engine_.calls(),
-      [this, request](const std::string& tenant, const CallLimits& limits, const Done<v1::Plan>& done) {
-        engine_.rounds().PlanRound({tenant, request->job()}, request->report(), limits, done);
+      [this, context, request](const std::string& tenant, const CallLimits& limits, const Done<v1::Plan>& done) {
+        engine_.rounds().PlanRound({tenant, request->job()}, PlanRoundMessages::TakeReport(*context), limits, done);
       },
       plan);
 }
@@ -172,7 +187,7 @@ grpc::ServerUnaryReactor* RpcHandlers::WhatIf(grpc::CallbackServerContext* conte
   return Serve(
       context, {.method = "WhatIf", .resource = request->job(), .searches = true},
       [this, request](const std::string& tenant, const CallLimits& limits) {
-        return engine_.what_if().Answer(tenant, *request, limits);
+        return Charged(tenant, [&] { return engine_.what_if().Answer(tenant, *request, limits); });
       },
       response);
 }
@@ -181,7 +196,10 @@ grpc::ServerUnaryReactor* RpcHandlers::Solve(grpc::CallbackServerContext* contex
                                              v1::Plan* plan) {
   return Serve(
       context, {.method = "Solve", .searches = true},
-      [request](const std::string&, const CallLimits& limits) { return greenplan::Solve(*request, limits); }, plan);
+      [this, request](const std::string& tenant, const CallLimits& limits) {
+        return Charged(tenant, [&] { return greenplan::Solve(*request, limits); });
+      },
+      plan);
 }
 
 grpc::ServerUnaryReactor* RpcHandlers::ReportOutcome(grpc::CallbackServerContext* context,

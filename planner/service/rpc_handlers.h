@@ -13,6 +13,7 @@
 #include "planner/security/access.h"
 #include "planner/security/audit.h"
 #include "planner/service/job_engine.h"
+#include "planner/service/plan_round_messages.h"
 #include "planner/service/plan_watches.h"
 
 namespace greenplan {
@@ -33,7 +34,7 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   };
 
   // `engine` and what the options point to must outlive the service.
-  RpcHandlers(JobEngine* engine, Options options) : engine_(*engine), options_(std::move(options)), watches_(engine) {}
+  RpcHandlers(JobEngine* engine, Options options);
 
   // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, also those that come later.
   void Drain();
@@ -90,8 +91,13 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Rpc& rpc, Compute compute,
                                   Response* response);
 
+  // What `compute` returns; the time that it takes is charged to the tenant.
+  template <typename Compute>
+  auto Charged(const std::string& tenant, const Compute& compute);
+
   JobEngine& engine_;
   const Options options_;
+  PlanRoundMessages plan_round_messages_;
   PlanWatches watches_;
 };
 

@@ -117,7 +117,9 @@ TEST(DaemonTest, MalformedRequestsAreRefusedAndItServesOn) {
   ServingDaemon daemon(data.path());
   const std::string service = "/greenplan.v1.PlannerService/";
   for (const char* method : {"CreateJob", "PlanRound", "GetPlan", "Solve"}) {
-    EXPECT_FALSE(RawUnaryCall(daemon.address(), service + method, "\xff\xff\xff\xff").ok()) << method;
+    EXPECT_EQ(RawUnaryCall(daemon.address(), service + method, "\xff\xff\xff\xff").status(),
+              absl::InvalidArgumentError("the request is no message of the type that this RPC takes"))
+        << method;
     EXPECT_EQ(RawUnaryCall(daemon.address(), service + method, "").status().code(), absl::StatusCode::kInvalidArgument)
         << method;
   }
