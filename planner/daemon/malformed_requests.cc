@@ -24,7 +24,9 @@ class MalformedRequestAnswer : public grpc::experimental::Interceptor {
 
 class MalformedRequestAnswers : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo*) override {
+  // To gRPC, a call of an RPC that nobody serves is a stream in both directions; those it rightly refuses.
+  grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* call) override {
+    if (call->type() == grpc::experimental::ServerRpcInfo::Type::BIDI_STREAMING) return nullptr;
     return new MalformedRequestAnswer();
   }
 };
