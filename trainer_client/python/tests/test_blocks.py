@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import peft
@@ -19,7 +20,9 @@ from greenplan.profile import Profile
 
 def mapped(model: torch.nn.Module, loss_fn) -> tuple[Profile, BlockModules]:
     with recorded_outputs(model) as outputs:
-        data, blocks = read_profile(loss_fn(), model.named_parameters(), (), (), "always", "")
+        data, blocks = read_profile(
+            loss_fn(), model.named_parameters(), (), (), "always", "", (), lambda: itertools.chain(*outputs.values())
+        )
     return Profile(data), BlockModules.found(model, blocks, outputs)
 
 

@@ -43,7 +43,7 @@ def add_recomputation(graph: AutogradGraph, saved: SavedTensors, profile: ModelP
         chains.append(_chain(graph, packed, frame.early_stop, profile))
     inserted = [op for chain in chains for op in chain]
     insert_below_loss(inserted, profile)
-    for storage in saved.storages.values():
+    for storage in saved.storages.values() if inserted else ():
         storage.keepers = [keeper + len(inserted) if keeper > 0 else keeper for keeper in storage.keepers]
     first = 1
     for (frame, _), chain in zip(frames, chains, strict=True):
@@ -83,7 +83,7 @@ def _chain(graph: AutogradGraph, packed: dict[int, list[int]], early_stop: bool,
 def _keepers(graph: AutogradGraph, saver: int, keepers: list[int]) -> set[int]:
     """Returns the ops that are live iff ``saver`` saves anything: the saver itself where each of its inputs is one."""
     unique = set(keepers)
-    return {saver} if saver in unique or unique == set(graph.targets[saver]) else unique
+    return {saver} if saver in unique or unique == set(graph.reached_from(saver)) else unique
 
 
 def _not_implied(saved_at: dict[int, int], profile: ModelProfile) -> list[int]:

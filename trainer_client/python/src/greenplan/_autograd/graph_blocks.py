@@ -37,7 +37,7 @@ class GraphBlocks:
             for index, targets in enumerate(graph.targets)
             if block_of_node[index] != block
             for target in targets
-            if block_of_node[target] == block
+            if target is not None and block_of_node[target] == block
         }
         seen: set[int] = set()
         while open_ends:
@@ -46,5 +46,5 @@ class GraphBlocks:
                 return True
             if index not in seen and index not in stop_at:
                 seen.add(index)
-                open_ends.update(graph.targets[index])
+                open_ends.update(graph.reached_from(index))
         return False
