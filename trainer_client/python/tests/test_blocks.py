@@ -64,7 +64,7 @@ def test_a_step_without_some_blocks_costs_what_it_executes(family):
 @pytest.mark.parametrize("family", ["llama", "gpt2", "opt", "bert"])
 def test_a_step_without_some_blocks_under_checkpointing(family, use_reentrant):
     model = hf_models.build(family, "sdpa")
-    model.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": use_reentrant})
+    hf_models.checkpoint_activations(model.model, use_reentrant)
     model.model.disable_input_require_grads()
     profile, blocks = mapped(model.model, model.loss)
     always = [name for name in profile.names if "embed" in name or "wte" in name] if use_reentrant else []

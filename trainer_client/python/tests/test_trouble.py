@@ -57,7 +57,7 @@ def test_a_thawed_tensor_is_stepped_with_the_bias_correction_of_its_own_count():
 
 def checkpointed(use_reentrant, **options):
     model, optimizer, session = attached(**options)
-    model.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": use_reentrant})
+    hf_models.checkpoint_activations(model.model, use_reentrant)
     return model, optimizer, session
 
 
@@ -118,7 +118,7 @@ def test_the_hook_for_input_gradients_does_not_keep_the_frozen_layers_graph_aliv
     for has_hook in (False, True):
         model, optimizer, session = attached(budget=0.3)
         if is_checkpointed:
-            model.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+            hf_models.checkpoint_activations(model.model)
             model.model.disable_input_require_grads()
         if has_hook:
             model.model.enable_input_require_grads()

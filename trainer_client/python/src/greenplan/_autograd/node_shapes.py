@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import ArgumentError
 
 Shape = tuple[int, ...]
@@ -93,7 +94,8 @@ def _output_shape(node: Node, index: int) -> Shape | None:
 
 
 def _saved_shape(node: Node, name: str) -> Shape | None:
-    raw = getattr(node, f"_raw_saved_{name}", None)
+    attribute = f"_raw_saved_{name}"
+    raw = read_saved(node, attribute) if hasattr(node, attribute) else None
     shape = getattr(getattr(raw, "data", None), "shape", None)
     return None if shape is None else _known(shape)
 

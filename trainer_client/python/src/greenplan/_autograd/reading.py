@@ -37,8 +37,8 @@ def read_profile(
     Leaves among ``ignored`` are neither refused nor charged: the steps that the profile is for need no gradient there.
     Nodes that ``landmarks`` returns are kept apart from others, so that the blocks can be asked about them.
     """
-    _check_torch()
     _check_loss(loss)
+    _check_torch(loss.grad_fn)
     if other_leaves not in ("refuse", "always"):
         raise unknown_name("other_leaves", other_leaves, ("refuse", "always"), '"refuse", "always"')
     with _collector_paused():
@@ -101,11 +101,11 @@ def _read(
     return profile, blocks
 
 
-def _check_torch() -> None:
-    """Without the raw data of saved tensors, checkpoints would be taken for plain functions, and priced too low."""
-    if not hasattr(torch._C._autograd.SavedTensor, "data"):
+def _check_torch(node: Node) -> None:
+    if not hasattr(node, "_input_metadata"):
         raise Error(
-            f"torch {torch.__version__} does not tell what autograd keeps for backward; use a later one, such as 2.13",
+            f"torch {torch.__version__} does not tell the shapes of what an autograd graph was made from; use 2.5 or "
+            "later, or Profile.from_config",
             code="UNIMPLEMENTED",
             field="torch",
         )

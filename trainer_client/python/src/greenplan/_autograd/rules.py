@@ -13,6 +13,7 @@ from torch.autograd.function import BackwardCFunction
 from greenplan._autograd.free_ops import is_free
 from greenplan._autograd.node_cost import NodeCost, Rule
 from greenplan._autograd.node_shapes import Node, NodeShapes
+from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import ArgumentError, Error
 
 LEAF = "torch::autograd::AccumulateGrad"
@@ -155,8 +156,9 @@ def _four_bit_product(shapes: NodeShapes) -> NodeCost:
 
 def _chunked_head(shapes: NodeShapes) -> NodeCost:
     """TRL: log-probabilities of hidden [rows, inner] times weight [columns, inner], whose logits are computed again."""
-    rows, inner = shapes.node._raw_saved_tensors[0].data.shape
-    product = flops(rows, inner, shapes.node._raw_saved_tensors[1].data.shape[0])
+    hidden, weight, *_ = read_saved(shapes.node, "_raw_saved_tensors")
+    rows, inner = hidden.data.shape
+    product = flops(rows, inner, weight.data.shape[0])
     return NodeCost(forward=product, op=product, per_input=(product, product))
 
 

@@ -11,6 +11,7 @@ import torch
 from greenplan._autograd.graph_walk import AutogradGraph
 from greenplan._autograd.node_kind import ANY_INPUT
 from greenplan._autograd.node_shapes import Node
+from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import ArgumentError
 
 _NO_STORAGE = 0  # In place of the address of one: of sparse tensors.
@@ -71,7 +72,7 @@ def saved_tensors(graph: AutogradGraph, resident: Iterable[torch.Tensor]) -> Sav
             keeper = op if serves == ANY_INPUT else targets[serves]
             if keeper is None:
                 continue
-            raw = getattr(node, attribute)
+            raw = read_saved(node, attribute)
             for one in () if raw is None else raw if type(raw) is tuple else (raw,):
                 data = one.data
                 if isinstance(data, tensor_type):
@@ -89,9 +90,10 @@ def _check_not_freed(node: Node, attribute: str) -> None:
     try:
         getattr(node, attribute.removeprefix("_raw"))
     except RuntimeError as error:
-        raise ArgumentError(
-            "loss has been differentiated already; profile it before backward()", field="loss"
-        ) from error
+        if "inplace" not in str(error):
+            raise ArgumentError(
+                "loss has been differentiated already; profile it before backward()", field="loss"
+            ) from error
 
 
 def _address(tensor: torch.Tensor) -> int:
