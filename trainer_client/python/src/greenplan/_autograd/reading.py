@@ -83,8 +83,13 @@ def _read(
     if others and other_leaves == "refuse":
         raise _unlisted(graph.nodes[others[0]].variable)
     _add_ops(graph, profile)
-    find_residual_blocks(profile)
-    blocks = GraphBlocks(profile.blocks, graph, [op.block for op in profile.ops])
+    branches = find_residual_blocks(profile)
+    blocks = GraphBlocks(
+        profile.blocks,
+        graph,
+        [op.block for op in profile.ops],
+        [(branch.addition, branch.side) for branch in branches],
+    )
     _freeze(frozen, profile)
     if all(tensor.op is None for tensor in profile.tensors):
         raise ArgumentError("loss depends on none of the parameters that may be trained", field="loss")
