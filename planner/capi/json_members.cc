@@ -47,7 +47,7 @@ class Scanner {
     Peek();
     const size_t start = position_;
     size_t depth = 0;
-    for (bool ends = false; position_ < text_.size() && !ends;) {
+    for (bool ends = false; !ends && SkipToStructure();) {
       absl::string_view ignored;
       switch (text_[position_]) {
         case '"':
@@ -62,10 +62,8 @@ class Scanner {
           ends = depth == 0;
           if (!ends) --depth;
           break;
-        case ',':
+        default:  // A comma.
           ends = depth == 0;
-          break;
-        default:
           break;
       }
       if (!ends) ++position_;
@@ -75,6 +73,15 @@ class Scanner {
   }
 
  private:
+  // Goes to the next quote, bracket or comma; false, at the end, if there is none. Most of a request is digits.
+  bool SkipToStructure() {
+    const auto is_structure = [](char c) {
+      return c == '"' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}';
+    };
+    while (position_ < text_.size() && !is_structure(text_[position_])) ++position_;
+    return position_ < text_.size();
+  }
+
   const absl::string_view text_;
   size_t position_ = 0;
 };

@@ -121,6 +121,15 @@ def from_keys(
     return head.from_config(config, attn_implementation=attention, dtype=torch.float32).train()
 
 
+def checkpoint_activations(model: torch.nn.Module, use_reentrant: bool = False) -> None:
+    """Switches on what transformers called gradient checkpointing until version 5."""
+    options = {"use_reentrant": use_reentrant}
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(options)
+    else:
+        model.gradient_checkpointing_enable(options)
+
+
 def _batch(family: str) -> dict[str, torch.Tensor]:
     tokens = torch.randint(3, VOCABULARY, (BATCH, LENGTH))
     if family == "vit":

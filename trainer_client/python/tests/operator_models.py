@@ -350,3 +350,5 @@ MODELS: dict[str, Callable[[], OperatorModel]] = {
     "vectors": vectors,
     "batched products": batched_products,
 }
+if not hasattr(torch, "_grouped_mm"):  # Before torch 2.8.
+    del MODELS["grouped experts"]

@@ -17,6 +17,7 @@ import transformers
 
 import greenplan
 import hf_models
+from greenplan._parallel import groups_of
 from trainers import Watcher, made, session_of, trainer
 
 
@@ -158,12 +159,12 @@ def fsdp2(method: str, mixed: bool = False) -> dict:
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     session = greenplan.attach(model, optimizer, budget=0.5, budget_of="backward", method=method, plan_every=3, seed=1)
     found = loop(model, session, optimizer, 7)
-    groups = [group for module in model.modules() for group in _groups(module)]
-    return {**found, "reduce_dtypes": sorted({str(group._reduce_dtype) for group in groups})}
+    return {**found, "reduce_dtypes": sorted({str(group._reduce_dtype) for group in _groups(model)})}
 
 
-def _groups(module) -> list:
-    return module._get_fsdp_state()._fsdp_param_groups if hasattr(module, "_get_fsdp_state") else []
+def _groups(model) -> list:
+    modules = [module for module in model.modules() if hasattr(module, "_get_fsdp_state")]
+    return [group for module in modules for group in groups_of(module)]
 
 
 def fsdp2_selection() -> dict:
@@ -198,7 +199,7 @@ def fsdp2_resume() -> dict:
     model, optimizer, session = sharded()
     session.load_state_dict(state)
     found = loop(model, session, optimizer, 3)
-    groups = [group for module in model.modules() for group in _groups(module)]
+    groups = _groups(model)
     return {**found, "reduce_dtypes": sorted({str(group._reduce_dtype) for group in groups})}
 
 

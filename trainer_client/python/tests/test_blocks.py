@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import peft
@@ -19,7 +20,9 @@ from greenplan.profile import Profile
 
 def mapped(model: torch.nn.Module, loss_fn) -> tuple[Profile, BlockModules]:
     with recorded_outputs(model) as outputs:
-        data, blocks = read_profile(loss_fn(), model.named_parameters(), (), (), "always", "")
+        data, blocks = read_profile(
+            loss_fn(), model.named_parameters(), (), (), "always", "", (), lambda: itertools.chain(*outputs.values())
+        )
     return Profile(data), BlockModules.found(model, blocks, outputs)
 
 
@@ -61,7 +64,7 @@ def test_a_step_without_some_blocks_costs_what_it_executes(family):
 @pytest.mark.parametrize("family", ["llama", "gpt2", "opt", "bert"])
 def test_a_step_without_some_blocks_under_checkpointing(family, use_reentrant):
     model = hf_models.build(family, "sdpa")
-    model.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": use_reentrant})
+    hf_models.checkpoint_activations(model.model, use_reentrant)
     model.model.disable_input_require_grads()
     profile, blocks = mapped(model.model, model.loss)
     always = [name for name in profile.names if "embed" in name or "wte" in name] if use_reentrant else []

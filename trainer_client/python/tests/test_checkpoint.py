@@ -199,7 +199,7 @@ def test_a_function_that_raises_when_run_again_is_reported():
 def test_predicts_what_transformers_executes_under_checkpointing(family, use_reentrant):
     attention = "eager" if family in ("gemma2", "bloom", "t5") else "sdpa"
     model = hf_models.build(family, attention)
-    model.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": use_reentrant})
+    hf_models.checkpoint_activations(model.model, use_reentrant)
     model.model.disable_input_require_grads()
     # T5 makes leaves of its own in every layer under checkpointing.
     profile = greenplan.profile(model.loss(), model.parameters.items(), other_leaves="always")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,19 @@ TESTDATA = Path(__file__).parent / "testdata"
 ENTRIES = json.loads((TESTDATA / "golden_models.json").read_text())
 
 
+def comparable(profile: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out what may differ: the order of an op's edges, and what an op that costs nothing is called.
+
+    Where a view passes on what a free op makes, either of the two may be left of them.
+    """
+    for op in profile["ops"]:
+        edges = op.get("inputs", [])
+        edges.sort(key=lambda edge: (edge["op"], int(edge.get("cost", 0))))
+        if not int(op.get("cost", 0)) and not any(int(edge.get("cost", 0)) for edge in edges):
+            del op["name"]
+    return profile
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_is_the_cpp_profilers_profile(name):
     entry = ENTRIES[name]
@@ -25,7 +39,7 @@ def test_is_the_cpp_profilers_profile(name):
     model = getattr(trainer_models, family)(entry)
     profile = greenplan.profile(model.loss(), model.parameters.items(), model=family)
     golden = json.loads((TESTDATA / f"{name}.json").read_text())
-    assert to_json(profile._data) == golden
+    assert comparable(to_json(profile._data)) == comparable(golden)
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -48,7 +48,7 @@ def test_predicts_what_backward_executes_for_experts(experts):
 def test_predicts_what_backward_executes_under_autocast(checkpointed):
     model = hf_models.build("llama", "sdpa")
     if checkpointed:
-        model.model.activation_checkpointing_enable()
+        hf_models.checkpoint_activations(model.model)
         model.model.disable_input_require_grads()
     plain_loss = model.loss
 

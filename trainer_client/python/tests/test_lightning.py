@@ -63,9 +63,18 @@ def test_trains_what_the_plan_says_and_nothing_else(tmp_path, options):
     assert 0 < float(trainer.callback_metrics["greenplan/executed_share"]) <= 0.5
 
 
+def test_rates_are_allocated_by_sensitivity_after_a_tenth_of_all_steps(tmp_path):
+    callback = GreenplanCallback(budget=0.6, budget_of="backward", method="drop")
+    fitted(tmp_path, callback)
+    history = callback.session.history
+    assert [entry["step"] for entry in history] == [0, 2, 6]  # Of twelve.
+    assert [len(set(entry["drop_rates"].values())) > 1 for entry in history] == [False, True, True]
+
+
 def test_resume_goes_on_bit_for_bit(tmp_path):
     def callback():
-        return GreenplanCallback(method="joint", budget=0.5, plan_every=5)
+        # A share of all steps would be another one in the run of two epochs.
+        return GreenplanCallback(method="joint", budget=0.5, plan_every=5, uniform_until=0)
 
     expected, _ = fitted(tmp_path, callback())
     saving = lightning.pytorch.callbacks.ModelCheckpoint(tmp_path, every_n_epochs=1)

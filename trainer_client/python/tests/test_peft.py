@@ -48,7 +48,7 @@ def test_predicts_what_backward_executes_for_adapters(targets):
 
 def test_counts_what_checkpointing_runs_again_when_frozen_weights_require_grad_for_profiling():
     model = adapted(target_modules=["q_proj", "v_proj"])
-    model.model.base_model.model.activation_checkpointing_enable()
+    hf_models.checkpoint_activations(model.model.base_model.model)
     model.model.base_model.model.disable_input_require_grads()
     frozen = [name for name, parameter in model.parameters.items() if not parameter.requires_grad]
     for parameter in model.parameters.values():

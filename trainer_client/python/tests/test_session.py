@@ -252,6 +252,112 @@ def test_a_separate_probe_measures_sensitivity_for_drop_rates():
     assert not session._applied.mismatch()
 
 
+def rates(entry):
+    return set(entry["drop_rates"].values())
+
+
+@pytest.mark.parametrize("method", ["drop", "joint"])
+def test_a_step_measures_the_sensitivity_that_a_separate_probe_measures(method):
+    plans, measured = [], []
+    for separate in (False, True):
+        model, optimizer, session = attached(method=method, budget=0.6)
+        if separate:
+            session.begin_round(model.loss)
+        train_step(model, optimizer, session)
+        plans.append(session.plan)
+        measured.append(session._sensitivity)
+    assert measured[0].keys() == set(session.profile.blocks)
+    assert measured[0] == pytest.approx(measured[1])
+    assert plans[0].trainable == plans[1].trainable
+    assert plans[0].drop_rates == pytest.approx(plans[1].drop_rates)
+    assert len(set(plans[0].drop_rates.values())) > 1
+
+
+def test_what_a_step_measures_does_not_change_what_it_trains():
+    """Both plans drop at one rate: here with the sensitivity measured in vain."""
+    weights = []
+    for allocation in (None, "uniform"):
+        options = {"min_drop_rate": 0.5, "max_drop_rate": 0.5} if allocation is None else {"allocation": allocation}
+        model, optimizer, session = attached("bert", method="drop", budget=0.6, attention="eager", **options)
+        torch.manual_seed(4)
+        train_step(model, optimizer, session)
+        assert bool(session._sensitivity) == (allocation is None)
+        weights.append([parameter.detach().clone() for parameter in model.parameters.values()])
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
+
+
+def test_rates_are_uniform_for_a_share_of_all_steps():
+    model, optimizer, session = attached(method="drop", budget=0.6, total_steps=21, uniform_until=0.15)
+    for _ in range(6):
+        train_step(model, optimizer, session)
+    assert [entry["step"] for entry in session.history] == [0, 4]
+    first, second = map(rates, session.history)
+    assert len(first) == 1 < len(second)
+    session.begin_round()
+    train_step(model, optimizer, session)
+    assert session.history[-1]["step"] == 6
+    assert len(rates(session.history[-1])) > 1
+
+
+def test_rates_stay_uniform_if_one_asks_for_that():
+    model, optimizer, session = attached(method="drop", budget=0.6, total_steps=10, allocation="uniform")
+    for _ in range(4):
+        train_step(model, optimizer, session)
+    assert [entry["step"] for entry in session.history] == [0]
+    assert len(rates(session.history[0])) == 1
+
+
+def test_resume_before_rates_are_allocated_goes_on_bit_for_bit():
+    def run(resumes):
+        model, optimizer, session = attached(method="drop", budget=0.6, total_steps=30)
+        for step in range(5):
+            if resumes and step == 2:
+                state = copy.deepcopy((model.model.state_dict(), optimizer.state_dict(), session.state_dict()))
+                model, optimizer, session = attached(method="drop", budget=0.6, total_steps=30)
+                for part, of_part in zip((model.model, optimizer, session), state, strict=True):
+                    part.load_state_dict(of_part)
+            train_step(model, optimizer, session)
+        return session.history, [parameter.detach() for parameter in model.parameters.values()]
+
+    (history, weights), (expected, expected_weights) = run(True), run(False)
+    assert [entry["digest"] for entry in history] == [entry["digest"] for entry in expected]
+    assert [entry["step"] for entry in history] == [0, 3]
+    assert all(torch.equal(one, other) for one, other in zip(weights, expected_weights, strict=True))
+
+
+def test_warm_up_rounds_train_everything_before_the_first_plan():
+    model, optimizer, session = attached(plan_every=2, warmup_rounds=2)
+    for step in range(6):
+        before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+        train_step(model, optimizer, session)
+        moved = {name for name, parameter in model.parameters.items() if not torch.equal(before[name], parameter)}
+        assert (len(moved) == len(before)) == (step < 4)
+    assert [(entry["round"], entry["step"]) for entry in session.history] == [(0, 4)]
+    with pytest.raises(greenplan.Error, match="no round has begun"):
+        attached(probe="separate", warmup_rounds=1)[2].begin_step()
+    model, optimizer, session = attached(probe="separate", warmup_rounds=1)
+    session.begin_round(model.loss)
+    train_step(model, optimizer, session)
+    assert session.history == []
+    session.begin_round(model.loss)
+    assert len(session.history) == 1
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"warmup_rounds": -1}, "warmup_rounds is -1; allowed: an integer >= 0"),
+        ({"total_steps": 0}, "total_steps is 0; allowed: an integer >= 1"),
+        ({"uniform_until": 1.5, "total_steps": 3}, "uniform_until is 1.5; allowed: a number from 0 to 1"),
+        ({"uniform_until": 0.2}, "uniform_until is 0.2, a share of all steps, .*give total_steps"),
+        ({"uniform_untill": 0.2}, 'did you mean "uniform_until"'),
+    ],
+)
+def test_refuses_schedules_that_are_none(options, message):
+    with pytest.raises(ValueError, match=message):
+        attached(method="drop", **options)
+
+
 def test_two_batches_make_the_importance_cross_fitted():
     model, optimizer, session = attached()
     other = {key: value.roll(1, 0) for key, value in model.batch.items()}

@@ -161,6 +161,25 @@ def test_resume_without_the_callbacks_state_says_what_to_set(tmp_path):
         again.train(resume_from_checkpoint=str(checkpoints(tmp_path)[0]))
 
 
+def test_rates_are_allocated_by_sensitivity_after_a_tenth_of_all_steps(tmp_path):
+    run = trainer(tmp_path, callback=made(method="drop", budget=0.6))
+    run.train()
+    history = session_of(run).history
+    assert [entry["step"] for entry in history] == [0, 2, 6]  # Of twelve.
+    assert [len(set(entry["drop_rates"].values())) > 1 for entry in history] == [False, True, True]
+    assert all(entry["executed_backward_flops"] is not None for entry in history)
+    assert not session_of(run).mismatches
+
+
+def test_a_warm_up_round_trains_everything_for_an_epoch(tmp_path):
+    watcher = Watcher()
+    run = trainer(tmp_path, callback=made(warmup_rounds=1), callbacks=[watcher])
+    run.train()
+    assert [entry["step"] for entry in session_of(run).history] == [6]
+    everything = watcher.steps[0]["live"]
+    assert [step["live"] == everything for step in watcher.steps] == [True] * 6 + [False] * 6
+
+
 def test_a_second_train_call_begins_anew(tmp_path):
     run = trainer(tmp_path, num_train_epochs=1)
     run.train()

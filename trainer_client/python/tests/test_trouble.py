@@ -57,7 +57,7 @@ def test_a_thawed_tensor_is_stepped_with_the_bias_correction_of_its_own_count():
 
 def checkpointed(use_reentrant, **options):
     model, optimizer, session = attached(**options)
-    model.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": use_reentrant})
+    hf_models.checkpoint_activations(model.model, use_reentrant)
     return model, optimizer, session
 
 
@@ -92,6 +92,33 @@ def test_blocks_are_dropped_under_reentrant_checkpoints():
     assert not session.mismatches
 
 
+def test_rates_are_uniform_where_a_step_cannot_measure_sensitivity(caplog):
+    model, optimizer, session = checkpointed(True, method="drop", budget=0.8, plan_every=1)
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    said = [record.message for record in caplog.records if "sensitivity of blocks cannot be measured" in record.message]
+    assert len(said) == 1 and "use_reentrant=True" in said[0]
+    assert [len(set(entry["drop_rates"].values())) for entry in session.history] == [1, 1]
+
+
+def test_sensitivity_is_measured_under_checkpoints_that_are_not_reentrant():
+    plain, checkpointing = attached(method="drop"), checkpointed(False, method="drop")
+    for model, optimizer, session in (plain, checkpointing):
+        train_step(model, optimizer, session)
+    assert plain[2]._sensitivity == pytest.approx(checkpointing[2]._sensitivity)
+
+
+def test_sensitivity_under_a_scaler_is_that_of_the_loss_itself():
+    _, _, plain = run = attached(method="drop")
+    train_step(*run)
+    model, optimizer, _ = attached(method="drop")
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    session = greenplan.attach(model.model, optimizer, method="drop", budget=0.5, scaler=scaler)
+    with session.step():
+        scaler.scale(model.loss()).backward()
+    assert session._sensitivity == pytest.approx(plain._sensitivity)
+
+
 def test_an_optimizer_whose_update_cannot_be_replayed_drops_blocks_all_the_same():
     with pytest.raises(greenplan.Error, match="optimizer is Rprop; allowed: AdamW"):
         attached(optimizer=torch.optim.Rprop)
@@ -118,7 +145,7 @@ def test_the_hook_for_input_gradients_does_not_keep_the_frozen_layers_graph_aliv
     for has_hook in (False, True):
         model, optimizer, session = attached(budget=0.3)
         if is_checkpointed:
-            model.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+            hf_models.checkpoint_activations(model.model)
             model.model.disable_input_require_grads()
         if has_hook:
             model.model.enable_input_require_grads()

@@ -34,6 +34,9 @@ class Options:
     sensitivity: str = "gradient_difference"
     draw_per: str = "step"
     job: str = ""
+    warmup_rounds: int = 0
+    uniform_until: float | None = None
+    total_steps: int | None = None
     planner_options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -43,6 +46,11 @@ class Options:
     @property
     def may_drop(self) -> bool:
         return self.method in ("drop", "joint")
+
+    @property
+    def allocates(self) -> bool:
+        """Whether drop rates differ between blocks by what is measured."""
+        return self.may_drop and self.planner_options.get("allocation") != "uniform"
 
 
 def checked_options(arguments: dict[str, Any]) -> Options:
@@ -64,6 +72,7 @@ def checked_options(arguments: dict[str, Any]) -> Options:
     _check_choices(options)
     _check_budget(options)
     _check_every(options.plan_every)
+    _check_schedule(options)
     plan_options(options.budget, options.budget_of, options.method, options.planner_options)
     if isinstance(options.seed, bool) or not isinstance(options.seed, int) or not 0 <= options.seed < 2**64:
         raise ArgumentError(f"seed is {options.seed!r}; allowed: an integer from 0 to 2^64 - 1", field="seed")
@@ -112,3 +121,18 @@ def _check_every(plan_every: str | int) -> None:
         raise ArgumentError(
             f'plan_every is {plan_every!r}; allowed: "epoch", or a number of optimizer steps >= 1', field="plan_every"
         )
+
+
+def _check_schedule(options: Options) -> None:
+    _check_count("warmup_rounds", options.warmup_rounds, 0)
+    if options.total_steps is not None:
+        _check_count("total_steps", options.total_steps, 1)
+    until = options.uniform_until
+    is_number = isinstance(until, int | float) and not isinstance(until, bool)
+    if until is not None and (not is_number or not 0 <= until <= 1):
+        raise ArgumentError(f"uniform_until is {until!r}; allowed: a number from 0 to 1", field="uniform_until")
+
+
+def _check_count(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ArgumentError(f"{name} is {value!r}; allowed: an integer >= {least}", field=name)

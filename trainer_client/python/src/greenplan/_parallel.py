@@ -216,7 +216,7 @@ class _Fsdp(_Alone):
 
     def leaf_of(self, parameter: torch.Tensor) -> torch.Tensor:
         for module in self._modules:
-            for group in _groups_of(module):
+            for group in groups_of(module):
                 for sharded in group.fsdp_params:
                     if sharded.sharded_param is parameter:
                         leaf: torch.Tensor = sharded._unsharded_param
@@ -224,7 +224,8 @@ class _Fsdp(_Alone):
         return parameter
 
 
-def _groups_of(module: Any) -> list[Any]:
+def groups_of(module: Any) -> list[Any]:
+    """Returns FSDP2's groups of parameters of a sharded module. Earlier versions of torch have one per module."""
     state = module._get_fsdp_state()
     groups = getattr(state, "_fsdp_param_groups", None)
     if groups is None:

@@ -118,7 +118,11 @@ class StepProfiler:
 
     def _read(self, loss: torch.Tensor, ignored: list[torch.Tensor]) -> tuple[ModelProfile, GraphBlocks]:
         buffers = list(self._model.buffers())
-        return read_profile(loss, self._named_leaves(), (), buffers, "always", type(self._model).__name__, ignored)
+        name = type(self._model).__name__
+        return read_profile(loss, self._named_leaves(), (), buffers, "always", name, ignored, self._output_nodes)
+
+    def _output_nodes(self) -> Iterator[Any]:
+        return (node for nodes in self._outputs.values() for node in nodes)
 
     def result(self) -> tuple[Profile, BlockModules]:
         """Returns the profile of the step and the modules of its blocks.

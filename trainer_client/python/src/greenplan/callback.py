@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import json
 from typing import Any
@@ -38,7 +39,7 @@ class GreenplanCallback(TrainerCallback, ExportableState):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Takes the options of ``greenplan.attach`` by name, but for ``scaler``, which the Trainer tells.
+        """Takes the options of ``greenplan.attach`` by name, but for ``scaler`` and ``total_steps``: the Trainer tells.
 
         Raises:
             ArgumentError: An option is unknown or out of range, or ``probe`` is "separate", for which a Trainer has no
@@ -84,7 +85,8 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         assert model is not None
         self._check_resume(args, state)
         scaler = getattr(optimizer, "scaler", None)
-        self.session = Session(_as_called(model), optimizer, self._checked, scaler)
+        options = dataclasses.replace(self._checked, total_steps=state.max_steps)
+        self.session = Session(_as_called(model), optimizer, options, scaler)
         self._told = 0
         if self.restored is not None:
             self.session.load_state_dict(self.restored)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 import lightning
@@ -29,7 +31,7 @@ class GreenplanCallback(lightning.Callback):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Takes the options of ``greenplan.attach`` by name, but for ``scaler``.
+        """Takes the options of ``greenplan.attach`` by name, but for ``scaler`` and ``total_steps``.
 
         Raises:
             ArgumentError: An option is unknown or out of range, or ``probe`` is "separate".
@@ -69,7 +71,11 @@ class GreenplanCallback(lightning.Callback):
             )
         model = trainer.model if isinstance(trainer.model, torch.nn.Module) else pl_module
         scaler = getattr(trainer.precision_plugin, "scaler", None)
-        self.session = Session(model, trainer.optimizers[0], self._options, scaler)
+        total_steps = trainer.estimated_stepping_batches
+        options = dataclasses.replace(
+            self._options, total_steps=int(total_steps) if math.isfinite(total_steps) else None
+        )
+        self.session = Session(model, trainer.optimizers[0], options, scaler)
         self._is_in_step = False
         self._epoch = -1
         self._told = 0

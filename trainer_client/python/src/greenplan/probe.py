@@ -24,10 +24,11 @@ def loss_reduction(gradient: torch.Tensor, update: torch.Tensor) -> float:
     Products are rounded to float32 at least and summed in double precision. Of tensors that are sharded over ranks the
     whole is meant, so all ranks must call.
     """
-    return -_scalar_product(gradient, update)
+    return -scalar_product(gradient, update)
 
 
-def _scalar_product(one: torch.Tensor, other: torch.Tensor) -> float:
+def scalar_product(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Returns <one, other>, as exactly as ``loss_reduction``."""
     exact = torch.promote_types(torch.promote_types(one.dtype, other.dtype), torch.float32)
     products = one.detach().to(exact) * other.detach().to(exact)
     total: Any = products.sum(dtype=torch.float64)
@@ -172,7 +173,7 @@ def probe_sensitivity(
     with _gradients_taken(tensors, full.__setitem__), _same_random_numbers(tensors):
         _differentiate(loss_fn)
     if definition == "norm_difference":
-        full_norm = math.sqrt(sum(_scalar_product(gradient, gradient) for gradient in full.values()))
+        full_norm = math.sqrt(sum(scalar_product(gradient, gradient) for gradient in full.values()))
     sensitivity: dict[str, float] = {}
     for block in blocks:
         missing = dict.fromkeys(full)
@@ -182,14 +183,14 @@ def probe_sensitivity(
             nonlocal squares
             missing.pop(parameter, None)  # noqa: B023
             change = gradient if definition == "norm_difference" else gradient - full[parameter]
-            squares += _scalar_product(change, change)
+            squares += scalar_product(change, change)
 
         with _gradients_taken(tensors, compare), _same_random_numbers(tensors), dropped([block]):
             _differentiate(loss_fn, may_be_constant=True)
         if definition == "norm_difference":
             sensitivity[block] = (full_norm - math.sqrt(squares)) ** 2
         else:
-            sensitivity[block] = squares + sum(_scalar_product(full[tensor], full[tensor]) for tensor in missing)
+            sensitivity[block] = squares + sum(scalar_product(full[tensor], full[tensor]) for tensor in missing)
         if not math.isfinite(sensitivity[block]):
             raise ArgumentError(
                 f'sensitivity of "{block}" is {sensitivity[block]}; gradients must be finite', field="sensitivity"

@@ -21,6 +21,8 @@ from greenplan._parameters import Parameters, some_of
 from greenplan._planning import Measurements, Planner, open_planner
 from greenplan._profiling import StepProfiler
 from greenplan._scaling import Scaling
+from greenplan._schedule import Schedule
+from greenplan._step_sensitivity import SensitivityProbe
 from greenplan.errors import ArgumentError, Error
 from greenplan.next_update import check_separable
 from greenplan.plan import Plan
@@ -35,7 +37,7 @@ from greenplan.profile import Profile
 
 logger = logging.getLogger("greenplan")
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 
 
 def attach(
@@ -56,6 +58,9 @@ def attach(
     sensitivity: str = "gradient_difference",
     draw_per: str = "step",
     job: str = "",
+    warmup_rounds: int = 0,
+    uniform_until: float | None = None,
+    total_steps: int | None = None,
     scaler: Any | None = None,
     **planner_options: Any,
 ) -> Session:
@@ -97,9 +102,14 @@ def attach(
             backward pass of its own on what ``begin_round`` is given.
         metric: "gradient_times_update", or "cross_fitted", which needs two batches. By default cross_fitted where
             ``begin_round`` is given two batches or more.
-        sensitivity: Of blocks: "gradient_difference" or "norm_difference".
+        sensitivity: Of blocks, which allocates drop rates to them: "gradient_difference" or "norm_difference". Measured
+            once per round, in about half a backward pass per block; ``allocation="uniform"`` measures none.
         draw_per: Whether dropped blocks are drawn anew for each optimizer "step" or for each "micro-batch".
         job: The name of the job at a planner service; by default a new one.
+        warmup_rounds: How many rounds train everything before the first plan.
+        uniform_until: The share of ``total_steps``, in [0, 1], in which all blocks have one drop rate, before a round
+            begins that allocates rates by sensitivity; by default 0.1.
+        total_steps: Optimizer steps of the whole training. If None, rates are allocated from the first round on.
         scaler: The torch.amp.GradScaler of the loop, if there is one.
         **planner_options: algorithm, resolution, allocation, drop_objective, min_drop_rate, max_drop_rate,
             drop_rate_bounds, mu, mean_drop_rate, max_saved_bytes, churn_threshold, time_limit, as ``greenplan.plan``
@@ -130,6 +140,9 @@ def attach(
             sensitivity=sensitivity,
             draw_per=draw_per,
             job=job,
+            warmup_rounds=warmup_rounds,
+            uniform_until=uniform_until,
+            total_steps=total_steps,
         )
     )
     return Session(model, optimizer, options, scaler)
@@ -171,9 +184,10 @@ class Session:
         self._planner: Planner | None = None
         self._applied: AppliedPlan | None = None
         self._sensitivity: Mapping[str, float] = {}
+        self._sensitivity_probe = SensitivityProbe(self._leaves(), options.sensitivity)
         self._history: list[dict[str, Any]] = []
-        self._steps = self._micro_batches = self._steps_in_round = self._rounds = 0
-        self._is_due = True
+        self._schedule = Schedule(options)
+        self._micro_batches = self._rounds = 0
         self._is_prepared = False
         self._mismatches_told: list[str] = []
         self._step: contextlib.ExitStack | None = None
@@ -194,7 +208,7 @@ class Session:
     @property
     def steps(self) -> int:
         """Optimizer steps begun and ended in this session, and in those that it goes on from."""
-        return self._steps
+        return self._schedule.steps
 
     @property
     def mismatches(self) -> tuple[str, ...]:
@@ -232,12 +246,13 @@ class Session:
                     'loss_fn is missing; probe="separate" needs begin_round(loss_fn), probe="in-step" does not',
                     field="loss_fn",
                 )
-            self._is_due = True
+            self._schedule.is_due = True
             return
         loss_fns = [loss_fn] if callable(loss_fn) else list(loss_fn)
         if not loss_fns:
             raise ArgumentError("loss_fn is an empty list; allowed: one function per batch", field="loss_fn")
-        self._separate_round(loss_fns)
+        if not self._schedule.takes_warm_up():
+            self._separate_round(loss_fns)
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
@@ -261,19 +276,18 @@ class Session:
     def begin_step(self) -> None:
         """Does what entering ``step`` does, for loops that call back instead: forward and backward follow."""
         self._check_between_steps("step")
-        if self._is_due and self.options.probe == "separate" and self._applied is None:
+        schedule = self._schedule
+        if schedule.is_due and self.options.probe == "separate" and self._applied is None:
             raise Error(
                 'no round has begun; with probe="separate" call begin_round(loss_fn) before the first step',
                 code="FAILED_PRECONDITION",
                 field="step",
             )
         self._parameters.undo_foreign_flips()
-        every = self.options.plan_every
-        if isinstance(every, int) and self._steps_in_round >= every and self.options.probe == "in-step":
-            self._is_due = True
+        schedule.before_step()
         self._step = contextlib.ExitStack()
         try:
-            if self._is_due:
+            if schedule.is_due and not schedule.takes_warm_up():
                 self._begin_measuring_step()
             if not self._is_probing:
                 self._begin_planned_step()
@@ -299,8 +313,7 @@ class Session:
         self._parameters.drop_frozen_gradients()
         if all(parameter.grad is None for parameter in self._parameters.candidates.values()):
             self._scaling.stand_in(self._smallest())
-        self._steps += 1
-        self._steps_in_round += 1
+        self._schedule.after_step()
 
     def abandon_step(self) -> None:
         """Ends a step in which something raised. The next step begins as this one did."""
@@ -345,10 +358,8 @@ class Session:
             "sensitivity": dict(self._sensitivity),
             "must_stay_open": self._inputs.must_stay_open,
             "rounds": self._rounds,
-            "steps": self._steps,
-            "steps_in_round": self._steps_in_round,
             "micro_batches": self._micro_batches,
-            "is_due": self._is_due,
+            "schedule": self._schedule.state(),
             "history": self.history,
         }
 
@@ -369,9 +380,8 @@ class Session:
             )
         self._prepare()
         self._sensitivity = dict(state["sensitivity"])
-        self._rounds, self._steps = state["rounds"], state["steps"]
-        self._steps_in_round, self._micro_batches = state["steps_in_round"], state["micro_batches"]
-        self._is_due = state["is_due"]
+        self._rounds, self._micro_batches = state["rounds"], state["micro_batches"]
+        self._schedule.load(state["schedule"])
         self._history = [dict(of_round) for of_round in state["history"]]
         if state["profile"] is None:
             return
@@ -429,8 +439,8 @@ class Session:
     def _begin_measuring_step(self) -> None:
         assert self._step is not None
         self._forget_changed_model()
-        if self._profile is not None and not self.options.needs_importance:  # Nothing has to be measured.
-            self._plan_round(Measurements(self._rounds, self._steps, {}, {}, self._sensitivity), 0.0, "none")
+        if self._profile is not None and not self.options.needs_importance and not self._measures_sensitivity():
+            self._plan_round(self._measurements({}), 0.0, "none")
             return
         self._is_probing = True
         self._let_all_live()
@@ -438,6 +448,19 @@ class Session:
         if self._profile is None:
             self._profiler = StepProfiler(self.model, self._leaves(), self._inputs)
             self._step.enter_context(self._profiler.watching())
+        if self._measures_sensitivity():
+            self._step.enter_context(self._sensitivity_probe.watching(self._scaling.scale, self.options.never))
+
+    def _measures_sensitivity(self) -> bool:
+        """Whether this round does. FSDP2 cannot run backward several times over one forward pass."""
+        options = self.options
+        return options.allocates and not self._schedule.has_uniform_rates and not self._parameters.has_shards()
+
+    def _measurements(
+        self, importance: Mapping[str, float], standard_error: Mapping[str, float] | None = None
+    ) -> Measurements:
+        sensitivity = {} if self._schedule.has_uniform_rates else self._sensitivity
+        return Measurements(self._rounds, self.steps, importance, standard_error or {}, sensitivity)
 
     def _leaves(self) -> Callable[[], list[tuple[str, torch.Tensor]]]:
         """What stands for the parameters in the graph; known only once forward has run."""
@@ -451,14 +474,16 @@ class Session:
         scale = self._scaling.scale()
         gradients = [one.grad for one in self._parameters.candidates.values() if one.grad is not None]
         if self._ranks.any(not all(_is_finite(gradient) for gradient in gradients)):
-            logger.warning("greenplan: a gradient of step %d is not finite; the next step measures again", self._steps)
+            logger.warning("greenplan: a gradient of step %d is not finite; the next step measures again", self.steps)
             return
         importance: dict[str, float] = {}
         if self.options.needs_importance:
             importance = importance_of_gradients(self._measured(), self._optimizer, scale)
         seconds = time.perf_counter() - started
-        importance = self._ranks.mean(importance)
-        self._plan_round(Measurements(self._rounds, self._steps, importance, {}, self._sensitivity), seconds, "in-step")
+        if self._measures_sensitivity():
+            seconds += self._sensitivity_probe.seconds
+            self._sensitivity = self._ranks.mean(self._sensitivity_probe.measured)
+        self._plan_round(self._measurements(self._ranks.mean(importance)), seconds, "in-step")
 
     def _measured(self) -> list[tuple[str, torch.nn.Parameter]]:
         never = set(self.options.never)
@@ -496,16 +521,13 @@ class Session:
                 self._let_all_live()
                 self._prepare()
                 importance, error = self._measured_importance(loss_fns)
-                if self.options.may_drop and self.options.planner_options.get("allocation") != "uniform":
+                if self._measures_sensitivity():
                     self._sensitivity = self._ranks.mean(self._measured_sensitivity(loss_fns[0]))
         except BaseException:
             self._parameters.set_live(before)
             raise
         seconds = time.perf_counter() - started
-        measurements = Measurements(
-            self._rounds, self._steps, self._ranks.mean(importance), self._ranks.mean(error), self._sensitivity
-        )
-        self._plan_round(measurements, seconds, "separate")
+        self._plan_round(self._measurements(self._ranks.mean(importance), self._ranks.mean(error)), seconds, "separate")
 
     def _measured_importance(self, loss_fns: Sequence[LossFn]) -> tuple[dict[str, float], dict[str, float]]:
         metric = self.options.metric or ("cross_fitted" if len(loss_fns) > 1 else "gradient_times_update")
@@ -534,14 +556,15 @@ class Session:
 
     def _measured_sensitivity(self, loss_fn: LossFn) -> dict[str, float]:
         assert self._blocks is not None and self._profile is not None
-        found = probe_sensitivity(
+        if not self._sensitivity_probe.measure(loss_fn(), never=self.options.never):
+            return self._sensitivity_probe.measured
+        return probe_sensitivity(
             self._parameters.candidates.values(),
             self._blocks.modules,
             self._blocks.dropped,
             loss_fn,
             self.options.sensitivity,
         )
-        return {block: found.get(block, 0.0) for block in self._profile.blocks}
 
     # Planning.
 
@@ -555,14 +578,13 @@ class Session:
                 raise
             logger.warning("greenplan: %s; training goes on with the last plan", error)
             plan = self._applied.plan
-        self._is_due = False
-        self._steps_in_round = 0
+        self._schedule.planned()
         self._history = self.history
         applied = self._apply(plan)
         self._history.append(
             {
                 "round": self._rounds,
-                "step": self._steps,
+                "step": self.steps,
                 **applied.of_plan(),
                 **applied.figures(),
                 "probe": probe,
@@ -618,7 +640,7 @@ class Session:
             if self.options.draw_per == "micro-batch":
                 step.enter_context(self._drawing_each_forward(applied, blocks))
             else:
-                dropped = self._drawn(applied, self._steps)
+                dropped = self._drawn(applied, self.steps)
                 step.enter_context(blocks.dropped(dropped))
                 applied.note_step(dropped)
         else:

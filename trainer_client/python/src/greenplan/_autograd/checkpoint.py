@@ -21,6 +21,7 @@ from torch.utils.checkpoint import _CachedTorchDispatchMode, _CheckpointFrame
 from greenplan._autograd.graph_walk import AutogradGraph
 from greenplan._autograd.saved_bytes import common_block, insert_below_loss
 from greenplan._autograd.saved_tensors import SavedTensors
+from greenplan._autograd.saved_variable import StoppedHook, read_saved
 from greenplan.errors import Error
 from greenplan.model_profile import RECOMPUTED, ModelProfile, Op
 
@@ -43,7 +44,7 @@ def add_recomputation(graph: AutogradGraph, saved: SavedTensors, profile: ModelP
         chains.append(_chain(graph, packed, frame.early_stop, profile))
     inserted = [op for chain in chains for op in chain]
     insert_below_loss(inserted, profile)
-    for storage in saved.storages.values():
+    for storage in saved.storages.values() if inserted else ():
         storage.keepers = [keeper + len(inserted) if keeper > 0 else keeper for keeper in storage.keepers]
     first = 1
     for (frame, _), chain in zip(frames, chains, strict=True):
@@ -83,7 +84,7 @@ def _chain(graph: AutogradGraph, packed: dict[int, list[int]], early_stop: bool,
 def _keepers(graph: AutogradGraph, saver: int, keepers: list[int]) -> set[int]:
     """Returns the ops that are live iff ``saver`` saves anything: the saver itself where each of its inputs is one."""
     unique = set(keepers)
-    return {saver} if saver in unique or unique == set(graph.targets[saver]) else unique
+    return {saver} if saver in unique or unique == set(graph.reached_from(saver)) else unique
 
 
 def _not_implied(saved_at: dict[int, int], profile: ModelProfile) -> list[int]:
@@ -127,6 +128,8 @@ def _check_supported(frame: _CheckpointFrame) -> None:
 
 def _captured(function: Any) -> dict[str, Any]:
     """Returns the variables that a function captured from those around it."""
+    if isinstance(function, StoppedHook):
+        return function.captured
     cells = getattr(function, "__closure__", None) or ()
     names = function.__code__.co_freevars if cells else ()
     captured = {}
@@ -139,7 +142,7 @@ def _captured(function: Any) -> dict[str, Any]:
 def _saved_inputs(frame: Any) -> list[Any]:
     if hasattr(frame, "saved_args"):
         return [argument for argument in frame.saved_args if hasattr(argument, "unpack_hook")]
-    return list(frame.input_saver.grad_fn._raw_saved_tensors)  # As older versions of torch keep them.
+    return list(read_saved(frame.input_saver.grad_fn, "_raw_saved_tensors"))  # As older versions of torch keep them.
 
 
 def _inputs(frame: _CheckpointFrame) -> Iterator[torch.Tensor]:

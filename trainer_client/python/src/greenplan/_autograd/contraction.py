@@ -25,27 +25,29 @@ def hang_tensors(profile: ModelProfile) -> None:
     only pass its gradient on. A tensor that several edges lead to is tied and stays on its leaf. Runs first.
     """
     _merge_parallel_edges(profile)
-    uses = [0] * len(profile.ops)
-    last_use: list[Edge | None] = [None] * len(profile.ops)
-    for index, op in enumerate(profile.ops):
+    ops = profile.ops
+    uses = [0] * len(ops)
+    last_user = [0] * len(ops)
+    last_cost = [0] * len(ops)
+    for index, op in enumerate(ops):
         for target, cost in op.inputs:
             uses[target] += 1
-            last_use[target] = (index, cost)
-    keep = [True] * len(profile.ops)
+            last_user[target] = index
+            last_cost[target] = cost
+    keep = [True] * len(ops)
     for tensor in profile.tensors:
+        at = tensor.op
         inputs_of_passing = 0  # Of the leaf; of the ops above it, 1.
-        while tensor.op is not None and tensor.weight_grad_cost == 0:
-            op = profile.ops[tensor.op]
-            use = last_use[tensor.op]
-            if use is None or uses[tensor.op] != 1 or op.cost != 0 or len(op.inputs) != inputs_of_passing:
+        while at is not None and uses[at] == 1 and tensor.weight_grad_cost == 0:
+            op, above = ops[at], last_user[at]
+            if len(op.inputs) != inputs_of_passing or op.cost != 0:
                 break
-            above, cost = use
-            if inputs_of_passing == 1 and profile.ops[above].block != op.block:
+            if inputs_of_passing == 1 and ops[above].block != op.block:
                 break
-            keep[tensor.op] = False
-            tensor.weight_grad_cost = cost
+            keep[at] = False
+            tensor.weight_grad_cost = last_cost[at]
             tensor.saved_bytes += op.saved_bytes
-            tensor.op = above
+            tensor.op = at = above
             inputs_of_passing = 1
     _keep_ops(keep, profile)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from torch.autograd.graph import GradientEdge
+
 from greenplan._autograd.graph_walk import AutogradGraph
 from greenplan._autograd.node_shapes import Node
 
@@ -17,11 +19,18 @@ class GraphBlocks:
         names: Of the blocks.
         graph: The nodes.
         block_of_node: The block that each node belongs to, [num_nodes].
+        entries: The node and the operand from which gradient enters each block, [num_blocks].
     """
 
     names: list[str]
     graph: AutogradGraph
     block_of_node: list[int | None]
+    entries: list[tuple[int, int]]
+
+    def entry(self, block: int) -> GradientEdge:
+        """Returns the one edge through which gradient enters a block."""
+        index, operand = self.entries[block]
+        return GradientEdge(*self.graph.nodes[index].next_functions[operand])
 
     def block_of(self, node: Node) -> int | None:
         """Returns the block that ``node`` belongs to; None for nodes outside blocks and outside the graph."""
@@ -37,7 +46,7 @@ class GraphBlocks:
             for index, targets in enumerate(graph.targets)
             if block_of_node[index] != block
             for target in targets
-            if block_of_node[target] == block
+            if target is not None and block_of_node[target] == block
         }
         seen: set[int] = set()
         while open_ends:
@@ -46,5 +55,5 @@ class GraphBlocks:
                 return True
             if index not in seen and index not in stop_at:
                 seen.add(index)
-                open_ends.update(graph.targets[index])
+                open_ends.update(graph.reached_from(index))
         return False

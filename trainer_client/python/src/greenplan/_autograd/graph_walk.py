@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import methodcaller
 
 from greenplan._autograd.node_cost import NodeCost
 from greenplan._autograd.node_kind import NodeKind, has_type_of_its_own, kind_of
@@ -13,16 +15,19 @@ from greenplan._autograd.reentrant_checkpoint import CHECKPOINT_KIND, is_reentra
 
 @dataclass(slots=True)
 class AutogradGraph:
-    """The nodes behind a loss, in the engine's order.
+    """The nodes behind a loss, in the engine's order: an edge leads to a higher index.
+
+    Nodes that only pass one gradient on, as those of views do, are left out: half of a transformer's. Edges lead past
+    them.
 
     A reentrant checkpoint is followed by the graph of its function: the checkpoint pays for running it again, and it
     leads to the function's last nodes.
 
     Attributes:
-        nodes: torch's nodes, [num_nodes].
+        nodes: torch's nodes, [num_nodes]. The first is the loss.
         kinds: Their kinds, [num_nodes].
-        following: Where the gradient of each input goes, as torch tells it, [num_nodes].
-        targets: The same as indices of nodes, without the inputs that need no gradient, [num_nodes].
+        targets: The index of the node that each operand's gradient goes to, None for operands that need no gradient,
+            [num_nodes][num_operands].
         index_of: The index of every node.
         costs: Of the nodes that are not free, by index. The forward cost of nodes within a reentrant checkpoint is part
             of the checkpoint's.
@@ -33,21 +38,23 @@ class AutogradGraph:
 
     nodes: list[Node]
     kinds: list[NodeKind]
-    following: list[NextFunctions]
-    targets: list[list[int]]
+    targets: list[list[int | None]]
     index_of: dict[Node, int]
     costs: dict[int, NodeCost]
     recomputed: set[int]
     kept_alive: list[object]
 
-    def target(self, index: int, operand: int) -> int | None:
-        """Returns the index of the node that the gradient of an operand goes to; None if it needs no gradient."""
-        following = self.following[index]
-        return self.index_of.get(following[operand][0]) if operand < len(following) else None
+    def reached_from(self, index: int) -> list[int]:
+        """Returns the indices of the nodes that a node passes gradients to."""
+        return [target for target in self.targets[index] if target is not None]
 
 
-def walk_graph(loss: Node) -> AutogradGraph:
+def walk_graph(loss: Node, landmarks: Callable[[], Iterable[Node]] = tuple) -> AutogradGraph:
     """Walks the graph behind the node ``loss``. Functions under reentrant checkpointing are run once more each.
+
+    Args:
+        loss: The node to start from.
+        landmarks: Returns nodes that are not left out. Asked at the end, when checkpointed functions have run again.
 
     Raises:
         Error: UNIMPLEMENTED if a node has no rule; INTERNAL if a checkpointed function raises.
@@ -55,61 +62,56 @@ def walk_graph(loss: Node) -> AutogradGraph:
     """
     walk = _Walk()
     walk.enter([loss], recomputed=False)
+    walk.keep([loss, *landmarks()])
     return walk.in_engine_order(loss)
 
 
 class _Walk:
-    """Nodes are entered in any order; lists by entry."""
-
     def __init__(self) -> None:
-        self._position: dict[Node, int] = {}
         self._kind_of_type: dict[type, NodeKind] = {}
-        self._kinds: list[NodeKind] = []
-        self._following: list[NextFunctions] = []
-        self._leaves: dict[Node, int] = {}  # And how many edges lead to each.
-        self._costs: dict[int, NodeCost] = {}
-        self._recomputed: set[int] = set()
+        self._kinds: dict[Node, NodeKind] = {}  # Of every node entered.
+        self._following: dict[Node, NextFunctions] = {}  # Of the nodes that are neither leaves nor left out.
+        self._costs: dict[Node, NodeCost] = {}
+        self._recomputed: set[Node] = set()
         self._kept_alive: list[object] = []
-        # Leaves that stand for an input of a checkpoint, and what the checkpoint's own edge leads to.
+        # Nodes that are left out, and what edges to them lead to. Leaves that stand for an input of a checkpoint lead
+        # to what the checkpoint's own edge leads to.
+        self._passes_to: dict[Node, Node] = {}
         self._stands_for: dict[Node, Node] = {}
         self._reached_inputs: set[Node] = set()
 
     def enter(self, stack: list[Node], recomputed: bool) -> int:
         """Enters every node that those on ``stack`` lead to; returns the sum of their forward costs."""
-        position, kinds, all_following = self._position, self._kinds, self._following
-        kind_of_type, leaves, stands_for = self._kind_of_type, self._leaves, self._stands_for
+        kinds, kind_of_type, stands_for = self._kinds, self._kind_of_type, self._stands_for
         forward = 0
         while stack:
             node = stack.pop()
-            if node in position:
-                if node in leaves:
-                    leaves[node] += 1
+            if node in kinds:
                 continue
             if stands_for and node in stands_for:  # What it stands for lies in the graph around and is entered there.
                 self._reached_inputs.add(node)
                 continue
-            entry = position[node] = len(kinds)
-            if recomputed:
-                self._recomputed.add(entry)
             kind = kind_of_type.get(type(node))
             if kind is None:
                 kind = self._new_kind(node)
-            kinds.append(kind)
+            kinds[node] = kind
+            if recomputed:
+                self._recomputed.add(node)
             if kind.is_leaf:
-                leaves[node] = 1
-                all_following.append(())
+                continue
+            if kind is CHECKPOINT_KIND:
+                forward += self._enter_checkpoint(node, stack)
                 continue
             following = node.next_functions
-            all_following.append(following)
-            if kind is CHECKPOINT_KIND:
-                forward += self._enter_checkpoint(node, entry, stack)
+            targets = [target for target, _ in following if target is not None]
+            stack += targets
+            if kind.only_passes and len(targets) == 1:
+                self._passes_to[node] = targets[0]
                 continue
+            self._following[node] = following
             if kind.rule is not None:
-                cost = self._costs[entry] = kind.rule.cost(NodeShapes(kind.name, node, following))
+                cost = self._costs[node] = kind.rule.cost(NodeShapes(kind.name, node, following))
                 forward += cost.forward
-            for target, _ in following:
-                if target is not None:
-                    stack.append(target)
         return forward
 
     def _new_kind(self, node: Node) -> NodeKind:
@@ -118,96 +120,94 @@ class _Walk:
             self._kind_of_type[type(node)] = kind
         return kind
 
-    def _enter_checkpoint(self, checkpoint: Node, entry: int, stack: list[Node]) -> int:
+    def _enter_checkpoint(self, checkpoint: Node, stack: list[Node]) -> int:
         """Returns the forward cost of the checkpoint's function."""
         run = run_again(checkpoint)
         self._kept_alive.append(run)
         self._stands_for.update(run.inputs)
-        self._following[entry] = tuple((output, 0) for output in run.outputs)
+        self._following[checkpoint] = tuple((output, 0) for output in run.outputs)
         forward = self.enter(list(run.outputs), recomputed=True)
-        self._costs[entry] = NodeCost(forward=forward, op=forward)
+        self._costs[checkpoint] = NodeCost(forward=forward, op=forward)
         stack.extend(around for leaf, around in run.inputs.items() if leaf in self._reached_inputs)
         return forward
 
-    def _outside(self, node: Node) -> Node:
-        """Follows a leaf that stands for an input of a checkpoint to the graph around."""
-        while node in self._stands_for:
-            node = self._stands_for[node]
-        return node
+    def keep(self, landmarks: Iterable[Node]) -> None:
+        """Takes nodes back in that were left out."""
+        for node in landmarks:
+            target = self._passes_to.pop(node, None)
+            if target is not None:
+                self._following[node] = ((target, 0),)
 
     def in_engine_order(self, loss: Node) -> AutogradGraph:
         """Puts consumers before what they consume; of those that are ready, the node made last in forward."""
-        nodes = list(self._position)
-        graph = None
-        if not self._stands_for:
-            graph = self._arranged(nodes, self._order_of_plain_graph(nodes))
-        if graph is None:
-            self._following = [
-                tuple((self._outside(target), number) for target, number in following) for following in self._following
-            ]
-            graph = self._arranged(nodes, self._order_of_any_graph(loss, nodes))
-        assert graph is not None
-        return graph
-
-    def _order_of_plain_graph(self, nodes: list[Node]) -> list[int]:
-        """Orders a graph whose nodes were all made before those that consume them, as forward makes them.
-
-        The engine's order is then that of decreasing sequence numbers, with each leaf right behind its last consumer: a
-        sort, several times faster than a heap.
-        """
-        position, leaves = self._position, dict(self._leaves)
-        sequence = [node._sequence_nr() for node in nodes]
-        inner = [entry for entry, kind in enumerate(self._kinds) if not kind.is_leaf]
-        inner.sort(key=sequence.__getitem__, reverse=True)
-        order = []
-        for entry in inner:
-            order.append(entry)
-            for target, _ in self._following[entry]:
-                if target in leaves:
-                    leaves[target] -= 1
-                    if leaves[target] == 0:
-                        order.append(position[target])
-        return order
-
-    def _order_of_any_graph(self, loss: Node, nodes: list[Node]) -> list[int]:
-        waiting_for = dict.fromkeys(nodes, 0)
-        for following in self._following:
-            for target, _ in following:
-                if target is not None:
-                    waiting_for[target] += 1
-        order = []
-        ready = [(-loss._sequence_nr(), 0, loss)]
-        pushed = 1
-        while ready:
-            _, _, node = heapq.heappop(ready)
-            order.append(self._position[node])
-            for target, _ in self._following[order[-1]]:
-                if target is not None:
-                    waiting_for[target] -= 1
-                    if waiting_for[target] == 0:
-                        heapq.heappush(ready, (-target._sequence_nr(), pushed, target))
-                        pushed += 1
-        return order
-
-    def _arranged(self, nodes: list[Node], order: list[int]) -> AutogradGraph | None:
-        """Lists the entries in ``order``; None if an edge would lead to a lower index."""
-        nodes = [nodes[entry] for entry in order]
-        following = [self._following[entry] for entry in order]
-        index_of = {node: index for index, node in enumerate(nodes)}
-        all_targets = []
-        for index, edges in enumerate(following):
-            targets = [index_of[target] for target, _ in edges if target is not None]
-            if targets and min(targets) <= index:
-                return None
-            all_targets.append(targets)
-        new_index = {entry: index for index, entry in enumerate(order)}
+        targets = self._targets()
+        order = None if self._stands_for else _order_of_plain_graph(targets)
+        if order is None:
+            order = _order_of_any_graph(loss, targets)
+        index_of = {node: index for index, node in enumerate(order)}
         return AutogradGraph(
-            nodes=nodes,
-            kinds=[self._kinds[entry] for entry in order],
-            following=following,
-            targets=all_targets,
+            nodes=order,
+            kinds=[self._kinds[node] for node in order],
+            targets=[list(map(index_of.get, targets.get(node, ()))) for node in order],
             index_of=index_of,
-            costs={new_index[entry]: cost for entry, cost in self._costs.items()},
-            recomputed={new_index[entry] for entry in self._recomputed},
+            costs={index_of[node]: cost for node, cost in self._costs.items()},
+            recomputed={index_of[node] for node in self._recomputed if node in index_of},
             kept_alive=self._kept_alive,
         )
+
+    def _targets(self) -> _Targets:
+        left_out = self._passes_to | self._stands_for
+        all_targets = {}
+        for node, following in self._following.items():
+            targets = []
+            for target, _ in following:
+                while target in left_out:
+                    target = left_out[target]
+                targets.append(target)
+            all_targets[node] = targets
+        return all_targets
+
+
+# Where the gradient of each operand goes, None if nowhere, for every node that is no leaf.
+_Targets = dict[Node, list[Node | None]]
+
+
+def _order_of_plain_graph(targets: _Targets) -> list[Node] | None:
+    """Orders a graph whose nodes were all made before those that consume them, as forward makes them; else None.
+
+    The engine's order is then that of decreasing sequence numbers, with each leaf right behind its last consumer: a
+    sort, several times faster than a heap.
+    """
+    placed: set[Node] = set()
+    made = []
+    for node in sorted(targets, key=methodcaller("_sequence_nr")):
+        for target in reversed(targets[node]):
+            if target is not None and target not in placed:
+                if target in targets:
+                    return None
+                placed.add(target)  # A leaf.
+                made.append(target)
+        placed.add(node)
+        made.append(node)
+    made.reverse()
+    return made
+
+
+def _order_of_any_graph(loss: Node, targets: _Targets) -> list[Node]:
+    waiting_for: dict[Node, int] = {}
+    for of_node in targets.values():
+        for target in of_node:
+            waiting_for[target] = waiting_for.get(target, 0) + 1
+    order = []
+    ready = [(-loss._sequence_nr(), 0, loss)]
+    pushed = 1
+    while ready:
+        _, _, node = heapq.heappop(ready)
+        order.append(node)
+        for target in targets.get(node, ()):
+            if target is not None:
+                waiting_for[target] -= 1
+                if waiting_for[target] == 0:
+                    heapq.heappush(ready, (-target._sequence_nr(), pushed, target))
+                    pushed += 1
+    return order

@@ -53,6 +53,11 @@ class NodeKind:
     saves: tuple[tuple[str, int], ...]
 
     @property
+    def only_passes(self) -> bool:
+        """Whether it costs nothing and keeps nothing, so that with one input all it does is to pass a gradient on."""
+        return self.rule is None and not self.saves and not self.is_leaf
+
+    @property
     def saves_late(self) -> bool:
         """Whether it saves tensors only after its product has run (``Rule.saves_late``)."""
         return self.rule is None or self.rule.saves_late

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import ArgumentError
 
 Shape = tuple[int, ...]
@@ -57,14 +59,18 @@ class NodeShapes:
         Args:
             index: Which operand.
             rank: The rank that it must have; None: any.
-            saved: The name under which the node keeps the operand (``"weight"`` for ``_saved_weight``), which tells the
-                shape where the operand required no grad. Its value is not touched.
+            saved: The name under which the node keeps the operand or its sizes (``"weight"`` for ``_saved_weight`` and
+                ``_saved_weight_sym_sizes``), which tells the shape also where the operand required no grad. Its value
+                is not touched.
 
         Raises:
             ArgumentError: The shape is not known, or has another rank.
         """
         shape = None
-        if self.needs_gradient(index):
+        sizes = getattr(self.node, f"_saved_{saved}_sym_sizes", None) if saved else None
+        if sizes is not None:
+            shape = _known(sizes)
+        elif self.needs_gradient(index):
             shape = _output_shape(*self._next_functions[index])
         elif saved:
             shape = _saved_shape(self.node, saved)
@@ -84,16 +90,19 @@ def _output_shape(node: Node, index: int) -> Shape | None:
     metadata = node._input_metadata
     if index >= len(metadata) or metadata[index].is_nested_tensor:
         return None
-    shape = tuple(metadata[index].shape)
+    return _known(metadata[index].shape)
+
+
+def _saved_shape(node: Node, name: str) -> Shape | None:
+    attribute = f"_raw_saved_{name}"
+    raw = read_saved(node, attribute) if hasattr(node, attribute) else None
+    shape = getattr(getattr(raw, "data", None), "shape", None)
+    return None if shape is None else _known(shape)
+
+
+def _known(sizes: Iterable[Any]) -> Shape | None:
+    shape = tuple(sizes)
     for size in shape:
         if type(size) is not int:  # Symbolic.
             return None
     return shape
-
-
-def _saved_shape(node: Node, name: str) -> Shape | None:
-    sizes = getattr(node, f"_saved_{name}_sym_sizes", None)
-    if sizes is None:
-        raw = getattr(node, f"_raw_saved_{name}", None)
-        sizes = getattr(getattr(raw, "data", None), "shape", None)
-    return None if sizes is None else tuple(sizes)

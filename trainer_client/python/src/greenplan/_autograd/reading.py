@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
@@ -13,6 +13,7 @@ from greenplan._autograd.checkpoint import add_recomputation
 from greenplan._autograd.contraction import contract_ops, hang_tensors, prune_unreaching_ops
 from greenplan._autograd.graph_blocks import GraphBlocks
 from greenplan._autograd.graph_walk import AutogradGraph, walk_graph
+from greenplan._autograd.node_shapes import Node
 from greenplan._autograd.residual_blocks import find_residual_blocks
 from greenplan._autograd.rules import LEAF
 from greenplan._autograd.saved_bytes import book_saved_bytes
@@ -29,17 +30,20 @@ def read_profile(
     other_leaves: str,
     model: str,
     ignored: Iterable[torch.Tensor] = (),
+    landmarks: Callable[[], Iterable[Node]] = tuple,
 ) -> tuple[ModelProfile, GraphBlocks]:
     """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie.
 
     Leaves among ``ignored`` are neither refused nor charged: the steps that the profile is for need no gradient there.
+    Nodes that ``landmarks`` returns are kept apart from others, so that the blocks can be asked about them.
     """
-    _check_torch()
     _check_loss(loss)
+    _check_torch(loss.grad_fn)
     if other_leaves not in ("refuse", "always"):
         raise unknown_name("other_leaves", other_leaves, ("refuse", "always"), '"refuse", "always"')
     with _collector_paused():
-        return _read(loss, _listed(named_parameters), frozen, resident, other_leaves, model, ignored)
+        graph = walk_graph(loss.grad_fn, landmarks)
+        return _read(graph, _listed(named_parameters), frozen, resident, other_leaves, model, ignored)
 
 
 @contextlib.contextmanager
@@ -59,7 +63,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _read(
-    loss: torch.Tensor,
+    graph: AutogradGraph,
     parameters: Sequence[tuple[str, torch.Tensor]],
     frozen: Iterable[str],
     resident: Iterable[torch.Tensor],
@@ -67,7 +71,6 @@ def _read(
     model: str,
     ignored: Iterable[torch.Tensor],
 ) -> tuple[ModelProfile, GraphBlocks]:
-    graph = walk_graph(loss.grad_fn)
     profile = ModelProfile(model=model)
     for name, parameter in parameters:
         profile.tensors.append(Tensor(name, tuple(parameter.shape)))
@@ -80,8 +83,13 @@ def _read(
     if others and other_leaves == "refuse":
         raise _unlisted(graph.nodes[others[0]].variable)
     _add_ops(graph, profile)
-    find_residual_blocks(profile)
-    blocks = GraphBlocks(profile.blocks, graph, [op.block for op in profile.ops])
+    branches = find_residual_blocks(profile)
+    blocks = GraphBlocks(
+        profile.blocks,
+        graph,
+        [op.block for op in profile.ops],
+        [(branch.addition, branch.side) for branch in branches],
+    )
     _freeze(frozen, profile)
     if all(tensor.op is None for tensor in profile.tensors):
         raise ArgumentError("loss depends on none of the parameters that may be trained", field="loss")
@@ -98,11 +106,11 @@ def _read(
     return profile, blocks
 
 
-def _check_torch() -> None:
-    """Without the raw data of saved tensors, checkpoints would be taken for plain functions, and priced too low."""
-    if not hasattr(torch._C._autograd.SavedTensor, "data"):
+def _check_torch(node: Node) -> None:
+    if not hasattr(node, "_input_metadata"):
         raise Error(
-            f"torch {torch.__version__} does not tell what autograd keeps for backward; use a later one, such as 2.13",
+            f"torch {torch.__version__} does not tell the shapes of what an autograd graph was made from; use 2.5 or "
+            "later, or Profile.from_config",
             code="UNIMPLEMENTED",
             field="torch",
         )
@@ -128,8 +136,8 @@ def _listed(named_parameters: Iterable[tuple[str, torch.Tensor]]) -> list[tuple[
         if name in names:
             raise ArgumentError(f'named_parameters holds "{name}" twice; names must differ', field="named_parameters")
         names.add(name)
-        if not isinstance(parameter, torch.Tensor) or not parameter.is_leaf:
-            raise ArgumentError(f'named_parameters: "{name}" is no leaf tensor; all must be', field="named_parameters")
+        if not isinstance(parameter, torch.Tensor):
+            raise _no_leaf(name)
         if id(parameter) not in tensors:
             tensors.add(id(parameter))
             listed.append((name, parameter))
@@ -139,7 +147,11 @@ def _listed(named_parameters: Iterable[tuple[str, torch.Tensor]]) -> list[tuple[
 def _hang_on_leaves(
     graph: AutogradGraph, parameters: Sequence[tuple[str, torch.Tensor]], profile: ModelProfile
 ) -> list[int]:
-    """Hangs each tensor on its leaf; returns the other leaves."""
+    """Hangs each tensor on its leaf; returns the other leaves.
+
+    Raises:
+        ArgumentError: A parameter is no leaf.
+    """
     index_of = {id(parameter): index for index, (_, parameter) in enumerate(parameters)}
     others = []
     for op, kind in enumerate(graph.kinds):
@@ -149,7 +161,14 @@ def _hang_on_leaves(
                 others.append(op)
             else:
                 profile.tensors[index].op = op
+    for tensor, (name, parameter) in zip(profile.tensors, parameters, strict=True):
+        if tensor.op is None and not parameter.is_leaf:
+            raise _no_leaf(name)
     return others
+
+
+def _no_leaf(name: str) -> ArgumentError:
+    return ArgumentError(f'named_parameters: "{name}" is no leaf tensor; all must be', field="named_parameters")
 
 
 def _unlisted(variable: torch.Tensor) -> ArgumentError:
@@ -164,18 +183,18 @@ def _unlisted(variable: torch.Tensor) -> ArgumentError:
 def _add_ops(graph: AutogradGraph, profile: ModelProfile) -> None:
     """Adds one op per node, leaves included."""
     profile.ops = [
-        Op(kind.name, 0, [(target, 0) for target in targets], None, 0)
+        Op(kind.name, 0, [(target, 0) for target in targets if target is not None], None, 0)
         for kind, targets in zip(graph.kinds, graph.targets, strict=True)
     ]
     total = 0
     for index, cost in graph.costs.items():
         op = profile.ops[index]
-        per_input = cost.per_input
+        targets, per_input = graph.targets[index], cost.per_input
         op.cost = cost.op
-        operands = [operand for operand, (node, _) in enumerate(graph.following[index]) if node is not None]
         op.inputs = [
             (target, per_input[operand] if operand < len(per_input) else 0)
-            for operand, target in zip(operands, graph.targets[index], strict=True)
+            for operand, target in enumerate(targets)
+            if target is not None
         ]
         if index not in graph.recomputed:
             profile.forward_cost += cost.forward

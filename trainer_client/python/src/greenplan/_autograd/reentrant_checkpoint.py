@@ -16,6 +16,7 @@ from torch.utils.checkpoint import CheckpointFunction
 
 from greenplan._autograd.node_kind import ANY_INPUT, NodeKind
 from greenplan._autograd.node_shapes import Node, PackedShape
+from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import Error
 
 # Its cost is that of running the function again, which no rule can tell.
@@ -94,7 +95,7 @@ def _call(checkpoint: Node, inputs: list[Any]) -> tuple[Any, ...]:
 
 
 def _holds_tensors(checkpoint: Node) -> bool:
-    return all(isinstance(saved.data, torch.Tensor) for saved in checkpoint._raw_saved_tensors)
+    return all(isinstance(saved.data, torch.Tensor) for saved in read_saved(checkpoint, "_raw_saved_tensors"))
 
 
 def _refuse_nesting() -> Any:

@@ -14,22 +14,44 @@ on follow. Order: forward.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from greenplan.model_profile import ModelProfile, Tensor
 
 _ADDITION = "AddBackward0"
 
 
-def find_residual_blocks(profile: ModelProfile) -> None:
-    """Sets ``blocks`` and every op's ``block``. Additions are the ops named AddBackward0 that have two inputs."""
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The f of an addition x + f(x).
+
+    Attributes:
+        addition: The op of the addition.
+        side: Which of its two inputs the branch is: 0 or 1.
+        ops: What gradient reaches through the branch alone.
+    """
+
+    addition: int
+    side: int
+    ops: list[int]
+
+
+def find_residual_blocks(profile: ModelProfile) -> list[Branch]:
+    """Sets ``blocks`` and every op's ``block``. Additions are the ops named AddBackward0 that have two inputs.
+
+    Returns:
+        The branch of each block, [num_blocks].
+    """
     branches = _BranchFinder(profile).branches()
     # The widest first: of nested blocks the innermost keeps an op.
-    for block in sorted(range(len(branches)), key=lambda index: -len(branches[index])):
-        for op in branches[block]:
+    for block in sorted(range(len(branches)), key=lambda index: -len(branches[index].ops)):
+        for op in branches[block].ops:
             profile.ops[op].block = block
     profile.blocks = _block_names(profile, len(branches))
+    branches = [branch for branch, name in zip(branches, profile.blocks, strict=True) if name]
     _drop_empty_blocks(profile)
     _tell_equal_names_apart(profile.blocks)
+    return branches
 
 
 class _BranchFinder:
@@ -42,20 +64,20 @@ class _BranchFinder:
         self._stream: dict[int, int] = {}  # The stream side of each residual addition found so far.
         self._leaves = {tensor.op for tensor in profile.tensors}
 
-    def branches(self) -> list[list[int]]:
-        """Returns the ops of every branch that holds a tensor, in forward order of the additions."""
+    def branches(self) -> list[Branch]:
+        """Returns every branch that holds a tensor, in forward order of the additions."""
         branches = []
         for index in range(len(self._ops) - 1, -1, -1):
             op = self._ops[index]
             if op.name != _ADDITION or len(op.inputs) != 2:
                 continue
             (first, _), (second, _) = op.inputs
-            for branch, stream in ((first, second), (second, first)):
+            for side, (branch, stream) in enumerate(((first, second), (second, first))):
                 behind = self._branch_behind(branch, stream)
                 if behind is not None:
                     self._stream[index] = stream
                     if not self._leaves.isdisjoint(behind):
-                        branches.append(behind)
+                        branches.append(Branch(index, side, behind))
                     break
         return branches
 

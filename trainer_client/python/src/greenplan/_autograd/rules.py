@@ -13,6 +13,7 @@ from torch.autograd.function import BackwardCFunction
 from greenplan._autograd.free_ops import is_free
 from greenplan._autograd.node_cost import NodeCost, Rule
 from greenplan._autograd.node_shapes import Node, NodeShapes
+from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import ArgumentError, Error
 
 LEAF = "torch::autograd::AccumulateGrad"
@@ -25,18 +26,25 @@ def flops(*sizes: int) -> int:
     return 2 * prod(sizes)
 
 
-def _inner_size(shapes: NodeShapes, left: int, rank: int | None) -> int:
-    """Of operands [.., rows, inner] and [.., inner, columns] at ``left`` and ``left + 1``."""
-    if shapes.needs_gradient(left):
-        return shapes.operand(left, rank)[-1]
-    return shapes.operand(left + 1, rank)[-2]
-
-
-def _product(left: int, rank: int) -> Rule:
-    """Prices a node of two matrix operands, every gradient of which costs what the product itself costs."""
+def _matrix_product(left: int, left_name: str, right_name: str) -> Rule:
+    """Prices [rows, inner] at operand ``left`` times [inner, columns] behind it; each gradient costs as much."""
 
     def cost(shapes: NodeShapes) -> NodeCost:
-        product = flops(*shapes.output(), _inner_size(shapes, left, rank))
+        product = flops(*shapes.operand(left, 2, left_name), shapes.operand(left + 1, 2, right_name)[1])
+        return NodeCost(forward=product, per_input=(0,) * left + (product, product))
+
+    return Rule(cost)
+
+
+def _batched_product(left: int) -> Rule:
+    """Prices [batch, rows, inner] times [batch, inner, columns] likewise. The node does not keep the sizes of both."""
+
+    def cost(shapes: NodeShapes) -> NodeCost:
+        if shapes.needs_gradient(left):
+            inner = shapes.operand(left, 3)[2]
+        else:
+            inner = shapes.operand(left + 1, 3)[1]
+        product = flops(*shapes.output(3), inner)
         return NodeCost(forward=product, per_input=(0,) * left + (product, product))
 
     return Rule(cost)
@@ -148,16 +156,17 @@ def _four_bit_product(shapes: NodeShapes) -> NodeCost:
 
 def _chunked_head(shapes: NodeShapes) -> NodeCost:
     """TRL: log-probabilities of hidden [rows, inner] times weight [columns, inner], whose logits are computed again."""
-    rows, inner = shapes.node._raw_saved_tensors[0].data.shape
-    product = flops(rows, inner, shapes.node._raw_saved_tensors[1].data.shape[0])
+    hidden, weight, *_ = read_saved(shapes.node, "_raw_saved_tensors")
+    rows, inner = hidden.data.shape
+    product = flops(rows, inner, weight.data.shape[0])
     return NodeCost(forward=product, op=product, per_input=(product, product))
 
 
 _RULES: dict[str, Rule] = {
-    "MmBackward0": _product(0, 2),
-    "AddmmBackward0": _product(1, 2),
-    "BmmBackward0": _product(0, 3),
-    "BaddbmmBackward0": _product(1, 3),
+    "MmBackward0": _matrix_product(0, "self", "mat2"),
+    "AddmmBackward0": _matrix_product(1, "mat1", "mat2"),
+    "BmmBackward0": _batched_product(0),
+    "BaddbmmBackward0": _batched_product(1),
     "AddbmmBackward0": Rule(_addbmm),
     "MvBackward0": _matrix_vector(0),
     "AddmvBackward0": _matrix_vector(1),

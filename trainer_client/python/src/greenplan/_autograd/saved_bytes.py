@@ -19,11 +19,13 @@ def book_saved_bytes(storages: Iterable[KeptStorage], profile: ModelProfile) -> 
     only_consumer = _only_consumers(profile)
     shared: dict[tuple[int, ...], int] = {}
     for storage in storages:
-        keepers = _necessary(storage.keepers, reaching, only_consumer)
-        if len(keepers) == 1:
-            profile.ops[keepers[0]].saved_bytes += storage.bytes
-        elif keepers:
+        keepers = tuple(storage.keepers)
+        if len(keepers) > 1:
+            keepers = _necessary(keepers, reaching, only_consumer)
+        if len(keepers) > 1:
             shared[keepers] = shared.get(keepers, 0) + storage.bytes
+        elif keepers and reaching[keepers[0]]:
+            profile.ops[keepers[0]].saved_bytes += storage.bytes
     ops = []
     for keepers in sorted(shared):
         op = Op(SAVED, inputs=[(keeper, 0) for keeper in keepers], saved_bytes=shared[keepers])
@@ -63,9 +65,7 @@ def _only_consumers(profile: ModelProfile) -> list[int | None]:
     return only_consumer
 
 
-def _necessary(keepers: list[int], reaching: list[bool], only_consumer: list[int | None]) -> tuple[int, ...]:
-    if len(keepers) == 1:
-        return tuple(keepers) if reaching[keepers[0]] else ()
+def _necessary(keepers: Iterable[int], reaching: list[bool], only_consumer: list[int | None]) -> tuple[int, ...]:
     ascending = sorted({op for op in keepers if reaching[op]})
     if ascending and ascending[0] == 0:  # Whatever is live, op 0 is.
         return (0,)

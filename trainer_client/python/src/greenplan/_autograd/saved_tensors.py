@@ -11,7 +11,10 @@ import torch
 from greenplan._autograd.graph_walk import AutogradGraph
 from greenplan._autograd.node_kind import ANY_INPUT
 from greenplan._autograd.node_shapes import Node
+from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import ArgumentError
+
+_NO_STORAGE = 0  # In place of the address of one: of sparse tensors.
 
 
 @dataclass(slots=True)
@@ -36,28 +39,20 @@ class SavedTensors:
     storages: dict[int, KeptStorage] = field(default_factory=dict)
     packed: dict[Any, dict[int, list[int]]] = field(default_factory=dict)
 
-    def note(self, raw: Any, op: int, keeper: int, recomputed: set[int]) -> bool:
-        """Notes what one attribute of the node ``op`` keeps; False if that is nothing."""
-        data = raw.data
-        if isinstance(data, torch.Tensor):
-            if op not in recomputed:
-                self.keep(data, keeper)
-        elif data is not None:
-            self.packed.setdefault(raw.unpack_hook, {}).setdefault(op, []).append(keeper)
-        return data is not None
-
     def keep(self, tensor: torch.Tensor, keeper: int) -> None:
         """Notes that the op ``keeper`` keeps the storage behind ``tensor``."""
-        try:
-            storage = tensor.untyped_storage()
-        except (NotImplementedError, RuntimeError):  # A tensor without a storage, such as a sparse one.
+        address = _address(tensor)
+        if address in self._resident:
             return
-        address = storage._cdata
         kept = self.storages.get(address)
-        if kept is not None:
+        if kept is None:
+            self.storages[address] = KeptStorage(tensor.untyped_storage().nbytes(), [keeper])
+        else:
             kept.keepers.append(keeper)
-        elif address not in self._resident:
-            self.storages[address] = KeptStorage(storage.nbytes(), [keeper])
+
+    def pack(self, unpack: Any, op: int, keeper: int) -> None:
+        """Notes that a hook packed away what the node ``op`` saved for the op ``keeper``."""
+        self.packed.setdefault(unpack, {}).setdefault(op, []).append(keeper)
 
 
 def saved_tensors(graph: AutogradGraph, resident: Iterable[torch.Tensor]) -> SavedTensors:
@@ -70,18 +65,23 @@ def saved_tensors(graph: AutogradGraph, resident: Iterable[torch.Tensor]) -> Sav
     Raises:
         ArgumentError: backward() has freed the graph already.
     """
-    saved = SavedTensors({_address(tensor) for tensor in resident})
-    for op, (node, kind) in enumerate(zip(graph.nodes, graph.kinds, strict=True)):
+    saved = SavedTensors({_NO_STORAGE, *map(_address, resident)})
+    keep, recomputed, tensor_type = saved.keep, graph.recomputed, torch.Tensor
+    for op, (node, kind, targets) in enumerate(zip(graph.nodes, graph.kinds, graph.targets, strict=True)):
         for attribute, serves in kind.saves:
-            keeper = op if serves == ANY_INPUT else graph.target(op, serves)
+            keeper = op if serves == ANY_INPUT else targets[serves]
             if keeper is None:
                 continue
-            raw = getattr(node, attribute)
-            if type(raw) is tuple:
-                for one in raw:
-                    saved.note(one, op, keeper, graph.recomputed)
-            elif raw is not None and not saved.note(raw, op, keeper, graph.recomputed):
-                _check_not_freed(node, attribute)
+            raw = read_saved(node, attribute)
+            for one in () if raw is None else raw if type(raw) is tuple else (raw,):
+                data = one.data
+                if isinstance(data, tensor_type):
+                    if op not in recomputed:
+                        keep(data, keeper)
+                elif data is not None:
+                    saved.pack(one.unpack_hook, op, keeper)
+                elif one is raw:
+                    _check_not_freed(node, attribute)
     return saved
 
 
@@ -90,15 +90,16 @@ def _check_not_freed(node: Node, attribute: str) -> None:
     try:
         getattr(node, attribute.removeprefix("_raw"))
     except RuntimeError as error:
-        raise ArgumentError(
-            "loss has been differentiated already; profile it before backward()", field="loss"
-        ) from error
+        if "inplace" not in str(error):
+            raise ArgumentError(
+                "loss has been differentiated already; profile it before backward()", field="loss"
+            ) from error
 
 
 def _address(tensor: torch.Tensor) -> int:
-    """Tells tensors that share memory; 0 for one without a storage, such as a sparse one."""
+    """Tells tensors that share memory."""
     try:
         address: int = tensor.untyped_storage()._cdata
     except (NotImplementedError, RuntimeError):
-        return 0
+        return _NO_STORAGE
     return address
