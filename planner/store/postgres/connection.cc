@@ -90,8 +90,8 @@ absl::StatusOr<std::string> WithoutSecrets(const std::string& uri) {
   const std::unique_ptr<PQconninfoOption, FreeOptions> options(PQconninfoParse(uri.c_str(), &error));
   if (options == nullptr) {
     absl::string_view reason = error != nullptr ? error : "out of memory";
-    // What follows in quotes is the URI or a part of it.
-    reason = reason.substr(0, reason.find(": \""));
+    // What follows in quotes is the URI or a part of it, but for the name of a parameter that does not exist.
+    if (!absl::StrContains(reason, "query parameter: \"")) reason = reason.substr(0, reason.find(": \""));
     absl::Status status = NoUri(absl::StripAsciiWhitespace(reason));
     PQfreemem(error);
     return status;
