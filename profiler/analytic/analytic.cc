@@ -62,7 +62,7 @@ absl::StatusOr<ModelProfile> AnalyticProfile(const Json& config, const AnalyticO
   Request request(choice->config, options, choice->head.head);
   Graph graph(options);
   if (choice->text_base != nullptr) {
-    absl::Status status = ListImageTower(config, choice->composite_type, graph);
+    absl::Status status = ListImageTower(config, choice->composite_type, choice->IsBare(), graph);
     if (!status.ok()) return status;
   }
   choice->NameTensors(graph);

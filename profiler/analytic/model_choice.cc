@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 
 namespace greenplan::profiler {
 namespace {
@@ -22,19 +23,41 @@ struct Composite {
   const char* model_type;
   const char* architecture;
   const char* text_type;        // The text's model_type where its part of the config does not say.
-  const char* text_base;        // What the text model is called within it.
+  const char* text_base;        // What the text model is called within it; in its bare class without "model.".
   bool tied;                    // Whether its head is tied where its own config does not say.
+  const char* bare = "";        // The class without a head, if there is one.
   const char* classifier = "";  // The class that classifies sequences, if there is one.
 };
 constexpr Composite kComposites[] = {
-    {"gemma3", "Gemma3ForConditionalGeneration", "gemma3_text", "model.language_model", true,
+    {"gemma3", "Gemma3ForConditionalGeneration", "gemma3_text", "model.language_model", true, "Gemma3Model",
      "Gemma3ForSequenceClassification"},
     {"llama4", "Llama4ForConditionalGeneration", "llama4_text", "language_model.model", false},
-    {"mistral3", "Mistral3ForConditionalGeneration", "mistral", "model.language_model", true},
-    {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl_text", "model.language_model", false},
-    {"qwen2_vl", "Qwen2VLForConditionalGeneration", "qwen2_vl_text", "model.language_model", false},
-    {"qwen3_vl", "Qwen3VLForConditionalGeneration", "qwen3_vl_text", "model.language_model", false},
+    {"mistral3", "Mistral3ForConditionalGeneration", "mistral", "model.language_model", true, "Mistral3Model"},
+    {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl_text", "model.language_model", false,
+     "Qwen2_5_VLModel"},
+    {"qwen2_vl", "Qwen2VLForConditionalGeneration", "qwen2_vl_text", "model.language_model", false, "Qwen2VLModel"},
+    {"qwen3_vl", "Qwen3VLForConditionalGeneration", "qwen3_vl_text", "model.language_model", false, "Qwen3VLModel"},
 };
+
+// A class of a model of text and images: its head, and what --head calls it.
+struct CompositeClass {
+  const char* name;
+  const char* architecture;
+  Head head;
+};
+std::vector<CompositeClass> ClassesOf(const Composite& composite) {
+  std::vector<CompositeClass> classes = {{"causal-lm", composite.architecture, Head::kCausalLm}};
+  if (*composite.classifier != '\0') classes.push_back({"classifier", composite.classifier, Head::kSequenceClassifier});
+  if (*composite.bare != '\0') classes.push_back({"none", composite.bare, Head::kNone});
+  return classes;
+}
+
+bool HasClass(const Composite& composite, absl::string_view architecture) {
+  const std::vector<CompositeClass> classes = ClassesOf(composite);
+  return std::any_of(classes.begin(), classes.end(), [&](const CompositeClass& known) {
+    return absl::EqualsIgnoreCase(architecture, known.architecture);
+  });
+}
 
 // Keys that one family alone has, for configs from before there was a model_type.
 struct Signature {
@@ -106,9 +129,7 @@ absl::StatusOr<std::string> InferModelType(const Json& config, const std::string
     if (!architecture.empty() && FindClass(*family, architecture) != nullptr) types.push_back(family->model_type);
   }
   for (const Composite& composite : kComposites) {
-    const bool is_its_class = absl::EqualsIgnoreCase(architecture, composite.architecture) ||
-                              (!architecture.empty() && absl::EqualsIgnoreCase(architecture, composite.classifier));
-    if (is_its_class) types.push_back(composite.model_type);
+    if (HasClass(composite, architecture)) types.push_back(composite.model_type);
   }
   for (const Signature& signature : Signatures()) {
     if (architecture.empty() && Matches(signature, config)) types.push_back(signature.model_type);
@@ -170,24 +191,25 @@ absl::Status TakeText(const std::string& type, const Composite* composite, Model
 // The head of a model of text and images, of which the text is profiled.
 absl::StatusOr<HeadClass> CompositeHead(const Composite& composite, const Family& family,
                                         const std::string& architecture, absl::string_view name) {
-  const bool is_classifier =
-      *composite.classifier != '\0' &&
-      (name.empty() ? absl::EqualsIgnoreCase(architecture, composite.classifier) : name == "classifier");
-  const bool is_language_model =
-      name.empty() ? architecture.empty() || absl::EqualsIgnoreCase(architecture, composite.architecture)
-                   : name == "causal-lm";
-  for (const HeadClass& head : family.heads) {
-    if (is_classifier && head.head == Head::kSequenceClassifier) return head;
-    if (is_language_model && head.head == Head::kCausalLm) return head;
+  std::vector<absl::string_view> names, classes;
+  for (const CompositeClass& known : ClassesOf(composite)) {
+    names.push_back(known.name);
+    classes.push_back(known.architecture);
+    const bool is_wanted = !name.empty()          ? name == known.name
+                           : architecture.empty() ? known.head == Head::kCausalLm
+                                                  : absl::EqualsIgnoreCase(architecture, known.architecture);
+    if (!is_wanted) continue;
+    for (const HeadClass& head : family.heads) {
+      if (head.head == known.head) return head;
+    }
   }
-  const bool classifies = *composite.classifier != '\0';
   if (!name.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("head is ", name, "; allowed for ", composite.model_type,
-                                                   ": causal-lm", classifies ? ", classifier" : ""));
+    return absl::InvalidArgumentError(
+        absl::StrCat("head is ", name, "; allowed for ", composite.model_type, ": ", absl::StrJoin(names, ", ")));
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "architectures[0] is \"", architecture, "\"; supported for ", composite.model_type, ": ", composite.architecture,
-      classifies ? absl::StrCat(", ", composite.classifier) : "", "; --head chooses one whatever the config says"));
+  return absl::InvalidArgumentError(absl::StrCat("architectures[0] is \"", architecture, "\"; supported for ",
+                                                 composite.model_type, ": ", absl::StrJoin(classes, ", "),
+                                                 "; --head chooses one whatever the config says"));
 }
 
 absl::StatusOr<HeadClass> HeadByName(const Family& family, absl::string_view name) {
@@ -245,7 +267,7 @@ int CommonPrefix(absl::string_view a, absl::string_view b) {
 void ModelChoice::NameTensors(Graph& graph) const {
   const std::string base = *family->base == '\0' ? "" : absl::StrCat(family->base, ".");
   if (text_base != nullptr) {
-    graph.RenamePrefix(base, absl::StrCat(text_base, "."));
+    graph.RenamePrefix(base, absl::StrCat(IsBare() ? absl::StripPrefix(text_base, "model.") : text_base, "."));
     if (absl::StartsWith(text_base, "language_model.")) graph.RenamePrefix("lm_head", "language_model.lm_head");
   } else if (IsBare() && !base.empty()) {
     graph.RenamePrefix(base, "");
@@ -269,7 +291,7 @@ absl::StatusOr<ModelChoice> ChooseModel(const Json& config, absl::string_view he
     if (absl::Status status = TakeText(*type, composite, choice); !status.ok()) return status;
   }
   const bool is_of_text = choice.IsTextAlone() && FindClass(*choice.family, *architecture) != nullptr;
-  const bool is_whole = composite != nullptr && !is_of_text && head != "none";
+  const bool is_whole = composite != nullptr && !is_of_text && (head != "none" || *composite->bare != '\0');
   // Of a model of text and images that is not known, the text is profiled as a language model.
   if (choice.IsTextAlone() && composite == nullptr && !is_of_text && head.empty()) head = "causal-lm";
   const absl::StatusOr<HeadClass> found = is_whole ? CompositeHead(*composite, *choice.family, *architecture, head)

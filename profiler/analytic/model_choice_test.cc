@@ -108,9 +108,20 @@ TEST(ChooseModelTest, AClassifierOfTextAndImagesIsNoLanguageModel) {
   config["architectures"] = {"Gemma3ForWishes"};
   EXPECT_EQ(RefusalOf(config),
             "architectures[0] is \"Gemma3ForWishes\"; supported for gemma3: Gemma3ForConditionalGeneration, "
-            "Gemma3ForSequenceClassification; --head chooses one whatever the config says");
+            "Gemma3ForSequenceClassification, Gemma3Model; --head chooses one whatever the config says");
   EXPECT_EQ(RefusalOf({{"model_type", "qwen2_vl"}}, "classifier"),
-            "head is classifier; allowed for qwen2_vl: causal-lm");
+            "head is classifier; allowed for qwen2_vl: causal-lm, none");
+}
+
+TEST(ChooseModelTest, ABareModelOfTextAndImagesKeepsItsImageModel) {
+  const json config = {{"architectures", {"Mistral3Model"}}, {"text_config", {{"model_type", "mistral"}}}};
+  for (const char* head : {"", "none"}) {
+    const absl::StatusOr<ModelChoice> choice = ChooseModel(config, head);
+    ASSERT_TRUE(choice.ok()) << choice.status();
+    EXPECT_EQ(choice->composite_type, "mistral3");
+    EXPECT_EQ(choice->head.head, Head::kNone);
+    EXPECT_STREQ(choice->text_base, "model.language_model") << "so that the image model is listed";
+  }
 }
 
 TEST(ChooseModelTest, OfAnyOtherModelWithAPartForTextThatPartIsTaken) {

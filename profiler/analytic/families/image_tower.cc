@@ -22,6 +22,7 @@ struct Tower {
   Request& vision;
   Request& whole;
   int64_t text_width;
+  std::string root;  // What all names begin with, LLaMA 4's excepted: "model.", or nothing in a bare model.
   Graph& graph;
 };
 
@@ -36,8 +37,8 @@ void QwenPatches(const Tower& tower, int64_t width, int64_t patch_if_missing, bo
   const auto [rows, columns] = tower.vision.Extent("patch_size", patch_if_missing);
   const auto [frames, same_frames] = tower.vision.Extent("temporal_patch_size", 2);
   const int64_t channels = tower.vision.Size("in_channels", 3);
-  tower.graph.AddParameter("model.visual.patch_embed.proj.weight", {width, channels, frames, rows, columns});
-  if (bias) tower.graph.AddParameter("model.visual.patch_embed.proj.bias", {width});
+  tower.graph.AddParameter(tower.root + "visual.patch_embed.proj.weight", {width, channels, frames, rows, columns});
+  if (bias) tower.graph.AddParameter(tower.root + "visual.patch_embed.proj.bias", {width});
 }
 
 void QwenAttention(Graph& graph, const std::string& block, int64_t width) {
@@ -59,7 +60,7 @@ void ListQwen2(const Tower& tower, bool gated) {
   const LayerNorm::Options norm = {.bias = !gated};
   QwenPatches(tower, width, 14, /*bias=*/false);
   for (int64_t i = 0; i < tower.vision.Layers("depth", 32); ++i) {
-    const std::string block = absl::StrCat("model.visual.blocks.", i);
+    const std::string block = absl::StrCat(tower.root, "visual.blocks.", i);
     LayerNorm(graph, block + ".norm1", width, norm);
     LayerNorm(graph, block + ".norm2", width, norm);
     QwenAttention(graph, block, width);
@@ -67,10 +68,10 @@ void ListQwen2(const Tower& tower, bool gated) {
     Linear(graph, block + (gated ? ".mlp.up_proj" : ".mlp.fc1"), width, inner);
     Linear(graph, block + (gated ? ".mlp.down_proj" : ".mlp.fc2"), inner, width);
   }
-  LayerNorm(graph, "model.visual.merger.ln_q", width, norm);
+  LayerNorm(graph, tower.root + "visual.merger.ln_q", width, norm);
   const int64_t merged = MergedWidth(tower, width);
-  Linear(graph, "model.visual.merger.mlp.0", merged, merged, kOutside);
-  Linear(graph, "model.visual.merger.mlp.2", merged, out, kOutside);
+  Linear(graph, tower.root + "visual.merger.mlp.0", merged, merged, kOutside);
+  Linear(graph, tower.root + "visual.merger.mlp.2", merged, out, kOutside);
 }
 
 void ListQwen3(const Tower& tower) {
@@ -79,9 +80,9 @@ void ListQwen3(const Tower& tower) {
   const int64_t inner = tower.vision.Size("intermediate_size", 4304);
   const int64_t out = tower.vision.Size("out_hidden_size", 3584);
   QwenPatches(tower, width, 16, /*bias=*/true);
-  Embedding(graph, "model.visual.pos_embed", tower.vision.Size("num_position_embeddings", 2304), width);
+  Embedding(graph, tower.root + "visual.pos_embed", tower.vision.Size("num_position_embeddings", 2304), width);
   for (int64_t i = 0; i < tower.vision.Layers("depth", 27); ++i) {
-    const std::string block = absl::StrCat("model.visual.blocks.", i);
+    const std::string block = absl::StrCat(tower.root, "visual.blocks.", i);
     LayerNorm(graph, block + ".norm1", width);
     LayerNorm(graph, block + ".norm2", width);
     QwenAttention(graph, block, width);
@@ -94,17 +95,17 @@ void ListQwen3(const Tower& tower) {
     Linear(graph, name + ".linear_fc1", merged, merged, kOutside);
     Linear(graph, name + ".linear_fc2", merged, out, kOutside);
   };
-  merger("model.visual.merger", width);
+  merger(tower.root + "visual.merger", width);
   const int64_t deep = tower.vision.Has("deepstack_visual_indexes")
                            ? static_cast<int64_t>(tower.vision.Numbers("deepstack_visual_indexes").size())
                            : 3;
-  for (int64_t i = 0; i < deep; ++i) merger(absl::StrCat("model.visual.deepstack_merger_list.", i), merged);
+  for (int64_t i = 0; i < deep; ++i) merger(absl::StrCat(tower.root, "visual.deepstack_merger_list.", i), merged);
 }
 
 // SigLIP, with the pooling head that the text model does not read.
 void ListGemma3(const Tower& tower) {
   Graph& graph = tower.graph;
-  const std::string root = "model.vision_tower";
+  const std::string root = tower.root + "vision_tower";
   const int64_t width = tower.vision.Size("hidden_size", 768);
   const int64_t inner = tower.vision.Size("intermediate_size", 3072);
   const auto [height, image_width] = tower.vision.Extent("image_size", 224);
@@ -130,14 +131,14 @@ void ListGemma3(const Tower& tower) {
     Linear(graph, root + ".head.mlp.fc1", width, inner, kOutside);
     Linear(graph, root + ".head.mlp.fc2", inner, width, kOutside);
   }
-  graph.AddParameter("model.multi_modal_projector.mm_input_projection_weight", {width, tower.text_width});
-  RmsNorm(graph, "model.multi_modal_projector.mm_soft_emb_norm", width);
+  graph.AddParameter(tower.root + "multi_modal_projector.mm_input_projection_weight", {width, tower.text_width});
+  RmsNorm(graph, tower.root + "multi_modal_projector.mm_soft_emb_norm", width);
 }
 
 // Pixtral.
 void ListMistral3(const Tower& tower) {
   Graph& graph = tower.graph;
-  const std::string root = "model.vision_tower";
+  const std::string root = tower.root + "vision_tower";
   const int64_t width = tower.vision.Size("hidden_size", 1024);
   const int64_t inner = tower.vision.Size("intermediate_size", 4096);
   const auto [rows, columns] = tower.vision.Extent("patch_size", 16);
@@ -154,7 +155,7 @@ void ListMistral3(const Tower& tower) {
     Attention(graph, layer + ".attention", width, "o_proj", {"k_proj", "v_proj", "q_proj"}, kPlain);
     RmsNorm(graph, layer + ".ffn_norm", width);
   }
-  const std::string projector = "model.multi_modal_projector";
+  const std::string projector = tower.root + "multi_modal_projector";
   RmsNorm(graph, projector + ".norm", width);
   Linear(graph, projector + ".patch_merger.merging_layer", SaturatingProduct({width, side, side}), width,
          kPlainOutside);
@@ -193,7 +194,7 @@ void ListLlama4(const Tower& tower) {
 
 }  // namespace
 
-absl::Status ListImageTower(const Json& config, const std::string& model_type, Graph& graph) {
+absl::Status ListImageTower(const Json& config, const std::string& model_type, bool bare, Graph& graph) {
   const auto part = [&config](const char* key) { return config.value(key, Json::object()); };
   const Json vision_config = part("vision_config");
   const Json text_config = config.contains("text_config") ? part("text_config") : config;
@@ -202,7 +203,7 @@ absl::Status ListImageTower(const Json& config, const std::string& model_type, G
   Request text(text_config, options, Head::kNone);
   Request whole(config, options, Head::kNone);
   const int64_t text_default = model_type == "gemma3" ? 2304 : model_type == "llama4" ? 5120 : 4096;
-  const Tower tower = {vision, whole, text.Size("hidden_size", text_default), graph};
+  const Tower tower = {vision, whole, text.Size("hidden_size", text_default), bare ? "" : "model.", graph};
   if (model_type == "gemma3") ListGemma3(tower);
   if (model_type == "llama4") ListLlama4(tower);
   if (model_type == "mistral3") ListMistral3(tower);

@@ -358,6 +358,15 @@ with_images("gemma3-vl", config("gemma3", text_config=dict(TINY_TEXT, head_dim=8
 with_images("gemma3-vl-classifier", config(
     "gemma3", architectures=["Gemma3ForSequenceClassification"], image_token_index=98, num_labels=3,
     text_config=dict(TINY_TEXT, head_dim=8, pad_token_id=0), vision_config=TINY_VISION))
+with_images("gemma3-vl-bare", config("gemma3", architectures=["Gemma3Model"], text_config=dict(TINY_TEXT, head_dim=8),
+                                     vision_config=TINY_VISION, image_token_index=98))
+with_images("mistral3-bare", config("mistral3", architectures=["Mistral3Model"], image_token_index=98,
+                                    text_config=dict(TINY_TEXT, model_type="mistral"),
+                                    vision_config=dict(TINY_VISION, model_type="pixtral")))
+with_images("qwen2.5-vl-bare", config("qwen2_5_vl", architectures=["Qwen2_5_VLModel"], text_config=TINY_QWEN_TEXT,
+                                      vision_config=TINY_QWEN_VISION, **TINY_TOKENS))
+with_images("qwen3-vl-bare", config("qwen3_vl", architectures=["Qwen3VLModel"], text_config=dict(TINY_TEXT, head_dim=8),
+                                    vision_config=dict(TINY_QWEN_VISION, deepstack_visual_indexes=[0]), **TINY_TOKENS))
 with_images("mistral3", config("mistral3", text_config=dict(TINY_TEXT, model_type="mistral"), image_token_index=98,
                             vision_config=dict(TINY_VISION, model_type="pixtral")))
 with_images("llama4-vl", config("llama4", text_config=dict(TINY_TEXT, head_dim=8, num_local_experts=2),

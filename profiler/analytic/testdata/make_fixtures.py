@@ -134,7 +134,8 @@ def inputs(spec, conf, architecture):
     if "ForPreTraining" in architecture and conf.model_type == "bert":
         return dict(input_ids=ids, labels=zeros(batch, seq), next_sentence_label=zeros(batch))
     if conf.model_type == "gemma3":  # Which tokens are images': none.
-        return dict(input_ids=ids, labels=zeros(batch, seq), token_type_ids=zeros(batch, seq))
+        text = dict(input_ids=ids, token_type_ids=zeros(batch, seq))
+        return text if bare else dict(text, labels=zeros(batch, seq))
     if architecture.endswith("EncoderModel") or not conf.is_encoder_decoder:
         return dict(input_ids=ids) if bare else dict(input_ids=ids, labels=zeros(batch, seq))
     return dict(input_ids=ids, **{"decoder_input_ids" if bare else "labels": zeros(batch, target)})
