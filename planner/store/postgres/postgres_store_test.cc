@@ -8,10 +8,8 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "planner/store/postgres/connection.h"
 #include "planner/store/postgres/testing/postgres_proxy.h"
 #include "planner/store/postgres/testing/postgres_server.h"
 #include "planner/store/testing/store_conformance.h"
@@ -19,7 +17,6 @@
 namespace greenplan {
 namespace {
 
-using postgres::Connection;
 using postgres::Isolation;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -71,13 +68,7 @@ INSTANTIATE_TEST_SUITE_P(RepeatableRead, StoreConformanceTest,
 INSTANTIATE_TEST_SUITE_P(Serializable, StoreConformanceTest,
                          ::testing::Values(NewMediumFunction(NewMedium<Isolation::kSerializable>)));
 
-void Execute(const std::string& uri, const char* sql) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(60);
-  const auto connection = Connection::Open(uri, deadline);
-  ASSERT_TRUE(connection.ok()) << connection.status();
-  const absl::Status status = (*connection)->Execute(sql, {}, deadline);
-  ASSERT_TRUE(status.ok()) << status;
-}
+void Execute(const std::string& uri, const char* sql) { ASSERT_TRUE(PostgresServer::Execute(uri, sql)); }
 
 v1::Job MakeJob(int64_t revision = 1) {
   v1::Job job;
