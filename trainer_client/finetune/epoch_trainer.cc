@@ -37,7 +37,9 @@ EpochTrainer::EpochTrainer(const TrainingSetup& setup, TrainingObserver observer
     : setup_(setup),
       observer_(std::move(observer)),
       steps_per_epoch_(StepsPerEpoch(static_cast<int64_t>(setup.rows.size()), setup.batch_size * setup.grad_accum)) {
-  for (const auto& parameter : setup.model.named_parameters()) tensor_names_.push_back(parameter.key());
+  for (const auto& parameter : setup.model.named_parameters()) {
+    if (parameter.value().requires_grad()) tensor_names_.push_back(parameter.key());
+  }
 }
 
 at::Tensor EpochTrainer::Loss(const std::vector<int64_t>& order, int64_t micro_batch) {

@@ -44,6 +44,15 @@ std::optional<at::ScalarType> AutocastType(const FinetuneOptions& options) {
   return options.dtype == "bfloat16" ? std::optional<at::ScalarType>(at::kBFloat16) : std::nullopt;
 }
 
+// The parameters that the run may train: with adapters those of the adapters alone.
+AdamW::NamedParameters TrainableParameters(const CausalLm& model) {
+  AdamW::NamedParameters trainable;
+  for (const auto& parameter : model.named_parameters().pairs()) {
+    if (parameter.second.requires_grad()) trainable.push_back(parameter);
+  }
+  return trainable;
+}
+
 FrozenState FrozenStateOf(const FinetuneOptions& options) {
   if (options.optimizer_state == "offload") return FrozenState::kOffload;
   return options.optimizer_state == "drop" ? FrozenState::kDrop : FrozenState::kKeep;
@@ -56,7 +65,7 @@ FinetuneRun::FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, I
       io_(io),
       inputs_(std::move(inputs)),
       output_(output),
-      optimizer_(model().named_parameters().pairs(),
+      optimizer_(TrainableParameters(model()),
                  {.learning_rate = options.learning_rate, .weight_decay = options.weight_decay}),
       progress_bar_(io.err, io.show_progress) {}
 
@@ -77,7 +86,7 @@ absl::Status FinetuneRun::Run(std::shared_ptr<Connection> connection, bool resum
   PrintLine(EpochTableHeader());
   for (const EpochReport& epoch : state_.epochs) PrintLine(EpochTableRow(epoch));
   if (state_.epochs.empty()) {
-    FinishEpoch(EpochReport{.tensor_count = static_cast<int64_t>(model().named_parameters().size())});
+    FinishEpoch(EpochReport{.tensor_count = static_cast<int64_t>(TrainableParameters(model()).size())});
     if (options_.epochs == 0) {
       if (absl::Status status = Save(); !status.ok()) return status;
     }

@@ -23,6 +23,8 @@ absl::Status Refuse(const char* flag, const Value& value, const char* allowed) {
   return absl::InvalidArgumentError(absl::StrCat(flag, " is ", value, "; allowed: ", allowed));
 }
 
+constexpr int64_t kMaxLoraRank = 65536;
+
 // Watts, and grams per kWh: more than any machine draws and any grid emits.
 constexpr double kMaxEnergyFactor = 1e6;
 
@@ -94,6 +96,12 @@ absl::Status CheckCombinations(const FinetuneOptions& options) {
     return absl::InvalidArgumentError(
         "--base is missing; allowed: a checkpoint folder, or --config for random weights");
   }
+  if (!options.adapter.empty() && options.lora.has_value()) {
+    return Refuse("--adapter", options.adapter, "--adapter or --lora-rank, not both");
+  }
+  if (!options.adapter.empty() && options.base.empty()) {
+    return Refuse("--adapter", options.adapter, "with --base, the folder of the model that it belongs to");
+  }
   if (options.train.empty() && options.epochs > 0) {
     return absl::InvalidArgumentError("--train is missing; allowed: a text, .jsonl or .npy file");
   }
@@ -126,6 +134,7 @@ std::vector<std::string> SeparateModelConfig(int argc, const char* const* argv) 
 FinetuneFlags::FinetuneFlags(Program& program)
     : program_(program), plan_flags_(program.app(), {.budget_of = {"full", "backward"}, .has_seed = false}) {
   AddModelAndDataFlags(program.app());
+  AddAdapterFlags(program.app());
   AddTrainingFlags(program.app());
   AddPlanningFlags(program.app());
   AddEnergyFlags(program.app());
@@ -148,6 +157,21 @@ void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
   app.add_option("--time-profile", options_.time_profile,
                  "Measure in up to 21 steps what each gradient costs in nanoseconds, write that to this profile file, "
                  "and report how long backward takes by it. Default: not measured.");
+}
+
+void FinetuneFlags::AddAdapterFlags(CLI::App& app) {
+  app.add_option(
+      "--lora-rank", lora_rank_,
+      "Train LoRA adapters of this rank instead of the model's own weights, which stay as they are; --output "
+      "then holds the adapter, in PEFT's layout. Default: no adapters.");
+  app.add_option("--lora-alpha", lora_alpha_, "An adapter's product is scaled by alpha / rank. Default: the rank.");
+  app.add_option("--lora-targets", lora_targets_,
+                 "all-linear: every linear layer but the output head (default); or the names of layers or their last "
+                 "parts, such as q_proj,v_proj.")
+      ->delimiter(',');
+  app.add_option("--adapter", options_.adapter,
+                 "In place of --lora-rank: a folder with a LoRA adapter of --base, from here or from PEFT, to go on "
+                 "with.");
 }
 
 void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
@@ -220,9 +244,27 @@ void FinetuneFlags::AddEnergyFlags(CLI::App& app) {
                  "Grams of CO2 equivalent per kWh of the grid, for emissions. Default: they are not told.");
 }
 
+absl::StatusOr<std::optional<NewAdapter>> FinetuneFlags::Lora() const {
+  if (!lora_rank_.has_value()) {
+    if (lora_alpha_.has_value()) return Refuse("--lora-alpha", *lora_alpha_, "only with --lora-rank");
+    if (!lora_targets_.empty()) return Refuse("--lora-targets", lora_targets_.front(), "only with --lora-rank");
+    return std::nullopt;
+  }
+  if (*lora_rank_ < 1 || *lora_rank_ > kMaxLoraRank) {
+    return Refuse("--lora-rank", *lora_rank_, "an integer from 1 to 65536");
+  }
+  NewAdapter lora{.rank = *lora_rank_, .alpha = lora_alpha_.value_or(static_cast<double>(*lora_rank_))};
+  if (!std::isfinite(lora.alpha) || lora.alpha <= 0) return Refuse("--lora-alpha", lora.alpha, "a number > 0");
+  if (!lora_targets_.empty()) lora.targets = lora_targets_;
+  return lora;
+}
+
 absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   FinetuneOptions options = options_;
   options.quiet = program_.quiet();
+  absl::StatusOr<std::optional<NewAdapter>> lora = Lora();
+  if (!lora.ok()) return lora.status();
+  options.lora = *std::move(lora);
   if (plan_every_ != "epoch" && (!absl::SimpleAtoi(plan_every_, &options.plan_every) || options.plan_every < 1)) {
     return Refuse("--plan-every", plan_every_, "epoch, or a number of steps >= 1");
   }

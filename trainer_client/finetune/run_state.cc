@@ -19,6 +19,7 @@
 #include "planner/convert/files.h"
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
+#include "trainer_client/checkpoint/adapter.h"
 #include "trainer_client/checkpoint/safetensors.h"
 
 namespace greenplan::trainer {
@@ -235,8 +236,8 @@ absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint,
   fs::create_directories(directory, error);
   if (error) return absl::UnavailableError(absl::StrCat(directory, " cannot be created: ", error.message()));
   const int64_t epoch = state.last_epoch();
-  NewFiles new_files(
-      {OptimizerPath(directory, epoch), StatePath(directory, epoch), fs::path(directory) / "config.json"});
+  NewFiles new_files({OptimizerPath(directory, epoch), StatePath(directory, epoch), fs::path(directory) / "config.json",
+                      fs::path(directory) / "adapter_config.json"});
   const std::string text = JsonText(StateToJson(state, WeightsDigest(*checkpoint.model))) + "\n";
   absl::Status unflushed;
   absl::Status status = IfWritten(SaveOptimizer(OptimizerPath(directory, epoch), optimizer), unflushed);
@@ -296,7 +297,8 @@ void RemoveUnfinishedCheckpoints(const std::string& output) {
 
 bool HasRun(const std::string& directory) {
   std::error_code ignored;
-  return !SavedEpochs(directory).empty() && fs::exists(fs::path(directory) / "model.safetensors", ignored);
+  const bool has_weights = fs::exists(fs::path(directory) / "model.safetensors", ignored) || HoldsAdapter(directory);
+  return has_weights && !SavedEpochs(directory).empty();
 }
 
 absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, Optimizer& optimizer) {
@@ -315,7 +317,10 @@ absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& m
     return state;
   }
   return absl::FailedPreconditionError(
-      absl::StrCat(directory, ": no trainer_state file belongs to the weights in model.safetensors"));
+      absl::StrCat(directory, HoldsAdapter(directory)
+                                  ? ": no trainer_state file belongs to its adapter on this base; --base must be the "
+                                    "model that the run began with"
+                                  : ": no trainer_state file belongs to the weights in model.safetensors"));
 }
 
 }  // namespace greenplan::trainer

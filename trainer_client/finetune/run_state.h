@@ -33,7 +33,8 @@ struct RunState {
   int64_t last_epoch() const { return epochs.empty() ? 0 : epochs.back().epoch; }
 };
 
-// Writes the checkpoint and, in files of their own beside it, the state of optimizer and run:
+// Writes the checkpoint (the model, or its adapter if it carries one) and, in files of their own beside it, the state
+// of optimizer and run:
 //   optimizer-EPOCH.safetensors   the optimizer's state
 //   trainer_state-EPOCH.json      all else
 // These come first, the weights last, and those of older epochs are then removed: whatever stops the program, the
