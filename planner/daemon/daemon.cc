@@ -3,10 +3,8 @@
 #include <signal.h>
 
 #include <atomic>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -21,6 +19,7 @@
 #include "planner/core/version.h"
 #include "planner/daemon/daemon_metrics.h"
 #include "planner/daemon/daemon_security.h"
+#include "planner/daemon/daemon_store.h"
 #include "planner/daemon/heap_trimmer.h"
 #include "planner/daemon/json_log.h"
 #include "planner/daemon/reload_log.h"
@@ -34,7 +33,6 @@
 #include "planner/rpc/host_port.h"
 #include "planner/service/job_engine.h"
 #include "planner/store/metered_store.h"
-#include "planner/store/sqlite/sqlite_store.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -110,16 +108,6 @@ void LogFull(bool is_full) {
   }
 }
 
-absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& data_dir) {
-  std::error_code error;
-  std::filesystem::create_directories(data_dir, error);
-  if (error) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("--data-dir ", data_dir, " cannot be created: ", error.message()));
-  }
-  return OpenSqliteStore(data_dir + "/greenplan.sqlite");
-}
-
 JobEngine::Options EngineOptions(absl::Duration quorum_timeout, Quotas& quotas, Metrics* metrics) {
   EngineObserver observer = RecordEngine(metrics);
   observer.on_search = [&quotas, record = std::move(observer.on_search)](const std::string& tenant,
@@ -187,14 +175,15 @@ absl::Status WritePorts(const DaemonOptions& options, const GrpcServer& server, 
   return WritePort("--port-file", options.port_file, server.port());
 }
 
-void LogPorts(const DaemonOptions& options, const GrpcServer& server, const HttpPort* http) {
+void LogStart(const DaemonOptions& options, const StoreUri& store, const GrpcServer& server, const HttpPort* http) {
   if (http != nullptr) {
     spdlog::info("serving /metrics, /livez and /readyz on port {} ({})", http->port(), options.http_listen);
   } else if (!options.http_listen.empty()) {
     spdlog::warn("{} is taken: /metrics, /livez and /readyz are not served; name another --http-listen",
                  options.http_listen);
   }
-  spdlog::info("serving on port {} ({}), data in {}", server.port(), options.listen, options.data_dir);
+  spdlog::info("serving on port {} ({}), data in {}", server.port(), options.listen, store.name());
+  if (store.driver() == StoreUri::Driver::kMemory) spdlog::warn("the store is in memory: nothing outlives the daemon");
 }
 
 // Whether systemd can be reached is no reason to end: it will say so itself.
@@ -214,8 +203,10 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   if (!security.ok()) return security.status();
   const absl::StatusOr<std::unique_ptr<Quotas>> quotas = Quotas::Create(options.quotas);
   if (!quotas.ok()) return quotas.status();
+  const absl::StatusOr<StoreUri> store_uri = StoreOf(options);
+  if (!store_uri.ok()) return store_uri.status();
   if (options.check_config) return absl::OkStatus();
-  const absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(options.data_dir);
+  const absl::StatusOr<std::unique_ptr<Store>> store = OpenStoreOf(options, *store_uri);
   if (!store.ok()) return store.status();
   RaiseDescriptorLimit();
   Metrics metrics{std::string(kVersion)};
@@ -232,7 +223,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   const HeapTrimmer heap_trimmer;
   is_serving = true;
   if (absl::Status status = WritePorts(options, **server, http->get()); !status.ok()) return status;
-  LogPorts(options, **server, http->get());
+  LogStart(options, *store_uri, **server, http->get());
   (*security)->LogState();
   TellSystemd(absl::StrCat("READY=1\nSTATUS=serving on port ", (*server)->port()));
   const int signal = WaitForShutdown(signals, **security, **quotas);

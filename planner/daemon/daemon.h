@@ -11,7 +11,9 @@ struct DaemonOptions {
   std::string listen = "127.0.0.1:7437";       // HOST:PORT; port 0 takes a free one, which the log tells.
   std::string http_listen = "127.0.0.1:7438";  // HOST:PORT of /metrics, /livez and /readyz. Empty: none.
   bool http_required = true;                   // False: if http_listen is taken, serve without it.
-  std::string data_dir = "greenplan-data";     // Created if missing; holds greenplan.sqlite.
+  std::string data_dir = "greenplan-data";     // Created if missing; holds greenplan.sqlite. Not used with `store`.
+  bool data_dir_given = false;                 // Then `store` is refused.
+  std::string store;                           // URI of a store (open_store.h). Empty: SQLite in data_dir.
   std::string quorum_timeout = "60s";          // As ParseDurationFlag takes it; for jobs that do not say.
   std::string port_file;                       // Gets the port, once calls are answered. Empty: none.
   std::string http_port_file;                  // The same of http_listen.

@@ -19,6 +19,11 @@ void AddServingFlags(CLI::App& app, greenplan::DaemonOptions& options) {
   app.add_option("--http-port-file", options.http_port_file, "File that gets the port of --http-listen.");
   app.add_option("--data-dir", options.data_dir, "Folder of jobs, reports and plans; created if missing.")
       ->capture_default_str();
+  app.add_option(
+      "--store", options.store,
+      "Where to keep them instead: sqlite:PATH; postgresql://USER:PASSWORD@HOST:PORT/DATABASE, which several "
+      "daemons may share; or memory:, where nothing outlives the daemon. GREENPLAN_STORE keeps the password "
+      "off the command line.");
   app.add_option("--quorum-timeout", options.quorum_timeout,
                  "How long a round waits for all ranks after its first report, where its job does not say: seconds, or "
                  "a duration such as 5m. The plan then rests on the ranks that have reported.")
@@ -71,6 +76,7 @@ int main(int argc, char** argv) {
   return program.Run(argc, argv, [&options, &program] {
     // A second daemon on a machine should not fail over a port that nobody has asked for.
     options.http_required = program.app().count("--http-listen") > 0;
+    options.data_dir_given = program.app().count("--data-dir") > 0;
     return greenplan::RunDaemon(options);
   });
 }

@@ -1,4 +1,5 @@
-// Every query of the dashboard and of the alert rules is about what a running daemon measures.
+// Every query of the dashboard and of the alert rules is about what a running daemon measures, and docs/operations.md
+// lists all of it.
 
 #include <set>
 #include <string>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "gmock/gmock.h"
@@ -22,6 +24,7 @@ namespace greenplan {
 namespace {
 
 using ::testing::Gt;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -38,6 +41,10 @@ const Series& MeasuredSeries() {
     EXPECT_TRUE(connection.ok()) << connection.status();
     EXPECT_TRUE((*connection)->CreateJob(TestJob("jobs/a")).ok());
     EXPECT_TRUE((*connection)->PlanRound("jobs/a", TestReport(0)).ok());
+    v1::Outcome outcome;
+    outcome.set_step_count(3);
+    outcome.set_executed_backward_flops(1);
+    EXPECT_TRUE((*connection)->ReportOutcome("jobs/a", outcome).ok());
     EXPECT_FALSE((*connection)->GetPlan("jobs/a/plans/7").ok());
     return ParseMetrics(HttpGet(std::stoi(ReadAll(port_file)), "/metrics"));
   }();
@@ -111,6 +118,24 @@ TEST(AlertsTest, EveryRuleIsAboutWhatADaemonMeasures) {
   const std::vector<Query> queries = QueriesOfAlerts();
   EXPECT_THAT(queries, SizeIs(Gt(5)));
   ExpectMeasured(queries);
+}
+
+TEST(OperationsPageTest, ListsEveryMetricWithItsLabels) {
+  const std::string page = ReadAll("docs/operations.md");
+  for (const auto& [name, labels] : MeasuredSeries()) {
+    absl::string_view metric = name;
+    if (!absl::StartsWith(metric, "greenplan_")) continue;  // A line of the HTTP header.
+    if (!absl::ConsumeSuffix(&metric, "_bucket") && !absl::ConsumeSuffix(&metric, "_sum")) {
+      absl::ConsumeSuffix(&metric, "_count");
+    }
+    const size_t row = page.find(absl::StrCat("| `", metric, "` |"));
+    ASSERT_NE(row, std::string::npos) << metric;
+    const std::string text = page.substr(row, page.find('\n', row) - row);
+    for (const std::string& label : labels) {
+      if (label == "le") continue;
+      EXPECT_THAT(text, HasSubstr(absl::StrCat("`", label, "`"))) << metric;
+    }
+  }
 }
 
 }  // namespace

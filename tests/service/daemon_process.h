@@ -48,17 +48,21 @@ class DaemonProcess {
   pid_t pid_ = -1;
 };
 
-// Runs a greenpland on a free port that serves `data_dir`. It answers calls once the constructor has returned.
+// Runs a greenpland on a free port. It answers calls once the constructor has returned.
 class ServingDaemon {
  public:
-  // `flags` are further ones.
+  // Serves `data_dir`. `flags` are further ones.
   explicit ServingDaemon(const std::string& data_dir, const std::vector<std::string>& flags = {});
+  // Serves the store of `uri`.
+  static ServingDaemon OnStore(const std::string& uri, const std::vector<std::string>& flags = {});
 
   // Returns "127.0.0.1:PORT". If the daemon ended before it served, the test has failed and the address is empty.
   const std::string& address() const { return address_; }
   DaemonProcess& process() { return process_; }
 
  private:
+  // `store` is the flag that names the store, and its value.
+  ServingDaemon(const std::vector<std::string>& store, const std::vector<std::string>& flags);
   std::string WaitForAddress() const;
 
   const TemporaryFolder folder_;

@@ -72,6 +72,7 @@ void EpochTrainer::TakeOver(std::vector<std::string> trainable, int64_t backward
 
 bool EpochTrainer::IsRoundDue(int64_t step_in_epoch) const {
   if (setup_.uniform_steps > 0 && next_step() == setup_.uniform_steps) return true;
+  if (setup_.plans_by_drift) return setup_.session.IsRoundDue();
   return setup_.plan_every == 0 ? step_in_epoch == 0 : next_step() % setup_.plan_every == 0;
 }
 
@@ -179,6 +180,7 @@ void EpochTrainer::AddRound(const Round& round, EpochReport& report) {
                            .predicted_backward_flops = expected_backward_flops_,
                            .value = round.plan.value(),
                            .upper_bound = round.plan.upper_bound(),
+                           .drift = round.drift,
                            .probe_seconds = round.probe_seconds,
                            .plan_seconds = round.plan_seconds});
   promise_->loss_reduction = round.importance_sum;

@@ -39,7 +39,8 @@ struct TrainingSetup {
   double clip_norm = 0;              // The largest norm of all gradients together; 0: gradients are not clipped.
   CosineSchedule schedule;
   uint64_t seed = 0;
-  int64_t plan_every = 0;  // Steps; 0: at the start of every epoch.
+  int64_t plan_every = 0;       // Steps; 0: at the start of every epoch.
+  bool plans_by_drift = false;  // In place of plan_every: TrainingSession::IsRoundDue() decides.
   Probe probe = Probe::kSeparate;
   int64_t probe_batches = 1;        // Micro-batches of the separate probe.
   bool measures_importance = true;  // Whether the method does: the promised loss reduction is then held to account.

@@ -76,6 +76,7 @@ struct EpochTrainerTest : ::testing::Test {
          .clip_norm = clip_norm,
          .schedule = {.peak = 1e-2, .warmup_steps = 0, .total_steps = 20},
          .plan_every = plan_every,
+         .plans_by_drift = plans_by_drift,
          .probe = probe,
          .measures_importance = plan_options.method() != v1::METHOD_FULL && plan_options.method() != v1::METHOD_DROP,
          .uniform_steps = uniform_steps,
@@ -100,6 +101,7 @@ struct EpochTrainerTest : ::testing::Test {
   std::vector<int64_t> rows = std::vector<int64_t>(10);
   v1::PlanOptions plan_options;
   int64_t plan_every = 0;
+  bool plans_by_drift = false;
   int64_t batch_size = 4;
   int64_t grad_accum = 1;
   double clip_norm = 0;
@@ -170,6 +172,25 @@ TEST_F(EpochTrainerTest, PlansEveryNStepsAcrossEpochs) {
     for (const RoundReport& round : report->rounds) planned_at.push_back(round.step);
   }
   EXPECT_THAT(planned_at, ElementsAre(0, 3));
+}
+
+TEST_F(EpochTrainerTest, PlansWhenTheSessionSaysThatDriftRepaysIt) {
+  plans_by_drift = true;
+  EpochTrainer trainer = Make();
+  std::vector<RoundReport> rounds;
+  int64_t due = 0;
+  for (int64_t epoch = 1; epoch <= 20; ++epoch) {
+    const auto report = trainer.TrainEpoch(epoch);
+    ASSERT_TRUE(report.ok()) << report.status();
+    for (const RoundReport& round : report->rounds) {
+      EXPECT_EQ(round.step, due);
+      rounds.push_back(round);
+    }
+    due = session->state().drift.next_round_step;
+  }
+  ASSERT_GE(rounds.size(), 2u);
+  EXPECT_FALSE(rounds[0].drift.has_value());
+  EXPECT_TRUE(rounds[1].drift.has_value());
 }
 
 TEST_F(EpochTrainerTest, TheSameSeedTrainsTheSame) {

@@ -127,7 +127,7 @@ json FinetuneRun::Identity() const {
           {"--warmup-rounds", options_.warmup_rounds},
           {"--seq-len", inputs_.train.seq_len},
           {"--seed", options_.seed},
-          {"--plan-every", options_.plan_every},
+          {"--plan-every", options_.plans_by_drift ? json("drift") : json(options_.plan_every)},
           {"--probe-batches", options_.probe_batches},
           {"--importance", options_.importance_metric},
           {"the number of rows in --train", inputs_.train_rows.size()},
@@ -178,6 +178,7 @@ TrainingSetup FinetuneRun::Setup() {
                    .total_steps = total_steps},
       .seed = options_.seed,
       .plan_every = options_.plan_every,
+      .plans_by_drift = options_.plans_by_drift,
       .probe = options_.probe == "in-step" ? Probe::kInStep : Probe::kSeparate,
       .probe_batches = options_.probe_batches,
       .measures_importance = method == v1::METHOD_SELECTION || method == v1::METHOD_JOINT,
@@ -213,7 +214,8 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) 
       .sensitivity = options_.sensitivity == "norm_difference" ? SensitivityDefinition::kNormDifference
                                                                : SensitivityDefinition::kGradientDifference,
       .draw_per = options_.draw_per == "micro-batch" ? DrawPer::kMicroBatch : DrawPer::kStep,
-      .frozen_state = FrozenStateOf(options_)};
+      .frozen_state = FrozenStateOf(options_),
+      .micro_batches = static_cast<int>(options_.grad_accum)};
   absl::StatusOr<std::unique_ptr<TrainingSession>> session =
       TrainingSession::Create(std::move(connection), session_options, model().named_parameters().pairs());
   if (!session.ok()) return session.status();
@@ -229,7 +231,8 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) 
   }
   const SessionState state{.plan = state_.plan,
                            .next_round = state_.next_round,
-                           .next_step = static_cast<int64_t>(state_.progress.step_losses.size())};
+                           .next_step = static_cast<int64_t>(state_.progress.step_losses.size()),
+                           .drift = state_.drift};
   if (state.next_step == 0) return absl::OkStatus();
   absl::StatusOr<std::optional<Round>> round = session_->Continue(trainer_->FirstLoss(), state);
   if (!round.ok()) return round.status();
@@ -298,6 +301,7 @@ void FinetuneRun::UpdateState() {
   state_.job = session_->job();
   state_.next_round = session_->next_round();
   state_.plan = session_->plan();
+  state_.drift = session_->state().drift;
 }
 
 absl::Status FinetuneRun::Save() {

@@ -1,5 +1,6 @@
 #include "trainer_client/finetune/finetune.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -279,10 +280,12 @@ TEST_F(FinetuneTest, MovesNoTensorThatWasNotPlanned) {
 TEST_F(FinetuneTest, ResumesBitForBit) {
   UseModel(kOpt);  // Has dropout.
   options.epochs = 3;
-  for (int64_t plan_every : {0, 5}) {  // 12 steps an epoch: the second leaves a plan in force between epochs.
+  // 12 steps an epoch: the second leaves a plan in force between epochs. -1 stands for drift.
+  for (int64_t plan_every : {0, 5, -1}) {
     SCOPED_TRACE(plan_every);
     options.plan.set_method(plan_every == 0 ? v1::METHOD_SELECTION : v1::METHOD_JOINT);
-    options.plan_every = plan_every;
+    options.plans_by_drift = plan_every == -1;
+    options.plan_every = std::max<int64_t>(plan_every, 0);
     options.resume = false;
     options.output = root / ("straight" + std::to_string(plan_every));
     ASSERT_EQ(Run(), absl::OkStatus());
@@ -302,6 +305,12 @@ TEST_F(FinetuneTest, ResumesBitForBit) {
       for (const char* key : {"trainable", "drop_rates", "train_loss", "validation_loss", "executed_backward_flops",
                               "joules_per_step", "energy_is_estimate"}) {
         EXPECT_EQ(resumed["epochs"][epoch][key], straight["epochs"][epoch][key]) << epoch << " " << key;
+      }
+      ASSERT_EQ(resumed["epochs"][epoch]["rounds"].size(), straight["epochs"][epoch]["rounds"].size());
+      for (size_t round = 0; round < straight["epochs"][epoch]["rounds"].size(); ++round) {
+        for (const char* key : {"step", "digest", "drift"}) {
+          EXPECT_EQ(resumed["epochs"][epoch]["rounds"][round][key], straight["epochs"][epoch]["rounds"][round][key]);
+        }
       }
     }
     for (const char* key : {"executed_flops", "joules", "energy_is_estimate", "energy_source", "co2e_grams"}) {

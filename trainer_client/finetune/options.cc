@@ -88,6 +88,13 @@ absl::Status CheckProbe(const FinetuneOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status CheckPlansByDrift(const FinetuneOptions& options) {
+  const v1::Method method = options.plan.method();
+  if (!options.plans_by_drift || method == v1::METHOD_SELECTION || method == v1::METHOD_JOINT) return absl::OkStatus();
+  return Refuse("--plan-every", "drift",
+                "epoch or a number of steps with --method full and drop, which measure no importance");
+}
+
 absl::Status CheckCombinations(const FinetuneOptions& options) {
   if (!options.base.empty() && !options.config.empty()) {
     return Refuse("--config", options.config, "--base or --config, not both");
@@ -210,7 +217,10 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
                  "with commas between those of several replicas.");
   AddServerSecurityFlags(app, options_.planner_security);
   app.add_option("--job", options_.job, "Id of the job at the planner. Default: a new one; with --resume the run's.");
-  app.add_option("--plan-every", plan_every_, "When to plan anew: epoch (default), or a number of steps.");
+  app.add_option(
+      "--plan-every", plan_every_,
+      "When to plan anew: epoch (default), a number of steps, or drift: when what the plan misses, by the drift "
+      "of importance between rounds, repays a probe.");
   app.add_option(
          "--probe", options_.probe,
          "Where importance is measured. separate: in a pass of its own (default); in-step: in the first step of "
@@ -265,8 +275,10 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   absl::StatusOr<std::optional<NewAdapter>> lora = Lora();
   if (!lora.ok()) return lora.status();
   options.lora = *std::move(lora);
-  if (plan_every_ != "epoch" && (!absl::SimpleAtoi(plan_every_, &options.plan_every) || options.plan_every < 1)) {
-    return Refuse("--plan-every", plan_every_, "epoch, or a number of steps >= 1");
+  options.plans_by_drift = plan_every_ == "drift";
+  if (plan_every_ != "epoch" && !options.plans_by_drift &&
+      (!absl::SimpleAtoi(plan_every_, &options.plan_every) || options.plan_every < 1)) {
+    return Refuse("--plan-every", plan_every_, "epoch, drift, or a number of steps >= 1");
   }
   // In the options 0 stands for the default; a flag that says 0 is a mistake.
   if (seq_len_.has_value() && *seq_len_ < 2) return Refuse("--seq-len", *seq_len_, "an integer >= 2");
@@ -293,6 +305,7 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   options.plan.set_seed(options.seed);
   options.plan.set_method(EffectiveMethod(options.plan));
   if (absl::Status status = CheckProbe(options); !status.ok()) return status;
+  if (absl::Status status = CheckPlansByDrift(options); !status.ok()) return status;
   return options;
 }
 

@@ -58,6 +58,7 @@ struct FinetuneOptions {
   std::string sensitivity = "gradient_difference";  // Or "norm_difference".
   double uniform_until = 0.1;                       // Share of all steps, in [0, 1].
   int64_t plan_every = 0;                           // Steps; 0: at the start of every epoch.
+  bool plans_by_drift = false;                      // In place of plan_every: when drift repays a round.
   std::string probe = "separate";                   // Or "in-step".
   int64_t probe_batches = 1;
   v1::ImportanceMetric importance_metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;

@@ -147,6 +147,17 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
   }
 }
 
+TEST(FinetuneOptionsTest, PlansByDriftWhereImportanceIsMeasured) {
+  Outcome outcome = Parse({"--base", "b", "--train", "t", "--budget", "0.5", "--plan-every", "drift"});
+  ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
+  EXPECT_TRUE(outcome.options->plans_by_drift);
+  EXPECT_FALSE(Parse({"--base", "b", "--train", "t", "--budget", "0.5"}).options->plans_by_drift);
+  outcome = Parse({"--base", "b", "--train", "t", "--plan-every", "drift"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.stderr_text,
+              HasSubstr("--plan-every is drift; allowed: epoch or a number of steps with --method full"));
+}
+
 TEST(FinetuneOptionsTest, SaysWhatIsMissing) {
   const struct {
     std::vector<const char*> arguments;

@@ -40,6 +40,7 @@ struct RoundReport {
   int64_t predicted_backward_flops = 0;  // Per step; the expectation if blocks are dropped.
   double value = 0;
   double upper_bound = 0;
+  std::optional<double> drift = {};  // Round::drift of the session.
   double probe_seconds = 0;
   double plan_seconds = 0;
   // Of its first step, on the batches that importance was measured on: the sum of the trained tensors' importance, and

@@ -14,6 +14,7 @@
 #include "trainer_client/checkpoint/checkpoint.h"
 #include "trainer_client/finetune/report.h"
 #include "trainer_client/optimizer/optimizer.h"
+#include "trainer_client/session/drift_schedule.h"
 
 namespace greenplan::trainer {
 
@@ -22,7 +23,8 @@ struct RunState {
   nlohmann::json identity;  // What must be the same on both sides of a resume: {flag: value}.
   std::string job;
   int64_t next_round = 0;
-  std::optional<v1::Plan> plan = {};                   // In force at the end of the epoch.
+  std::optional<v1::Plan> plan = {};  // In force at the end of the epoch.
+  DriftSchedule::State drift = {};
   std::string random_state = {};                       // Of the CPU's generator; its bytes.
   std::vector<std::string> device_random_states = {};  // Of those of the devices in use.
   double seconds = 0;

@@ -36,6 +36,7 @@ struct RunStateTest : ::testing::Test {
     state.identity = {{"--seed", 3}};
     state.job = "job-1";
     state.next_round = 5;
+    state.drift = {.last_round_step = 3, .next_round_step = 8};
     state.plan.emplace().set_round(4);
     state.random_state = std::string("\0\xff\x80", 3);
     state.seconds = 1.25;
@@ -77,6 +78,8 @@ TEST_F(RunStateTest, ComesBackAsItWas) {
   EXPECT_EQ(read->identity, state.identity);
   EXPECT_EQ(read->job, "job-1");
   EXPECT_EQ(read->next_round, 5);
+  EXPECT_EQ(read->drift.last_round_step, 3);
+  EXPECT_EQ(read->drift.next_round_step, 8);
   EXPECT_EQ(read->plan->round(), 4);
   EXPECT_EQ(read->random_state, state.random_state);
   EXPECT_EQ(read->seconds, 1.25);

@@ -1,19 +1,23 @@
 #include "trainer_client/optimizer/adamw.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <unordered_set>
 
+#include "ATen/Parallel.h"
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/_fused_adamw.h"
 #include "ATen/ops/empty_like.h"
+#include "ATen/ops/scalar_tensor.h"
 #include "ATen/ops/zeros.h"
 #include "ATen/ops/zeros_like.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "trainer_client/optimizer/adamw_kernel.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -41,6 +45,20 @@ at::Tensor NewStepCount(const at::Tensor& parameter) { return at::zeros({}, para
 
 at::Tensor Slice(const at::Tensor& flat, int64_t begin) {
   return flat.narrow(0, begin, std::min(kSliceElements, flat.numel() - begin));
+}
+
+AdamWStep KernelStep(const AdamWOptions& options, double step) {
+  return {.decay = static_cast<float>(1 - options.learning_rate * options.weight_decay),
+          .exp_avg_gain = static_cast<float>(1 - options.beta1),
+          .exp_avg_sq_decay = static_cast<float>(options.beta2),
+          .exp_avg_sq_gain = static_cast<float>(1 - options.beta2),
+          .step_size = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, step))),
+          .bias_correction2_sqrt = static_cast<float>(std::sqrt(1 - std::pow(options.beta2, step))),
+          .epsilon = static_cast<float>(options.epsilon)};
+}
+
+bool IsPlainFloat(const at::Tensor& tensor) {
+  return tensor.is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
 }
 
 absl::Status CheckEntry(const AdamW::State& state, const std::string& name, at::IntArrayRef shape) {
@@ -109,6 +127,24 @@ at::Tensor AdamW::NextUpdate(const at::Tensor& parameter, const at::Tensor& grad
     new_values.sub_(old_values);
   }
   return update.view(parameter.sizes());
+}
+
+at::Tensor AdamW::ProductWithNextUpdate(const at::Tensor& parameter, const at::Tensor& gradient,
+                                        const at::Tensor& direction) const {
+  const auto found = moments_.find(parameter.unsafeGetTensorImpl());
+  const Moments* moments = found == moments_.end() ? nullptr : &found->second;
+  if (!IsPlainFloat(parameter) || !IsPlainFloat(gradient) || !IsPlainFloat(direction)) {
+    return UpdateRule::ProductWithNextUpdate(parameter, gradient, direction);
+  }
+  const AdamWArrays arrays = {.parameter = parameter.const_data_ptr<float>(),
+                              .gradient = gradient.const_data_ptr<float>(),
+                              .exp_avg = moments ? moments->exp_avg.const_data_ptr<float>() : nullptr,
+                              .exp_avg_sq = moments ? moments->exp_avg_sq.const_data_ptr<float>() : nullptr,
+                              .count = parameter.numel()};
+  const double steps_made = moments ? moments->step.item<double>() : 0;
+  return at::scalar_tensor(ProductWithAdamWUpdate(arrays, direction.const_data_ptr<float>(),
+                                                  KernelStep(options_, steps_made + 1), at::get_num_threads()),
+                           at::kDouble);
 }
 
 void AdamW::PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) {

@@ -150,6 +150,30 @@ TEST(AdamWTest, NextUpdateEqualsTheRealStepBitForBitAndChangesNothing) {
   }
 }
 
+TEST(AdamWTest, ProductWithNextUpdateIsThatOfTheUpdateItTells) {
+  AdamW::NamedParameters parameters = Parameters();
+  AdamW optimizer(parameters, kOptions);
+  for (int step = 0; step < 3; ++step) {  // At first there are no moments.
+    for (const auto& [name, parameter] : parameters) {
+      SetRandomGradient(parameter);
+      const at::Tensor direction = at::randn(parameter.sizes());
+      // Numbers of one sign, so that rounding stays small beside the sum.
+      const at::Tensor update = optimizer.NextUpdate(parameter, parameter.grad());
+      const at::Tensor towards = direction.abs() * update.sign();
+      const double expected = (towards.to(at::kDouble) * update).sum().item<double>();
+      const auto product = [&](const at::Tensor& other) {
+        return optimizer.ProductWithNextUpdate(parameter, parameter.grad(), other).item<double>();
+      };
+      EXPECT_NEAR(product(towards), expected, 1e-6 * expected) << name << " after " << step << " steps";
+      if (parameter.dim() == 2) {
+        const at::Tensor strided = towards.t().contiguous().t();
+        EXPECT_NEAR(product(strided), expected, 1e-6 * expected) << name << ", not contiguous";
+      }
+    }
+    optimizer.Step();
+  }
+}
+
 TEST(AdamWTest, ContinuesBitForBitFromASavedState) {
   AdamW::NamedParameters parameters = Parameters();
   AdamW optimizer(parameters, kOptions);

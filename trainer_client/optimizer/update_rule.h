@@ -2,6 +2,7 @@
 #define GREENPLAN_TRAINER_CLIENT_OPTIMIZER_UPDATE_RULE_H_
 
 #include "ATen/core/Tensor.h"
+#include "trainer_client/optimizer/products.h"
 
 namespace greenplan::trainer {
 
@@ -14,6 +15,13 @@ class UpdateRule {
   // Returns how the next step would change `parameter` if its gradient were `gradient`: w' - w, in the shape of both.
   // Must not change the parameter, the gradient or the optimizer's state. It is called while autograd does not record.
   virtual at::Tensor NextUpdate(const at::Tensor& parameter, const at::Tensor& gradient) const = 0;
+
+  // Returns the sum of the products of `direction`'s elements and those of NextUpdate(parameter, gradient), a double
+  // scalar on the parameter's device. Override it where the update need not be kept whole for that.
+  virtual at::Tensor ProductWithNextUpdate(const at::Tensor& parameter, const at::Tensor& gradient,
+                                           const at::Tensor& direction) const {
+    return SumOfProducts(direction, NextUpdate(parameter, gradient));
+  }
 };
 
 }  // namespace greenplan::trainer

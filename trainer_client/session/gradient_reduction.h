@@ -18,12 +18,6 @@ namespace greenplan::trainer {
 
 using profiler::NamedParameters;
 
-// These return a double scalar on the tensors' device, so that nothing waits for it. They compute in double, in slices
-// of a few MB. Both tensors have one shape.
-at::Tensor SumOfProducts(const at::Tensor& a, const at::Tensor& b);
-at::Tensor SumOfAbsoluteProducts(const at::Tensor& a, const at::Tensor& b);
-at::Tensor SquaredDistance(const at::Tensor& a, const at::Tensor& b);
-
 // As long as it lives, hands each gradient of a backward pass to a function as soon as it is complete, and frees it:
 // the gradients of a model are then never held together. Other hooks on the same tensors are set aside meanwhile. Not
 // thread-safe; the function runs on autograd's threads, one call at a time for each device.

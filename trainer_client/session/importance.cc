@@ -6,6 +6,7 @@
 
 #include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
+#include "trainer_client/optimizer/products.h"
 #include "trainer_client/session/gradient_reduction.h"
 #include "trainer_client/session/random_state.h"
 #include "trainer_client/session/trainable.h"
@@ -30,7 +31,7 @@ at::Tensor TensorImportance(const ImportanceOptions& options, const at::Tensor& 
     case v1::IMPORTANCE_METRIC_SNIP:
       return SumOfAbsoluteProducts(gradient, parameter.detach());
     default:
-      return SumOfProducts(gradient, options.update_rule->NextUpdate(parameter, gradient)).neg();
+      return options.update_rule->ProductWithNextUpdate(parameter, gradient, gradient).neg();
   }
 }
 
@@ -44,12 +45,9 @@ bool IsCrossFitted(const ImportanceOptions& options) { return options.metric == 
 // Adds the pairs of this batch with every earlier one, and keeps its gradient for those to come.
 void AddPairs(const UpdateRule& rule, const at::Tensor& parameter, const at::Tensor& gradient, bool is_last,
               std::vector<at::Tensor>& earlier, std::vector<at::Tensor>& samples) {
-  if (!earlier.empty()) {
-    const at::Tensor update = rule.NextUpdate(parameter, gradient);
-    for (const at::Tensor& other : earlier) {
-      samples.push_back(SumOfProducts(other, update).neg());
-      samples.push_back(SumOfProducts(gradient, rule.NextUpdate(parameter, other)).neg());
-    }
+  for (const at::Tensor& other : earlier) {
+    samples.push_back(rule.ProductWithNextUpdate(parameter, gradient, other).neg());
+    samples.push_back(rule.ProductWithNextUpdate(parameter, other, gradient).neg());
   }
   if (!is_last) earlier.push_back(gradient);
 }

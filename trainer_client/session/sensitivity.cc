@@ -11,6 +11,7 @@
 #include "ATen/ops/zeros.h"
 #include "absl/strings/str_cat.h"
 #include "torch/csrc/autograd/autograd.h"
+#include "trainer_client/optimizer/products.h"
 #include "trainer_client/session/gradient_reduction.h"
 #include "trainer_client/session/random_state.h"
 #include "trainer_client/session/trainable.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <random>
 #include <set>
@@ -57,6 +58,17 @@ absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, cons
     at::AutoGradMode record(true);
     return profiler::Profile(loss(0), parameters);
   });
+}
+
+// [num_tensors]: how often a plan trains each tensor.
+std::vector<double> TrainedShares(const ModelProfile& profile, const Plan& plan) {
+  std::vector<double> shares(profile.tensors.size(), 0.0);
+  for (size_t k = 0; k < shares.size(); ++k) {
+    if (!plan.trainable[k]) continue;
+    const int block = profile.ops[profile.tensors[k].op].block;
+    shares[k] = block == kNone || plan.drop_rates.empty() ? 1 : 1 - plan.drop_rates[block];
+  }
+  return shares;
 }
 
 void Assign(const std::vector<double>& values, google::protobuf::RepeatedField<double>& field) {
@@ -183,30 +195,60 @@ absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, cons
   EndStep();
   const Stopwatch probe;
   if (absl::Status status = CreateJob(loss); !status.ok()) return status;
+  const profiler::ExecutedFlopsCounter counter;
   absl::StatusOr<v1::ImportanceReport> report = Measure(loss, options);
   if (!report.ok()) return report.status();
+  const int64_t probe_flops = counter.forward_flops() + counter.backward_flops();
   const double probe_seconds = probe.seconds();
   absl::StatusOr<Round> round = PlanRound(*std::move(report));
   if (!round.ok()) return round.status();
   for (const auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
   round->probe_seconds = probe_seconds;
+  ScheduleNextRound(*round, probe_flops);
   return round;
 }
 
 absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
   const Stopwatch planning;
-  const std::vector<double> importance(report.importance().begin(), report.importance().end());
-  absl::StatusOr<JobRounds::Answer> answer = rounds_.PlanNextRound(std::move(report));
+  absl::StatusOr<JobRounds::Answer> answer = rounds_.PlanNextRound(report);
   if (!answer.ok()) return answer.status();
   absl::StatusOr<Round> applied = Apply(answer->plan);
   if (!applied.ok()) return applied.status();
+  if (rounds_.plan().has_value() && answer->notice.empty()) {
+    applied->drift = Drift(report, *rounds_.plan(), answer->plan);
+  }
   rounds_.TakeOver(*answer);
-  for (size_t i = 0; i < importance.size(); ++i) {
-    if (mask_[i]) applied->importance_sum += importance[i];
+  for (size_t i = 0; i < mask_.size(); ++i) {
+    if (mask_[i]) applied->importance_sum += report.importance(static_cast<int>(i));
   }
   applied->notice = std::move(answer->notice);
   applied->plan_seconds = planning.seconds();
   return applied;
+}
+
+std::optional<double> TrainingSession::Drift(const v1::ImportanceReport& report, const v1::Plan& before,
+                                             const v1::Plan& after) const {
+  if (!PlansImportance()) return std::nullopt;
+  const absl::StatusOr<Plan> old_plan = PlanFromProto(before, profile_), new_plan = PlanFromProto(after, profile_);
+  if (!old_plan.ok() || !new_plan.ok()) return std::nullopt;
+  const std::vector<double> old_shares = TrainedShares(profile_, *old_plan),
+                            new_shares = TrainedShares(profile_, *new_plan);
+  double value = 0, missed = 0, variance = 0;
+  for (size_t k = 0; k < new_shares.size(); ++k) {
+    const int tensor = static_cast<int>(k);
+    const double difference = new_shares[k] - old_shares[k];
+    value += new_shares[k] * report.importance(tensor);
+    missed += difference * report.importance(tensor);
+    if (tensor < report.standard_error_size()) variance += std::pow(difference * report.standard_error(tensor), 2);
+  }
+  if (!(value > 0)) return std::nullopt;
+  return std::clamp((missed - std::sqrt(variance)) / value, 0.0, 1.0);
+}
+
+void TrainingSession::ScheduleNextRound(const Round& round, int64_t probe_flops) {
+  const double step_flops = static_cast<double>(profile_.forward_cost + round.predicted_backward_cost) *
+                            static_cast<double>(options_.micro_batches);
+  drift_schedule_.AddRound(next_step_, step_flops > 0 ? static_cast<double>(probe_flops) / step_flops : 0, round.drift);
 }
 
 absl::StatusOr<Round> TrainingSession::Apply(const v1::Plan& message) {
@@ -256,11 +298,15 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunctio
     round = *std::move(applied);
   }
   next_step_ = state.next_step;
+  drift_schedule_.set_state(state.drift);
   return round;
 }
 
 SessionState TrainingSession::state() const {
-  return {.plan = rounds_.plan(), .next_round = rounds_.next_round(), .next_step = next_step_};
+  return {.plan = rounds_.plan(),
+          .next_round = rounds_.next_round(),
+          .next_step = next_step_,
+          .drift = drift_schedule_.state()};
 }
 
 absl::Status TrainingSession::BeginRoundInStep(const RoundOptions& options) {
@@ -406,6 +452,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
   round->probe_seconds = probe_seconds;
   round->sensitivity_flops = in_step->sensitivity_flops;
   round->probe_backward_cost = executed - step_plan_.predicted_backward_cost;
+  ScheduleNextRound(*round, round->probe_backward_cost * options_.micro_batches + round->sensitivity_flops);
   return std::optional<Round>(*std::move(round));
 }
 

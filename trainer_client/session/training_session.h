@@ -15,6 +15,7 @@
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
 #include "trainer_client/optimizer/optimizer.h"
+#include "trainer_client/session/drift_schedule.h"
 #include "trainer_client/session/importance.h"
 #include "trainer_client/session/job_rounds.h"
 #include "trainer_client/session/residual_branch.h"
@@ -37,6 +38,7 @@ struct SessionOptions {
   SensitivityDefinition sensitivity = SensitivityDefinition::kGradientDifference;
   DrawPer draw_per = DrawPer::kStep;
   FrozenState frozen_state = FrozenState::kKeep;  // Of `optimizer`, for the tensors that a plan freezes.
+  int micro_batches = 1;  // Of a step, >= 1: what IsRoundDue() holds the price of a probe against.
 };
 
 // About one round. The first three are labels for people who read the planner's history.
@@ -58,6 +60,9 @@ struct Round {
   double importance_sum = 0;        // Of the measured tensors that train: the loss reduction promised for a step.
   int64_t sensitivity_flops = 0;    // In-step probe: what the passes that measure sensitivity ran in backward.
   int64_t probe_backward_cost = 0;  // In-step probe: what backward ran beyond the plan, in each micro-batch.
+  // The share of importance_sum that the plan so far in force would miss, by this round's measurements and less their
+  // standard error, in [0, 1]. Absent without such a plan, without a new one, and if no importance is measured.
+  std::optional<double> drift = {};
   double probe_seconds = 0;
   double plan_seconds = 0;
   std::string notice;  // One line worth telling: the planner has gone and the last plan stays. Usually empty.
@@ -68,6 +73,7 @@ struct SessionState {
   std::optional<v1::Plan> plan = {};  // In force; none before the first round.
   int64_t next_round = 0;
   int64_t next_step = 0;  // Optimizer steps ended. Draws depend on it.
+  DriftSchedule::State drift = {};
 };
 
 // What a training loop adopts. It decides at the start of each round which tensors train and how often blocks are
@@ -122,6 +128,12 @@ class TrainingSession {
   // InvalidArgument: the importance metric needs several batches.
   absl::Status BeginRoundInStep(const RoundOptions& options = {});
 
+  // Whether the drift of importance, as measured at the last rounds, repays a round before the next step;
+  // drift_schedule.h has the rule. True before the first round. For a loop that leaves it to the session when to plan:
+  //   if (session->IsRoundDue()) session->BeginRound(loss);
+  // REQUIRES: the method is selection or joint; others measure no importance.
+  bool IsRoundDue() const { return drift_schedule_.IsRoundDue(next_step_); }
+
   // Trains every tensor that may train, with nothing dropped, until the next round: for warm-up. Asks no planner and
   // counts as no round. The errors of CreateJob.
   absl::Status TrainEverything(const LossFunction& loss);
@@ -175,6 +187,8 @@ class TrainingSession {
   absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundOptions& options) const;
   absl::StatusOr<Round> PlanRound(v1::ImportanceReport report);
   absl::StatusOr<Round> Apply(const v1::Plan& plan);
+  std::optional<double> Drift(const v1::ImportanceReport& report, const v1::Plan& before, const v1::Plan& after) const;
+  void ScheduleNextRound(const Round& round, int64_t probe_flops);
   void Enforce(const Plan& plan);
 
   void SetDropped(const std::vector<std::string>& blocks);
@@ -188,6 +202,8 @@ class TrainingSession {
   const std::vector<bool> candidates_;  // [num_tensors]: required grad at Create.
   JobRounds rounds_;
   ModelProfile profile_;
+
+  DriftSchedule drift_schedule_;
 
   std::optional<StepPlanner> planner_;  // Of the plan in force.
   std::vector<bool> mask_;              // [num_tensors]: requires_grad between steps.

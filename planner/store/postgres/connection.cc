@@ -10,6 +10,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "planner/store/postgres/sql_state.h"
@@ -47,6 +48,11 @@ bool Poll(int descriptor, short events, int other, absl::Time deadline) {
   }
 }
 
+absl::Status NoUri(absl::string_view reason) {
+  return absl::InvalidArgumentError(absl::StrCat("is no URI of a PostgreSQL database: ", reason,
+                                                 "; allowed: postgresql://USER@HOST:PORT/DATABASE?PARAMETER=VALUE"));
+}
+
 struct FreeOptions {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
@@ -77,12 +83,16 @@ int64_t Rows::num_changed() const {
 }
 
 absl::StatusOr<std::string> WithoutSecrets(const std::string& uri) {
+  if (!absl::StartsWith(uri, "postgresql://") && !absl::StartsWith(uri, "postgres://")) {
+    return NoUri("it does not begin with postgresql://");
+  }
   char* error = nullptr;
   const std::unique_ptr<PQconninfoOption, FreeOptions> options(PQconninfoParse(uri.c_str(), &error));
   if (options == nullptr) {
-    absl::Status status = absl::InvalidArgumentError(absl::StrCat(
-        "is no URI of a PostgreSQL database: ", absl::StripAsciiWhitespace(error != nullptr ? error : "out of memory"),
-        "; allowed: postgresql://USER@HOST:PORT/DATABASE?PARAMETER=VALUE"));
+    absl::string_view reason = error != nullptr ? error : "out of memory";
+    // What follows in quotes is the URI or a part of it, but for the name of a parameter that does not exist.
+    if (!absl::StrContains(reason, "query parameter: \"")) reason = reason.substr(0, reason.find(": \""));
+    absl::Status status = NoUri(absl::StripAsciiWhitespace(reason));
     PQfreemem(error);
     return status;
   }

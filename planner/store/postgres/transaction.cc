@@ -32,16 +32,26 @@ class Pauses {
 
 bool IsWorthARetry(const absl::Status& status) { return absl::IsAborted(status) || absl::IsUnavailable(status); }
 
-// Serializes against every other transaction.
-constexpr char kBegin[] = "BEGIN ISOLATION LEVEL SERIALIZABLE";
+const char* Begin(Isolation isolation) {
+  switch (isolation) {
+    case Isolation::kReadCommitted:
+      return "BEGIN ISOLATION LEVEL READ COMMITTED";
+    case Isolation::kRepeatableRead:
+      return "BEGIN ISOLATION LEVEL REPEATABLE READ";
+    case Isolation::kSerializable:
+      break;
+  }
+  return "BEGIN ISOLATION LEVEL SERIALIZABLE";
+}
 
-absl::Status RunOnce(const Attempt& attempt, bool opens_transaction, const TransactionBody& body, bool& was_sent) {
+// `begin` is null for a body of a single statement.
+absl::Status RunOnce(const Attempt& attempt, const char* begin, const TransactionBody& body, bool& was_sent) {
   Connection& connection = attempt.connection;
-  if (!opens_transaction) {
+  if (begin == nullptr) {
     was_sent = true;
     return body(attempt);
   }
-  if (absl::Status status = connection.Execute(kBegin, {}, attempt.deadline); !status.ok()) return status;
+  if (absl::Status status = connection.Execute(begin, {}, attempt.deadline); !status.ok()) return status;
   if (absl::Status status = body(attempt); !status.ok()) {
     // Where this fails as well, the connection is closed, which rolls back, too.
     if (!connection.is_broken()) connection.Execute("ROLLBACK", {}, attempt.deadline).IgnoreError();
@@ -51,7 +61,7 @@ absl::Status RunOnce(const Attempt& attempt, bool opens_transaction, const Trans
   return connection.Commit(attempt.deadline);
 }
 
-absl::Status Run(ConnectionPool& pool, absl::Time deadline, bool opens_transaction, const TransactionBody& body) {
+absl::Status Run(ConnectionPool& pool, absl::Time deadline, const char* begin, const TransactionBody& body) {
   Pauses pauses;
   bool may_be_done = false;
   for (;;) {
@@ -61,7 +71,7 @@ absl::Status Run(ConnectionPool& pool, absl::Time deadline, bool opens_transacti
       if (lease.ok()) {
         bool was_sent = false;
         Connection& connection = **lease;
-        status = RunOnce({connection, deadline, may_be_done}, opens_transaction, body, was_sent);
+        status = RunOnce({connection, deadline, may_be_done}, begin, body, was_sent);
         const bool is_lost = connection.is_broken() || IsOutcomeUnknown(connection.last_sql_state());
         if (!status.ok() && was_sent && is_lost) may_be_done = true;
       } else {
@@ -75,12 +85,13 @@ absl::Status Run(ConnectionPool& pool, absl::Time deadline, bool opens_transacti
 
 }  // namespace
 
-absl::Status RunTransaction(ConnectionPool& pool, absl::Time deadline, const TransactionBody& body) {
-  return Run(pool, deadline, /*opens_transaction=*/true, body);
+absl::Status RunTransaction(ConnectionPool& pool, Isolation isolation, absl::Time deadline,
+                            const TransactionBody& body) {
+  return Run(pool, deadline, Begin(isolation), body);
 }
 
 absl::Status RunStatement(ConnectionPool& pool, absl::Time deadline, const TransactionBody& body) {
-  return Run(pool, deadline, /*opens_transaction=*/false, body);
+  return Run(pool, deadline, /*begin=*/nullptr, body);
 }
 
 }  // namespace greenplan::postgres

@@ -54,7 +54,7 @@ class TransactionTest : public ::testing::Test {
 PostgresServer* TransactionTest::server_ = nullptr;
 
 TEST_F(TransactionTest, AnErrorOfTheBodyRollsBack) {
-  const absl::Status status = RunTransaction(pool_, Soon(), [](const Attempt& attempt) {
+  const absl::Status status = RunTransaction(pool_, Isolation::kSerializable, Soon(), [](const Attempt& attempt) {
     EXPECT_TRUE(Insert(attempt, 1, 1).ok());
     return absl::NotFoundError("no such thing");
   });
@@ -64,18 +64,21 @@ TEST_F(TransactionTest, AnErrorOfTheBodyRollsBack) {
 
 // Each transaction reads and writes what the others read, so the server refuses all but one of those at the same time.
 TEST_F(TransactionTest, TransactionsThatFallOverEachOtherAreAllRun) {
-  ASSERT_TRUE(RunTransaction(pool_, Soon(), [](const Attempt& attempt) { return Insert(attempt, 1, 0); }).ok());
+  ASSERT_TRUE(RunTransaction(pool_, Isolation::kSerializable, Soon(), [](const Attempt& attempt) {
+                return Insert(attempt, 1, 0);
+              }).ok());
   std::atomic<int> num_attempts = 0;
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {
       for (int k = 0; k < 10; ++k) {
-        const absl::Status status = RunTransaction(pool_, Soon(), [&](const Attempt& attempt) {
-          ++num_attempts;
-          const auto number = Find(attempt, 1);
-          if (!number.ok()) return number.status();
-          return attempt.connection.Execute("UPDATE t SET n = $1 WHERE k = 1", {*number + 1}, attempt.deadline);
-        });
+        const absl::Status status =
+            RunTransaction(pool_, Isolation::kSerializable, Soon(), [&](const Attempt& attempt) {
+              ++num_attempts;
+              const auto number = Find(attempt, 1);
+              if (!number.ok()) return number.status();
+              return attempt.connection.Execute("UPDATE t SET n = $1 WHERE k = 1", {*number + 1}, attempt.deadline);
+            });
         EXPECT_TRUE(status.ok()) << status;
       }
     });
@@ -89,7 +92,7 @@ TEST_F(TransactionTest, ACommitWhoseAnswerIsLostIsResolvedByReadingBack) {
   for (int64_t key = 1; key <= 5; ++key) {
     std::vector<bool> may_be_done;
     proxy_.LoseAnswerTo("COMMIT");
-    const absl::Status status = RunTransaction(pool_, Soon(), [&](const Attempt& attempt) {
+    const absl::Status status = RunTransaction(pool_, Isolation::kSerializable, Soon(), [&](const Attempt& attempt) {
       may_be_done.push_back(attempt.may_be_done);
       const auto found = Find(attempt, key);
       if (!found.ok()) return found.status();
@@ -106,7 +109,7 @@ TEST_F(TransactionTest, ACommitWhoseAnswerIsLostIsResolvedByReadingBack) {
 TEST_F(TransactionTest, AStatementThatIsLostBeforeTheCommitWasNeverDone) {
   std::vector<bool> may_be_done;
   proxy_.LoseAnswerTo("INSERT");
-  const absl::Status status = RunTransaction(pool_, Soon(), [&](const Attempt& attempt) {
+  const absl::Status status = RunTransaction(pool_, Isolation::kSerializable, Soon(), [&](const Attempt& attempt) {
     may_be_done.push_back(attempt.may_be_done);
     return Insert(attempt, 1, 7);
   });
@@ -117,8 +120,8 @@ TEST_F(TransactionTest, AStatementThatIsLostBeforeTheCommitWasNeverDone) {
 TEST_F(TransactionTest, AServerThatComesBackInTimeIsNotNoticed) {
   server_->Kill();
   std::thread writer([&] {
-    const absl::Status status =
-        RunTransaction(pool_, Soon(), [](const Attempt& attempt) { return Insert(attempt, 1, 7); });
+    const absl::Status status = RunTransaction(pool_, Isolation::kSerializable, Soon(),
+                                               [](const Attempt& attempt) { return Insert(attempt, 1, 7); });
     EXPECT_TRUE(status.ok()) << status;
   });
   server_->Start();
@@ -130,7 +133,7 @@ TEST_F(TransactionTest, AServerThatStaysAwayIsUnavailableAtTheDeadline) {
   for (const bool is_silent : {false, true}) {
     is_silent ? proxy_.Silence() : proxy_.Cut();
     const absl::Time start = absl::Now();
-    const absl::Status status = RunTransaction(pool_, start + absl::Milliseconds(300),
+    const absl::Status status = RunTransaction(pool_, Isolation::kSerializable, start + absl::Milliseconds(300),
                                                [](const Attempt& attempt) { return Insert(attempt, 1, 7); });
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
     EXPECT_LT(absl::Now() - start, absl::Seconds(10));

@@ -74,11 +74,17 @@ std::string PostgresServer::socket_name() const { return std::string(1, '\0') + 
 
 std::string PostgresServer::NewDatabase() {
   const std::string name = "test" + std::to_string(++num_databases_);
-  const Connection connection = Connect(Uri("postgres"));
-  PGresult* result = PQexec(connection.get(), ("CREATE DATABASE " + name).c_str());
-  if (PQresultStatus(result) != PGRES_COMMAND_OK) Fail(PQerrorMessage(connection.get()), folder_ + "/log");
-  PQclear(result);
+  if (!Execute(Uri("postgres"), "CREATE DATABASE " + name)) Fail("no database can be created", folder_ + "/log");
   return Uri(name);
+}
+
+bool PostgresServer::Execute(const std::string& uri, const std::string& sql) {
+  const Connection connection = Connect(uri);
+  PGresult* result = PQexec(connection.get(), sql.c_str());
+  const bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+  if (!ok) std::cerr << "PostgresServer: " << PQerrorMessage(connection.get()) << std::flush;
+  PQclear(result);
+  return ok;
 }
 
 void PostgresServer::Kill() {

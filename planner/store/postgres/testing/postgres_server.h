@@ -33,6 +33,9 @@ class PostgresServer {
   // Creates an empty database and returns its URI.
   std::string NewDatabase();
 
+  // Runs a statement in the database of `uri`. Returns whether it went well.
+  static bool Execute(const std::string& uri, const std::string& sql);
+
   // Ends every process of the server at once.
   void Kill();
   // Ends the server as an administrator does ("fast"): open transactions are rolled back, connections closed.

@@ -1,0 +1,181 @@
+// Prints what a training step takes under plans, as ratios to a step of full fine-tuning of the same model in the same
+// run. The settings take turns, so that other work on the machine slows all of them alike.
+//
+//   ./dev bench training
+//
+// usage: training CONFIG_JSON            the table
+//        training CONFIG_JSON --serve    for each line of standard input: "step" makes a full step without a session
+//        and
+//                                        prints its seconds, "memory" prints the bytes that its forward pass leaves
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ATen/ops/ones.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "benchmarks/training/training_loop.h"
+#include "profiler/autograd/freed_memory.h"
+#include "profiler/autograd/testing/counting_allocator.h"
+#include "tests/statistics/quantile.h"
+#include "trainer_client/finetune/openmp.h"
+
+namespace greenplan::trainer {
+namespace {
+
+constexpr int64_t kBatchSize = 4, kSeqLen = 64;  // As compare_with_transformers.py has them.
+constexpr int kRepetitions = 9;
+constexpr int kDraws = 8;  // For saved activations, which differ from draw to draw.
+constexpr int kOverheadRepetitions = 200;
+
+template <typename Function>
+double Seconds(const Function& function) {
+  const auto start = std::chrono::steady_clock::now();
+  function();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+struct Setting {
+  std::string name;
+  v1::PlanOptions plan;
+  double time_aim = 0, bytes_aim = 0;  // Of the full step's.
+
+  TrainingSession* session = nullptr;
+  std::vector<double> seconds = {}, ratios = {};
+  double executed_flops = 0;  // Of one step's forward and backward, mean over its draws.
+  double saved_bytes = 0;
+};
+
+v1::PlanOptions Plan(v1::Method method, double backward_budget) {
+  v1::PlanOptions plan;
+  plan.set_method(method);
+  plan.mutable_budget()->set_fraction_of_backward(backward_budget);
+  return plan;
+}
+
+v1::PlanOptions Drop(double rate) {
+  v1::PlanOptions plan;
+  plan.set_method(v1::METHOD_DROP);
+  plan.mutable_budget()->set_mean_drop_rate(rate);
+  return plan;
+}
+
+std::vector<Setting> Settings() {
+  v1::PlanOptions full;
+  full.set_method(v1::METHOD_FULL);
+  return {{"full fine-tuning", full, 1, 1},
+          {"selection, 50% of backward", Plan(v1::METHOD_SELECTION, 0.5), 0.66, 0.55},
+          {"selection, 30% of backward", Plan(v1::METHOD_SELECTION, 0.3), 0.50, 0.35},
+          {"drop rate 0.5", Drop(0.5), 0.65, 0.54},
+          {"drop rate 0.75", Drop(0.75), 0.51, 0.30},
+          {"drop rate 0.875", Drop(0.875), 0.43, 0.18},
+          {"joint, 50% of backward", Plan(v1::METHOD_JOINT, 0.5), 0.66, 0.55}};
+}
+
+void MeasureTimes(const TrainingLoop& loop, std::vector<Setting>& settings) {
+  for (Setting& setting : settings) loop.Step(*setting.session);
+  for (int i = 0; i < kRepetitions; ++i) {
+    for (Setting& setting : settings) {
+      setting.seconds.push_back(Seconds([&] { loop.Step(*setting.session); }));
+      setting.ratios.push_back(setting.seconds.back() / settings[0].seconds.back());
+    }
+  }
+}
+
+void MeasureBytesAndFlops(const TrainingLoop& loop, std::vector<Setting>& settings) {
+  profiler::testing::InstallCountingAllocator();
+  for (Setting& setting : settings) {
+    for (int draw = 0; draw < kDraws; ++draw) {
+      setting.saved_bytes += static_cast<double>(loop.SavedBytes(*setting.session)) / kDraws;
+      Must(setting.session->BeginStep());
+      setting.executed_flops += static_cast<double>(setting.session->profile().forward_cost +
+                                                    setting.session->step_plan().predicted_backward_cost) /
+                                kDraws;
+      setting.session->EndStep();
+    }
+  }
+}
+
+// What the session's calls take in a step beyond forward, backward and the optimizer, which are left out.
+double OverheadSeconds(TrainingSession& session) {
+  const at::Tensor leaf = at::ones({}).requires_grad_(true);
+  std::vector<double> overheads;
+  for (int i = 0; i < kOverheadRepetitions; ++i) {
+    const at::Tensor loss = leaf * 1, bare_loss = leaf * 1;
+    const double bare = Seconds([&] { bare_loss.backward(); });
+    overheads.push_back(Seconds([&] {
+                          Must(session.BeginStep());
+                          Must(session.Backward(loss));
+                          Must(session.Step());
+                        }) -
+                        bare);
+    session.TakeNotices();
+  }
+  return Quantile(overheads, 0.5);
+}
+
+std::string Aim(double aim) { return aim == 1 ? "" : absl::StrFormat("%.2f", aim); }
+
+void PrintTable(const TrainingLoop& loop, const std::vector<Setting>& settings) {
+  const Setting& full = settings[0];
+  std::printf(
+      "| setting | step time | aim | FLOPs | saved activations | aim | ms a step | saved MB |\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  for (const Setting& setting : settings) {
+    std::printf("| %s | %.2f | %s | %.2f | %.2f | %s | %.0f | %.0f |\n", setting.name.c_str(),
+                Quantile(setting.ratios, 0.5), Aim(setting.time_aim).c_str(),
+                setting.executed_flops / full.executed_flops, setting.saved_bytes / full.saved_bytes,
+                Aim(setting.bytes_aim).c_str(), 1e3 * Quantile(setting.seconds, 0.5), setting.saved_bytes / 1e6);
+  }
+  for (const Setting& setting : settings) {
+    const double overhead = OverheadSeconds(*setting.session);
+    std::printf("| the session's own time, %s | %.4f | 0.01 | | | | %.2f | |\n", setting.name.c_str(),
+                overhead / Quantile(setting.seconds, 0.5), 1e3 * overhead);
+  }
+  std::printf("| the session's own bytes, full fine-tuning | | | | %.2f | 0 | | %.0f |\n",
+              full.saved_bytes / static_cast<double>(loop.BareSavedBytes()) - 1,
+              (full.saved_bytes - static_cast<double>(loop.BareSavedBytes())) / 1e6);
+}
+
+void Compare(const std::string& config_file) {
+  std::vector<Setting> settings = Settings();
+  TrainingLoop loop(config_file, kBatchSize, kSeqLen);
+  for (Setting& setting : settings) setting.session = &loop.AddSession(setting.plan);
+  for (Setting& setting : settings) loop.BeginRound(*setting.session);
+  MeasureTimes(loop, settings);
+  MeasureBytesAndFlops(loop, settings);
+  PrintTable(loop, settings);
+}
+
+void Serve(const std::string& config_file) {
+  TrainingLoop loop(config_file, kBatchSize, kSeqLen);
+  std::string command;
+  while (std::getline(std::cin, command)) {
+    if (command == "step") {
+      std::cout << Seconds([&] { loop.BareStep(); }) << std::endl;
+    } else {
+      profiler::testing::InstallCountingAllocator();
+      std::cout << loop.BareSavedBytes() << std::endl;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace greenplan::trainer
+
+int main(int argc, char** argv) {
+  greenplan::trainer::WaitPassivelyInOpenMp(argv);
+  greenplan::profiler::KeepFreedMemory();
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: %s CONFIG_JSON [--serve]\n", argv[0]);
+    return 2;
+  }
+  const bool serves = argc > 2 && absl::string_view(argv[2]) == "--serve";
+  serves ? greenplan::trainer::Serve(argv[1]) : greenplan::trainer::Compare(argv[1]);
+}

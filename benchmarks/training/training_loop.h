@@ -1,0 +1,60 @@
+#ifndef GREENPLAN_BENCHMARKS_TRAINING_TRAINING_LOOP_H_
+#define GREENPLAN_BENCHMARKS_TRAINING_TRAINING_LOOP_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "planner/client/connection.h"
+#include "trainer_client/models/causal_lm.h"
+#include "trainer_client/optimizer/adamw.h"
+#include "trainer_client/session/training_session.h"
+
+namespace greenplan::trainer {
+
+// For benchmarks: what fails ends the program.
+void Must(const absl::Status& status);
+template <typename Result>
+Result Must(absl::StatusOr<Result> result) {
+  Must(result.status());
+  return *std::move(result);
+}
+
+// A model with random weights, its optimizer, one batch of random tokens, and sessions with a plan each that take turns
+// on them. Only one session may be in a step at a time. Not thread-safe.
+class TrainingLoop {
+ public:
+  // Of the model that a config.json describes; a batch has `batch_size` rows of `seq_len` tokens.
+  TrainingLoop(const std::string& config_file, int64_t batch_size, int64_t seq_len);
+
+  // Adds a session without a plan. Add all of them before the first BeginRound.
+  TrainingSession& AddSession(v1::PlanOptions plan);
+  // Measures and plans. Blocks get one drop rate, so that no sensitivity is measured.
+  void BeginRound(TrainingSession& session);
+
+  at::Tensor Loss() const;
+  void Step(TrainingSession& session) const;
+  // A full step in a loop without a session.
+  void BareStep();
+
+  // Bytes that the forward pass leaves for backward under the session's next draw, which it uses up.
+  int64_t SavedBytes(TrainingSession& session) const;
+  int64_t BareSavedBytes() const;
+
+ private:
+  std::shared_ptr<CausalLm> model_;
+  at::Tensor ids_;
+  NamedParameters parameters_;
+  std::unique_ptr<AdamW> optimizer_;
+  std::shared_ptr<Connection> connection_;
+  std::vector<std::unique_ptr<TrainingSession>> sessions_;
+};
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_BENCHMARKS_TRAINING_TRAINING_LOOP_H_

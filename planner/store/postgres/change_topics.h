@@ -1,0 +1,19 @@
+#ifndef GREENPLAN_PLANNER_STORE_POSTGRES_CHANGE_TOPICS_H_
+#define GREENPLAN_PLANNER_STORE_POSTGRES_CHANGE_TOPICS_H_
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "planner/store/change_feed.h"
+
+namespace greenplan::postgres {
+
+// How replicas write changes into notifications (wakeups.h): "plan JOB_ID ROUND" and "deleted JOB_ID"; "" stands for
+// Change::Kind::kAny. Pure functions, thread-safe.
+std::string ToTopic(const Change& change);
+// A topic that this version does not know is kAny: a replica of a newer version may have sent it.
+Change ToChange(absl::string_view topic);
+
+}  // namespace greenplan::postgres
+
+#endif  // GREENPLAN_PLANNER_STORE_POSTGRES_CHANGE_TOPICS_H_

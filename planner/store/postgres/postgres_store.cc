@@ -1,0 +1,393 @@
+#include "planner/store/postgres/postgres_store.h"
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "planner/store/change_feed.h"
+#include "planner/store/postgres/change_topics.h"
+#include "planner/store/postgres/connection_pool.h"
+#include "planner/store/postgres/schema.h"
+#include "planner/store/postgres/statements.h"
+#include "planner/store/postgres/wakeups.h"
+#include "planner/store/rank_list.h"
+
+namespace greenplan {
+namespace {
+
+using postgres::Attempt;
+using postgres::KeptMessage;
+using postgres::NoJob;
+using postgres::NoJobIfNotFound;
+using postgres::Rows;
+using postgres::ToNumber;
+using postgres::Value;
+
+constexpr char kReports[] = "greenplan_reports";
+constexpr char kOutcomes[] = "greenplan_outcomes";
+
+// A row that a statement has just met is gone: its job was deleted in between. The next attempt will find no job.
+absl::Status DeletedMeanwhile() { return absl::AbortedError("a job was deleted while it was changed"); }
+
+KeptMessage KeyOf(int64_t job_id, const v1::ImportanceReport& report) {
+  return {kReports, job_id, report.round(), report.rank()};
+}
+
+// Whether the plan that the database holds is the one, with its report, that is being put.
+absl::StatusOr<bool> IsKept(const Attempt& attempt, int64_t job_id, const NewPlan& plan) {
+  const absl::StatusOr<Rows> rows =
+      attempt.connection.Query("SELECT message, missing_ranks FROM greenplan_plans WHERE job = $1 AND round = $2",
+                               {job_id, plan.plan.round()}, attempt.deadline);
+  if (!rows.ok()) return rows.status();
+  if (rows->size() == 0 || rows->Bytes(0, 0) != plan.plan.SerializeAsString() ||
+      rows->Bytes(0, 1) != EncodeRanks(plan.missing_ranks)) {
+    return false;
+  }
+  if (!plan.report.has_value()) return true;
+  const absl::StatusOr<std::optional<std::string>> report = FindMessage(attempt, KeyOf(job_id, *plan.report));
+  if (!report.ok()) return report.status();
+  return *report == plan.report->SerializeAsString();
+}
+
+// In a transaction: the plan, its report and the round's row.
+absl::Status InsertPlan(const Attempt& attempt, int64_t job_id, const NewPlan& plan) {
+  const int64_t round = plan.plan.round();
+  if (plan.report.has_value()) {
+    const absl::StatusOr<bool> is_new =
+        InsertMessage(attempt, KeyOf(job_id, *plan.report), plan.report->SerializeAsString());
+    if (!is_new.ok()) return is_new.status();
+    if (!*is_new) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("rank ", plan.report->rank(), " has reported for round ", round, " of the job of id ", job_id));
+    }
+  }
+  absl::Status status = attempt.connection.Execute(
+      "INSERT INTO greenplan_plans (job, round, message, missing_ranks) VALUES ($1, $2, $3, $4)",
+      {job_id, round, plan.plan.SerializeAsString(), EncodeRanks(plan.missing_ranks)}, attempt.deadline);
+  if (!status.ok()) return NoJobIfNotFound(status, job_id);
+  return ChangeRound(attempt, job_id, round,
+                     {.num_reports = plan.report.has_value() ? 1 : 0, .is_planned = true, .opening = plan.opening})
+      .status();
+}
+
+class PostgresStore : public Store {
+ public:
+  // The schema must be up to date.
+  PostgresStore(const PostgresOptions& options, std::string medium)
+      : options_(options),
+        medium_(std::move(medium)),
+        pool_({.uri = options.uri, .max_connections = options.max_connections}),
+        wakeups_({.uri = options.uri, .uses_notifications = options.uses_notifications},
+                 [this](const std::string& topic) { feed_.Publish(postgres::ToChange(topic)); }) {}
+
+  absl::Status CreateJob(const JobKey& key, const KeptJob& job) override {
+    return Transact([&](const Attempt& attempt) -> absl::Status {
+      if (attempt.may_be_done) {
+        const absl::StatusOr<Rows> kept = attempt.connection.Query(
+            "SELECT id FROM greenplan_jobs WHERE tenant = $1 AND name = $2", {key.tenant, key.name}, attempt.deadline);
+        if (!kept.ok()) return kept.status();
+        if (kept->size() == 1 && kept->Number(0, 0) == job.id) return absl::OkStatus();
+      }
+      absl::Status status = attempt.connection.Execute(
+          "INSERT INTO greenplan_jobs (id, tenant, name, revision, num_bytes, last_use) "
+          "VALUES ($1, $2, $3, $4, $5, $6)",
+          {job.id, key.tenant, key.name, job.job.profile_revision(), static_cast<int64_t>(job.job.ByteSizeLong()),
+           ToNumber(job.job.create_time())},
+          attempt.deadline);
+      if (!status.ok()) return status;
+      return InsertRevision(attempt, job.id, job.job);
+    });
+  }
+
+  absl::StatusOr<KeptJob> GetJob(const JobKey& key) override {
+    const absl::StatusOr<Rows> rows = Read(
+        "SELECT j.id, r.message, r.profile FROM greenplan_jobs AS j JOIN greenplan_job_revisions AS r "
+        "ON r.job = j.id AND r.revision = j.revision WHERE j.tenant = $1 AND j.name = $2",
+        {key.tenant, key.name});
+    if (!rows.ok()) return rows.status();
+    if (rows->size() == 0) return NoJob(key.name);
+    absl::StatusOr<v1::Job> job = postgres::ReadJob(medium_, *rows, 1);
+    if (!job.ok()) return job.status();
+    return KeptJob{rows->Number(0, 0), *std::move(job)};
+  }
+
+  absl::StatusOr<JobHead> GetJobHead(const JobKey& key) override {
+    const absl::StatusOr<Rows> rows =
+        Read("SELECT id, revision FROM greenplan_jobs WHERE tenant = $1 AND name = $2", {key.tenant, key.name});
+    if (!rows.ok()) return rows.status();
+    if (rows->size() == 0) return NoJob(key.name);
+    return JobHead{rows->Number(0, 0), rows->Number(0, 1)};
+  }
+
+  absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
+    const absl::StatusOr<Rows> rows = Read(
+        "SELECT message, profile FROM greenplan_job_revisions WHERE job = $1 AND revision = $2", {job_id, revision});
+    if (!rows.ok()) return rows.status();
+    if (rows->size() == 0) return NoJob(absl::StrCat("revision ", revision, " of the job of id ", job_id));
+    return postgres::ReadJob(medium_, *rows, 0);
+  }
+
+  absl::Status UpdateJob(int64_t job_id, const v1::Job& job) override {
+    return Transact([&](const Attempt& attempt) -> absl::Status {
+      const absl::StatusOr<Rows> rows = attempt.connection.Query(
+          "UPDATE greenplan_jobs SET revision = $2, num_bytes = num_bytes + $3, last_use = GREATEST(last_use, $4) "
+          "WHERE id = $1 AND revision = $2 - 1",
+          {job_id, job.profile_revision(), static_cast<int64_t>(job.ByteSizeLong()), ToNumber(job.update_time())},
+          attempt.deadline);
+      if (!rows.ok()) return rows.status();
+      if (rows->num_changed() == 1) return InsertRevision(attempt, job_id, job);
+      return WhyNotUpdated(attempt, job_id, job);
+    });
+  }
+
+  absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& tenant, const std::string& after_name,
+                                                int limit) override {
+    return ReadMessages<v1::Job>(
+        "SELECT r.message FROM greenplan_jobs AS j JOIN greenplan_job_revisions AS r "
+        "ON r.job = j.id AND r.revision = j.revision WHERE j.tenant = $1 AND j.name > $2 ORDER BY j.name LIMIT $3",
+        {tenant, after_name, limit});
+  }
+
+  absl::Status DeleteJob(int64_t job_id) override {
+    const absl::Status status = RunStatement(pool_, Deadline(), [&](const Attempt& attempt) -> absl::Status {
+      const absl::StatusOr<Rows> rows =
+          attempt.connection.Query("DELETE FROM greenplan_jobs WHERE id = $1", {job_id}, attempt.deadline);
+      if (!rows.ok()) return rows.status();
+      return rows->num_changed() == 1 || attempt.may_be_done ? absl::OkStatus() : NoJob(job_id);
+    });
+    if (status.ok()) Tell({.kind = Change::Kind::kJobDeleted, .job_id = job_id});
+    return status;
+  }
+
+  absl::StatusOr<TenantUsage> GetUsage(const std::string& tenant) override {
+    const absl::StatusOr<Rows> rows = Read(
+        "SELECT count(*), CAST(COALESCE(sum(num_bytes), 0) AS BIGINT) FROM greenplan_jobs WHERE tenant = $1", {tenant});
+    if (!rows.ok()) return rows.status();
+    return TenantUsage{rows->Number(0, 0), rows->Number(0, 1)};
+  }
+
+  absl::StatusOr<ReportResult> AddReport(int64_t job_id, const v1::ImportanceReport& report,
+                                         const RoundOpening& opening) override {
+    const std::string message = report.SerializeAsString();
+    ReportResult result;
+    bool has_other_revision = false;
+    const absl::Status status = Transact([&](const Attempt& attempt) -> absl::Status {
+      result = {};
+      has_other_revision = false;
+      const absl::StatusOr<bool> is_new = InsertMessage(attempt, KeyOf(job_id, report), message);
+      if (!is_new.ok()) return is_new.status();
+      if (!*is_new) return FindEarlier(attempt, job_id, report, message, result);
+      const absl::StatusOr<KeptRound> round =
+          ChangeRound(attempt, job_id, report.round(), {.num_reports = 1, .opening = opening});
+      if (!round.ok()) return round.status();
+      result.round = *round;
+      has_other_revision = round->revision != opening.revision;
+      return has_other_revision ? absl::CancelledError("the round has another revision") : absl::OkStatus();
+    });
+    if (has_other_revision && absl::IsCancelled(status)) {
+      --result.round.num_reports;  // It was rolled back.
+      return result;
+    }
+    if (!status.ok()) return status;
+    return result;
+  }
+
+  absl::StatusOr<KeptRound> GetRound(int64_t job_id, int64_t round) override {
+    std::optional<KeptRound> found;
+    const absl::Status status = RunStatement(pool_, Deadline(), [&](const Attempt& attempt) -> absl::Status {
+      absl::StatusOr<std::optional<KeptRound>> kept = FindRound(attempt, job_id, round);
+      if (kept.ok()) found = *std::move(kept);
+      return kept.status();
+    });
+    if (!status.ok()) return status;
+    if (!found.has_value()) return NoJob(absl::StrCat("round ", round, " of the job of id ", job_id));
+    return *found;
+  }
+
+  absl::StatusOr<std::vector<v1::ImportanceReport>> ListReports(int64_t job_id, int64_t round, int32_t after_rank,
+                                                                int limit) override {
+    return ReadMessages<v1::ImportanceReport>(
+        "SELECT message FROM greenplan_reports WHERE job = $1 AND round = $2 AND rank > $3 ORDER BY rank LIMIT $4",
+        {job_id, round, after_rank, limit});
+  }
+
+  absl::StatusOr<std::vector<KeptRound>> ListOpenRounds(absl::Time until, int limit) override {
+    const std::string sql = absl::StrCat("SELECT ", postgres::kRoundColumns,
+                                         " FROM greenplan_rounds WHERE is_planned = 0 AND deadline <= $1 "
+                                         "ORDER BY deadline, job, round LIMIT $2");
+    const absl::StatusOr<Rows> rows = Read(sql.c_str(), {ToNumber(until), limit});
+    if (!rows.ok()) return rows.status();
+    std::vector<KeptRound> rounds;
+    for (int row = 0; row < rows->size(); ++row) rounds.push_back(postgres::ReadRound(*rows, row));
+    return rounds;
+  }
+
+  absl::Status PutPlan(int64_t job_id, const NewPlan& plan) override {
+    const absl::Status status = Transact([&](const Attempt& attempt) -> absl::Status {
+      if (attempt.may_be_done) {
+        const absl::StatusOr<bool> is_kept = IsKept(attempt, job_id, plan);
+        if (!is_kept.ok() || *is_kept) return is_kept.status();
+      }
+      return InsertPlan(attempt, job_id, plan);
+    });
+    if (status.ok()) Tell({.kind = Change::Kind::kPlan, .job_id = job_id, .round = plan.plan.round()});
+    return status;
+  }
+
+  absl::StatusOr<KeptPlan> GetPlan(int64_t job_id, int64_t round) override {
+    const absl::StatusOr<Rows> rows =
+        Read("SELECT message, missing_ranks FROM greenplan_plans WHERE job = $1 AND round = $2", {job_id, round});
+    if (!rows.ok()) return rows.status();
+    if (rows->size() == 0) {
+      return absl::NotFoundError(absl::StrCat("round ", round, " of the job of id ", job_id, " has no plan"));
+    }
+    return postgres::ReadPlan(medium_, *rows);
+  }
+
+  absl::StatusOr<KeptPlan> GetLatestPlan(int64_t job_id) override {
+    const absl::StatusOr<Rows> rows =
+        Read("SELECT message, missing_ranks FROM greenplan_plans WHERE job = $1 ORDER BY round DESC LIMIT 1", {job_id});
+    if (!rows.ok()) return rows.status();
+    if (rows->size() == 0) return absl::NotFoundError(absl::StrCat("the job of id ", job_id, " has no plan"));
+    return postgres::ReadPlan(medium_, *rows);
+  }
+
+  absl::StatusOr<std::vector<v1::Plan>> ListPlans(int64_t job_id, int64_t start_round, int limit) override {
+    return ReadMessages<v1::Plan>(
+        "SELECT message FROM greenplan_plans WHERE job = $1 AND round >= $2 ORDER BY round LIMIT $3",
+        {job_id, start_round, limit});
+  }
+
+  absl::StatusOr<std::optional<v1::Outcome>> AddOutcome(int64_t job_id, const v1::Outcome& outcome) override {
+    const std::string message = outcome.SerializeAsString();
+    const KeptMessage key = {kOutcomes, job_id, outcome.round(), outcome.rank()};
+    std::optional<v1::Outcome> earlier;
+    const absl::Status status = Transact([&](const Attempt& attempt) -> absl::Status {
+      earlier.reset();
+      const absl::StatusOr<bool> is_new = InsertMessage(attempt, key, message);
+      if (!is_new.ok() || *is_new) return is_new.status();
+      const absl::StatusOr<std::optional<std::string>> kept = FindMessage(attempt, key);
+      if (!kept.ok()) return kept.status();
+      if (!kept->has_value()) return DeletedMeanwhile();
+      if (attempt.may_be_done && **kept == message) return absl::OkStatus();
+      return earlier.emplace().ParseFromString(**kept) ? absl::OkStatus()
+                                                       : postgres::Malformed(medium_, earlier->GetTypeName());
+    });
+    if (!status.ok()) return status;
+    return earlier;
+  }
+
+  absl::StatusOr<std::vector<v1::Outcome>> ListOutcomes(int64_t job_id, int64_t after_round, int32_t after_rank,
+                                                        int limit) override {
+    return ReadMessages<v1::Outcome>(
+        "SELECT message FROM greenplan_outcomes WHERE job = $1 AND (round > $2 OR (round = $2 AND rank > $3)) "
+        "ORDER BY round, rank LIMIT $4",
+        {job_id, after_round, after_rank, limit});
+  }
+
+  absl::StatusOr<std::vector<int64_t>> ListIdleJobs(absl::Time time, int limit) override {
+    const absl::StatusOr<Rows> rows =
+        Read("SELECT id FROM greenplan_jobs WHERE last_use < $1 ORDER BY id LIMIT $2", {ToNumber(time), limit});
+    if (!rows.ok()) return rows.status();
+    std::vector<int64_t> ids;
+    for (int row = 0; row < rows->size(); ++row) ids.push_back(rows->Number(row, 0));
+    return ids;
+  }
+
+  absl::Status DeleteReports(int64_t job_id, int64_t round) override {
+    return RunStatement(pool_, Deadline(), [&](const Attempt& attempt) {
+      return attempt.connection.Execute(
+          "DELETE FROM greenplan_reports WHERE job = $1 AND round < $2 AND round IN "
+          "(SELECT round FROM greenplan_plans WHERE job = $1 AND round < $2)",
+          {job_id, round}, attempt.deadline);
+    });
+  }
+
+  std::unique_ptr<Subscription> Subscribe(ChangeListener listener) override {
+    return feed_.Subscribe(std::move(listener));
+  }
+
+ private:
+  absl::Time Deadline() const { return absl::Now() + options_.timeout; }
+
+  absl::Status Transact(const postgres::TransactionBody& body) {
+    return RunTransaction(pool_, options_.isolation, Deadline(), body);
+  }
+
+  absl::StatusOr<Rows> Read(const char* sql, std::initializer_list<Value> parameters) {
+    absl::StatusOr<Rows> rows = absl::UnknownError("");
+    const absl::Status status = RunStatement(pool_, Deadline(), [&](const Attempt& attempt) {
+      rows = attempt.connection.Query(sql, parameters, attempt.deadline);
+      return rows.status();
+    });
+    if (!status.ok()) return status;
+    return rows;
+  }
+
+  template <typename Message>
+  absl::StatusOr<std::vector<Message>> ReadMessages(const char* sql, std::initializer_list<Value> parameters) {
+    const absl::StatusOr<Rows> rows = Read(sql, parameters);
+    if (!rows.ok()) return rows.status();
+    return postgres::ParseRows<Message>(medium_, *rows);
+  }
+
+  // OK if an attempt whose answer was lost has updated the job.
+  absl::Status WhyNotUpdated(const Attempt& attempt, int64_t job_id, const v1::Job& job) const {
+    const absl::StatusOr<Rows> rows = attempt.connection.Query(
+        "SELECT r.message, r.profile FROM greenplan_jobs AS j JOIN greenplan_job_revisions AS r "
+        "ON r.job = j.id AND r.revision = j.revision WHERE j.id = $1",
+        {job_id}, attempt.deadline);
+    if (!rows.ok()) return rows.status();
+    if (rows->size() == 0) return NoJob(job_id);
+    if (attempt.may_be_done) {
+      const absl::StatusOr<v1::Job> latest = postgres::ReadJob(medium_, *rows, 0);
+      if (!latest.ok()) return latest.status();
+      if (latest->SerializeAsString() == job.SerializeAsString()) return absl::OkStatus();
+    }
+    return absl::AlreadyExistsError(
+        absl::StrCat("revision ", job.profile_revision(), " of the job of id ", job_id, " is not the next one"));
+  }
+
+  // What AddReport answers if the rank has reported: by an earlier call, or by an attempt whose answer was lost.
+  absl::Status FindEarlier(const Attempt& attempt, int64_t job_id, const v1::ImportanceReport& report,
+                           const std::string& message, ReportResult& result) const {
+    const absl::StatusOr<std::optional<KeptRound>> round = FindRound(attempt, job_id, report.round());
+    if (!round.ok()) return round.status();
+    const absl::StatusOr<std::optional<std::string>> kept = FindMessage(attempt, KeyOf(job_id, report));
+    if (!kept.ok()) return kept.status();
+    if (!round->has_value() || !kept->has_value()) return DeletedMeanwhile();
+    result.round = **round;
+    if (attempt.may_be_done && **kept == message) return absl::OkStatus();
+    return result.earlier.emplace().ParseFromString(**kept)
+               ? absl::OkStatus()
+               : postgres::Malformed(medium_, result.earlier->GetTypeName());
+  }
+
+  // To everybody: those in this process hear of it at once.
+  void Tell(const Change& change) {
+    feed_.Publish(change);
+    wakeups_.Send(postgres::ToTopic(change));
+  }
+
+  const PostgresOptions options_;
+  const std::string medium_;  // As messages name the database.
+  postgres::ConnectionPool pool_;
+  ChangeFeed feed_;
+  postgres::Wakeups wakeups_;  // Last: its thread uses the feed.
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> OpenPostgresStore(const PostgresOptions& options) {
+  absl::StatusOr<std::string> medium = postgres::WithoutSecrets(options.uri);
+  if (!medium.ok()) return medium.status();
+  postgres::ConnectionPool pool({.uri = options.uri, .max_connections = 1});
+  if (absl::Status status = MigrateSchema(pool, absl::Now() + options.timeout); !status.ok()) return status;
+  return std::make_unique<PostgresStore>(options, *std::move(medium));
+}
+
+}  // namespace greenplan
