@@ -123,15 +123,17 @@ absl::Status ReadData(const FinetuneOptions& options, const JsonlEncoding& encod
     inputs.train_rows = UsableRows(inputs.train);
     data.seq_len = inputs.train.seq_len;
     const int64_t rows = static_cast<int64_t>(inputs.train_rows.size());
-    if (rows < options.batch_size) {
-      return absl::InvalidArgumentError(absl::StrCat("--batch-size is ", options.batch_size, "; allowed: at most ",
-                                                     rows, ", the rows of ", data.seq_len, " tokens in ",
-                                                     options.train));
+    const std::string ranks = options.world_size > 1 ? absl::StrCat(" on each of ", options.world_size, " ranks") : "";
+    const int64_t batches = rows / options.world_size / options.batch_size;
+    if (batches < 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--batch-size is ", options.batch_size, ranks, "; allowed: at most ", rows / options.world_size,
+                       ", as ", options.train, " has ", rows, " rows of ", data.seq_len, " tokens"));
     }
-    if (rows / options.batch_size < options.grad_accum) {
+    if (batches < options.grad_accum) {
       return absl::InvalidArgumentError(absl::StrCat("--grad-accum is ", options.grad_accum, "; allowed: at most ",
-                                                     rows / options.batch_size, ", the batches of ", options.batch_size,
-                                                     " rows in ", options.train));
+                                                     batches, ", the batches of ", options.batch_size, " rows", ranks,
+                                                     " in ", options.train));
     }
   }
   if (options.valid.empty()) return absl::OkStatus();

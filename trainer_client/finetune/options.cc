@@ -14,6 +14,7 @@
 #include "planner/client/server_flags.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
+#include "planner/rpc/host_port.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -24,6 +25,7 @@ absl::Status Refuse(const char* flag, const Value& value, const char* allowed) {
 }
 
 constexpr int64_t kMaxLoraRank = 65536;
+constexpr int64_t kMaxWorldSize = 65536;
 
 // Watts, and grams per kWh: more than any machine draws and any grid emits.
 constexpr double kMaxEnergyFactor = 1e6;
@@ -95,6 +97,24 @@ absl::Status CheckPlansByDrift(const FinetuneOptions& options) {
                 "epoch or a number of steps with --method full and drop, which measure no importance");
 }
 
+absl::Status CheckRanks(const FinetuneOptions& options, bool has_rank) {
+  if (options.world_size < 1 || options.world_size > kMaxWorldSize) {
+    return Refuse("--world-size", options.world_size, "an integer from 1 to 65536");
+  }
+  if (options.world_size > 1 && (!has_rank || options.init.empty())) {
+    return Refuse("--world-size", options.world_size, "with --rank and --init tcp://HOST:PORT");
+  }
+  if (options.rank < 0 || options.rank >= options.world_size) {
+    return absl::InvalidArgumentError(absl::StrCat("--rank is ", options.rank, "; allowed: an integer from 0 to ",
+                                                   options.world_size - 1, ", one less than --world-size"));
+  }
+  if (options.init.empty()) return absl::OkStatus();
+  absl::string_view place = options.init;
+  const std::optional<HostPort> parsed = absl::ConsumePrefix(&place, "tcp://") ? ParseHostPort(place) : std::nullopt;
+  if (parsed.has_value() && parsed->port > 0) return absl::OkStatus();
+  return Refuse("--init", options.init, "tcp://HOST:PORT, for example tcp://10.0.0.1:29500");
+}
+
 absl::Status CheckCombinations(const FinetuneOptions& options) {
   if (!options.base.empty() && !options.config.empty()) {
     return Refuse("--config", options.config, "--base or --config, not both");
@@ -143,6 +163,7 @@ FinetuneFlags::FinetuneFlags(Program& program)
   AddModelAndDataFlags(program.app());
   AddAdapterFlags(program.app());
   AddTrainingFlags(program.app());
+  AddRankFlags(program.app());
   AddPlanningFlags(program.app());
   AddEnergyFlags(program.app());
 }
@@ -209,6 +230,13 @@ void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
   app.add_option("--weight-decay", options_.weight_decay,
                  "Decoupled weight decay of every trained tensor. Default: 0.");
   app.add_option("--seed", options_.seed, "Seed of random weights, shuffling, dropout and drawn blocks. Default: 0.");
+}
+
+void FinetuneFlags::AddRankFlags(CLI::App& app) {
+  app.add_option("--world-size", options_.world_size,
+                 "Processes that train together, each on its share of every batch (data parallel). Default: 1.");
+  app.add_option("--rank", rank_, "Number of this process, from 0 to one less than --world-size.");
+  app.add_option("--init", options_.init, "tcp://HOST:PORT of rank 0, where the ranks meet.");
 }
 
 void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
@@ -297,7 +325,9 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   }
   v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(importance_metric_),
                              &options.importance_metric);
+  options.rank = rank_.value_or(0);
   if (absl::Status status = CheckRanges(options); !status.ok()) return status;
+  if (absl::Status status = CheckRanks(options, rank_.has_value()); !status.ok()) return status;
   if (absl::Status status = CheckCombinations(options); !status.ok()) return status;
   absl::StatusOr<v1::PlanOptions> plan = plan_flags_.Options();
   if (!plan.ok()) return plan.status();

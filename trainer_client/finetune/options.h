@@ -65,6 +65,9 @@ struct FinetuneOptions {
   std::string planner = "local";    // Or HOST:PORT, with commas between those of several replicas.
   ServerSecurity planner_security;  // For a planner that is not local.
   std::string job;                  // Empty: a new unique one.
+  int64_t world_size = 1;           // Ranks of a data-parallel run.
+  int64_t rank = 0;                 // This one, in [0, world_size).
+  std::string init;                 // tcp://HOST:PORT, where rank 0 is met. Empty if there is one rank.
   std::string output;               // Empty: the weights are not kept.
   bool resume = false;
   std::string report;                             // Empty: none.
@@ -86,6 +89,7 @@ class FinetuneFlags {
   void AddModelAndDataFlags(CLI::App& app);
   void AddTrainingFlags(CLI::App& app);
   void AddAdapterFlags(CLI::App& app);
+  void AddRankFlags(CLI::App& app);
   void AddPlanningFlags(CLI::App& app);
   void AddEnergyFlags(CLI::App& app);
   absl::StatusOr<std::optional<NewAdapter>> Lora() const;
@@ -98,6 +102,7 @@ class FinetuneFlags {
   std::vector<std::string> lora_targets_;
   std::optional<double> clip_norm_;
   std::optional<int64_t> checkpoint_every_;
+  std::optional<int64_t> rank_;
   std::string plan_every_ = "epoch";
   std::string importance_metric_ = "gradient_times_update";
   PlanFlags plan_flags_;

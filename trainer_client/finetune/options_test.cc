@@ -257,5 +257,22 @@ TEST(FinetuneOptionsTest, RefusesLoraFlagsThatContradictEachOther) {
               ::testing::HasSubstr("--adapter is a; allowed: with --base"));
 }
 
+TEST(FinetuneOptionsTest, RanksNeedToMeet) {
+  const std::vector<const char*> base = {"--base", "b", "--train", "t"};
+  const auto parse = [&](std::vector<const char*> flags) {
+    flags.insert(flags.begin(), base.begin(), base.end());
+    return Parse(flags);
+  };
+  const Outcome good = parse({"--world-size", "2", "--rank", "1", "--init", "tcp://localhost:29500"});
+  ASSERT_TRUE(good.options.has_value()) << good.stderr_text;
+  EXPECT_EQ(good.options->rank, 1);
+  EXPECT_THAT(parse({"--world-size", "0"}).stderr_text, HasSubstr("--world-size is 0; allowed: an integer from 1"));
+  EXPECT_THAT(parse({"--world-size", "2"}).stderr_text, HasSubstr("with --rank and --init tcp://HOST:PORT"));
+  EXPECT_THAT(parse({"--world-size", "2", "--rank", "2", "--init", "tcp://a:1"}).stderr_text,
+              HasSubstr("--rank is 2; allowed: an integer from 0 to 1"));
+  EXPECT_THAT(parse({"--world-size", "2", "--rank", "0", "--init", "a:1"}).stderr_text,
+              HasSubstr("--init is a:1; allowed: tcp://HOST:PORT"));
+}
+
 }  // namespace
 }  // namespace greenplan::trainer

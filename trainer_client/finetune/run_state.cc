@@ -96,17 +96,6 @@ void RemoveOtherEpochs(const std::string& directory, int64_t kept_epoch) {
   for (const fs::path& path : outdated) fs::remove(path, error);
 }
 
-// SHA-256 over the values of all parameters.
-std::string WeightsDigest(const CausalLm& model) {
-  std::string digests;
-  for (const auto& parameter : model.named_parameters()) {
-    const at::Tensor value = parameter.value().detach().cpu().contiguous();
-    absl::StrAppend(&digests, parameter.key(), " ",
-                    Sha256Hex({static_cast<const char*>(value.const_data_ptr()), value.nbytes()}), "\n");
-  }
-  return Sha256Hex(digests);
-}
-
 json PlanToJson(const std::optional<v1::Plan>& plan) {
   return plan.has_value() ? json::parse(MessageToJson(*plan)) : json(nullptr);
 }
@@ -233,6 +222,16 @@ absl::Status LoadOptimizer(const std::string& path, Optimizer& optimizer) {
 }
 
 }  // namespace
+
+std::string WeightsDigest(const CausalLm& model) {
+  std::string digests;
+  for (const auto& parameter : model.named_parameters()) {
+    const at::Tensor value = parameter.value().detach().cpu().contiguous();
+    absl::StrAppend(&digests, parameter.key(), " ",
+                    Sha256Hex({static_cast<const char*>(value.const_data_ptr()), value.nbytes()}), "\n");
+  }
+  return Sha256Hex(digests);
+}
 
 absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const Optimizer& optimizer,
                      const RunState& state) {

@@ -46,6 +46,9 @@ struct RunState {
 absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const Optimizer& optimizer,
                      const RunState& state);
 
+// SHA-256 over the names and values of all parameters.
+std::string WeightsDigest(const CausalLm& model);
+
 // Whether the folder holds the state of a run and its weights: a run that was stopped while it wrote its first
 // checkpoint leaves none.
 bool HasRun(const std::string& directory);
