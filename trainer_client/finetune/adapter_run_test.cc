@@ -129,7 +129,8 @@ TEST_F(AdapterRunTest, LeavesTheBaseAndAdaptersThatNoPlanNamesAsTheyWere) {
   Plan(v1::METHOD_SELECTION, 0.4);
   ASSERT_EQ(Run(), absl::OkStatus());
   std::set<std::string> planned;
-  for (const json& epoch : Report()["epochs"]) planned.insert(epoch["trainable"].begin(), epoch["trainable"].end());
+  const json report = Report();
+  for (const json& epoch : report["epochs"]) planned.insert(epoch["trainable"].begin(), epoch["trainable"].end());
   const std::shared_ptr<CausalLm> tuned = Tuned(options.output);
   int unplanned = 0;
   for (const auto& parameter : tuned->named_parameters()) {
