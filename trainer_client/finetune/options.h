@@ -53,10 +53,11 @@ struct FinetuneOptions {
   std::string probe = "separate";                   // Or "in-step".
   int64_t probe_batches = 1;
   v1::ImportanceMetric importance_metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
-  std::string planner = "local";    // Or HOST:PORT, with commas between those of several replicas.
-  ServerSecurity planner_security;  // For a planner that is not local.
-  std::string job;                  // Empty: a new unique one.
-  std::string output;               // Empty: the weights are not kept.
+  std::string planner = "local";       // Or HOST:PORT, with commas between those of several replicas.
+  std::string planner_away = "error";  // At the start. Or "local": plan in this process.
+  ServerSecurity planner_security;     // For a planner that is not local.
+  std::string job;                     // Empty: a new unique one.
+  std::string output;                  // Empty: the weights are not kept.
   bool resume = false;
   std::string report;                             // Empty: none.
   std::string time_profile;                       // Empty: times are not predicted.
@@ -85,7 +86,8 @@ class FinetuneFlags {
   std::optional<double> clip_norm_;
   std::optional<int64_t> checkpoint_every_;
   std::string plan_every_ = "epoch";
-  std::string importance_metric_ = "gradient_times_update";
+  std::optional<int64_t> probe_batches_;
+  std::string importance_metric_ = "cross_fitted";
   PlanFlags plan_flags_;
 };
 
