@@ -9,11 +9,14 @@
 #include <unordered_map>
 
 #include "ATen/core/grad_mode.h"
+#include "ATen/ops/zeros_like.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
+#include "trainer_client/parallel/rank_group.h"
 #include "trainer_client/session/consecutive_steps.h"
 #include "trainer_client/session/cost_by_op.h"
 #include "trainer_client/session/declared_blocks.h"
@@ -111,6 +114,11 @@ absl::StatusOr<std::unique_ptr<TrainingSession>> TrainingSession::Create(std::sh
   if (parameters.empty()) return absl::InvalidArgumentError("parameters is empty; at least one is needed");
   options.plan.set_method(EffectiveMethod(options.plan));
   if (options.job.empty()) options.job = UniqueJob();
+  if (options.ranks != nullptr) {
+    absl::StatusOr<std::string> job = options.ranks->Broadcast(options.job);
+    if (!job.ok()) return job.status();
+    options.job = *std::move(job);
+  }
   if (options.importance.update_rule == nullptr) options.importance.update_rule = options.optimizer;
   std::unique_ptr<TrainingSession> session(
       new TrainingSession(std::move(connection), std::move(options), std::move(parameters)));
@@ -230,6 +238,7 @@ absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
   if (!applied.ok()) return applied.status();
   if (rounds_.plan().has_value() && answer->is_new) {
     applied->drift = Drift(report, *rounds_.plan(), answer->plan);
+    if (absl::Status status = AgreeOn(applied->drift); !status.ok()) return status;
   }
   rounds_.TakeOver(*answer);
   for (size_t i = 0; i < mask_.size(); ++i) {
@@ -245,6 +254,16 @@ absl::StatusOr<Round> TrainingSession::KeepPlan() {
   absl::StatusOr<Round> round = Apply(rounds_.KeepPlan().plan);
   if (round.ok()) round->is_measured = false;
   return round;
+}
+
+// All ranks go by the drift that rank 0 measured, so that the next round is due at the same step on each.
+absl::Status TrainingSession::AgreeOn(std::optional<double>& drift) const {
+  if (options_.ranks == nullptr) return absl::OkStatus();
+  const absl::StatusOr<std::string> agreed = options_.ranks->Broadcast(drift.has_value() ? absl::StrCat(*drift) : "");
+  if (!agreed.ok()) return agreed.status();
+  double value = 0;
+  drift = absl::SimpleAtod(*agreed, &value) ? std::optional<double>(value) : std::nullopt;
+  return absl::OkStatus();
 }
 
 std::optional<double> TrainingSession::Drift(const v1::ImportanceReport& report, const v1::Plan& before,
@@ -346,6 +365,8 @@ absl::Status TrainingSession::BeginStep() {
   }
   RestoreForeignFlips();
   is_in_step_ = true;
+  is_averaged_ = false;
+  reached_in_step_.assign(parameters_.size(), false);
   micro_batch_ = 0;
   step_probe_ = {};
   if (in_step_probe_ != nullptr) in_step_probe_->has_measured_step = false;
@@ -410,9 +431,29 @@ absl::StatusOr<bool> TrainingSession::Backward(const at::Tensor& loss) {
     if (absl::Status status = RunBackward(loss); !status.ok()) return status;
   }
   const bool ran = loss.requires_grad();
+  NoteReached();
   ++micro_batch_;
   if (is_in_step_ && options_.draw_per == DrawPer::kMicroBatch) StartMicroBatch();
   return ran;
+}
+
+void TrainingSession::NoteReached() {
+  if (!is_in_step_ || in_step_probe_ != nullptr) return;
+  for (size_t i = 0; i < reached_in_step_.size(); ++i) {
+    if (step_plan_.reached[i]) reached_in_step_[i] = true;
+  }
+}
+
+absl::Status TrainingSession::AverageGradients() {
+  if (options_.ranks == nullptr || !is_in_step_ || std::exchange(is_averaged_, true)) return absl::OkStatus();
+  std::vector<at::Tensor> gradients;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!reached_in_step_[i] || !mask_[i]) continue;
+    at::Tensor& gradient = parameters_[i].second.mutable_grad();
+    if (!gradient.defined()) gradient = at::zeros_like(parameters_[i].second);
+    gradients.push_back(gradient);
+  }
+  return options_.ranks->Average(gradients);
 }
 
 absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
@@ -503,6 +544,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
     step_probe_.backward_cost = executed - EvaluateMask(profile_, TensorsThatTrain()).backward_cost;
     in_step_probe_->backward_cost += step_probe_.backward_cost;
     UndefineFrozenGradients();
+    reached_in_step_ = TensorsThatTrain();
     return std::nullopt;
   }
   const std::unique_ptr<InStepProbe> probe = std::move(in_step_probe_);
@@ -515,6 +557,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
   absl::StatusOr<Round> round = PlanRound(std::move(report));
   if (!round.ok()) return round.status();
   UndefineFrozenGradients();
+  reached_in_step_ = mask_;
   step_probe_.backward_cost = executed - step_plan_.predicted_backward_cost;
   round->probe_seconds = probe->seconds;
   round->sensitivity_flops = probe->sensitivity_flops;
@@ -530,6 +573,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Step() {
   }
   absl::StatusOr<std::optional<Round>> round = PlanFromGradients();
   if (!round.ok()) return round.status();
+  if (absl::Status status = AverageGradients(); !status.ok()) return status;
   const absl::Status stepped = WithoutExceptions("the optimizer's step", [&] {
     options_.optimizer->Step();
     options_.optimizer->ClearGradients();

@@ -15,6 +15,9 @@ namespace {
 
 // What adding up the blocks' products exactly takes, in units of work for each block.
 constexpr int64_t kBlockWork = 8;
+// The most blocks that all dual bounds of one answer look at together. Up to 1,024 blocks, each one between its bounds
+// suggests a multiplier; beyond that a sample of them does.
+constexpr int64_t kMaxBoundBlocks = int64_t{1} << 20;
 
 // Exactly what `rates` skip.
 ExactSum SkippedBy(const DropRateProblem& problem, const std::vector<double>& rates) {
@@ -158,10 +161,11 @@ double DualBound(const DropRateProblem& problem, double t) {
   return bound - 4 * (n + 4) * std::numeric_limits<double>::epsilon() * magnitude;
 }
 
-// The multiplier that the rates suggest: the marginal harm per cost of a block between its bounds, or the highest of
-// those at their maximum.
-double BestDualBound(const DropRateProblem& problem, const std::vector<double>& rates) {
-  double best = DualBound(problem, 0);
+// The multipliers that the rates suggest: 0, the marginal harm per cost of blocks between their bounds (equal but for
+// rounding, so that a sample of them does), the highest of the blocks at their maximum, and the lowest of those at
+// their minimum.
+std::vector<double> SuggestedMultipliers(const DropRateProblem& problem, const std::vector<double>& rates) {
+  std::vector<double> between;
   double highest_at_max = 0;
   double lowest_at_min = std::numeric_limits<double>::infinity();
   for (size_t b = 0; b < rates.size(); ++b) {
@@ -173,11 +177,25 @@ double BestDualBound(const DropRateProblem& problem, const std::vector<double>& 
     } else if (rates[b] == problem.min_rates[b]) {
       lowest_at_min = std::min(lowest_at_min, marginal);
     } else {
-      best = std::max(best, DualBound(problem, marginal));
+      between.push_back(marginal);
     }
   }
-  best = std::max(best, DualBound(problem, highest_at_max));
-  if (std::isfinite(lowest_at_min)) best = std::max(best, DualBound(problem, lowest_at_min));
+  std::vector<double> multipliers = {0, highest_at_max};
+  if (std::isfinite(lowest_at_min)) multipliers.push_back(lowest_at_min);
+  const size_t most = kMaxBoundBlocks / std::max<size_t>(1, rates.size()) + 1;
+  const size_t count = std::min(between.size(), most);
+  for (size_t i = 0; i < count; ++i) multipliers.push_back(between[i * between.size() / count]);
+  return multipliers;
+}
+
+// The best bound of those multipliers. After a stop, that of the first ones.
+double BestDualBound(const DropRateProblem& problem, const std::vector<double>& rates, WorkMeter& meter) {
+  double best = -std::numeric_limits<double>::infinity();
+  for (double t : SuggestedMultipliers(problem, rates)) {
+    best = std::max(best, DualBound(problem, t));
+    meter.Spend(static_cast<int64_t>(rates.size()));
+    if (meter.stopped()) break;
+  }
   return best;
 }
 
@@ -208,15 +226,19 @@ double ScaledBound(double bound, int exponent) {
 }
 
 DropRates Result(const DropRateProblem& problem, std::vector<double> rates) {
-  DropRates result;
+  DropRates result{.lower_bound = -std::numeric_limits<double>::infinity()};
   result.harm = HarmOf(problem, rates);
   result.rates = std::move(rates);
   return result;
 }
 
-// What a stop leaves time for.
+// The rates that a stop leaves time for.
+std::vector<double> AtOnceRates(const DropRateProblem& problem) {
+  return Meets(problem, problem.min_rates) ? problem.min_rates : problem.max_rates;
+}
+
 DropRates AtOnce(const DropRateProblem& problem) {
-  DropRates result = Result(problem, Meets(problem, problem.min_rates) ? problem.min_rates : problem.max_rates);
+  DropRates result = Result(problem, AtOnceRates(problem));
   const int scale = ScaleOf(problem);
   result.lower_bound = std::min(result.harm, ScaledBound(DualBound(ScaledBy(problem, -scale), 0), scale));
   return result;
@@ -232,7 +254,17 @@ double HarmOf(const DropRateProblem& problem, const std::vector<double>& rates) 
   return sum;
 }
 
-absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& unscaled, WorkMeter& meter) {
+absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem, WorkMeter& meter) {
+  absl::StatusOr<DropRates> result = OptimalDropRatesWithoutBound(problem, meter);
+  if (!result.ok()) return result;
+  if (meter.stopped()) return AtOnce(problem);
+  const int scale = ScaleOf(problem);
+  const double bound = BestDualBound(ScaledBy(problem, -scale), result->rates, meter);
+  result->lower_bound = std::min(result->harm, ScaledBound(bound, scale));
+  return result;
+}
+
+absl::StatusOr<DropRates> OptimalDropRatesWithoutBound(const DropRateProblem& unscaled, WorkMeter& meter) {
   meter.Spend(kBlockWork * static_cast<int64_t>(unscaled.block_costs.size()));
   if (absl::Status status = CheckReachable(unscaled); !status.ok()) return status;
   const int scale = ScaleOf(unscaled);
@@ -254,10 +286,8 @@ absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& unscaled, Work
   }
   ClimbRamps(problem, ramps, 0, meter, rates);
   if (!meter.stopped()) TopUp(problem, meter, rates);
-  if (meter.stopped()) return AtOnce(unscaled);
-  DropRates result = Result(unscaled, std::move(rates));
-  result.lower_bound = std::min(result.harm, ScaledBound(BestDualBound(problem, result.rates), scale));
-  return result;
+  if (meter.stopped()) rates = AtOnceRates(unscaled);
+  return Result(unscaled, std::move(rates));
 }
 
 absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem, WorkMeter& meter) {

@@ -38,9 +38,14 @@ struct DropRates {
   double lower_bound = 0;
 };
 
-// Returns the optimal rates. If the meter's stop function fires meanwhile, it returns the lowest or the highest allowed
-// rates, whichever meet the requirement, with a bound. InvalidArgument if even the highest rates do not meet it.
+// Returns the optimal rates with their bound. If the meter's stop function fires meanwhile, it returns the lowest or
+// the highest allowed rates, whichever meet the requirement, with a bound. InvalidArgument if even the highest rates do
+// not meet it.
 absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem, WorkMeter& meter);
+
+// Returns the same rates with -infinity as their bound, for callers that need no proof: the bound takes as long as the
+// rates.
+absl::StatusOr<DropRates> OptimalDropRatesWithoutBound(const DropRateProblem& problem, WorkMeter& meter);
 
 // Returns the lowest rate that meets the requirement when all blocks have it, each clamped to its own bounds. Its
 // lower_bound is its own harm. After a stop, the rate meets the requirement but need not be the lowest, and the bound

@@ -96,6 +96,60 @@ TEST(OptimalDropRates, NoExchangeBetweenTwoBlocksLowersTheObjective) {
   }
 }
 
+// All blocks end between their bounds, so that each one suggests a multiplier.
+DropRateProblem ManyBlocks(int n) {
+  TestRandom random(7);
+  DropRateProblem problem;
+  for (int b = 0; b < n; ++b) {
+    problem.block_costs.push_back(1000 + random.Below(1000));
+    problem.linear.push_back(0);
+    problem.quadratic.push_back(1 + random.Unit());
+    problem.min_rates.push_back(0);
+    problem.max_rates.push_back(1);
+    problem.required_skip += 300;
+  }
+  return problem;
+}
+
+TEST(OptimalDropRates, TheBoundOfManyBlocksTakesAsMuchWorkAsTheRates) {
+  const int n = 50000;
+  const int64_t work = int64_t{1} << 40;
+  const DropRateProblem problem = ManyBlocks(n);
+  const StopFunction never;
+  WorkMeter of_rates(work, never), of_both(work, never);
+  ASSERT_TRUE(OptimalDropRatesWithoutBound(problem, of_rates).ok());
+  const absl::StatusOr<DropRates> result = OptimalDropRates(problem, of_both);
+  ASSERT_TRUE(result.ok());
+  EXPECT_LE(work - of_both.left(), 2 * (work - of_rates.left()));
+  EXPECT_NEAR(result->lower_bound, result->harm, 1e-9 * result->harm);
+}
+
+TEST(OptimalDropRates, AStopAtAnyTimeLeavesValidRatesWithABound) {
+  const DropRateProblem problem = ManyBlocks(2000);
+  for (int answered = 0; answered < 400; answered += 7) {
+    int questions = 0;
+    const StopFunction stop = [&] { return ++questions > answered; };
+    WorkMeter meter(WorkMeter::kNoLimit, stop);
+    const absl::StatusOr<DropRates> result = OptimalDropRates(problem, meter);
+    ASSERT_TRUE(result.ok());
+    ExpectValid(problem, *result);
+    EXPECT_TRUE(std::isfinite(result->lower_bound));
+    EXPECT_LE(result->lower_bound, result->harm);
+  }
+}
+
+TEST(OptimalDropRates, TheRatesAreTheSameWithoutTheBound) {
+  for (int seed = 0; seed < 1000; ++seed) {
+    TestRandom random(90000 + seed);
+    const DropRateProblem problem = RandomProblem(random);
+    const absl::StatusOr<DropRates> with = OptimalDropRates(problem, unlimited);
+    const absl::StatusOr<DropRates> without = OptimalDropRatesWithoutBound(problem, unlimited);
+    ASSERT_TRUE(with.ok() && without.ok());
+    EXPECT_EQ(with->rates, without->rates) << "seed " << seed;
+    EXPECT_EQ(with->harm, without->harm) << "seed " << seed;
+  }
+}
+
 TEST(UniformDropRates, IsTheLeastCommonRateAndNeverBetterThanTheOptimum) {
   for (int seed = 0; seed < 3000; ++seed) {
     TestRandom random(50000 + seed);

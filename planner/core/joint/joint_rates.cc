@@ -34,7 +34,7 @@ std::optional<std::vector<double>> BestRatesForMask(const ModelProfile& profile,
                                                     const std::vector<bool>& mask, WorkMeter& meter) {
   const std::optional<DropRateProblem> rates = RatesForMask(profile, problem, mask);
   if (!rates) return std::nullopt;
-  absl::StatusOr<DropRates> best = OptimalDropRates(*rates, meter);
+  absl::StatusOr<DropRates> best = OptimalDropRatesWithoutBound(*rates, meter);
   if (!best.ok()) return std::nullopt;
   return std::move(best->rates);
 }
