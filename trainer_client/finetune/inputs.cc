@@ -128,7 +128,8 @@ absl::Status ReadData(const FinetuneOptions& options, const JsonlEncoding& encod
     if (batches < 1) {
       return absl::InvalidArgumentError(
           absl::StrCat("--batch-size is ", options.batch_size, ranks, "; allowed: at most ", rows / options.world_size,
-                       ", as ", options.train, " has ", rows, " rows of ", data.seq_len, " tokens"));
+                       options.world_size > 1 ? ", each rank's share of the rows of " : ", the rows of ", data.seq_len,
+                       " tokens in ", options.train));
     }
     if (batches < options.grad_accum) {
       return absl::InvalidArgumentError(absl::StrCat("--grad-accum is ", options.grad_accum, "; allowed: at most ",
