@@ -60,13 +60,14 @@ void TrainingLoop::BareStep() {
 
 int64_t TrainingLoop::SavedBytes(TrainingSession& session) const {
   Must(session.BeginStep());
-  const int64_t bytes = BareSavedBytes();
+  const int64_t bytes = BytesLeftBy([this] { return Loss(); });
   session.EndStep();
   session.TakeNotices();
   return bytes;
 }
 
 int64_t TrainingLoop::BareSavedBytes() const {
+  for (const auto& [name, parameter] : parameters_) parameter.set_requires_grad(true);  // As a session may have left it.
   return BytesLeftBy([this] { return Loss(); });
 }
 

@@ -44,6 +44,7 @@ class TrainingLoop {
 
   // Bytes that the forward pass leaves for backward under the session's next draw, which it uses up.
   int64_t SavedBytes(TrainingSession& session) const;
+  // The same of a full step without a session.
   int64_t BareSavedBytes() const;
 
  private:

@@ -1,9 +1,12 @@
 #include "profiler/autograd/executed_flops.h"
 
 #include <atomic>
+#include <map>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "ATen/record_function.h"
 
@@ -122,8 +125,40 @@ Formula FindFormula(std::string_view name) {
 thread_local int backward_depth = 0;
 thread_local int counted_depth = 0;
 
+// The innermost backward node that this thread runs, as RecordFunction names it.
+thread_local std::string_view current_node;
+
 std::atomic<int64_t> total_forward_flops{0};
 std::atomic<int64_t> total_backward_flops{0};
+
+// FLOPs of all counters so far by the name of the node.
+class NodeTotals {
+ public:
+  using Map = std::map<std::string, int64_t, std::less<>>;
+
+  void Add(std::string_view node, int64_t flops) {
+    // The engine's own scope has the node's name behind a prefix.
+    if (const size_t colon = node.rfind(": "); colon != node.npos) node.remove_prefix(colon + 2);
+    const std::lock_guard lock(mutex_);
+    auto entry = totals_.find(node);
+    if (entry == totals_.end()) entry = totals_.emplace(std::string(node), 0).first;
+    entry->second += flops;
+  }
+
+  Map Get() {
+    const std::lock_guard lock(mutex_);
+    return totals_;
+  }
+
+ private:
+  std::mutex mutex_;
+  Map totals_;
+};
+
+NodeTotals& TheNodeTotals() {
+  static auto& totals = *new NodeTotals();
+  return totals;
+}
 
 struct Scope : at::ObserverContext {
   explicit Scope(int& depth) : depth(depth) { ++depth; }
@@ -131,12 +166,20 @@ struct Scope : at::ObserverContext {
   int& depth;  // Of the thread that runs the scope.
 };
 
+struct NodeScope : Scope {
+  explicit NodeScope(std::string_view node) : Scope(backward_depth), outer(std::exchange(current_node, node)) {}
+  ~NodeScope() override { current_node = outer; }
+  const std::string_view outer;
+};
+
 std::unique_ptr<at::ObserverContext> OnStart(const at::RecordFunction& function) {
-  if (function.scope() == at::RecordScope::BACKWARD_FUNCTION) return std::make_unique<Scope>(backward_depth);
+  if (function.scope() == at::RecordScope::BACKWARD_FUNCTION) return std::make_unique<NodeScope>(function.name());
   const Formula formula = FindFormula(function.name());
   if (formula == nullptr) return nullptr;
   if (counted_depth == 0) {
-    (backward_depth > 0 ? total_backward_flops : total_forward_flops) += formula(function.inputs());
+    const int64_t flops = formula(function.inputs());
+    (backward_depth > 0 ? total_backward_flops : total_forward_flops) += flops;
+    if (backward_depth > 0) TheNodeTotals().Add(current_node, flops);
   }
   return std::make_unique<Scope>(counted_depth);
 }
@@ -176,20 +219,38 @@ Callback& TheCallback() {
 
 class ExecutedFlopsCounter::Impl {
  public:
-  Impl() : forward_before_(total_forward_flops), backward_before_(total_backward_flops) { TheCallback().Acquire(); }
+  Impl()
+      : forward_before_(total_forward_flops),
+        backward_before_(total_backward_flops),
+        nodes_before_(TheNodeTotals().Get()) {
+    TheCallback().Acquire();
+  }
   ~Impl() { TheCallback().Release(); }
 
   int64_t forward_flops() const { return total_forward_flops - forward_before_; }
   int64_t backward_flops() const { return total_backward_flops - backward_before_; }
+  std::map<std::string, int64_t> backward_flops_by_node() const {
+    std::map<std::string, int64_t> flops;
+    for (const auto& [node, total] : TheNodeTotals().Get()) {
+      const auto before = nodes_before_.find(node);
+      const int64_t added = total - (before == nodes_before_.end() ? 0 : before->second);
+      if (added != 0) flops[node] = added;
+    }
+    return flops;
+  }
 
  private:
   const int64_t forward_before_;
   const int64_t backward_before_;
+  const NodeTotals::Map nodes_before_;
 };
 
 ExecutedFlopsCounter::ExecutedFlopsCounter() : impl_(std::make_unique<Impl>()) {}
 ExecutedFlopsCounter::~ExecutedFlopsCounter() = default;
 int64_t ExecutedFlopsCounter::forward_flops() const { return impl_->forward_flops(); }
 int64_t ExecutedFlopsCounter::backward_flops() const { return impl_->backward_flops(); }
+std::map<std::string, int64_t> ExecutedFlopsCounter::backward_flops_by_node() const {
+  return impl_->backward_flops_by_node();
+}
 
 }  // namespace greenplan::profiler

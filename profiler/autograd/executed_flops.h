@@ -2,7 +2,9 @@
 #define GREENPLAN_PROFILER_AUTOGRAD_EXECUTED_FLOPS_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 
 namespace greenplan::profiler {
 
@@ -26,6 +28,10 @@ class ExecutedFlopsCounter {
   // Return the FLOPs executed since construction: outside backward nodes, and by backward nodes.
   int64_t forward_flops() const;
   int64_t backward_flops() const;
+
+  // Returns backward_flops() by the name of the backward node that ran them, such as MmBackward0. Nodes that ran none
+  // are left out.
+  std::map<std::string, int64_t> backward_flops_by_node() const;
 
  private:
   class Impl;

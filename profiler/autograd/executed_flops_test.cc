@@ -1,5 +1,7 @@
 #include "profiler/autograd/executed_flops.h"
 
+#include <map>
+#include <string>
 #include <thread>
 
 #include "ATen/Functions.h"
@@ -124,6 +126,21 @@ INSTANTIATE_TEST_SUITE_P(
                            },
                            2 * (2 * 3) * 5 * 7 * (8 + 8)}),
     [](const ::testing::TestParamInfo<Case>& info) { return info.param.name; });
+
+TEST(ExecutedFlopsCounterTest, TellsTheNodesThatRanThem) {
+  const at::Tensor a = at::randn({2, 3}).requires_grad_(true), b = at::randn({3, 5}).requires_grad_(true);
+  const at::Tensor batch = at::randn({4, 5, 6}).requires_grad_(true);
+  const at::Tensor product = at::mm(a, b);
+  const at::Tensor loss = at::bmm(product.expand({4, 2, 5}), batch).sum();
+  const ExecutedFlopsCounter counter;
+  loss.backward();
+  const std::map<std::string, int64_t> expected = {{"MmBackward0", 2 * 2 * 2 * 3 * 5},
+                                                   {"BmmBackward0", 2 * 2 * 4 * 2 * 5 * 6}};
+  EXPECT_EQ(counter.backward_flops_by_node(), expected);
+  at::mm(a, b);
+  EXPECT_EQ(counter.backward_flops_by_node(), expected) << "of backward alone";
+  EXPECT_TRUE(ExecutedFlopsCounter().backward_flops_by_node().empty());
+}
 
 TEST(ExecutedFlopsCounterTest, NestedCountersCountEachForItself) {
   const ExecutedFlopsCounter outer;

@@ -91,10 +91,21 @@ void EpochTrainer::TakeOver(std::vector<std::string> trainable, int64_t backward
   }
 }
 
-bool EpochTrainer::IsRoundDue(int64_t step_in_epoch) const {
-  if (setup_.uniform_steps > 0 && next_step() == setup_.uniform_steps) return true;
+bool EpochTrainer::IsRoundWanted(int64_t step_in_epoch, int64_t step) const {
+  if (setup_.uniform_steps > 0 && step == setup_.uniform_steps) return true;
   if (setup_.plans_by_drift) return setup_.session.IsRoundDue();
-  return setup_.plan_every == 0 ? step_in_epoch == 0 : next_step() % setup_.plan_every == 0;
+  return setup_.plan_every == 0 ? step_in_epoch == 0 : step % setup_.plan_every == 0;
+}
+
+// A round whose steps would not all lie in this epoch begins with the next one: between them stands a checkpoint, which
+// holds nothing of a round that is being measured.
+bool EpochTrainer::IsRoundDue(int64_t step_in_epoch) const {
+  if (setup_.session.is_measuring() || step_in_epoch + setup_.probe_steps > steps_per_epoch_) return false;
+  if (IsRoundWanted(step_in_epoch, next_step())) return true;
+  for (int64_t ago = 1; step_in_epoch == 0 && ago < setup_.probe_steps && ago <= next_step(); ++ago) {
+    if (IsRoundWanted(steps_per_epoch_ - ago, next_step() - ago)) return true;
+  }
+  return false;
 }
 
 bool EpochTrainer::IsWarmUp() const {
@@ -135,17 +146,14 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
         if (absl::Status status = WarmUp(order); !status.ok()) return status;
       }
       AddTrainable(trainable_, report);
-    } else if (is_round_due || !is_under_plan_) {
+    } else if (is_round_due || (!is_under_plan_ && !setup_.session.is_measuring())) {
       if (absl::Status status = BeginRound(order, i, report); !status.ok()) return status;
     } else if (i == 0) {
       AddTrainable(trainable_, report);
     }
     if (absl::Status status = TrainStep(order, i, sums, report); !status.ok()) return status;
     observer_.step(epoch, i + 1, steps_per_epoch_, setup_.progress.step_losses.back());
-    if (setup_.checkpoint_every > 0 && next_step() % setup_.checkpoint_every == 0 && i + 1 < steps_per_epoch_) {
-      report.peak_memory_bytes = std::max(report.peak_memory_bytes, PeakMemoryBytes());
-      if (absl::Status status = observer_.save(*partial); !status.ok()) return status;
-    }
+    if (absl::Status status = SaveIfDue(i, *partial); !status.ok()) return status;
     if (observer_.goes_on && !observer_.goes_on(next_step())) return absl::CancelledError("stopped by the caller");
   }
   const double steps = static_cast<double>(steps_per_epoch_);
@@ -163,17 +171,41 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
   return std::move(report);
 }
 
+// While a round is being measured, the checkpoint waits.
+absl::Status EpochTrainer::SaveIfDue(int64_t step_in_epoch, PartialEpoch& partial) {
+  if (setup_.checkpoint_every > 0 && next_step() % setup_.checkpoint_every == 0) is_save_due_ = true;
+  const bool is_end_of_epoch = step_in_epoch + 1 == steps_per_epoch_;  // That has a checkpoint of its own.
+  if (!is_save_due_ || (setup_.session.is_measuring() && !is_end_of_epoch)) return absl::OkStatus();
+  is_save_due_ = false;
+  if (is_end_of_epoch) return absl::OkStatus();
+  partial.report.peak_memory_bytes = std::max(partial.report.peak_memory_bytes, PeakMemoryBytes());
+  return observer_.save(partial);
+}
+
+std::vector<int64_t> EpochTrainer::MicroBatchesFrom(int64_t step_in_epoch, int64_t count) const {
+  std::vector<int64_t> micro_batches;
+  for (int64_t i = 0; i < count; ++i) {
+    micro_batches.push_back((step_in_epoch * setup_.grad_accum + i) % (steps_per_epoch_ * setup_.grad_accum));
+  }
+  return micro_batches;
+}
+
 absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report) {
-  const int64_t probe_batches = setup_.probe == Probe::kInStep ? setup_.grad_accum : setup_.probe_batches;
+  const int64_t probe_batches =
+      setup_.probe == Probe::kInStep ? setup_.grad_accum * setup_.probe_steps : setup_.probe_batches;
   RoundOptions options{.epoch = report.epoch,
                        .step = next_step(),
                        .sample_count = probe_batches * setup_.batch_size,
                        .uniform_rates = next_step() < setup_.uniform_steps};
   promise_.emplace();
-  for (int64_t i = 0; i < probe_batches; ++i) {
-    promise_->micro_batches.push_back((step_in_epoch * setup_.grad_accum + i) % (steps_per_epoch_ * setup_.grad_accum));
+  if (setup_.probe == Probe::kInStep) {
+    if (setup_.probe_steps > 1 && !is_under_plan_) {  // The steps before the first plan.
+      if (absl::Status status = WarmUp(order); !status.ok()) return status;
+    }
+    if (setup_.probe_steps > 1) AddTrainable(trainable_, report);
+    return setup_.session.BeginRoundInStep(options);
   }
-  if (setup_.probe == Probe::kInStep) return setup_.session.BeginRoundInStep(options);
+  promise_->micro_batches = MicroBatchesFrom(step_in_epoch, probe_batches);
 
   const profiler::ExecutedFlopsCounter counter;
   absl::StatusOr<Round> round =
@@ -205,7 +237,11 @@ void EpochTrainer::AddRound(const Round& round, EpochReport& report) {
                            .drift = round.drift,
                            .probe_seconds = round.probe_seconds,
                            .plan_seconds = round.plan_seconds});
-  promise_->loss_reduction = round.importance_sum;
+  if (round.is_measured) {
+    promise_->loss_reduction = round.importance_sum;
+  } else {
+    promise_.reset();
+  }
   if (!round.notice.empty()) observer_.remark(round.notice);
   if (round.trainable.empty()) {
     observer_.remark(
@@ -243,20 +279,24 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   if (absl::Status status = setup_.session.BeginStep(); !status.ok()) return status;
   if (promise_.has_value()) promise_->random_state = GetRandomState();
   StepTimes times;
-  int64_t predicted_flops = 0, probe_flops = 0;
+  int64_t predicted_flops = 0;
   absl::StatusOr<double> loss = RunMicroBatches(report.epoch, order, step_in_epoch, times, predicted_flops);
   if (loss.ok()) loss = MeanOverRanks(*loss);
   if (!loss.ok()) return loss.status();
   const Clock::time_point backward_end = Clock::now();
   absl::StatusOr<std::optional<Round>> round = setup_.session.PlanFromGradients();
   if (!round.ok()) return round.status();
+  const StepProbe& probe = setup_.session.step_probe();
+  const int64_t beyond_plan = probe.backward_cost * setup_.grad_accum,
+                probe_flops = beyond_plan + probe.sensitivity_flops;
+  predicted_flops -= beyond_plan;
   if (round->has_value()) {
-    const int64_t beyond_plan = (*round)->probe_backward_cost * setup_.grad_accum;
-    predicted_flops -= beyond_plan;
-    probe_flops = beyond_plan + (*round)->sensitivity_flops;
     AddRound(**round, report);
+    promise_->micro_batches = MicroBatchesFrom(step_in_epoch, setup_.grad_accum);
+  } else if (setup_.probe == Probe::kInStep && !setup_.session.is_measuring()) {
+    promise_.reset();  // The planner is away and was not asked.
   }
-  if (promise_.has_value() && setup_.measures_importance) {
+  if (promise_.has_value() && setup_.measures_importance && !setup_.session.is_measuring()) {
     const bool is_of_this_step = promise_->micro_batches.size() == static_cast<size_t>(setup_.grad_accum);
     promise_->loss_before = *loss;
     if (!is_of_this_step) {
@@ -318,7 +358,7 @@ double EpochTrainer::MeanLoss(const std::vector<int64_t>& order, const std::vect
 
 // Once a round's first step is over.
 absl::Status EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport& report) {
-  if (!promise_.has_value()) return absl::OkStatus();
+  if (!promise_.has_value() || setup_.session.is_measuring()) return absl::OkStatus();
   const Promise promise = *std::exchange(promise_, std::nullopt);
   if (!setup_.measures_importance) return absl::OkStatus();
   const Clock::time_point begin = Clock::now();

@@ -43,6 +43,7 @@ struct TrainingSetup {
   bool plans_by_drift = false;  // In place of plan_every: TrainingSession::IsRoundDue() decides.
   Probe probe = Probe::kSeparate;
   int64_t probe_batches = 1;        // Micro-batches of the separate probe.
+  int64_t probe_steps = 1;          // Steps of the in-step probe, at most those of an epoch.
   bool measures_importance = true;  // Whether the method does: the promised loss reduction is then held to account.
   // The step at which drop rates, uniform until then, are allocated by sensitivity: a round begins there. 0: at once.
   int64_t uniform_steps = 0;
@@ -100,6 +101,9 @@ class EpochTrainer {
   // What trains from now on, with the FLOPs of one micro-batch's backward pass.
   void TakeOver(std::vector<std::string> trainable, int64_t backward_flops, int64_t full_backward_flops);
   bool IsRoundDue(int64_t step_in_epoch) const;
+  bool IsRoundWanted(int64_t step_in_epoch, int64_t step) const;
+  absl::Status SaveIfDue(int64_t step_in_epoch, PartialEpoch& partial);
+  std::vector<int64_t> MicroBatchesFrom(int64_t step_in_epoch, int64_t count) const;
   bool IsWarmUp() const;
   absl::Status WarmUp(const std::vector<int64_t>& order);
   absl::Status BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report);
@@ -131,6 +135,7 @@ class EpochTrainer {
   int64_t expected_backward_flops_ = 0;
   double predicted_backward_seconds_ = 0;  // 0 without a time profile.
   int64_t full_backward_flops_ = 0;
+  bool is_save_due_ = false;
   std::optional<Promise> promise_;  // From the round on until its first step is over.
 };
 

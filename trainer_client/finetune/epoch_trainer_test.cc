@@ -78,6 +78,7 @@ struct EpochTrainerTest : ::testing::Test {
          .plan_every = plan_every,
          .plans_by_drift = plans_by_drift,
          .probe = probe,
+         .probe_steps = probe_steps,
          .measures_importance = plan_options.method() != v1::METHOD_FULL && plan_options.method() != v1::METHOD_DROP,
          .uniform_steps = uniform_steps,
          .warmup_rounds = warmup_rounds,
@@ -107,6 +108,7 @@ struct EpochTrainerTest : ::testing::Test {
   double clip_norm = 0;
   DrawPer draw_per = DrawPer::kStep;
   Probe probe = Probe::kSeparate;
+  int64_t probe_steps = 1;
   int64_t uniform_steps = 0;
   int64_t warmup_rounds = 0;
   std::optional<at::ScalarType> autocast;

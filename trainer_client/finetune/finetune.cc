@@ -62,8 +62,14 @@ absl::StatusOr<std::shared_ptr<Connection>> ConnectToPlanner(const FinetuneOptio
   }
   // Any answer will do: this is to learn that the planner is away before the model is loaded.
   const absl::Status answer = connection->GetPlan("jobs/greenplan-finetune/plans/0").status();
-  if (options.epochs > 0 && IsAway(answer)) return PlannerIsAway(options, answer);
-  return connection;
+  if (options.epochs == 0 || !IsAway(answer)) return connection;
+  const absl::Status away = PlannerIsAway(options, answer);
+  if (options.planner_away != "local") return away;
+  if (!options.quiet) {
+    io.err << "greenplan-finetune: --planner is " << options.planner << ", which does not answer (" << answer.message()
+           << "); plans are made in this process" << std::endl;
+  }
+  return Connect({.planner = "local", .timeout = kPlannerTimeout});
 }
 
 absl::Status CheckFilePath(const char* flag, const std::string& path) {

@@ -46,6 +46,14 @@ std::optional<at::ScalarType> AutocastType(const FinetuneOptions& options) {
   return options.dtype == "bfloat16" ? std::optional<at::ScalarType>(at::kBFloat16) : std::nullopt;
 }
 
+bool MeasuresImportance(const FinetuneOptions& options) {
+  return options.plan.method() == v1::METHOD_SELECTION || options.plan.method() == v1::METHOD_JOINT;
+}
+
+int64_t ProbeSteps(const FinetuneOptions& options) {
+  return MeasuresImportance(options) && options.probe == "in-step" ? options.probe_batches : 1;
+}
+
 // The parameters that the run may train: with adapters those of the adapters alone.
 AdamW::NamedParameters TrainableParameters(const CausalLm& model) {
   AdamW::NamedParameters trainable;
@@ -190,7 +198,8 @@ TrainingSetup FinetuneRun::Setup() {
       .plans_by_drift = options_.plans_by_drift,
       .probe = options_.probe == "in-step" ? Probe::kInStep : Probe::kSeparate,
       .probe_batches = options_.probe_batches,
-      .measures_importance = method == v1::METHOD_SELECTION || method == v1::METHOD_JOINT,
+      .probe_steps = ProbeSteps(options_),
+      .measures_importance = MeasuresImportance(options_),
       .uniform_steps =
           allocates ? static_cast<int64_t>(std::ceil(options_.uniform_until * static_cast<double>(total_steps))) : 0,
       .warmup_rounds = options_.warmup_rounds,
@@ -240,6 +249,13 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) 
   if (!meter.ok()) return meter.status();
   energy_meter_ = *std::move(meter);
   trainer_.emplace(Setup(), Observer());
+  const int64_t steps_per_epoch = EpochTrainer::StepsPerEpoch(
+      static_cast<int64_t>(inputs_.train_rows.size()), options_.batch_size * options_.grad_accum * options_.world_size);
+  if (ProbeSteps(options_) > steps_per_epoch) {
+    return absl::InvalidArgumentError(absl::StrCat("--probe-batches is ", options_.probe_batches,
+                                                   "; allowed with --probe in-step: at most ", steps_per_epoch,
+                                                   ", the steps of an epoch"));
+  }
   if (absl::Status status = session_->CreateJob(trainer_->FirstLoss()); !status.ok()) return status;
   if (!options_.time_profile.empty()) {
     if (absl::Status status = MeasureTime(); !status.ok()) return status;

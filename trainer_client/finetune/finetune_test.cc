@@ -367,6 +367,63 @@ TEST_F(FinetuneTest, ResumesBitForBitFromACheckpointWithinAnEpoch) {
   }
 }
 
+TEST_F(FinetuneTest, CrossFitsInTheStepWithinEpochsAndResumesBitForBit) {
+  UseModel(kOpt);          // Has dropout.
+  options.plan_every = 5;  // Of 12 steps an epoch: rounds are due at 0, 5, 10, 15, 20.
+  options.probe = "in-step";
+  options.importance_metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  options.probe_batches = 3;
+  options.checkpoint_every = 2;  // Also due while a round is measured.
+  options.keep_checkpoints = 10;
+  options.output = root / "straight";
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json straight = Report();
+  EXPECT_EQ(err.str(), "");
+  std::vector<int64_t> planned_at;
+  for (int epoch : {1, 2}) {
+    const json& row = straight["epochs"][epoch];
+    EXPECT_EQ(row["mismatched_steps"], 0);
+    EXPECT_EQ(row["executed_backward_flops_sum"], row["predicted_backward_flops_sum"]);
+    if (epoch == 1) EXPECT_EQ(row["trainable"].size(), row["tensor_count"]) << "before the first plan";
+    for (const json& round : row["rounds"]) {
+      planned_at.push_back(round["step"]);
+      EXPECT_TRUE(round["promised_loss_reduction"].is_number());
+      EXPECT_TRUE(round["realised_loss_reduction"].is_number());
+    }
+    if (epoch == 1) continue;
+    EXPECT_LT(row["expected_backward_flops"], row["full_backward_flops"]);
+  }
+  // Each two steps after it is due; the one at 10 would reach into the next epoch and begins there.
+  EXPECT_THAT(planned_at, ::testing::ElementsAre(2, 7, 14, 17, 22));
+  for (const char* folder : {"checkpoint-2", "checkpoint-6", "checkpoint-16"}) {
+    EXPECT_FALSE(fs::exists(options.output + "/" + folder)) << "a round was being measured";
+  }
+
+  options.output = root / "stopped";
+  for (int64_t killed_at : {2, 7, 13, 16}) {
+    ASSERT_EQ(RunUntil(killed_at), absl::OkStatus());
+    options.resume = true;
+  }
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json resumed = Report();
+  EXPECT_EQ(resumed["steps"], straight["steps"]);
+  for (int epoch : {1, 2}) {
+    ASSERT_EQ(resumed["epochs"][epoch]["rounds"].size(), straight["epochs"][epoch]["rounds"].size());
+    for (size_t round = 0; round < straight["epochs"][epoch]["rounds"].size(); ++round) {
+      EXPECT_EQ(resumed["epochs"][epoch]["rounds"][round]["digest"],
+                straight["epochs"][epoch]["rounds"][round]["digest"]);
+    }
+  }
+}
+
+TEST_F(FinetuneTest, PlansInThisProcessIfThePlannerIsAwayAtTheStartAndThatIsAllowed) {
+  options.planner = "planner:1";
+  options.planner_away = "local";
+  ASSERT_EQ(Run(std::make_shared<AwayConnection>()), absl::OkStatus());
+  EXPECT_THAT(err.str(), HasSubstr("--planner is planner:1, which does not answer (refused); plans are made in this"));
+  EXPECT_EQ(Report()["epochs"][2]["rounds"].size(), 1u);
+}
+
 TEST_F(FinetuneTest, KeepsTheLatestCheckpointsAloneAndNothingUnfinished) {
   options.epochs = 1;  // 12 steps.
   options.checkpoint_every = 2;

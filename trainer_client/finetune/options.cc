@@ -78,14 +78,16 @@ absl::Status CheckProbe(const FinetuneOptions& options) {
                   "separate with --checkpoint-activations, where sensitivity takes passes of its own; or --allocation "
                   "uniform");
   }
-  if (is_in_step && options.probe_batches > 1) {
-    return Refuse("--probe-batches", options.probe_batches, "1 with --probe in-step, which measures the step's own");
+  const bool is_cross_fitted = options.importance_metric == v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  if (is_in_step && !is_cross_fitted && options.probe_batches > 1) {
+    return Refuse("--probe-batches", options.probe_batches,
+                  "1 with --probe in-step, which measures the step's own; or --importance cross_fitted");
   }
-  if (options.importance_metric != v1::IMPORTANCE_METRIC_CROSS_FITTED) return absl::OkStatus();
-  if (is_in_step)
-    return Refuse("--importance", "cross_fitted", "another metric with --probe in-step, or --probe separate");
-  if (options.probe_batches < 2) {
-    return Refuse("--probe-batches", options.probe_batches, "an integer >= 2 with --importance cross_fitted");
+  const bool measures_importance =
+      options.plan.method() == v1::METHOD_SELECTION || options.plan.method() == v1::METHOD_JOINT;
+  if (measures_importance && is_cross_fitted && options.probe_batches < 2) {
+    return Refuse("--probe-batches", options.probe_batches,
+                  "an integer >= 2 with --importance cross_fitted, the default");
   }
   return absl::OkStatus();
 }
@@ -107,6 +109,9 @@ absl::Status CheckRanks(const FinetuneOptions& options, bool has_rank) {
   if (options.rank < 0 || options.rank >= options.world_size) {
     return absl::InvalidArgumentError(absl::StrCat("--rank is ", options.rank, "; allowed: an integer from 0 to ",
                                                    options.world_size - 1, ", one less than --world-size"));
+  }
+  if (options.world_size > 1 && options.planner_away == "local") {
+    return Refuse("--planner-away", "local", "error with --world-size, whose ranks must all use one planner");
   }
   if (options.init.empty()) return absl::OkStatus();
   absl::string_view place = options.init;
@@ -243,6 +248,9 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
   app.add_option("--planner", options_.planner,
                  "local: plan in this process (default); or HOST:PORT of a greenpland, "
                  "with commas between those of several replicas.");
+  app.add_option("--planner-away", options_.planner_away,
+                 "If the planner does not answer at the start. error: exit 1 (default); local: plan in this process.")
+      ->check(OneOf({"error", "local"}));
   AddServerSecurityFlags(app, options_.planner_security);
   app.add_option("--job", options_.job, "Id of the job at the planner. Default: a new one; with --resume the run's.");
   app.add_option(
@@ -254,8 +262,9 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
          "Where importance is measured. separate: in a pass of its own (default); in-step: in the first step of "
          "a round, from that step's gradients.")
       ->check(OneOf({"separate", "in-step"}));
-  app.add_option("--probe-batches", options_.probe_batches,
-                 "Batches that the separate probe measures importance on. Default: 1.");
+  app.add_option("--probe-batches", probe_batches_,
+                 "Batches that the separate probe measures importance on; with --probe in-step and --importance "
+                 "cross_fitted the steps that a round measures. Default: 2 with cross_fitted, else 1.");
   app.add_option("--warmup-rounds", options_.warmup_rounds,
                  "Rounds that train everything before the first plan. Default: 0.");
   app.add_option("--draw-per", options_.draw_per,
@@ -268,7 +277,8 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
       "--uniform-until", options_.uniform_until,
       "Share of all steps in which all blocks have one drop rate, before rates are allocated by sensitivity. "
       "Default: 0.1.");
-  app.add_option("--importance", importance_metric_, "How importance is measured. Default: gradient_times_update.")
+  app.add_option("--importance", importance_metric_,
+                 "How importance is measured. Default: cross_fitted, because its promises hold better.")
       ->check(
           OneOf({"gradient_times_update", "cross_fitted", "update_magnitude", "gradient_magnitude", "fisher", "snip"}));
 }
@@ -325,6 +335,8 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   }
   v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(importance_metric_),
                              &options.importance_metric);
+  options.probe_batches =
+      probe_batches_.value_or(options.importance_metric == v1::IMPORTANCE_METRIC_CROSS_FITTED ? 2 : 1);
   options.rank = rank_.value_or(0);
   if (absl::Status status = CheckRanges(options); !status.ok()) return status;
   if (absl::Status status = CheckRanks(options, rank_.has_value()); !status.ok()) return status;

@@ -62,13 +62,14 @@ struct FinetuneOptions {
   std::string probe = "separate";                   // Or "in-step".
   int64_t probe_batches = 1;
   v1::ImportanceMetric importance_metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
-  std::string planner = "local";    // Or HOST:PORT, with commas between those of several replicas.
-  ServerSecurity planner_security;  // For a planner that is not local.
-  std::string job;                  // Empty: a new unique one.
-  int64_t world_size = 1;           // Ranks of a data-parallel run.
-  int64_t rank = 0;                 // This one, in [0, world_size).
-  std::string init;                 // tcp://HOST:PORT, where rank 0 is met. Empty if there is one rank.
-  std::string output;               // Empty: the weights are not kept.
+  std::string planner = "local";       // Or HOST:PORT, with commas between those of several replicas.
+  std::string planner_away = "error";  // At the start. Or "local": plan in this process.
+  ServerSecurity planner_security;     // For a planner that is not local.
+  std::string job;                     // Empty: a new unique one.
+  int64_t world_size = 1;              // Ranks of a data-parallel run.
+  int64_t rank = 0;                    // This one, in [0, world_size).
+  std::string init;                    // tcp://HOST:PORT, where rank 0 is met. Empty if there is one rank.
+  std::string output;                  // Empty: the weights are not kept.
   bool resume = false;
   std::string report;                             // Empty: none.
   std::string time_profile;                       // Empty: times are not predicted.
@@ -104,7 +105,8 @@ class FinetuneFlags {
   std::optional<int64_t> checkpoint_every_;
   std::optional<int64_t> rank_;
   std::string plan_every_ = "epoch";
-  std::string importance_metric_ = "gradient_times_update";
+  std::optional<int64_t> probe_batches_;
+  std::string importance_metric_ = "cross_fitted";
   PlanFlags plan_flags_;
 };
 

@@ -40,6 +40,9 @@ TEST(FinetuneOptionsTest, PlansEverythingWithoutABudgetAndASelectionWithOne) {
   EXPECT_EQ(full.options->plan.method(), v1::METHOD_FULL);
   EXPECT_EQ(full.options->planner, "local");
   EXPECT_EQ(full.options->plan_every, 0);
+  EXPECT_EQ(full.options->importance_metric, v1::IMPORTANCE_METRIC_CROSS_FITTED);
+  EXPECT_EQ(full.options->probe_batches, 2);
+  EXPECT_EQ(Parse({"--base", "b", "--train", "t", "--importance", "fisher"}).options->probe_batches, 1);
   EXPECT_EQ(full.options->power_watts, 65);
   EXPECT_FALSE(full.options->grid_grams_per_kwh.has_value());
 
@@ -98,14 +101,15 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--warmup-rounds", "-1"}, "--warmup-rounds is -1"},
       {{"--probe", "in-step", "--checkpoint-activations", "--method", "joint", "--budget", "0.5"},
        "--probe is in-step"},
+      {{"--planner-away", "wait"}, "--planner-away is wait"},
       {{"--draw-per", "epoch"}, "--draw-per is epoch"},
       {{"--sensitivity", "high"}, "--sensitivity is high"},
       {{"--uniform-until", "1.5"}, "--uniform-until is 1.5"},
       {{"--uniform-until", "nan"}, "--uniform-until is nan"},
       {{"--probe", "never"}, "--probe is never"},
-      {{"--probe", "in-step", "--probe-batches", "2"}, "--probe-batches is 2"},
-      {{"--importance", "cross_fitted"}, "--probe-batches is 1"},
-      {{"--importance", "cross_fitted", "--probe", "in-step"}, "--importance is cross_fitted"},
+      {{"--probe", "in-step", "--importance", "fisher", "--probe-batches", "2"}, "--probe-batches is 2"},
+      {{"--budget", "0.5", "--probe-batches", "1"}, "--probe-batches is 1"},
+      {{"--budget", "0.5", "--probe", "in-step", "--probe-batches", "1"}, "--probe-batches is 1"},
       {{"--epochs", "-1"}, "--epochs is -1"},
       {{"--epochs", "two"}, "--epochs is two"},
       {{"--batch-size", "0"}, "--batch-size is 0"},

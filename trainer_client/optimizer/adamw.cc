@@ -97,6 +97,7 @@ void AdamW::Step() {
     lists.exp_avg_sqs.push_back(moments.exp_avg_sq);
     lists.steps.push_back(moments.step);
   }
+  last_learning_rate_ = options_.learning_rate;
   if (!lists.parameters.empty()) ApplyFusedStep(lists, options_);
 }
 
@@ -145,6 +146,22 @@ at::Tensor AdamW::ProductWithNextUpdate(const at::Tensor& parameter, const at::T
   return at::scalar_tensor(ProductWithAdamWUpdate(arrays, direction.const_data_ptr<float>(),
                                                   KernelStep(options_, steps_made + 1), at::get_num_threads()),
                            at::kDouble);
+}
+
+// With u = step_size * exp_avg / denominator the step was w' = decay * w - u, so that w' - w = -u - (w' + u) * (1 /
+// decay - 1).
+at::Tensor AdamW::LastUpdate(const at::Tensor& parameter) const {
+  const at::NoGradGuard no_grad;
+  const Moments& moments = moments_.at(parameter.unsafeGetTensorImpl());
+  const double step = moments.step.item<double>();
+  at::Tensor denominator =
+      moments.exp_avg_sq.sqrt().div_(std::sqrt(1 - std::pow(options_.beta2, step))).add_(options_.epsilon);
+  at::Tensor update = moments.exp_avg.div(denominator);
+  update.mul_(-last_learning_rate_ / (1 - std::pow(options_.beta1, step)));
+  const double decay = 1 - last_learning_rate_ * options_.weight_decay;
+  if (decay == 1) return update;
+  const double undone = 1 / decay - 1;
+  return update.mul_(1 + undone).sub_(parameter.detach(), undone);
 }
 
 void AdamW::PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) {

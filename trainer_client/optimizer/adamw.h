@@ -59,6 +59,10 @@ class AdamW : public Optimizer {
   at::Tensor ProductWithNextUpdate(const at::Tensor& parameter, const at::Tensor& gradient,
                                    const at::Tensor& direction) const override;
 
+  // See UpdateRule. Told by the moments.
+  bool TellsLastUpdate() const override { return true; }
+  at::Tensor LastUpdate(const at::Tensor& parameter) const override;
+
   void PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) override;
 
   // "NAME.exp_avg", "NAME.exp_avg_sq" and "NAME.step" of every tensor that has been stepped.
@@ -83,6 +87,7 @@ class AdamW : public Optimizer {
 
   NamedParameters parameters_;
   AdamWOptions options_;
+  double last_learning_rate_ = 0;  // Of the last Step().
   std::unordered_map<const at::TensorImpl*, Moments> moments_;
 };
 

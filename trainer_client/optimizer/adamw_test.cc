@@ -174,6 +174,27 @@ TEST(AdamWTest, ProductWithNextUpdateIsThatOfTheUpdateItTells) {
   }
 }
 
+TEST(AdamWTest, TellsTheLastUpdateFromItsMoments) {
+  for (double weight_decay : {0.0, 0.1}) {
+    AdamW::NamedParameters parameters = Parameters();
+    AdamW optimizer(parameters, {.learning_rate = 1e-2, .weight_decay = weight_decay});
+    for (int step = 0; step < 3; ++step) {
+      optimizer.set_learning_rate(1e-2 / (step + 1));
+      std::vector<at::Tensor> expected;
+      for (const auto& [name, parameter] : parameters) {
+        SetRandomGradient(parameter);
+        expected.push_back(optimizer.NextUpdate(parameter, parameter.grad()));
+      }
+      optimizer.Step();
+      optimizer.set_learning_rate(1);  // As a schedule does before the next step.
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        EXPECT_TRUE(at::allclose(optimizer.LastUpdate(parameters[i].second), expected[i], 1e-4, 1e-6))
+            << parameters[i].first << " step " << step;
+      }
+    }
+  }
+}
+
 TEST(AdamWTest, ContinuesBitForBitFromASavedState) {
   AdamW::NamedParameters parameters = Parameters();
   AdamW optimizer(parameters, kOptions);

@@ -22,6 +22,14 @@ class UpdateRule {
                                            const at::Tensor& direction) const {
     return SumOfProducts(direction, NextUpdate(parameter, gradient));
   }
+
+  // Whether LastUpdate() may be called.
+  virtual bool TellsLastUpdate() const { return false; }
+
+  // Returns how the last step changed `parameter`, w' - w, to rounding, as the optimizer's state tells it afterwards.
+  // An optimizer with momentum tells it without a copy, and then importance over two steps keeps none. REQUIRES:
+  // TellsLastUpdate(); `parameter` was changed in the last step and not since.
+  virtual at::Tensor LastUpdate(const at::Tensor& parameter) const { return {}; }
 };
 
 }  // namespace greenplan::trainer

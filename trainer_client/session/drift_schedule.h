@@ -34,6 +34,11 @@ class DriftSchedule {
   // A round was made before `step`. REQUIRES: price >= 0; drift, if it is known, is in [0, 1].
   void AddRound(int64_t step, double price, std::optional<double> drift);
 
+  // The round that was due before `step` measured nothing. The next one comes after the same interval.
+  void PassOver(int64_t step) {
+    state_ = {.last_round_step = step, .next_round_step = step + state_.next_round_step - state_.last_round_step};
+  }
+
   const State& state() const { return state_; }
   void set_state(const State& state) { state_ = state; }
 

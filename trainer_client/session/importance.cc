@@ -1,6 +1,5 @@
 #include "trainer_client/session/importance.h"
 
-#include <cmath>
 #include <cstddef>
 #include <utility>
 
@@ -14,9 +13,6 @@
 
 namespace greenplan::trainer {
 namespace {
-
-// [num_tensors]: a double scalar per batch or per pair of batches, on the tensor's device.
-using Samples = std::vector<std::vector<at::Tensor>>;
 
 at::Tensor TensorImportance(const ImportanceOptions& options, const at::Tensor& parameter, const at::Tensor& gradient) {
   switch (options.metric) {
@@ -52,12 +48,12 @@ void AddPairs(const UpdateRule& rule, const at::Tensor& parameter, const at::Ten
   if (!is_last) earlier.push_back(gradient);
 }
 
-Samples RunProbe(const NamedParameters& parameters, const std::vector<bool>& measured, const ImportanceOptions& options,
-                 const LossFunction& loss) {
+ImportanceSamples RunProbe(const NamedParameters& parameters, const std::vector<bool>& measured,
+                           const ImportanceOptions& options, const LossFunction& loss) {
   const RandomStateGuard keep_random_state;
   const TrainableGuard keep_trainable(parameters);
   SetTrainable(parameters, measured);
-  Samples samples(parameters.size());
+  ImportanceSamples samples(parameters.size());
   std::vector<std::vector<at::Tensor>> earlier(parameters.size());
   int batch = 0;
   const GradientReduction reduction(parameters, measured,
@@ -75,30 +71,6 @@ Samples RunProbe(const NamedParameters& parameters, const std::vector<bool>& mea
     if (batch_loss.requires_grad()) batch_loss.backward();
   }
   return samples;
-}
-
-// A batch that did not reach a tensor counts as 0.
-absl::StatusOr<Importance> Summarize(const NamedParameters& parameters, const Samples& samples, size_t sample_count) {
-  Importance importance{.mean = std::vector<double>(parameters.size(), 0.0)};
-  if (sample_count > 1) importance.standard_error.assign(parameters.size(), 0.0);
-  const double count = static_cast<double>(sample_count);
-  for (size_t i = 0; i < samples.size(); ++i) {
-    std::vector<double> values;
-    for (const at::Tensor& sample : samples[i]) values.push_back(sample.item<double>());
-    values.resize(sample_count, 0.0);
-    double& mean = importance.mean[i];
-    for (double value : values) mean += value;
-    mean /= count;
-    if (!std::isfinite(mean)) {
-      return absl::FailedPreconditionError(absl::StrCat("the importance of ", parameters[i].first, " is ", mean,
-                                                        "; the loss or the weights have diverged"));
-    }
-    if (sample_count == 1) continue;
-    double squares = 0;
-    for (double value : values) squares += (value - mean) * (value - mean);
-    importance.standard_error[i] = std::sqrt(squares / (count - 1) / count);
-  }
-  return importance;
 }
 
 }  // namespace
@@ -122,7 +94,7 @@ absl::StatusOr<Importance> MeasureImportance(const NamedParameters& parameters, 
                                              const ImportanceOptions& options, const LossFunction& loss) {
   if (absl::Status status = ValidateImportanceOptions(options); !status.ok()) return status;
   return WithoutExceptions("the importance probe", [&] {
-    const Samples samples = RunProbe(parameters, measured, options, loss);
+    const ImportanceSamples samples = RunProbe(parameters, measured, options, loss);
     const size_t batches = static_cast<size_t>(options.probe_batches);
     return Summarize(parameters, samples, IsCrossFitted(options) ? batches * (batches - 1) : batches);
   });
@@ -137,7 +109,7 @@ absl::StatusOr<Importance> ImportanceOfGradients(const NamedParameters& paramete
   if (absl::Status status = ValidateImportanceOptions(options); !status.ok()) return status;
   return WithoutExceptions("the importance probe", [&] {
     const at::NoGradGuard no_grad;
-    Samples samples(parameters.size());
+    ImportanceSamples samples(parameters.size());
     for (size_t i = 0; i < parameters.size(); ++i) {
       const at::Tensor& parameter = parameters[i].second;
       if (!measured[i] || !parameter.grad().defined()) continue;

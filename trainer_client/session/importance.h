@@ -8,12 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "greenplan/v1/importance.pb.h"
-#include "profiler/autograd/profile.h"
 #include "trainer_client/optimizer/update_rule.h"
+#include "trainer_client/session/importance_samples.h"
 
 namespace greenplan::trainer {
-
-using profiler::NamedParameters;
 
 // Runs forward on probe batch 0, 1, ... and returns the loss, a scalar.
 using LossFunction = std::function<at::Tensor(int probe_batch)>;
@@ -26,14 +24,6 @@ struct ImportanceOptions {
 
 // InvalidArgument: the options contradict each other; names the field.
 absl::Status ValidateImportanceOptions(const ImportanceOptions& options);
-
-// What training each tensor is worth, [num_tensors]; 0 for tensors that are not to be measured or that the loss does
-// not reach.
-struct Importance {
-  std::vector<double> mean;
-  // Of the mean: over batches, for CROSS_FITTED over ordered pairs of batches. Empty with a single batch.
-  std::vector<double> standard_error;
-};
 
 // Measures importance by a backward pass per probe batch.
 //
@@ -48,7 +38,8 @@ absl::StatusOr<Importance> MeasureImportance(const NamedParameters& parameters, 
                                              const ImportanceOptions& options, const LossFunction& loss);
 
 // Measures importance from the gradients that a backward pass has left, and leaves them there. Takes scratch memory for
-// the update of one tensor. InvalidArgument for CROSS_FITTED, which needs two batches; otherwise as above.
+// the update of one tensor. InvalidArgument for CROSS_FITTED, which needs two batches (consecutive_steps.h); otherwise
+// as above.
 absl::StatusOr<Importance> ImportanceOfGradients(const NamedParameters& parameters, const std::vector<bool>& measured,
                                                  const ImportanceOptions& options);
 

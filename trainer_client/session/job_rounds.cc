@@ -1,5 +1,6 @@
 #include "trainer_client/session/job_rounds.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,9 @@ namespace {
 
 // Rounds that one call passes over: more than a killed run can have left behind.
 constexpr int kMostRoundsPassedOver = 10000;
+
+// The longest wait for a planner that keeps failing is 2^4 - 1 rounds.
+constexpr int kMostDoublings = 5;
 
 }  // namespace
 
@@ -43,17 +47,43 @@ absl::StatusOr<JobRounds::Answer> JobRounds::PlanNextRound(v1::ImportanceReport 
     ++next_round_;
   }
 
-  if (plan.ok()) return Answer{.plan = *std::move(plan)};
+  if (plan.ok()) {
+    if (absl::Status status = CheckProfile(*plan); !status.ok()) plan = status;
+  }
+  if (plan.ok()) {
+    Answer answer{.plan = *std::move(plan), .is_new = true};
+    if (failures_ > 0) answer.notice = absl::StrCat("the planner answers again, from round ", next_round_, " on");
+    failures_ = 0;
+    return answer;
+  }
   if (!plan_.has_value() || absl::IsInvalidArgument(plan.status()) || absl::IsUnimplemented(plan.status())) {
     return plan.status();
   }
-  return Answer{.plan = *plan_,
-                .notice = absl::StrCat("no new plan for round ", next_round_, " (", plan.status().message(),
-                                       "); training goes on with the plan of round ", plan_->round())};
+  ++failures_;
+  rounds_to_wait_ = (1 << (std::min(failures_, kMostDoublings) - 1)) - 1;
+  Answer answer{.plan = *plan_};
+  if (failures_ == 1) {
+    answer.notice =
+        absl::StrCat("no new plan for round ", next_round_, " (", plan.status().message(),
+                     "); training goes on with the plan of round ", plan_->round(), " until the planner answers");
+  }
+  return answer;
+}
+
+JobRounds::Answer JobRounds::KeepPlan() {
+  --rounds_to_wait_;
+  return {.plan = *plan_};
+}
+
+absl::Status JobRounds::CheckProfile(const v1::Plan& plan) const {
+  if (plan.profile_digest() == profile_digest_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the plan is for a profile with the digest \"", plan.profile_digest(),
+                   "\", but the profile of this model and batch has \"", profile_digest_, "\""));
 }
 
 void JobRounds::TakeOver(const Answer& answer) {
-  if (!answer.notice.empty()) return;
+  if (!answer.is_new) return;
   plan_ = answer.plan;
   ++next_round_;
 }

@@ -31,17 +31,29 @@ class JobRounds {
 
   struct Answer {
     v1::Plan plan;
-    std::string notice;  // Why the plan is not a new one made from this report; empty if it is.
+    bool is_new = false;  // Whether it was made from this report; otherwise the plan in force stays.
+    std::string notice;   // Told once when the planner goes away, why, and once when it is back. Usually empty.
   };
   // Plans the next round; round, rank and profile_digest of `report` are filled in here. The plan is not in force until
   // TakeOver.
   // - Before the first plan, the errors of PlanRound.
   // - With a plan in force, a planner that fails or cannot be reached is no error: the plan stays, and the notice says
   //   why. The round is then tried again next time. InvalidArgument and Unimplemented remain errors.
+  // - A plan for another profile than the job's is refused like a failure, FailedPrecondition.
   // - A round that the planner already holds with another report (its answer was lost, or a run that was killed went
   //   further than its checkpoint) is passed over.
   // REQUIRES: has_job().
   absl::StatusOr<Answer> PlanNextRound(v1::ImportanceReport report);
+
+  // Whether the planner is to be asked at this round. A planner that has failed several times in a row is left alone
+  // for 1, 3, 7 and from then on 15 rounds, since each call that fails takes its whole timeout. If this is false, there
+  // is no need to measure: KeepPlan() is the round.
+  bool AsksPlanner() const { return rounds_to_wait_ == 0; }
+  // The round without asking. REQUIRES: !AsksPlanner().
+  Answer KeepPlan();
+
+  // FailedPrecondition unless `plan` is for the job's profile. REQUIRES: has_job().
+  absl::Status CheckProfile(const v1::Plan& plan) const;
 
   // Puts the plan of PlanNextRound's answer in force, once it has been applied; the round after it is then the next.
   void TakeOver(const Answer& answer);
@@ -55,6 +67,8 @@ class JobRounds {
   std::string profile_digest_;
   int64_t next_round_ = 0;
   std::optional<v1::Plan> plan_;
+  int failures_ = 0;  // In a row.
+  int rounds_to_wait_ = 0;
 };
 
 }  // namespace greenplan::trainer

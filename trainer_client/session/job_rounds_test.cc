@@ -1,8 +1,10 @@
 #include "trainer_client/session/job_rounds.h"
 
 #include <deque>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -31,11 +33,13 @@ class FakeConnection : public Connection {
     }
     v1::Plan plan;
     plan.set_round(report.round());
+    plan.set_profile_digest(digest_of_plans);
     return plan;
   }
   absl::StatusOr<v1::Plan> GetPlan(const std::string&) override { return absl::NotFoundError("no plan"); }
   absl::Status ReportOutcome(const std::string&, const v1::Outcome&) override { return absl::OkStatus(); }
 
+  std::string digest_of_plans = "digest";
   v1::Job created;
   v1::ImportanceReport last_report;
   std::vector<int64_t> rounds_asked;
@@ -51,6 +55,7 @@ struct JobRoundsTest : ::testing::Test {
 
   // Plans the next round and applies the plan.
   absl::StatusOr<JobRounds::Answer> PlanAndApply() {
+    if (!rounds.AsksPlanner()) return rounds.KeepPlan();
     absl::StatusOr<JobRounds::Answer> answer = rounds.PlanNextRound({});
     if (answer.ok()) rounds.TakeOver(*answer);
     return answer;
@@ -103,16 +108,55 @@ TEST_F(JobRoundsTest, KeepsThePlanInForceWhenThePlannerGoesAwayAndTriesTheRoundA
   ASSERT_TRUE(PlanAndApply().ok());
   for (absl::Status failure : {absl::UnavailableError("gone"), absl::DeadlineExceededError("gone"),
                                absl::NotFoundError("gone"), absl::InternalError("gone")}) {
+    const int64_t round = rounds.plan()->round();
     connection->failures = {failure};
     auto answer = PlanAndApply();
     ASSERT_TRUE(answer.ok()) << answer.status();
-    EXPECT_EQ(answer->plan.round(), 0);
-    EXPECT_THAT(answer->notice, HasSubstr("round 1 (gone); training goes on with the plan of round 0"));
+    EXPECT_FALSE(answer->is_new);
+    EXPECT_EQ(answer->plan.round(), round);
+    EXPECT_EQ(answer->notice, absl::StrCat("no new plan for round ", round + 1, " (gone); training goes on with the ",
+                                           "plan of round ", round, " until the planner answers"));
+    answer = PlanAndApply();
+    ASSERT_TRUE(answer.ok());
+    EXPECT_TRUE(answer->is_new);
+    EXPECT_EQ(answer->plan.round(), round + 1);
+    EXPECT_EQ(answer->notice, absl::StrCat("the planner answers again, from round ", round + 1, " on"));
   }
-  auto answer = PlanAndApply();
-  ASSERT_TRUE(answer.ok());
-  EXPECT_EQ(answer->plan.round(), 1);
-  EXPECT_EQ(answer->notice, "");
+}
+
+TEST_F(JobRoundsTest, AsksAPlannerThatStaysAwayEverMoreRarelyAndTellsItOnce) {
+  ASSERT_TRUE(PlanAndApply().ok());
+  connection->failures.assign(8, absl::UnavailableError("gone"));
+  connection->rounds_asked.clear();
+  int notices = 0;
+  std::vector<int> asked_at;
+  for (int round = 0; round < 80; ++round) {
+    const size_t asked = connection->rounds_asked.size();
+    auto answer = PlanAndApply();
+    ASSERT_TRUE(answer.ok());
+    notices += !answer->notice.empty();
+    if (connection->rounds_asked.size() > asked) asked_at.push_back(round);
+    if (answer->is_new) break;
+  }
+  EXPECT_THAT(asked_at, ElementsAre(0, 1, 3, 7, 15, 31, 47, 63, 79));
+  EXPECT_EQ(notices, 2) << "when it goes away and when it is back";
+  EXPECT_EQ(rounds.plan()->round(), 1);
+}
+
+TEST_F(JobRoundsTest, RefusesAPlanForAnotherProfile) {
+  connection->digest_of_plans = "another";
+  const absl::Status first = PlanAndApply().status();
+  EXPECT_EQ(first.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(first.message()),
+              HasSubstr("digest \"another\", but the profile of this model and batch has"));
+  connection->digest_of_plans = "digest";
+  ASSERT_TRUE(PlanAndApply().ok());
+  connection->digest_of_plans = "another";
+  const auto later = PlanAndApply();
+  ASSERT_TRUE(later.ok()) << later.status();
+  EXPECT_FALSE(later->is_new);
+  EXPECT_THAT(later->notice, HasSubstr("digest \"another\""));
+  EXPECT_EQ(rounds.CheckProfile(later->plan), absl::OkStatus());
 }
 
 TEST_F(JobRoundsTest, ReportsOurOwnMistakesEvenWithAPlanInForce) {

@@ -17,6 +17,8 @@
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
 #include "trainer_client/parallel/rank_group.h"
+#include "trainer_client/session/consecutive_steps.h"
+#include "trainer_client/session/cost_by_op.h"
 #include "trainer_client/session/declared_blocks.h"
 #include "trainer_client/session/random_state.h"
 #include "trainer_client/session/trainable.h"
@@ -83,6 +85,11 @@ void Assign(const std::vector<double>& values, google::protobuf::RepeatedField<d
 struct TrainingSession::InStepProbe {
   RoundOptions options;
   std::vector<bool> measured;                    // [num_tensors]
+  std::unique_ptr<ConsecutiveSteps> steps = {};  // With CROSS_FITTED, once the first has run backward.
+  Importance importance = {};
+  bool has_measured_step = false;  // The current one.
+  int64_t backward_cost = 0;       // Beyond the plan in force, of the steps before the last.
+  double seconds = 0;
   std::unique_ptr<const BranchOutputs> outputs;  // Of the forward pass that sensitivity is measured from.
   std::vector<double> sensitivity;
   int64_t sensitivity_flops = 0;  // Executed in backward to measure it.
@@ -157,6 +164,12 @@ std::vector<ResidualBranch> TrainingSession::BlockBranches() const {
   return branches;
 }
 
+std::vector<bool> TrainingSession::TensorsThatTrain() const {
+  std::vector<bool> trains = MeasuredTensors();
+  for (size_t i = 0; i < trains.size(); ++i) trains[i] = trains[i] && mask_[i];
+  return trains;
+}
+
 std::vector<bool> TrainingSession::MeasuredTensors() const {
   const std::set<std::string> never(options_.plan.never().begin(), options_.plan.never().end());
   std::vector<bool> measured(parameters_.size());
@@ -203,6 +216,7 @@ absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, cons
   EndStep();
   const Stopwatch probe;
   if (absl::Status status = CreateJob(loss); !status.ok()) return status;
+  if (!rounds_.AsksPlanner()) return KeepPlan();
   const profiler::ExecutedFlopsCounter counter;
   absl::StatusOr<v1::ImportanceReport> report = Measure(loss, options);
   if (!report.ok()) return report.status();
@@ -222,7 +236,7 @@ absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
   if (!answer.ok()) return answer.status();
   absl::StatusOr<Round> applied = Apply(answer->plan);
   if (!applied.ok()) return applied.status();
-  if (rounds_.plan().has_value() && answer->notice.empty()) {
+  if (rounds_.plan().has_value() && answer->is_new) {
     applied->drift = Drift(report, *rounds_.plan(), answer->plan);
     if (absl::Status status = AgreeOn(applied->drift); !status.ok()) return status;
   }
@@ -233,6 +247,13 @@ absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
   applied->notice = std::move(answer->notice);
   applied->plan_seconds = planning.seconds();
   return applied;
+}
+
+absl::StatusOr<Round> TrainingSession::KeepPlan() {
+  drift_schedule_.PassOver(next_step_);
+  absl::StatusOr<Round> round = Apply(rounds_.KeepPlan().plan);
+  if (round.ok()) round->is_measured = false;
+  return round;
 }
 
 // All ranks go by the drift that rank 0 measured, so that the next round is due at the same step on each.
@@ -311,6 +332,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunctio
   if (absl::Status status = CreateJob(loss); !status.ok()) return status;
   std::optional<Round> round;
   if (state.plan.has_value()) {
+    if (absl::Status status = rounds_.CheckProfile(*state.plan); !status.ok()) return status;
     absl::StatusOr<Round> applied = Apply(*state.plan);
     if (!applied.ok()) return applied.status();
     rounds_.Continue(*state.plan, state.next_round);
@@ -330,10 +352,7 @@ SessionState TrainingSession::state() const {
 
 absl::Status TrainingSession::BeginRoundInStep(const RoundOptions& options) {
   EndStep();
-  if (PlansImportance() && options_.importance.metric == v1::IMPORTANCE_METRIC_CROSS_FITTED) {
-    return absl::InvalidArgumentError(
-        "importance.metric is cross_fitted, which needs gradients of two batches; use the separate probe");
-  }
+  if (!rounds_.AsksPlanner()) return KeepPlan().status();
   in_step_probe_ = std::make_unique<InStepProbe>(
       InStepProbe{.options = options, .measured = rounds_.has_job() ? MeasuredTensors() : candidates_});
   return absl::OkStatus();
@@ -349,7 +368,13 @@ absl::Status TrainingSession::BeginStep() {
   is_averaged_ = false;
   reached_in_step_.assign(parameters_.size(), false);
   micro_batch_ = 0;
+  step_probe_ = {};
+  if (in_step_probe_ != nullptr) in_step_probe_->has_measured_step = false;
   StartMicroBatch();
+  // A loop that fills gradients with zeros would let momentum and weight decay move what this step does not reach.
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!step_plan_.reached[i] && parameters_[i].second.grad().defined()) parameters_[i].second.mutable_grad().reset();
+  }
   return absl::OkStatus();
 }
 
@@ -361,7 +386,8 @@ void TrainingSession::StartMicroBatch() {
     if (rounds_.has_job()) {
       step_plan_.predicted_backward_cost = EvaluateMask(profile_, in_step_probe_->measured).backward_cost;
     }
-    if (micro_batch_ == 0 && PlansSensitivity(in_step_probe_->options)) {
+    // Of the first step, if there are several.
+    if (micro_batch_ == 0 && in_step_probe_->sensitivity.empty() && PlansSensitivity(in_step_probe_->options)) {
       in_step_probe_->outputs = std::make_unique<const BranchOutputs>(options_.branches);
     }
     return;
@@ -449,6 +475,7 @@ absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
   if (!sensitivity.ok()) return sensitivity.status();
   probe.sensitivity = *std::move(sensitivity);
   probe.sensitivity_flops = counter.backward_flops();
+  step_probe_.sensitivity_flops = probe.sensitivity_flops;
   return absl::OkStatus();
 }
 
@@ -461,39 +488,80 @@ absl::Status TrainingSession::RunBackward(const at::Tensor& loss) {
   const profiler::ExecutedFlopsCounter counter;
   if (absl::Status status = WithoutExceptions("backward", run); !status.ok()) return status;
   if (counter.backward_flops() != step_plan_.predicted_backward_cost) {
-    notices_.push_back(absl::StrCat("backward executed ", counter.backward_flops(),
-                                    " FLOPs in the first step of round ", rounds_.next_round() - 1, ", but ",
-                                    step_plan_.predicted_backward_cost,
-                                    " were predicted; is this batch of another shape, or does a kernel compute "
-                                    "gradients that nobody asked for?"));
+    notices_.push_back(absl::StrCat(
+        "backward executed ", counter.backward_flops(), " FLOPs in the first step of round ", rounds_.next_round() - 1,
+        ", but ", step_plan_.predicted_backward_cost,
+        " were predicted: ", Differences(FlopsByOp(counter.backward_flops_by_node()), CostByOp(profile_, step_plan_)),
+        "; is this batch of another shape, or does a kernel compute "
+        "gradients that nobody asked for?"));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
-  if (in_step_probe_ == nullptr || !is_in_step_) return std::nullopt;
-  if (!rounds_.has_job()) return absl::FailedPreconditionError("no Backward() has run in the step that measures");
-  const Stopwatch probe;
-  const std::unique_ptr<InStepProbe> in_step = std::move(in_step_probe_);
+// Returns whether all has been measured.
+absl::StatusOr<bool> TrainingSession::MeasureStep() {
+  const Stopwatch stopwatch;
+  InStepProbe& probe = *in_step_probe_;
+  probe.has_measured_step = true;
   const std::vector<bool> measured = MeasuredTensors();
-  v1::ImportanceReport report = NewReport(in_step->options);
-  if (PlansImportance()) {
+  if (PlansImportance() && options_.importance.metric == v1::IMPORTANCE_METRIC_CROSS_FITTED) {
+    if (probe.steps == nullptr) {
+      probe.steps = std::make_unique<ConsecutiveSteps>(parameters_, *options_.importance.update_rule,
+                                                       options_.importance.probe_batches);
+    }
+    const absl::Status added = WithoutExceptions("the importance probe", [&] {
+      probe.steps->AddStep(measured, mask_);
+      return absl::OkStatus();
+    });
+    if (!added.ok()) return added;
+    if (probe.steps->is_complete()) {
+      absl::StatusOr<Importance> importance = probe.steps->Result();
+      if (!importance.ok()) return importance.status();
+      probe.importance = *std::move(importance);
+    }
+  } else if (PlansImportance()) {
     absl::StatusOr<Importance> importance = ImportanceOfGradients(parameters_, measured, options_.importance);
     if (!importance.ok()) return importance.status();
-    Assign(importance->mean, *report.mutable_importance());
+    probe.importance = *std::move(importance);
   }
-  Assign(in_step->sensitivity, *report.mutable_sensitivity());
-  const double probe_seconds = probe.seconds();
-  const int64_t executed = step_plan_.predicted_backward_cost;
-  absl::StatusOr<Round> round = PlanRound(std::move(report));
-  if (!round.ok()) return round.status();
+  probe.seconds += stopwatch.seconds();
+  return probe.steps == nullptr || probe.steps->is_complete();
+}
+
+void TrainingSession::UndefineFrozenGradients() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!mask_[i]) parameters_[i].second.mutable_grad().reset();
   }
+}
+
+absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
+  if (in_step_probe_ == nullptr || !is_in_step_ || in_step_probe_->has_measured_step) return std::nullopt;
+  if (!rounds_.has_job()) return absl::FailedPreconditionError("no Backward() has run in the step that measures");
+  absl::StatusOr<bool> has_measured_all = MeasureStep();
+  if (!has_measured_all.ok()) return has_measured_all.status();
+  const int64_t executed = step_plan_.predicted_backward_cost;
+  if (!*has_measured_all) {
+    step_probe_.backward_cost = executed - EvaluateMask(profile_, TensorsThatTrain()).backward_cost;
+    in_step_probe_->backward_cost += step_probe_.backward_cost;
+    UndefineFrozenGradients();
+    reached_in_step_ = TensorsThatTrain();
+    return std::nullopt;
+  }
+  const std::unique_ptr<InStepProbe> probe = std::move(in_step_probe_);
+  v1::ImportanceReport report = NewReport(probe->options);
+  if (PlansImportance()) {
+    Assign(probe->importance.mean, *report.mutable_importance());
+    Assign(probe->importance.standard_error, *report.mutable_standard_error());
+  }
+  Assign(probe->sensitivity, *report.mutable_sensitivity());
+  absl::StatusOr<Round> round = PlanRound(std::move(report));
+  if (!round.ok()) return round.status();
+  UndefineFrozenGradients();
   reached_in_step_ = mask_;
-  round->probe_seconds = probe_seconds;
-  round->sensitivity_flops = in_step->sensitivity_flops;
-  round->probe_backward_cost = executed - step_plan_.predicted_backward_cost;
+  step_probe_.backward_cost = executed - step_plan_.predicted_backward_cost;
+  round->probe_seconds = probe->seconds;
+  round->sensitivity_flops = probe->sensitivity_flops;
+  round->probe_backward_cost = probe->backward_cost + step_probe_.backward_cost;
   ScheduleNextRound(*round, round->probe_backward_cost * options_.micro_batches + round->sensitivity_flops);
   return std::optional<Round>(*std::move(round));
 }

@@ -62,15 +62,22 @@ struct Round {
   std::vector<std::pair<std::string, double>> drop_rates;  // By block; empty if the method drops nothing.
   int64_t predicted_backward_cost = 0;                     // Its expectation, rounded up, if blocks are dropped.
   int64_t full_backward_cost = 0;
+  bool is_measured = true;          // False: the planner has been away for a while and was not asked this time.
   double importance_sum = 0;        // Of the measured tensors that train: the loss reduction promised for a step.
   int64_t sensitivity_flops = 0;    // In-step probe: what the passes that measure sensitivity ran in backward.
-  int64_t probe_backward_cost = 0;  // In-step probe: what backward ran beyond the plan, in each micro-batch.
+  int64_t probe_backward_cost = 0;  // In-step probe: what its steps' backward ran beyond the plan, in each micro-batch.
   // The share of importance_sum that the plan so far in force would miss, by this round's measurements and less their
   // standard error, in [0, 1]. Absent without such a plan, without a new one, and if no importance is measured.
   std::optional<double> drift = {};
   double probe_seconds = 0;
   double plan_seconds = 0;
   std::string notice;  // One line worth telling: the planner has gone and the last plan stays. Usually empty.
+};
+
+// What a step that measures runs in backward beyond its plan.
+struct StepProbe {
+  int64_t backward_cost = 0;      // In each micro-batch.
+  int64_t sensitivity_flops = 0;  // In the step.
 };
 
 // What a run needs to go on where it stopped.
@@ -124,13 +131,16 @@ class TrainingSession {
 
   // Measures, plans, applies. Call it between steps: gradients are undefined afterwards, requires_grad is set to the
   // plan; all else is untouched (weights, optimizer, random generators). On an error nothing has changed.
-  // The errors of CreateJob, PlanRound (JobRounds::PlanNextRound), MeasureImportance and MeasureSensitivity.
+  // If the planner has failed several rounds in a row, it is not asked at some rounds (JobRounds::AsksPlanner): nothing
+  // is measured then, and the plan in force stays. The errors of CreateJob, PlanRound (JobRounds::PlanNextRound),
+  // MeasureImportance and MeasureSensitivity.
   absl::StatusOr<Round> BeginRound(const LossFunction& loss, const RoundOptions& options = {});
 
   // The same without a loss function: the next step runs its backward with every candidate live and nothing dropped.
   // Once its gradients are complete, importance is reduced from them, and the plan holds from that step's optimizer
   // step on. PlanFromGradients() or Step() returns the round. Tensors that never train are not measured.
-  // InvalidArgument: the importance metric needs several batches.
+  // With the CROSS_FITTED metric the next importance.probe_batches steps run so, two or more; until the last of them
+  // the optimizer steps what the plan in force trains, everything before the first plan.
   absl::Status BeginRoundInStep(const RoundOptions& options = {});
 
   // Whether the drift of importance, as measured at the last rounds, repays a round before the next step;
@@ -139,12 +149,17 @@ class TrainingSession {
   // REQUIRES: the method is selection or joint; others measure no importance.
   bool IsRoundDue() const { return drift_schedule_.IsRoundDue(next_step_); }
 
+  // Whether a round that began with BeginRoundInStep has not planned yet. What it has measured so far is not part of
+  // state(): do not stop for a resume meanwhile.
+  bool is_measuring() const { return in_step_probe_ != nullptr; }
+
   // Trains every tensor that may train, with nothing dropped, until the next round: for warm-up. Asks no planner and
   // counts as no round. The errors of CreateJob.
   absl::Status TrainEverything(const LossFunction& loss);
 
   // Begins an optimizer step: draws the blocks that it drops and puts requires_grad right if someone else has changed
-  // it, which TakeNotices() then names. FailedPrecondition before the first round.
+  // it, which TakeNotices() then names. Undefines gradients of tensors that the step does not reach, which a loop may
+  // have filled with zeros. FailedPrecondition before the first round.
   absl::Status BeginStep();
 
   // What the next forward and backward pass runs. Before the first plan of an in-step probe its cost is 0.
@@ -155,9 +170,9 @@ class TrainingSession {
   // plan, but no step has begun. Internal: backward threw; gradients may then be incomplete.
   absl::StatusOr<bool> Backward(const at::Tensor& loss);
 
-  // After the last Backward of a step that began with BeginRoundInStep: measures, plans, applies, and undefines the
-  // gradients of tensors that do not train. Absent in other steps. Call it before gradients are clipped or reduced
-  // among ranks; Step() calls it otherwise.
+  // After the last Backward of a step that measures: measures, plans, applies, and undefines the gradients of tensors
+  // that do not train. Absent in other steps, and until the last step that the metric needs. Call it before gradients
+  // are clipped or reduced among ranks; Step() calls it otherwise.
   absl::StatusOr<std::optional<Round>> PlanFromGradients();
 
   // Replaces the gradients of this step by their means over the ranks: of the tensors that the plan trains in it alone.
@@ -171,6 +186,10 @@ class TrainingSession {
 
   // Ends the step for a loop that steps its optimizer by itself. Nothing is dropped until the next one begins.
   void EndStep();
+
+  // What backward ran beyond the plan in the current step, once PlanFromGradients() has been called in it. 0 if the
+  // step does not measure.
+  const StepProbe& step_probe() const { return step_probe_; }
 
   // Takes up a run where it stopped: goes on with its numbers, and applies the plan then in force, if there was one.
   // The result is absent if there was none.
@@ -194,9 +213,12 @@ class TrainingSession {
   bool PlansSensitivity(const RoundOptions& options) const;
   std::vector<ResidualBranch> BlockBranches() const;
   std::vector<bool> MeasuredTensors() const;
+  std::vector<bool> TensorsThatTrain() const;  // Under the plan in force; before the first, all that are measured.
+  void UndefineFrozenGradients();
   v1::ImportanceReport NewReport(const RoundOptions& options) const;
   absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundOptions& options) const;
   absl::StatusOr<Round> PlanRound(v1::ImportanceReport report);
+  absl::StatusOr<Round> KeepPlan();
   absl::StatusOr<Round> Apply(const v1::Plan& plan);
   std::optional<double> Drift(const v1::ImportanceReport& report, const v1::Plan& before, const v1::Plan& after) const;
   void ScheduleNextRound(const Round& round, int64_t probe_flops);
@@ -206,6 +228,7 @@ class TrainingSession {
   void StartMicroBatch();
   void RestoreForeignFlips();
   absl::Status PrepareInStepProbe(const at::Tensor& loss);
+  absl::StatusOr<bool> MeasureStep();
   void NoteReached();
   absl::Status AgreeOn(std::optional<double>& drift) const;
   absl::Status RunBackward(const at::Tensor& loss);
@@ -224,6 +247,7 @@ class TrainingSession {
   int64_t next_step_ = 0;
   int64_t micro_batch_ = 0;
   bool is_in_step_ = false;
+  StepProbe step_probe_;
   std::vector<bool> reached_in_step_;  // [num_tensors]: of any micro-batch of this step.
   bool is_averaged_ = false;           // Whether this step's gradients are.
   bool checks_flops_ = false;          // Whether the next backward is the first of a round.

@@ -15,8 +15,11 @@
 #include "ATen/ops/randn.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "planner/core/cost.h"
 #include "profiler/autograd/checkpoint.h"
 #include "profiler/autograd/executed_flops.h"
+#include "torch/optim/adamw.h"
+#include "torch/optim/sgd.h"
 #include "trainer_client/optimizer/adamw.h"
 #include "trainer_client/session/random_state.h"
 #include "trainer_client/session/trainable.h"
@@ -24,6 +27,7 @@
 namespace greenplan::trainer {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -247,6 +251,29 @@ TEST_F(TrainingSessionTest, TrainsOnWithTheLastPlanWhenThePlannerGoesAway) {
   EXPECT_THAT(second->notice, HasSubstr("connection refused"));
 }
 
+TEST_F(TrainingSessionTest, MeasuresNothingForRoundsAtWhichAPlannerThatStaysAwayIsNotAsked) {
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  connection->is_away = true;
+  int notices = 0;
+  std::vector<bool> measured;
+  for (int round = 0; round < 8; ++round) {
+    const int passes_before = forward_passes;
+    auto kept = session->BeginRound(loss);
+    ASSERT_TRUE(kept.ok()) << kept.status();
+    EXPECT_EQ(kept->plan.round(), 0);
+    EXPECT_EQ(kept->is_measured, forward_passes > passes_before);
+    measured.push_back(kept->is_measured);
+    notices += !kept->notice.empty();
+  }
+  EXPECT_THAT(measured, ElementsAre(true, true, false, true, false, false, false, true));
+  EXPECT_EQ(notices, 1);
+  connection->is_away = false;
+  int rounds = 0;
+  for (auto round = session->BeginRound(loss); round->plan.round() == 0; round = session->BeginRound(loss)) ++rounds;
+  EXPECT_EQ(rounds, 7) << "it is taken up again";
+}
+
 TEST_F(TrainingSessionTest, APlanThatCannotBeAppliedIsNotTakenOver) {
   auto session = NewSession();
   connection->answers_garbage = true;
@@ -261,6 +288,10 @@ TEST_F(TrainingSessionTest, APlanThatCannotBeAppliedIsNotTakenOver) {
   EXPECT_EQ(round->plan.trainable(), session->plan()->trainable());
 
   v1::Plan garbage;
+  EXPECT_EQ(session->Continue(loss, {.plan = garbage, .next_round = 9}).status().code(),
+            absl::StatusCode::kFailedPrecondition)
+      << "for another profile";
+  garbage.set_profile_digest(round->plan.profile_digest());
   EXPECT_EQ(session->Continue(loss, {.plan = garbage, .next_round = 9}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(session->plan()->digest(), round->plan.digest());
@@ -350,7 +381,10 @@ TEST_F(TrainingSessionTest, TellsWhenAStepExecutesOtherFlopsThanPredicted) {
   ASSERT_TRUE(session->BeginRound(loss).ok());
   input = at::randn({5, 8});  // A batch of another size than the profiled one.
   TrainStep(*session);
-  EXPECT_THAT(session->TakeNotices(), ElementsAre(HasSubstr("FLOPs in the first step of round 0, but")));
+  const int64_t predicted = session->step_plan().predicted_backward_cost;
+  EXPECT_THAT(session->TakeNotices(), ElementsAre(AllOf(HasSubstr("FLOPs in the first step of round 0, but"),
+                                                        HasSubstr("Mm " + std::to_string(predicted / 4 * 5) + " (" +
+                                                                  std::to_string(predicted) + " predicted)"))));
   TrainStep(*session);
   EXPECT_THAT(session->TakeNotices(), IsEmpty()) << "once a round";
 }
@@ -497,6 +531,39 @@ TEST_F(DropTest, TensorsOfADroppedBlockAndTheirMomentsStayInThatStep) {
       EXPECT_EQ(at::equal(parameter, before.at(name)), stays) << name;
       EXPECT_EQ(at::equal(optimizer->state().at(name + ".step"), moments.at(name + ".step")), stays) << name;
     }
+  }
+}
+
+TEST_F(DropTest, ALoopThatFillsGradientsWithZerosMovesNothingThatAStepDoesNotReach) {
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, parameter] : parameters) tensors.push_back(parameter);
+  torch::optim::SGD sgd(tensors, torch::optim::SGDOptions(0.01).momentum(0.9).weight_decay(0.1));
+  torch::optim::AdamW adamw(tensors, torch::optim::AdamWOptions(0.01).weight_decay(0.1));
+  options.importance.update_rule = optimizer.get();
+  options.optimizer = nullptr;  // The loop steps by itself.
+  for (torch::optim::Optimizer* own :
+       {static_cast<torch::optim::Optimizer*>(&sgd), static_cast<torch::optim::Optimizer*>(&adamw)}) {
+    options.job = "";
+    auto session = NewSession();
+    ASSERT_TRUE(session->BeginRound(loss).ok());
+    int frozen = 0;
+    for (int step = 0; step < 8; ++step) {
+      ASSERT_TRUE(session->BeginStep().ok());
+      const auto before = Weights();
+      const std::vector<bool> reached = session->step_plan().reached;
+      ASSERT_TRUE(session->Backward(Stack()).ok());
+      own->step();
+      own->zero_grad(/*set_to_none=*/false);
+      session->EndStep();
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        const bool same = at::equal(parameters[i].second, before.at(parameters[i].first));
+        EXPECT_EQ(same, !reached[i]) << parameters[i].first << " in step " << step;
+        frozen += !reached[i];
+      }
+    }
+    EXPECT_GT(frozen, 0);
+    session.reset();
+    for (auto& [name, parameter] : parameters) parameter.requires_grad_(true).mutable_grad().reset();
   }
 }
 
@@ -654,7 +721,13 @@ TEST_F(DropTest, DropsTheStateOfTensorsThatThePlanFreezesIfAskedTo) {
 }
 
 // The same steps with the probe in the first of them.
-struct InStepTest : DropTest {};
+struct InStepTest : DropTest {
+  std::vector<bool> MaskOf(const std::set<std::string>& names) const {
+    std::vector<bool> mask;
+    for (const auto& [name, parameter] : parameters) mask.push_back(names.contains(name));
+    return mask;
+  }
+};
 
 TEST_F(InStepTest, MeasuresFromTheStepsOwnGradientsAndThePlanHoldsAtItsOptimizerStep) {
   UseMethod(v1::METHOD_SELECTION, 0.5);
@@ -751,14 +824,74 @@ TEST_F(InStepTest, WorksWithAccumulation) {
   ASSERT_TRUE(session->Step().ok());
 }
 
-TEST_F(InStepTest, RefusesTheMetricThatNeedsTwoBatchesAndAStepWithoutBackward) {
+TEST_F(InStepTest, CrossFitsOverConsecutiveStepsAndThePlanHoldsFromTheLastOn) {
+  for (v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_JOINT}) {
+    UseMethod(method, 0.5);
+    options.job = "";
+    options.importance.metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+    options.importance.probe_batches = 2;
+    auto session = NewSession();
+    std::set<std::string> in_force;  // What the steps before a round's last train.
+    for (const auto& [name, parameter] : parameters) in_force.insert(name);
+    for (int round_index = 0; round_index < 2; ++round_index) {
+      SCOPED_TRACE(round_index);
+      ASSERT_TRUE(session->BeginRoundInStep().ok());
+      std::vector<at::Tensor> updates;
+      std::vector<double> expected;
+      int64_t executed = 0, flops_in_force = 0;
+      for (int step = 0; step < 2; ++step) {
+        EXPECT_TRUE(session->is_measuring());
+        const auto before = Weights();
+        ASSERT_TRUE(session->BeginStep().ok());
+        EXPECT_THAT(session->step_plan().dropped_blocks, IsEmpty());
+        const at::Tensor value = Stack();
+        const profiler::ExecutedFlopsCounter counter;
+        ASSERT_TRUE(session->Backward(value).ok());
+        executed = counter.backward_flops() - session->step_probe().sensitivity_flops;
+        EXPECT_EQ(session->step_probe().sensitivity_flops > 0, step == 0 && method == v1::METHOD_JOINT);
+        for (size_t i = 0; i < parameters.size(); ++i) {
+          const at::Tensor& gradient = parameters[i].second.grad();
+          ASSERT_TRUE(gradient.defined());
+          if (step == 0) updates.push_back(optimizer->NextUpdate(parameters[i].second, gradient));
+          if (step == 1) expected.push_back(-(gradient.to(at::kDouble) * updates[i]).sum().item<double>());
+        }
+        auto planned = session->PlanFromGradients();
+        ASSERT_TRUE(planned.ok()) << planned.status();
+        EXPECT_EQ(planned->has_value(), step == 1);
+        EXPECT_FALSE(session->PlanFromGradients()->has_value()) << "once a step";
+        const int64_t beyond = session->step_probe().backward_cost;
+        if (step == 0) flops_in_force = executed - beyond;
+        if (step == 1) EXPECT_EQ(executed - beyond, session->step_plan().predicted_backward_cost);
+        ASSERT_TRUE(session->Step().ok());
+        for (const auto& [name, parameter] : parameters) {
+          const bool trains = step == 0
+                                  ? in_force.contains(name)
+                                  : std::count((*planned)->trainable.begin(), (*planned)->trainable.end(), name) == 1;
+          EXPECT_EQ(at::equal(parameter, before.at(name)), !trains) << name << " in step " << step;
+        }
+      }
+      EXPECT_EQ(flops_in_force, EvaluateMask(session->profile(), MaskOf(in_force)).backward_cost);
+      EXPECT_EQ(in_force.size() == parameters.size(), round_index == 0 || method == v1::METHOD_JOINT);
+      EXPECT_FALSE(session->is_measuring());
+      double sum = 0;
+      for (double value : expected) sum += std::abs(value);
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        EXPECT_NEAR(connection->last_report.importance(static_cast<int>(i)), expected[i], 1e-4 * sum) << i;
+      }
+      in_force.clear();
+      for (const auto& [name, parameter] : parameters) {
+        if (parameter.requires_grad()) in_force.insert(name);
+      }
+      for (int step = 0; step < 2; ++step) RunStep(*session);
+      EXPECT_THAT(session->TakeNotices(), IsEmpty());
+    }
+    session.reset();
+    for (auto& [name, parameter] : parameters) parameter.requires_grad_(true).mutable_grad().reset();
+  }
+}
+
+TEST_F(InStepTest, RefusesAStepWithoutBackward) {
   UseMethod(v1::METHOD_SELECTION, 0.5);
-  options.importance.metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
-  options.importance.probe_batches = 2;
-  auto cross_fitted = NewSession();
-  EXPECT_EQ(cross_fitted->BeginRoundInStep().code(), absl::StatusCode::kInvalidArgument);
-  options.importance.metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
-  options.job = "";
   auto session = NewSession();
   ASSERT_TRUE(session->BeginRoundInStep().ok());
   ASSERT_TRUE(session->BeginStep().ok());
