@@ -1,5 +1,6 @@
 #include <string>
 
+#include "planner/daemon/backup_command.h"
 #include "planner/daemon/daemon.h"
 #include "planner/daemon/json_log.h"
 #include "planner/flags/program.h"
@@ -73,6 +74,15 @@ int main(int argc, char** argv) {
                  "Least severity to log on stderr: trace, debug, info, warning, error, critical or off.")
       ->capture_default_str()
       ->check(greenplan::OneOf({"trace", "debug", "info", "warning", "error", "critical", "off"}));
+  std::string output;
+  CLI::App& backup =
+      program.AddCommand("backup", "Copies the SQLite database, checked, also while a daemon serves it.",
+                         "greenpland backup --data-dir /var/lib/greenplan --output /backup/greenplan.sqlite", [&] {
+                           options.data_dir_given = program.app().count("--data-dir") > 0;
+                           return greenplan::RunBackup(options, output);
+                         });
+  backup.add_option("--output", output, "File to make; it must not exist.")->required();
+  app.require_subcommand(0, 1);
   return program.Run(argc, argv, [&options, &program] {
     // A second daemon on a machine should not fail over a port that nobody has asked for.
     options.http_required = program.app().count("--http-listen") > 0;

@@ -85,6 +85,13 @@ CLI::App& Program::AddCommandApp(CLI::App& parent, const std::string& name, cons
   return *command;
 }
 
+CLI::App& Program::AddCommand(const std::string& name, const std::string& description, const std::string& example,
+                              std::function<absl::Status()> run) {
+  CLI::App& app = AddCommandApp(app_, name, description, example);
+  commands_.push_back({&app, std::move(run)});
+  return app;
+}
+
 Program::Group Program::AddGroup(const std::string& name, const std::string& description, const std::string& example) {
   return Group(*this, AddCommandApp(app_, name, description, example));
 }

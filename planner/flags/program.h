@@ -50,6 +50,11 @@ class Program {
     AddCommandTo<Command>(app_, name, description, example);
   }
 
+  // The same without a class: add the command's flags to what is returned; `run` is called if it was named. A program
+  // that also does something without a command calls app().require_subcommand(0, 1) afterwards.
+  CLI::App& AddCommand(const std::string& name, const std::string& description, const std::string& example,
+                       std::function<absl::Status()> run);
+
   // Commands that are named behind the name of their group: "greenplan jobs list".
   //
   //   Program::Group jobs = program.AddGroup("jobs", "The jobs of a daemon.", "greenplan jobs list");

@@ -197,6 +197,40 @@ TEST(DaemonTest, ChecksItsConfigurationAndServesNothing) {
   ExpectFailure({"--check-config", "--http-listen", "x"}, 2, {"--http-listen is x"});
 }
 
+TEST(DaemonTest, IsBackedUpWhileItServes) {
+  const TemporaryFolder data;
+  const std::string copy = data.path() + "/copy/greenplan.sqlite";
+  std::filesystem::create_directory(data.path() + "/copy");
+  std::string plan;
+  {
+    ServingDaemon daemon(data.path() + "/data");
+    const auto connection = ConnectTo(daemon);
+    ASSERT_TRUE(connection->CreateJob(TestJob("jobs/a")).ok());
+    plan = connection->PlanRound("jobs/a", TestReport(0))->SerializeAsString();
+    DaemonProcess backup({"backup", "--data-dir", data.path() + "/data", "--output", copy});
+    EXPECT_EQ(backup.Wait(), 0) << backup.errors();
+    EXPECT_EQ(backup.errors(), "");
+    ASSERT_TRUE(connection->PlanRound("jobs/a", TestReport(1)).ok()) << "the daemon goes on";
+  }
+  ServingDaemon restored(data.path() + "/copy");
+  const auto connection = ConnectTo(restored);
+  EXPECT_EQ(connection->GetPlan("jobs/a/plans/0")->SerializeAsString(), plan);
+  EXPECT_EQ(connection->GetPlan("jobs/a/plans/1").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(connection->PlanRound("jobs/a", TestReport(1)).ok());
+}
+
+TEST(DaemonTest, ABackupThatCannotBeMadeIsOneLine) {
+  const TemporaryFolder data;
+  const std::string folder = data.path();
+  ExpectFailure({"backup", "--data-dir", folder}, 2, {"--output is required"});
+  ExpectFailure({"backup", "--data-dir", folder, "--output", folder + "/copy"}, 2, {folder + "/greenplan.sqlite"});
+  ExpectFailure({"backup", "--store", "postgresql://u:p@h/d", "--output", folder + "/copy"}, 2,
+                {"--store is postgresql://h/d", "pg_dump"});
+  std::ofstream(folder + "/greenplan.sqlite") << std::string(5000, 'x');
+  ExpectFailure({"backup", "--data-dir", folder, "--output", folder + "/copy"}, 1,
+                {folder + "/greenplan.sqlite is damaged or no database"});
+}
+
 TEST(DaemonTest, WithJsonLogsEveryLineIsAnObject) {
   DaemonProcess daemon({"--log-format", "json", "--listen", "7437"});
   EXPECT_EQ(daemon.Wait(), 2);

@@ -52,10 +52,11 @@ std::set<std::string> TargetModules(torch::nn::Module& model) {
   return suffixes;
 }
 
-json ConfigOf(torch::nn::Module& model, const LoraOptions& options, const std::string& base) {
+json ConfigOf(torch::nn::Module& model, const Adapter& adapter) {
+  const LoraOptions& options = adapter.options;
   return {{"peft_type", "LORA"},
           {"task_type", "CAUSAL_LM"},
-          {"base_model_name_or_path", base},
+          {"base_model_name_or_path", adapter.base.empty() ? json() : json(adapter.base)},
           {"r", options.rank},
           {"lora_alpha", options.alpha},
           {"lora_dropout", options.dropout},
@@ -80,11 +81,15 @@ void RefuseUnlessEmpty(JsonReader& reader, const json& config, const char* key) 
   reader.Fail(key, "nothing; this kind of adapter is not supported");
 }
 
-absl::StatusOr<LoraOptions> ReadConfig(const std::string& path) {
+absl::StatusOr<Adapter> ReadConfig(const std::string& path) {
   absl::StatusOr<json> config = ReadJsonObjectFile(path);
   if (!config.ok()) return config.status();
   JsonReader reader(*config, absl::StrCat(path, ": "));
-  LoraOptions options;
+  Adapter adapter;
+  LoraOptions& options = adapter.options;
+  if (reader.Has("base_model_name_or_path") && !reader.IsNull("base_model_name_or_path")) {
+    adapter.base = reader.Text("base_model_name_or_path");
+  }
   reader.Text("peft_type", {"LORA"});
   options.rank = reader.Integer("r", 1, kLargestRank);
   options.alpha = reader.Number("lora_alpha", std::numeric_limits<double>::min());
@@ -98,7 +103,7 @@ absl::StatusOr<LoraOptions> ReadConfig(const std::string& path) {
     RefuseUnlessEmpty(reader, *config, key);
   }
   if (!reader.status().ok()) return reader.status();
-  return options;
+  return adapter;
 }
 
 // Returns the layers that the file's tensors belong to. Each has both factors.
@@ -146,15 +151,25 @@ absl::Status CheckShapes(const std::map<std::string, TensorView>& tensors, const
 
 }  // namespace
 
-absl::Status SaveAdapter(torch::nn::Module& model, const LoraOptions& options, const std::string& base,
-                         const std::string& directory) {
+bool HoldsAdapter(const std::string& directory) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(std::filesystem::path(directory) / kWeightsFile, ignored);
+}
+
+absl::StatusOr<std::string> AdapterBase(const std::string& directory) {
+  absl::StatusOr<Adapter> adapter = ReadConfig(std::filesystem::path(directory) / kConfigFile);
+  if (!adapter.ok()) return adapter.status();
+  return std::move(adapter->base);
+}
+
+absl::Status SaveAdapter(torch::nn::Module& model, const Adapter& adapter, const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return absl::UnavailableError(absl::StrCat(directory, ": cannot create: ", error.message()));
   const std::filesystem::path folder(directory);
   absl::Status unflushed;
   absl::Status status =
-      IfWritten(WriteFile(folder / kConfigFile, IndentedJsonText(ConfigOf(model, options, base)) + "\n"), unflushed);
+      IfWritten(WriteFile(folder / kConfigFile, IndentedJsonText(ConfigOf(model, adapter)) + "\n"), unflushed);
   if (!status.ok()) return status;
   TensorBytes tensors;
   const std::map<std::string, Linear*> layers = LinearLayers(model);
@@ -166,17 +181,18 @@ absl::Status SaveAdapter(torch::nn::Module& model, const LoraOptions& options, c
   return status.ok() ? unflushed : status;
 }
 
-absl::StatusOr<LoraOptions> LoadAdapter(const std::string& directory, torch::nn::Module& model) {
+absl::StatusOr<Adapter> LoadAdapter(const std::string& directory, torch::nn::Module& model) {
   const std::filesystem::path folder(directory);
-  absl::StatusOr<LoraOptions> options = ReadConfig(folder / kConfigFile);
-  if (!options.ok()) return options.status();
+  absl::StatusOr<Adapter> adapter = ReadConfig(folder / kConfigFile);
+  if (!adapter.ok()) return adapter.status();
+  LoraOptions& options = adapter->options;
   const std::string path = folder / kWeightsFile;
   absl::StatusOr<std::unique_ptr<SafetensorsFile>> file = SafetensorsFile::Open(path);
   if (!file.ok()) return file.status();
   const std::map<std::string, TensorView>& tensors = (*file)->tensors();
   absl::StatusOr<std::vector<std::string>> layers = LayersInFile(tensors);
-  absl::Status status = layers.ok() ? CheckShapes(tensors, *layers, model, options->rank) : layers.status();
-  if (status.ok()) status = AddUninitializedLora(model, *layers, *options);
+  absl::Status status = layers.ok() ? CheckShapes(tensors, *layers, model, options.rank) : layers.status();
+  if (status.ok()) status = AddUninitializedLora(model, *layers, options);
   if (!status.ok()) return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
   const std::map<std::string, Linear*> linear = LinearLayers(model);
   for (const std::string& layer : *layers) {
@@ -186,9 +202,9 @@ absl::StatusOr<LoraOptions> LoadAdapter(const std::string& directory, torch::nn:
       if (!status.ok()) return status;
     }
   }
-  options->targets.clear();
-  for (const std::string& target : TargetModules(model)) options->targets.push_back(target);
-  return options;
+  options.targets.clear();
+  for (const std::string& target : TargetModules(model)) options.targets.push_back(target);
+  return adapter;
 }
 
 }  // namespace greenplan::trainer

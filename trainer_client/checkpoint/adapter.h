@@ -13,19 +13,31 @@ namespace greenplan::trainer {
 // LoRA adapter folders as Hugging Face's PEFT library writes and reads them: adapter_config.json and
 // adapter_model.safetensors, where each tensor has its parameter's name behind "base_model.model.".
 
-// Writes the adapter of `model` (see AddLora), each file whole or not at all. `base` is the folder or name of the base
-// model, which PEFT keeps as base_model_name_or_path. Creates the folder. The errors are those of
-// planner/files/files.h. REQUIRES: `model` has an adapter of these options.
-absl::Status SaveAdapter(torch::nn::Module& model, const LoraOptions& options, const std::string& base,
-                         const std::string& directory);
+// An adapter that a model carries.
+struct Adapter {
+  LoraOptions options;
+  // The folder or name of the base model, which PEFT keeps as base_model_name_or_path. Empty: it has none.
+  std::string base;
+};
 
-// Adds the adapter of the folder to `model`, which has none, and returns its options. Afterwards requires_grad is true
-// for the additions alone.
+// Whether the folder holds an adapter rather than a whole model.
+bool HoldsAdapter(const std::string& directory);
+
+// Writes the adapter of `model` (see AddLora), each file whole or not at all. Creates the folder. The errors are those
+// of planner/files/files.h. REQUIRES: `model` has this adapter.
+absl::Status SaveAdapter(torch::nn::Module& model, const Adapter& adapter, const std::string& directory);
+
+// Returns the base that adapter_config.json names, empty if it names none. The errors are those of LoadAdapter about
+// this file.
+absl::StatusOr<std::string> AdapterBase(const std::string& directory);
+
+// Adds the adapter of the folder to `model`, which has none, and returns it. Afterwards requires_grad is true for the
+// additions alone.
 //
 // Returns NOT_FOUND or INVALID_ARGUMENT, naming the file and what is wrong with it: a kind of adapter that is not
 // supported (DoRA, trained biases, a rank per layer, modules that are trained whole), or a tensor that `model` has no
 // place for, because the adapter belongs to another base.
-absl::StatusOr<LoraOptions> LoadAdapter(const std::string& directory, torch::nn::Module& model);
+absl::StatusOr<Adapter> LoadAdapter(const std::string& directory, torch::nn::Module& model);
 
 }  // namespace greenplan::trainer
 

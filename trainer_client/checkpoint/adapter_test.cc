@@ -48,10 +48,10 @@ std::string NewFolder(const std::string& name) {
 
 TEST(AdapterTest, LossAndGradientsAgreeWithPeft) {
   const std::shared_ptr<CausalLm> model = Base();
-  const absl::StatusOr<LoraOptions> options = LoadAdapter(kAdapter, *model);
-  ASSERT_TRUE(options.ok()) << options.status();
-  EXPECT_EQ(options->rank, 3);
-  EXPECT_EQ(options->alpha, 5);
+  const absl::StatusOr<Adapter> adapter = LoadAdapter(kAdapter, *model);
+  ASSERT_TRUE(adapter.ok()) << adapter.status();
+  EXPECT_EQ(adapter->options.rank, 3);
+  EXPECT_EQ(adapter->options.alpha, 5);
   const json expected = ReadJson(kAdapter + "/expected.json");
   const torch::Tensor loss = LossOfGolden(*model);
   EXPECT_NEAR(loss.item<double>(), expected["loss"].get<double>(), 1e-5);
@@ -70,9 +70,9 @@ TEST(AdapterTest, LossAndGradientsAgreeWithPeft) {
 
 TEST(AdapterTest, WhatIsSavedLoadsAsTheSameAdapterAndAsPeftWroteIt) {
   const std::shared_ptr<CausalLm> model = Base();
-  const LoraOptions options = *LoadAdapter(kAdapter, *model);
+  const Adapter adapter = *LoadAdapter(kAdapter, *model);
   const std::string folder = NewFolder("saved_adapter");
-  ASSERT_TRUE(SaveAdapter(*model, options, "llama_tied", folder).ok());
+  ASSERT_TRUE(SaveAdapter(*model, adapter, folder).ok());
 
   const json saved = ReadJson(folder + "/adapter_config.json"), given = ReadJson(kAdapter + "/adapter_config.json");
   for (const auto& [key, value] : saved.items()) {
@@ -94,7 +94,7 @@ TEST(AdapterTest, ASubsetOfTheLayersIsWrittenByName) {
   const LoraOptions options = {.rank = 2, .targets = {"layers.0.self_attn.q_proj"}};
   ASSERT_TRUE(AddLora(*model, options).ok());
   const std::string folder = NewFolder("one_layer");
-  ASSERT_TRUE(SaveAdapter(*model, options, "llama_tied", folder).ok());
+  ASSERT_TRUE(SaveAdapter(*model, {options, "llama_tied"}, folder).ok());
   EXPECT_EQ(ReadJson(folder + "/adapter_config.json")["target_modules"], json({"model.layers.0.self_attn.q_proj"}));
 }
 
@@ -131,6 +131,20 @@ TEST(AdapterTest, RefusesAnAdapterOfAnotherBaseAndLeavesTheModelAsItIs) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("is not a linear layer of this base model"));
   EXPECT_EQ(model->named_parameters().keys(), names);
+}
+
+TEST(AdapterTest, AFolderTellsItsBase) {
+  EXPECT_TRUE(HoldsAdapter(kAdapter));
+  EXPECT_FALSE(HoldsAdapter(kTestdata + "llama_tied"));
+  const std::shared_ptr<CausalLm> model = Base();
+  Adapter adapter = *LoadAdapter(kAdapter, *model);
+  for (const char* base : {"some/base", ""}) {
+    adapter.base = base;
+    const std::string folder = NewFolder("based_adapter");
+    ASSERT_TRUE(SaveAdapter(*model, adapter, folder).ok());
+    EXPECT_EQ(*AdapterBase(folder), base);
+  }
+  EXPECT_EQ(AdapterBase("/nowhere").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST(AdapterTest, AMissingFolderIsNamed) {

@@ -124,6 +124,7 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& directory, Attentio
 }
 
 absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& directory) {
+  if (checkpoint.adapter.has_value()) return SaveAdapter(*checkpoint.model, *checkpoint.adapter, directory);
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return absl::UnavailableError(absl::StrCat(directory, ": cannot create: ", error.message()));

@@ -2,12 +2,14 @@
 #define GREENPLAN_TRAINER_CLIENT_CHECKPOINT_CHECKPOINT_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
+#include "trainer_client/checkpoint/adapter.h"
 #include "trainer_client/models/causal_lm.h"
 
 namespace greenplan::trainer {
@@ -20,13 +22,16 @@ struct Checkpoint {
   // Tensors of layers behind the last one of the config, whose num_hidden_layers was lowered. They were not loaded and
   // will not be saved. In the order of their names.
   std::vector<std::string> unused = {};
+  // The adapter that `model` carries, if it trains one. It is then what is saved: the base stays as it is.
+  std::optional<Adapter> adapter = {};
 };
 
 // NotFound / InvalidArgument name the file and what is wrong with it (a missing or surplus tensor, a shape, an offset).
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& directory, Attention attention);
 
-// Writes config.json and model.safetensors (float32), each whole or not at all. Creates the folder. The errors of
-// planner/files/files.h; DataLoss: both are written, but their folder could not be flushed.
+// Writes config.json and model.safetensors (float32) or, of a model that carries an adapter, the adapter's folder
+// (SaveAdapter); each file whole or not at all. Creates the folder. The errors of planner/files/files.h; DataLoss: all
+// is written, but the folder could not be flushed.
 absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& directory);
 
 }  // namespace greenplan::trainer

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <random>
 #include <set>
 #include <utility>
 
@@ -16,6 +17,7 @@
 #include "trainer_client/finetune/batches.h"
 #include "trainer_client/finetune/peak_memory.h"
 #include "trainer_client/finetune/predicted_seconds.h"
+#include "trainer_client/parallel/rank_group.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -28,6 +30,8 @@ double Seconds(Clock::time_point begin, Clock::time_point end) {
 
 }  // namespace
 
+int64_t TrainingSetup::world_size() const { return ranks == nullptr ? 1 : ranks->world_size(); }
+
 struct EpochTrainer::StepTimes {
   double forward_seconds = 0;
   double backward_seconds = 0;
@@ -36,13 +40,32 @@ struct EpochTrainer::StepTimes {
 EpochTrainer::EpochTrainer(const TrainingSetup& setup, TrainingObserver observer)
     : setup_(setup),
       observer_(std::move(observer)),
-      steps_per_epoch_(StepsPerEpoch(static_cast<int64_t>(setup.rows.size()), setup.batch_size * setup.grad_accum)) {
-  for (const auto& parameter : setup.model.named_parameters()) tensor_names_.push_back(parameter.key());
+      steps_per_epoch_(StepsPerEpoch(static_cast<int64_t>(setup.rows.size()),
+                                     setup.batch_size * setup.grad_accum * setup.world_size())) {
+  for (const auto& parameter : setup.model.named_parameters()) {
+    if (parameter.value().requires_grad()) tensor_names_.push_back(parameter.key());
+  }
 }
 
 at::Tensor EpochTrainer::Loss(const std::vector<int64_t>& order, int64_t micro_batch) {
-  const Batch batch = MakeBatch(setup_.data, order, micro_batch * setup_.batch_size, setup_.batch_size);
+  const int64_t rank = setup_.ranks == nullptr ? 0 : setup_.ranks->rank();
+  const int64_t share = micro_batch * setup_.world_size() + rank;
+  const Batch batch = MakeBatch(setup_.data, order, share * setup_.batch_size, setup_.batch_size);
   return BatchLoss(setup_.model, batch, setup_.autocast);
+}
+
+absl::StatusOr<double> EpochTrainer::MeanOverRanks(double value) const {
+  return setup_.ranks == nullptr ? value : setup_.ranks->Mean(value);
+}
+
+// Rank 0 draws dropout from one sequence of random numbers, as a run of one rank does. Every other rank begins a
+// sequence of its own at each step: so it needs no saved state to go on at any step as if it had not stopped.
+void EpochTrainer::SeedStep() const {
+  if (setup_.ranks == nullptr || setup_.ranks->rank() == 0) return;
+  std::seed_seq sequence = {setup_.seed, static_cast<uint64_t>(next_step()),
+                            static_cast<uint64_t>(setup_.ranks->rank())};
+  std::mt19937_64 generator(sequence);
+  at::manual_seed(generator());
 }
 
 LossFunction EpochTrainer::FirstLoss() {
@@ -105,6 +128,7 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
   SampleEnergy();  // What was used before is none of this epoch's.
   for (int64_t i = report.executed_backward_flops.steps; i < steps_per_epoch_; ++i) {
     setup_.optimizer.set_learning_rate(setup_.schedule.LearningRate(next_step()));
+    SeedStep();
     const bool is_round_due = IsRoundDue(i);
     if (IsWarmUp()) {
       if (is_round_due || trainable_.empty()) {
@@ -221,6 +245,7 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   StepTimes times;
   int64_t predicted_flops = 0, probe_flops = 0;
   absl::StatusOr<double> loss = RunMicroBatches(report.epoch, order, step_in_epoch, times, predicted_flops);
+  if (loss.ok()) loss = MeanOverRanks(*loss);
   if (!loss.ok()) return loss.status();
   const Clock::time_point backward_end = Clock::now();
   absl::StatusOr<std::optional<Round>> round = setup_.session.PlanFromGradients();
@@ -233,9 +258,18 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   }
   if (promise_.has_value() && setup_.measures_importance) {
     const bool is_of_this_step = promise_->micro_batches.size() == static_cast<size_t>(setup_.grad_accum);
-    promise_->loss_before = is_of_this_step ? *loss : MeanLoss(order, promise_->micro_batches, promise_->random_state);
+    promise_->loss_before = *loss;
+    if (!is_of_this_step) {
+      const absl::StatusOr<double> mean =
+          MeanOverRanks(MeanLoss(order, promise_->micro_batches, promise_->random_state));
+      if (!mean.ok()) return mean.status();
+      promise_->loss_before = *mean;
+    }
   }
   const Clock::time_point optimizer_begin = Clock::now();
+  const int64_t bytes_before = setup_.ranks == nullptr ? 0 : setup_.ranks->averaged_bytes();
+  if (absl::Status status = setup_.session.AverageGradients(); !status.ok()) return status;
+  report.reduced_bytes.Add(setup_.ranks == nullptr ? 0 : setup_.ranks->averaged_bytes() - bytes_before);
   ClipGradients();
   if (absl::Status status = setup_.session.Step().status(); !status.ok()) return status;
   const Clock::time_point end = Clock::now();
@@ -258,7 +292,7 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   report.predicted_backward_flops.Add(predicted_flops);
   report.expected_backward_flops.Add(expected_backward_flops_);
   report.mismatched_steps += executed_flops != predicted_flops;
-  Redeem(order, report);
+  if (absl::Status status = Redeem(order, report); !status.ok()) return status;
   Remark(setup_.session.TakeNotices());
   return absl::OkStatus();
 }
@@ -283,18 +317,22 @@ double EpochTrainer::MeanLoss(const std::vector<int64_t>& order, const std::vect
 }
 
 // Once a round's first step is over.
-void EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport& report) {
-  if (!promise_.has_value()) return;
+absl::Status EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport& report) {
+  if (!promise_.has_value()) return absl::OkStatus();
   const Promise promise = *std::exchange(promise_, std::nullopt);
-  if (!setup_.measures_importance) return;
+  if (!setup_.measures_importance) return absl::OkStatus();
   const Clock::time_point begin = Clock::now();
   const profiler::ExecutedFlopsCounter counter;
-  const double after = MeanLoss(order, promise.micro_batches, promise.random_state);
+  const absl::StatusOr<double> after = MeanOverRanks(MeanLoss(order, promise.micro_batches, promise.random_state));
+  if (!after.ok()) return after.status();
+  const absl::StatusOr<double> promised = MeanOverRanks(promise.loss_reduction);
+  if (!promised.ok()) return promised.status();
   setup_.progress.probe_flops += counter.forward_flops();
   setup_.progress.executed_flops += counter.forward_flops();
   report.probe_seconds += Seconds(begin, Clock::now());
-  report.rounds.back().promised_loss_reduction = promise.loss_reduction;
-  report.rounds.back().realised_loss_reduction = promise.loss_before - after;
+  report.rounds.back().promised_loss_reduction = *promised;
+  report.rounds.back().realised_loss_reduction = promise.loss_before - *after;
+  return absl::OkStatus();
 }
 
 void EpochTrainer::Remark(const std::vector<std::string>& lines) {

@@ -49,6 +49,10 @@ struct TrainingSetup {
   int64_t warmup_rounds = 0;                    // Rounds that train everything before the first plan.
   std::optional<at::ScalarType> autocast = {};  // As MeanLoss takes it.
   int64_t checkpoint_every = 0;                 // Steps; 0: never within an epoch.
+  // Of a data-parallel run, in which each rank trains on its share of every batch; null: this process trains alone.
+  RankGroup* ranks = nullptr;
+
+  int64_t world_size() const;
 };
 
 // Told after every step, and of remarks that people should read.
@@ -107,9 +111,12 @@ class EpochTrainer {
   void ClipGradients();
   double MeanLoss(const std::vector<int64_t>& order, const std::vector<int64_t>& micro_batches,
                   const RandomState& random_state);
-  void Redeem(const std::vector<int64_t>& order, EpochReport& report);
+  absl::Status Redeem(const std::vector<int64_t>& order, EpochReport& report);
   profiler::EnergyReading SampleEnergy();
+  // Of this rank's share of the micro-batch.
   at::Tensor Loss(const std::vector<int64_t>& order, int64_t micro_batch);
+  absl::StatusOr<double> MeanOverRanks(double value) const;
+  void SeedStep() const;
   void AddTrainable(const std::vector<std::string>& names, EpochReport& report) const;
   void Remark(const std::vector<std::string>& lines);
   int64_t next_step() const { return static_cast<int64_t>(setup_.progress.step_losses.size()); }

@@ -17,6 +17,7 @@
 #include "trainer_client/finetune/finetune_run.h"
 #include "trainer_client/finetune/inputs.h"
 #include "trainer_client/finetune/output_folder.h"
+#include "trainer_client/finetune/run_ranks.h"
 #include "trainer_client/finetune/run_state.h"
 
 namespace greenplan::trainer {
@@ -75,34 +76,61 @@ absl::Status CheckFilePath(const char* flag, const std::string& path) {
       absl::StrCat(flag, " is ", path, "; allowed: a file in a folder that exists and can be written"));
 }
 
-absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& io) {
-  if (absl::Status status = CheckInputs(options); !status.ok()) return status;
+// What is kept of a run, and where it goes on.
+struct Kept {
+  std::unique_ptr<OutputFolder> output;  // Null: nothing is kept, or another rank keeps it.
+  std::string resume_from;               // A folder; empty: the run begins.
+};
+
+absl::StatusOr<Kept> PrepareOutput(const FinetuneOptions& options) {
   if (absl::Status status = CheckFilePath("--report", options.report); !status.ok()) return status;
   if (absl::Status status = CheckFilePath("--time-profile", options.time_profile); !status.ok()) return status;
-  std::unique_ptr<OutputFolder> output;
+  Kept kept;
   if (!options.output.empty()) {
     absl::StatusOr<std::unique_ptr<OutputFolder>> folder = OutputFolder::Prepare(options.output, options.resume);
     if (!folder.ok()) return folder.status();
-    output = *std::move(folder);
+    kept.output = *std::move(folder);
   }
   if (options.resume) RemoveUnfinishedCheckpoints(options.output);
-  const std::string resume_from = options.resume ? FolderToResume(options.output) : "";
-  const bool resumes = !resume_from.empty();
+  if (options.resume) kept.resume_from = FolderToResume(options.output);
   const bool has_start = !options.base.empty() || !options.config.empty();
-  if (!resumes && (!has_start || (options.resume && !output->MayStartOver()))) {
+  if (kept.resume_from.empty() && (!has_start || (options.resume && !kept.output->MayStartOver()))) {
     return absl::InvalidArgumentError(absl::StrCat("--output is ", options.output,
                                                    ", which holds no run to resume; allowed: a folder that does, or ",
                                                    "one without weights and --base or --config to begin with"));
   }
+  return kept;
+}
+
+// Rank 0 keeps what the run leaves; the others only learn where it goes on.
+absl::StatusOr<Kept> PrepareOutput(const FinetuneOptions& options, RankGroup* ranks) {
+  if (ranks == nullptr) return PrepareOutput(options);
+  absl::StatusOr<Kept> kept = ranks->rank() == 0 ? PrepareOutput(options) : Kept();
+  if (!kept.ok()) return kept;
+  absl::StatusOr<std::string> resume_from = ranks->Broadcast(kept->resume_from);
+  if (!resume_from.ok()) return resume_from.status();
+  kept->resume_from = *std::move(resume_from);
+  return kept;
+}
+
+absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& io) {
+  if (absl::Status status = CheckInputs(options); !status.ok()) return status;
+  const auto remark = [&](const std::string& text) {
+    if (!options.quiet) io.err << "greenplan-finetune: " << text << std::endl;
+  };
+  const absl::StatusOr<std::unique_ptr<RankGroup>> ranks = JoinRanks(options, remark);
+  if (!ranks.ok()) return ranks.status();
+  const absl::StatusOr<Kept> kept = PrepareOutput(options, ranks->get());
+  if (!kept.ok()) return kept.status();
   absl::StatusOr<std::shared_ptr<Connection>> connection = ConnectToPlanner(options, io);
   if (!connection.ok()) return connection.status();
-  absl::StatusOr<Inputs> inputs = LoadInputs(options, resume_from);
+  absl::StatusOr<Inputs> inputs = LoadInputs(options, kept->resume_from);
   if (!inputs.ok()) return inputs.status();
-  for (const std::string& remark : inputs->remarks) {
-    if (!options.quiet) io.err << "greenplan-finetune: " << remark << std::endl;
+  if (options.rank == 0) {
+    for (const std::string& line : inputs->remarks) remark(line);
   }
-  FinetuneRun run(options, io, *std::move(inputs), output.get());
-  return NameFlags(options, run.Run(*std::move(connection), resumes));
+  FinetuneRun run(options, io, *std::move(inputs), kept->output.get(), ranks->get());
+  return NameFlags(options, run.Run(*std::move(connection), kept->resume_from));
 }
 
 }  // namespace

@@ -17,6 +17,8 @@
 #include "trainer_client/finetune/epoch_table.h"
 #include "trainer_client/finetune/evaluate.h"
 #include "trainer_client/finetune/peak_memory.h"
+#include "trainer_client/finetune/run_ranks.h"
+#include "trainer_client/parallel/shared_connection.h"
 #include "trainer_client/session/random_state.h"
 
 namespace greenplan::trainer {
@@ -44,6 +46,15 @@ std::optional<at::ScalarType> AutocastType(const FinetuneOptions& options) {
   return options.dtype == "bfloat16" ? std::optional<at::ScalarType>(at::kBFloat16) : std::nullopt;
 }
 
+// The parameters that the run may train: with adapters those of the adapters alone.
+AdamW::NamedParameters TrainableParameters(const CausalLm& model) {
+  AdamW::NamedParameters trainable;
+  for (const auto& parameter : model.named_parameters().pairs()) {
+    if (parameter.second.requires_grad()) trainable.push_back(parameter);
+  }
+  return trainable;
+}
+
 FrozenState FrozenStateOf(const FinetuneOptions& options) {
   if (options.optimizer_state == "offload") return FrozenState::kOffload;
   return options.optimizer_state == "drop" ? FrozenState::kDrop : FrozenState::kKeep;
@@ -51,22 +62,28 @@ FrozenState FrozenStateOf(const FinetuneOptions& options) {
 
 }  // namespace
 
-FinetuneRun::FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, OutputFolder* output)
+FinetuneRun::FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, OutputFolder* output,
+                         RankGroup* ranks)
     : options_(options),
       io_(io),
       inputs_(std::move(inputs)),
       output_(output),
-      optimizer_(model().named_parameters().pairs(),
+      ranks_(ranks),
+      optimizer_(TrainableParameters(model()),
                  {.learning_rate = options.learning_rate, .weight_decay = options.weight_decay}),
-      progress_bar_(io.err, io.show_progress) {}
+      progress_bar_(io.err, io.show_progress && leads()) {}
 
-absl::Status FinetuneRun::Run(std::shared_ptr<Connection> connection, bool resumes) {
+absl::Status FinetuneRun::Run(std::shared_ptr<Connection> connection, const std::string& resume_from) {
+  const bool resumes = !resume_from.empty();
   absl::StatusOr<at::Device> device = DeviceNamed(options_.device);
   if (!device.ok()) return device.status();
   if (!device->is_cpu()) model().to(*device);
   model().set_checkpoints_activations(options_.checkpoint_activations);
   if (resumes) {
-    if (absl::Status status = LoadState(); !status.ok()) return status;
+    if (absl::Status status = LoadState(resume_from); !status.ok()) return status;
+  }
+  if (ranks_ != nullptr) {
+    if (absl::Status status = CheckSameRun(Identity(), WeightsDigest(model()), *ranks_); !status.ok()) return status;
   }
   if (options_.epochs > state_.last_epoch()) {
     if (absl::Status status = StartTraining(std::move(connection)); !status.ok()) return status;
@@ -77,7 +94,7 @@ absl::Status FinetuneRun::Run(std::shared_ptr<Connection> connection, bool resum
   PrintLine(EpochTableHeader());
   for (const EpochReport& epoch : state_.epochs) PrintLine(EpochTableRow(epoch));
   if (state_.epochs.empty()) {
-    FinishEpoch(EpochReport{.tensor_count = static_cast<int64_t>(model().named_parameters().size())});
+    FinishEpoch(EpochReport{.tensor_count = static_cast<int64_t>(TrainableParameters(model()).size())});
     if (options_.epochs == 0) {
       if (absl::Status status = Save(); !status.ok()) return status;
     }
@@ -114,6 +131,7 @@ json FinetuneRun::Identity() const {
           {"--uniform-until", options_.uniform_until},
           {"--probe", options_.probe},
           {"--dtype", options_.dtype},
+          {"--world-size", options_.world_size},
           {"--optimizer-state", options_.optimizer_state},
           {"--warmup-rounds", options_.warmup_rounds},
           {"--seq-len", inputs_.train.seq_len},
@@ -125,8 +143,8 @@ json FinetuneRun::Identity() const {
           {"what the flags of the plan ask for", PlanOptionsToJson(options_.plan)}};
 }
 
-absl::Status FinetuneRun::LoadState() {
-  absl::StatusOr<RunState> state = LoadRun(FolderToResume(output_->path()), model(), optimizer_);
+absl::Status FinetuneRun::LoadState(const std::string& folder) {
+  absl::StatusOr<RunState> state = LoadRun(folder, model(), optimizer_);
   if (!state.ok()) return state.status();
   state_ = *std::move(state);
   seconds_before_ = state_.seconds;
@@ -140,14 +158,14 @@ absl::Status FinetuneRun::LoadState() {
     const json before = state_.identity.value(flag, json());
     if (before == value) continue;
     return absl::InvalidArgumentError(absl::StrCat(flag, " is ", value.dump(), "; allowed with --resume: ",
-                                                   before.dump(), ", as in the run in ", output_->path()));
+                                                   before.dump(), ", as in the run in ", options_.output));
   }
   return absl::OkStatus();
 }
 
 TrainingSetup FinetuneRun::Setup() {
   const int64_t rows = static_cast<int64_t>(inputs_.train_rows.size());
-  const int64_t rows_per_step = options_.batch_size * options_.grad_accum;
+  const int64_t rows_per_step = options_.batch_size * options_.grad_accum * options_.world_size;
   const int64_t total_steps = EpochTrainer::StepsPerEpoch(rows, rows_per_step) * options_.epochs;
   const v1::Method method = options_.plan.method();
   const bool allocates =
@@ -177,7 +195,8 @@ TrainingSetup FinetuneRun::Setup() {
           allocates ? static_cast<int64_t>(std::ceil(options_.uniform_until * static_cast<double>(total_steps))) : 0,
       .warmup_rounds = options_.warmup_rounds,
       .autocast = AutocastType(options_),
-      .checkpoint_every = options_.checkpoint_every};
+      .checkpoint_every = options_.checkpoint_every,
+      .ranks = ranks_};
 }
 
 TrainingObserver FinetuneRun::Observer() {
@@ -190,7 +209,7 @@ TrainingObserver FinetuneRun::Observer() {
           .remark =
               [this](const std::string& text) {
                 progress_bar_.Clear();
-                if (!options_.quiet) io_.err << "greenplan-finetune: " << text << std::endl;
+                if (!options_.quiet && leads()) io_.err << "greenplan-finetune: " << text << std::endl;
               }};
 }
 
@@ -206,7 +225,12 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) 
                                                                : SensitivityDefinition::kGradientDifference,
       .draw_per = options_.draw_per == "micro-batch" ? DrawPer::kMicroBatch : DrawPer::kStep,
       .frozen_state = FrozenStateOf(options_),
+      .ranks = ranks_,
       .micro_batches = static_cast<int>(options_.grad_accum)};
+  if (ranks_ != nullptr) {
+    const SharedPlanner planner = options_.planner == "local" ? SharedPlanner::kLocal : SharedPlanner::kDaemon;
+    connection = ShareConnection(std::move(connection), planner, *ranks_);
+  }
   absl::StatusOr<std::unique_ptr<TrainingSession>> session =
       TrainingSession::Create(std::move(connection), session_options, model().named_parameters().pairs());
   if (!session.ok()) return session.status();
@@ -247,6 +271,7 @@ absl::Status FinetuneRun::MeasureTime() {
   if (!profile.ok()) return profile.status();
   profile->model = model().model_type();
   time_profile_ = *std::move(profile);
+  if (!leads()) return absl::OkStatus();
   return WriteMessageFile(options_.time_profile, ModelProfileToProto(*time_profile_));
 }
 
@@ -261,7 +286,7 @@ absl::Status FinetuneRun::RestoreRandomState() const {
     at::Tensor& generator = current[i].second;
     if (generator.nbytes() != saved[i].size()) {
       return absl::FailedPreconditionError(
-          absl::StrCat(output_->path(), ": the random state in trainer_state is of another version of LibTorch"));
+          absl::StrCat(options_.output, ": the random state in trainer_state is of another version of LibTorch"));
     }
     std::memcpy(generator.data_ptr(), saved[i].data(), generator.nbytes());
   }
@@ -321,7 +346,7 @@ absl::Status FinetuneRun::SaveWithinEpoch(const PartialEpoch& epoch) {
 }
 
 absl::Status FinetuneRun::WriteReport() const {
-  if (options_.report.empty()) return absl::OkStatus();
+  if (options_.report.empty() || !leads()) return absl::OkStatus();
   RunReport report{.model = model().model_type(),
                    .options = PlanOptionsToJson(options_.plan),
                    .planner = options_.planner,
@@ -338,6 +363,8 @@ double FinetuneRun::seconds() const {
   return seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
 }
 
-void FinetuneRun::PrintLine(const std::string& line) const { io_.out << line << std::endl; }
+void FinetuneRun::PrintLine(const std::string& line) const {
+  if (leads()) io_.out << line << std::endl;
+}
 
 }  // namespace greenplan::trainer

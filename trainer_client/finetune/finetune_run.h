@@ -18,6 +18,7 @@
 #include "trainer_client/finetune/progress_bar.h"
 #include "trainer_client/finetune/run_state.h"
 #include "trainer_client/optimizer/adamw.h"
+#include "trainer_client/parallel/rank_group.h"
 
 namespace greenplan::trainer {
 
@@ -25,18 +26,21 @@ namespace greenplan::trainer {
 // report. What is referenced must outlive it. Not thread-safe.
 class FinetuneRun {
  public:
-  // `output` may be null: nothing is kept.
-  FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, OutputFolder* output);
+  // `output` may be null: nothing is kept. `ranks` is null if the run has one rank.
+  FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, OutputFolder* output,
+              RankGroup* ranks = nullptr);
 
-  // With `resumes`, goes on with the run in the output folder, whose weights `inputs` holds. Errors as Finetune's;
-  // those of the session are as the session gives them.
-  absl::Status Run(std::shared_ptr<Connection> connection, bool resumes);
+  // With `resume_from`, goes on with the run in that folder, whose weights `inputs` holds; empty: the run begins.
+  // Errors as Finetune's; those of the session are as the session gives them.
+  absl::Status Run(std::shared_ptr<Connection> connection, const std::string& resume_from);
 
  private:
   CausalLm& model() const { return *inputs_.checkpoint.model; }
   nlohmann::json Identity() const;
 
-  absl::Status LoadState();
+  // Whether this rank writes and prints.
+  bool leads() const { return options_.rank == 0; }
+  absl::Status LoadState(const std::string& folder);
   absl::Status StartTraining(std::shared_ptr<Connection> connection);
   absl::Status MeasureTime();
   TrainingSetup Setup();
@@ -57,6 +61,7 @@ class FinetuneRun {
   const FinetuneIo& io_;
   const Inputs inputs_;
   OutputFolder* const output_;
+  RankGroup* const ranks_;
   AdamW optimizer_;
   ProgressBar progress_bar_;
   RunState state_;

@@ -49,7 +49,7 @@ struct FinetuneRunTest : ::testing::Test {
         }};
     absl::StatusOr<Inputs> inputs = LoadInputs(options, resumes ? output->path() : "");
     if (!inputs.ok()) return inputs.status();
-    return FinetuneRun(options, io, *std::move(inputs), output.get()).Run(*Connect({}), resumes);
+    return FinetuneRun(options, io, *std::move(inputs), output.get()).Run(*Connect({}), resumes ? output->path() : "");
   }
 
   json Report() const { return json::parse(std::ifstream(options.report)); }

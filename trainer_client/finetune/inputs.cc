@@ -15,6 +15,7 @@
 #include "trainer_client/data/tokenizer.h"
 #include "trainer_client/data/tokenizer_config.h"
 #include "trainer_client/finetune/batches.h"
+#include "trainer_client/finetune/run_model.h"
 #include "trainer_client/models/special_tokens.h"
 
 namespace greenplan::trainer {
@@ -39,25 +40,6 @@ absl::Status CheckReadable(const char* flag, const std::string& path, bool is_fo
 
 absl::Status WithFlag(const char* flag, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
-}
-
-absl::StatusOr<Checkpoint> NewModel(const std::string& config_path, Attention attention) {
-  absl::StatusOr<nlohmann::json> config = ReadJsonObjectFile(config_path);
-  if (!config.ok()) return WithFlag("--config", config.status());
-  absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateCausalLm(*config, attention);
-  if (!model.ok())
-    return WithFlag("--config",
-                    absl::Status(model.status().code(), absl::StrCat(config_path, ": ", model.status().message())));
-  return Checkpoint{*std::move(config), *std::move(model)};
-}
-
-absl::StatusOr<Checkpoint> LoadModel(const FinetuneOptions& options, const std::string& resume_from) {
-  const Attention attention = options.attention == "eager" ? Attention::kEager : Attention::kSdpa;
-  if (!options.config.empty() && resume_from.empty()) return NewModel(options.config, attention);
-  const bool resumes = !resume_from.empty();
-  absl::StatusOr<Checkpoint> checkpoint = LoadCheckpoint(resumes ? resume_from : options.base, attention);
-  if (!checkpoint.ok()) return WithFlag(resumes ? "--output" : "--base", checkpoint.status());
-  return checkpoint;
 }
 
 // Empty where there is none, which is no error: ids need no tokenizer, and who needs one says so.
@@ -141,15 +123,18 @@ absl::Status ReadData(const FinetuneOptions& options, const JsonlEncoding& encod
     inputs.train_rows = UsableRows(inputs.train);
     data.seq_len = inputs.train.seq_len;
     const int64_t rows = static_cast<int64_t>(inputs.train_rows.size());
-    if (rows < options.batch_size) {
-      return absl::InvalidArgumentError(absl::StrCat("--batch-size is ", options.batch_size, "; allowed: at most ",
-                                                     rows, ", the rows of ", data.seq_len, " tokens in ",
-                                                     options.train));
+    const std::string ranks = options.world_size > 1 ? absl::StrCat(" on each of ", options.world_size, " ranks") : "";
+    const int64_t batches = rows / options.world_size / options.batch_size;
+    if (batches < 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--batch-size is ", options.batch_size, ranks, "; allowed: at most ", rows / options.world_size,
+                       options.world_size > 1 ? ", each rank's share of the rows of " : ", the rows of ", data.seq_len,
+                       " tokens in ", options.train));
     }
-    if (rows / options.batch_size < options.grad_accum) {
+    if (batches < options.grad_accum) {
       return absl::InvalidArgumentError(absl::StrCat("--grad-accum is ", options.grad_accum, "; allowed: at most ",
-                                                     rows / options.batch_size, ", the batches of ", options.batch_size,
-                                                     " rows in ", options.train));
+                                                     batches, ", the batches of ", options.batch_size, " rows", ranks,
+                                                     " in ", options.train));
     }
   }
   if (options.valid.empty()) return absl::OkStatus();
@@ -169,11 +154,9 @@ absl::Status CheckInputs(const FinetuneOptions& options) {
     const char* flag;
     const std::string& path;
     bool is_folder;
-  } inputs[] = {{"--base", options.base, true},
-                {"--config", options.config, false},
-                {"--train", options.train, false},
-                {"--valid", options.valid, false},
-                {"--tokenizer", options.tokenizer, false}};
+  } inputs[] = {{"--base", options.base, true},       {"--config", options.config, false},
+                {"--adapter", options.adapter, true}, {"--train", options.train, false},
+                {"--valid", options.valid, false},    {"--tokenizer", options.tokenizer, false}};
   for (const auto& [flag, path, is_folder] : inputs) {
     if (absl::Status status = CheckReadable(flag, path, is_folder); !status.ok()) return status;
   }
@@ -189,7 +172,7 @@ absl::StatusOr<Inputs> LoadInputs(const FinetuneOptions& options, const std::str
   absl::StatusOr<FoundTokenizer> tokenizer = LoadTokenizer(options, inputs.tokenizer_model, *tokenizer_config);
   if (!tokenizer.ok()) return tokenizer.status();
   at::manual_seed(options.seed);
-  absl::StatusOr<Checkpoint> checkpoint = LoadModel(options, resume_from);
+  absl::StatusOr<Checkpoint> checkpoint = LoadRunModel(options, resume_from);
   if (!checkpoint.ok()) return checkpoint.status();
   inputs.checkpoint = *std::move(checkpoint);
   if (const std::vector<std::string>& unused = inputs.checkpoint.unused; !unused.empty()) {

@@ -28,7 +28,7 @@ struct Inputs {
 // InvalidArgument names the flag.
 absl::Status CheckInputs(const FinetuneOptions& options);
 
-// Loads everything. With `resume_from` (a folder, else empty) the model is that folder's instead of --base or --config.
+// Loads everything; the model as LoadRunModel() does.
 // Seeds torch's generators with options.seed first. InvalidArgument, NotFound name the flag or the file.
 absl::StatusOr<Inputs> LoadInputs(const FinetuneOptions& options, const std::string& resume_from);
 

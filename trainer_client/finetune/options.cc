@@ -14,6 +14,7 @@
 #include "planner/client/server_flags.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
+#include "planner/rpc/host_port.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -22,6 +23,9 @@ template <typename Value>
 absl::Status Refuse(const char* flag, const Value& value, const char* allowed) {
   return absl::InvalidArgumentError(absl::StrCat(flag, " is ", value, "; allowed: ", allowed));
 }
+
+constexpr int64_t kMaxLoraRank = 65536;
+constexpr int64_t kMaxWorldSize = 65536;
 
 // Watts, and grams per kWh: more than any machine draws and any grid emits.
 constexpr double kMaxEnergyFactor = 1e6;
@@ -93,6 +97,24 @@ absl::Status CheckPlansByDrift(const FinetuneOptions& options) {
                 "epoch or a number of steps with --method full and drop, which measure no importance");
 }
 
+absl::Status CheckRanks(const FinetuneOptions& options, bool has_rank) {
+  if (options.world_size < 1 || options.world_size > kMaxWorldSize) {
+    return Refuse("--world-size", options.world_size, "an integer from 1 to 65536");
+  }
+  if (options.world_size > 1 && (!has_rank || options.init.empty())) {
+    return Refuse("--world-size", options.world_size, "with --rank and --init tcp://HOST:PORT");
+  }
+  if (options.rank < 0 || options.rank >= options.world_size) {
+    return absl::InvalidArgumentError(absl::StrCat("--rank is ", options.rank, "; allowed: an integer from 0 to ",
+                                                   options.world_size - 1, ", one less than --world-size"));
+  }
+  if (options.init.empty()) return absl::OkStatus();
+  absl::string_view place = options.init;
+  const std::optional<HostPort> parsed = absl::ConsumePrefix(&place, "tcp://") ? ParseHostPort(place) : std::nullopt;
+  if (parsed.has_value() && parsed->port > 0) return absl::OkStatus();
+  return Refuse("--init", options.init, "tcp://HOST:PORT, for example tcp://10.0.0.1:29500");
+}
+
 absl::Status CheckCombinations(const FinetuneOptions& options) {
   if (!options.base.empty() && !options.config.empty()) {
     return Refuse("--config", options.config, "--base or --config, not both");
@@ -100,6 +122,12 @@ absl::Status CheckCombinations(const FinetuneOptions& options) {
   if (options.base.empty() && options.config.empty() && !options.resume) {
     return absl::InvalidArgumentError(
         "--base is missing; allowed: a checkpoint folder, or --config for random weights");
+  }
+  if (!options.adapter.empty() && options.lora.has_value()) {
+    return Refuse("--adapter", options.adapter, "--adapter or --lora-rank, not both");
+  }
+  if (!options.adapter.empty() && options.base.empty()) {
+    return Refuse("--adapter", options.adapter, "with --base, the folder of the model that it belongs to");
   }
   if (options.train.empty() && options.epochs > 0) {
     return absl::InvalidArgumentError("--train is missing; allowed: a text, .jsonl or .npy file");
@@ -133,7 +161,9 @@ std::vector<std::string> SeparateModelConfig(int argc, const char* const* argv) 
 FinetuneFlags::FinetuneFlags(Program& program)
     : program_(program), plan_flags_(program.app(), {.budget_of = {"full", "backward"}, .has_seed = false}) {
   AddModelAndDataFlags(program.app());
+  AddAdapterFlags(program.app());
   AddTrainingFlags(program.app());
+  AddRankFlags(program.app());
   AddPlanningFlags(program.app());
   AddEnergyFlags(program.app());
 }
@@ -155,6 +185,21 @@ void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
   app.add_option("--time-profile", options_.time_profile,
                  "Measure in up to 21 steps what each gradient costs in nanoseconds, write that to this profile file, "
                  "and report how long backward takes by it. Default: not measured.");
+}
+
+void FinetuneFlags::AddAdapterFlags(CLI::App& app) {
+  app.add_option(
+      "--lora-rank", lora_rank_,
+      "Train LoRA adapters of this rank instead of the model's own weights, which stay as they are; --output "
+      "then holds the adapter, in PEFT's layout. Default: no adapters.");
+  app.add_option("--lora-alpha", lora_alpha_, "An adapter's product is scaled by alpha / rank. Default: the rank.");
+  app.add_option("--lora-targets", lora_targets_,
+                 "all-linear: every linear layer but the output head (default); or the names of layers or their last "
+                 "parts, such as q_proj,v_proj.")
+      ->delimiter(',');
+  app.add_option("--adapter", options_.adapter,
+                 "In place of --lora-rank: a folder with a LoRA adapter of --base, from here or from PEFT, to go on "
+                 "with.");
 }
 
 void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
@@ -185,6 +230,13 @@ void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
   app.add_option("--weight-decay", options_.weight_decay,
                  "Decoupled weight decay of every trained tensor. Default: 0.");
   app.add_option("--seed", options_.seed, "Seed of random weights, shuffling, dropout and drawn blocks. Default: 0.");
+}
+
+void FinetuneFlags::AddRankFlags(CLI::App& app) {
+  app.add_option("--world-size", options_.world_size,
+                 "Processes that train together, each on its share of every batch (data parallel). Default: 1.");
+  app.add_option("--rank", rank_, "Number of this process, from 0 to one less than --world-size.");
+  app.add_option("--init", options_.init, "tcp://HOST:PORT of rank 0, where the ranks meet.");
 }
 
 void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
@@ -230,9 +282,27 @@ void FinetuneFlags::AddEnergyFlags(CLI::App& app) {
                  "Grams of CO2 equivalent per kWh of the grid, for emissions. Default: they are not told.");
 }
 
+absl::StatusOr<std::optional<NewAdapter>> FinetuneFlags::Lora() const {
+  if (!lora_rank_.has_value()) {
+    if (lora_alpha_.has_value()) return Refuse("--lora-alpha", *lora_alpha_, "only with --lora-rank");
+    if (!lora_targets_.empty()) return Refuse("--lora-targets", lora_targets_.front(), "only with --lora-rank");
+    return std::nullopt;
+  }
+  if (*lora_rank_ < 1 || *lora_rank_ > kMaxLoraRank) {
+    return Refuse("--lora-rank", *lora_rank_, "an integer from 1 to 65536");
+  }
+  NewAdapter lora{.rank = *lora_rank_, .alpha = lora_alpha_.value_or(static_cast<double>(*lora_rank_))};
+  if (!std::isfinite(lora.alpha) || lora.alpha <= 0) return Refuse("--lora-alpha", lora.alpha, "a number > 0");
+  if (!lora_targets_.empty()) lora.targets = lora_targets_;
+  return lora;
+}
+
 absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   FinetuneOptions options = options_;
   options.quiet = program_.quiet();
+  absl::StatusOr<std::optional<NewAdapter>> lora = Lora();
+  if (!lora.ok()) return lora.status();
+  options.lora = *std::move(lora);
   options.plans_by_drift = plan_every_ == "drift";
   if (plan_every_ != "epoch" && !options.plans_by_drift &&
       (!absl::SimpleAtoi(plan_every_, &options.plan_every) || options.plan_every < 1)) {
@@ -255,7 +325,9 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   }
   v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(importance_metric_),
                              &options.importance_metric);
+  options.rank = rank_.value_or(0);
   if (absl::Status status = CheckRanges(options); !status.ok()) return status;
+  if (absl::Status status = CheckRanks(options, rank_.has_value()); !status.ok()) return status;
   if (absl::Status status = CheckCombinations(options); !status.ok()) return status;
   absl::StatusOr<v1::PlanOptions> plan = plan_flags_.Options();
   if (!plan.ok()) return plan.status();

@@ -20,10 +20,19 @@ namespace greenplan::trainer {
 // programs the TOML file of flag values, for this one also the config.json of a model. Their endings tell them apart.
 std::vector<std::string> SeparateModelConfig(int argc, const char* const* argv);
 
+// A LoRA adapter to begin (trainer_client/models/lora.h).
+struct NewAdapter {
+  int64_t rank = 8;
+  double alpha = 8;
+  std::vector<std::string> targets = {"all-linear"};
+};
+
 // What greenplan-finetune was asked to do. The flags are described where they are made, in options.cc.
 struct FinetuneOptions {
-  std::string base;    // Checkpoint folder; or empty, and
-  std::string config;  // a config.json, for random weights. Both empty only on a resume.
+  std::string base;                     // Checkpoint folder; or empty, and
+  std::string config;                   // a config.json, for random weights. Both empty only on a resume.
+  std::optional<NewAdapter> lora = {};  // An adapter to begin; or absent, and
+  std::string adapter;                  // the folder of one to go on with. Both absent: no adapter.
   std::string train;
   std::string valid;      // Empty: no validation.
   std::string tokenizer;  // Empty: tokenizer.model of `base`, if there is one.
@@ -56,6 +65,9 @@ struct FinetuneOptions {
   std::string planner = "local";    // Or HOST:PORT, with commas between those of several replicas.
   ServerSecurity planner_security;  // For a planner that is not local.
   std::string job;                  // Empty: a new unique one.
+  int64_t world_size = 1;           // Ranks of a data-parallel run.
+  int64_t rank = 0;                 // This one, in [0, world_size).
+  std::string init;                 // tcp://HOST:PORT, where rank 0 is met. Empty if there is one rank.
   std::string output;               // Empty: the weights are not kept.
   bool resume = false;
   std::string report;                             // Empty: none.
@@ -76,14 +88,21 @@ class FinetuneFlags {
  private:
   void AddModelAndDataFlags(CLI::App& app);
   void AddTrainingFlags(CLI::App& app);
+  void AddAdapterFlags(CLI::App& app);
+  void AddRankFlags(CLI::App& app);
   void AddPlanningFlags(CLI::App& app);
   void AddEnergyFlags(CLI::App& app);
+  absl::StatusOr<std::optional<NewAdapter>> Lora() const;
 
   const Program& program_;
   FinetuneOptions options_;
   std::optional<int64_t> seq_len_;
+  std::optional<int64_t> lora_rank_;
+  std::optional<double> lora_alpha_;
+  std::vector<std::string> lora_targets_;
   std::optional<double> clip_norm_;
   std::optional<int64_t> checkpoint_every_;
+  std::optional<int64_t> rank_;
   std::string plan_every_ = "epoch";
   std::string importance_metric_ = "gradient_times_update";
   PlanFlags plan_flags_;

@@ -218,5 +218,61 @@ TEST(SeparateModelConfigTest, TellsTheModelsConfigFromTheFileOfFlags) {
                           "--config"));
 }
 
+TEST(FinetuneOptionsTest, LoraFlagsDescribeAnAdapter) {
+  Outcome outcome = Parse({"--base", "b", "--train", "t", "--lora-rank", "4"});
+  ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
+  ASSERT_TRUE(outcome.options->lora.has_value());
+  EXPECT_EQ(outcome.options->lora->rank, 4);
+  EXPECT_EQ(outcome.options->lora->alpha, 4);
+  EXPECT_EQ(outcome.options->lora->targets, std::vector<std::string>{"all-linear"});
+  outcome = Parse(
+      {"--base", "b", "--train", "t", "--lora-rank", "4", "--lora-alpha", "16", "--lora-targets", "q_proj", "v_proj"});
+  ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
+  EXPECT_EQ(outcome.options->lora->alpha, 16);
+  EXPECT_EQ(outcome.options->lora->targets, (std::vector<std::string>{"q_proj", "v_proj"}));
+  outcome = Parse({"--base", "b", "--train", "t", "--lora-rank", "4", "--lora-targets", "q_proj,v_proj"});
+  ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
+  EXPECT_EQ(outcome.options->lora->targets.size(), 2u);
+}
+
+TEST(FinetuneOptionsTest, RefusesLoraFlagsThatContradictEachOther) {
+  const struct {
+    std::vector<const char*> flags;
+    const char* message;
+  } kCases[] = {
+      {{"--lora-rank", "0"}, "--lora-rank is 0; allowed: an integer from 1 to 65536"},
+      {{"--lora-rank", "4", "--lora-alpha", "0"}, "--lora-alpha is 0; allowed: a number > 0"},
+      {{"--lora-alpha", "4"}, "--lora-alpha is 4; allowed: only with --lora-rank"},
+      {{"--lora-targets", "q_proj"}, "--lora-targets is q_proj; allowed: only with --lora-rank"},
+      {{"--lora-rank", "4", "--adapter", "a"}, "--adapter is a; allowed: --adapter or --lora-rank, not both"},
+  };
+  for (const auto& [flags, message] : kCases) {
+    std::vector<const char*> arguments = {"--base", "b", "--train", "t"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Outcome outcome = Parse(arguments);
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.stderr_text, ::testing::HasSubstr(message));
+  }
+  EXPECT_THAT(Parse({"--model-config", "c.json", "--train", "t", "--adapter", "a"}).stderr_text,
+              ::testing::HasSubstr("--adapter is a; allowed: with --base"));
+}
+
+TEST(FinetuneOptionsTest, RanksNeedToMeet) {
+  const std::vector<const char*> base = {"--base", "b", "--train", "t"};
+  const auto parse = [&](std::vector<const char*> flags) {
+    flags.insert(flags.begin(), base.begin(), base.end());
+    return Parse(flags);
+  };
+  const Outcome good = parse({"--world-size", "2", "--rank", "1", "--init", "tcp://localhost:29500"});
+  ASSERT_TRUE(good.options.has_value()) << good.stderr_text;
+  EXPECT_EQ(good.options->rank, 1);
+  EXPECT_THAT(parse({"--world-size", "0"}).stderr_text, HasSubstr("--world-size is 0; allowed: an integer from 1"));
+  EXPECT_THAT(parse({"--world-size", "2"}).stderr_text, HasSubstr("with --rank and --init tcp://HOST:PORT"));
+  EXPECT_THAT(parse({"--world-size", "2", "--rank", "2", "--init", "tcp://a:1"}).stderr_text,
+              HasSubstr("--rank is 2; allowed: an integer from 0 to 1"));
+  EXPECT_THAT(parse({"--world-size", "2", "--rank", "0", "--init", "a:1"}).stderr_text,
+              HasSubstr("--init is a:1; allowed: tcp://HOST:PORT"));
+}
+
 }  // namespace
 }  // namespace greenplan::trainer

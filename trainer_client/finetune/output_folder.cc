@@ -51,7 +51,8 @@ bool IsTemporaryFile(absl::string_view name) {
 // What a run writes before the weights of its first checkpoint.
 bool PrecedesFirstCheckpoint(absl::string_view name) {
   return IsTokenizerFile(name) || name == kGenerationConfig || name == kTemplateFolder || name == "config.json" ||
-         absl::StartsWith(name, "optimizer-") || absl::StartsWith(name, "trainer_state-");
+         name == "adapter_config.json" || absl::StartsWith(name, "optimizer-") ||
+         absl::StartsWith(name, "trainer_state-");
 }
 
 void RemoveTemporaryFiles(const fs::path& folder) {

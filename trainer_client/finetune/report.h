@@ -57,6 +57,7 @@ struct EpochReport {
   PerStep predicted_backward_flops = {};  // Of the mask and the blocks that each step drops.
   PerStep expected_backward_flops = {};   // Of the mask and the rates.
   PerStep executed_backward_flops = {};   // Without what an in-step probe runs beyond the plan.
+  PerStep reduced_bytes = {};             // Gradients that the ranks averaged. No steps: there is one rank.
   int64_t mismatched_steps = 0;           // Steps whose executed FLOPs differ from the predicted ones.
   int64_t full_backward_flops = 0;        // Per step.
   double step_seconds = 0;                // These four: means per step.

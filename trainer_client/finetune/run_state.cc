@@ -17,6 +17,7 @@
 #include "planner/convert/digest.h"
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
+#include "trainer_client/checkpoint/adapter.h"
 #include "trainer_client/checkpoint/safetensors.h"
 
 namespace greenplan::trainer {
@@ -93,17 +94,6 @@ void RemoveOtherEpochs(const std::string& directory, int64_t kept_epoch) {
   for (const fs::path& path : outdated) fs::remove(path, error);
 }
 
-// SHA-256 over the values of all parameters.
-std::string WeightsDigest(const CausalLm& model) {
-  std::string digests;
-  for (const auto& parameter : model.named_parameters()) {
-    const at::Tensor value = parameter.value().detach().cpu().contiguous();
-    absl::StrAppend(&digests, parameter.key(), " ",
-                    Sha256Hex({static_cast<const char*>(value.const_data_ptr()), value.nbytes()}), "\n");
-  }
-  return Sha256Hex(digests);
-}
-
 // Files that are about to be written: those that were not there before are removed again unless kept.
 class NewFiles {
  public:
@@ -156,14 +146,24 @@ absl::Status LoadOptimizer(const std::string& path, Optimizer& optimizer) {
 
 }  // namespace
 
+std::string WeightsDigest(const CausalLm& model) {
+  std::string digests;
+  for (const auto& parameter : model.named_parameters()) {
+    const at::Tensor value = parameter.value().detach().cpu().contiguous();
+    absl::StrAppend(&digests, parameter.key(), " ",
+                    Sha256Hex({static_cast<const char*>(value.const_data_ptr()), value.nbytes()}), "\n");
+  }
+  return Sha256Hex(digests);
+}
+
 absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const Optimizer& optimizer,
                      const RunState& state) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) return absl::UnavailableError(absl::StrCat(directory, " cannot be created: ", error.message()));
   const int64_t epoch = state.last_epoch();
-  NewFiles new_files(
-      {OptimizerPath(directory, epoch), StatePath(directory, epoch), fs::path(directory) / "config.json"});
+  NewFiles new_files({OptimizerPath(directory, epoch), StatePath(directory, epoch), fs::path(directory) / "config.json",
+                      fs::path(directory) / "adapter_config.json"});
   json file = RunStateToJson(state);
   file["weights_digest"] = WeightsDigest(*checkpoint.model);
   const std::string text = JsonText(file) + "\n";
@@ -225,7 +225,8 @@ void RemoveUnfinishedCheckpoints(const std::string& output) {
 
 bool HasRun(const std::string& directory) {
   std::error_code ignored;
-  return !SavedEpochs(directory).empty() && fs::exists(fs::path(directory) / "model.safetensors", ignored);
+  const bool has_weights = fs::exists(fs::path(directory) / "model.safetensors", ignored) || HoldsAdapter(directory);
+  return has_weights && !SavedEpochs(directory).empty();
 }
 
 absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, Optimizer& optimizer) {
@@ -244,7 +245,10 @@ absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& m
     return state;
   }
   return absl::FailedPreconditionError(
-      absl::StrCat(directory, ": no trainer_state file belongs to the weights in model.safetensors"));
+      absl::StrCat(directory, HoldsAdapter(directory)
+                                  ? ": no trainer_state file belongs to its adapter on this base; --base must be the "
+                                    "model that the run began with"
+                                  : ": no trainer_state file belongs to the weights in model.safetensors"));
 }
 
 }  // namespace greenplan::trainer

@@ -13,7 +13,8 @@
 
 namespace greenplan::trainer {
 
-// Writes the checkpoint and, in files of their own beside it, the state of optimizer and run:
+// Writes the checkpoint (the model, or its adapter if it carries one) and, in files of their own beside it, the state
+// of optimizer and run:
 //   optimizer-EPOCH.safetensors   the optimizer's state
 //   trainer_state-EPOCH.json      all else
 // These come first, the weights last, and those of older epochs are then removed: whatever stops the program, the
@@ -22,6 +23,9 @@ namespace greenplan::trainer {
 // file. DataLoss: all is written, but a power failure may undo it.
 absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const Optimizer& optimizer,
                      const RunState& state);
+
+// SHA-256 over the names and values of all parameters.
+std::string WeightsDigest(const CausalLm& model);
 
 // Whether the folder holds the state of a run and its weights: a run that was stopped while it wrote its first
 // checkpoint leaves none.

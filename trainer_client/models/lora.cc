@@ -30,8 +30,24 @@ bool Matches(const std::string& layer, const std::string& target) {
   return layer == target || absl::EndsWith(layer, absl::StrCat(".", target));
 }
 
-absl::StatusOr<std::vector<std::string>> TargetLayers(const std::map<std::string, Linear*>& layers,
+double Scale(const LoraOptions& options) {
+  const auto rank = static_cast<double>(options.rank);
+  return options.alpha / (options.use_rslora ? std::sqrt(rank) : rank);
+}
+
+}  // namespace
+
+std::map<std::string, Linear*> LinearLayers(torch::nn::Module& model) {
+  std::map<std::string, Linear*> layers;
+  for (const auto& module : model.named_modules()) {
+    if (auto* linear = module.value()->as<Linear>()) layers.emplace(module.key(), linear);
+  }
+  return layers;
+}
+
+absl::StatusOr<std::vector<std::string>> TargetLayers(torch::nn::Module& model,
                                                       const std::vector<std::string>& targets) {
+  const std::map<std::string, Linear*> layers = LinearLayers(model);
   std::set<std::string> names;
   for (const std::string& target : targets) {
     bool found = false;
@@ -50,23 +66,8 @@ absl::StatusOr<std::vector<std::string>> TargetLayers(const std::map<std::string
   return std::vector<std::string>(names.begin(), names.end());
 }
 
-double Scale(const LoraOptions& options) {
-  const auto rank = static_cast<double>(options.rank);
-  return options.alpha / (options.use_rslora ? std::sqrt(rank) : rank);
-}
-
-}  // namespace
-
-std::map<std::string, Linear*> LinearLayers(torch::nn::Module& model) {
-  std::map<std::string, Linear*> layers;
-  for (const auto& module : model.named_modules()) {
-    if (auto* linear = module.value()->as<Linear>()) layers.emplace(module.key(), linear);
-  }
-  return layers;
-}
-
 absl::StatusOr<std::vector<std::string>> AddLora(torch::nn::Module& model, const LoraOptions& options) {
-  absl::StatusOr<std::vector<std::string>> names = TargetLayers(LinearLayers(model), options.targets);
+  absl::StatusOr<std::vector<std::string>> names = TargetLayers(model, options.targets);
   if (!names.ok()) return names.status();
   if (absl::Status status = AddUninitializedLora(model, *names, options); !status.ok()) return status;
   const torch::NoGradGuard no_grad;

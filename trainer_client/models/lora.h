@@ -28,10 +28,14 @@ struct LoraOptions {
 // Returns the linear layers of `model` by their names, such as "model.layers.0.self_attn.q_proj".
 std::map<std::string, Linear*> LinearLayers(torch::nn::Module& model);
 
-// Adds a low-rank addition to each linear layer that `options.targets` name ("all-linear": each but the output head
-// lm_head) and returns the names of the layers, sorted. A is drawn from LibTorch's global generator as PEFT draws it
-// and B is 0, so that the model computes what it computed before. Afterwards requires_grad is true for the additions
-// alone.
+// Returns the names of the linear layers that `targets` name, sorted. "all-linear" names each but the output head
+// lm_head. InvalidArgument: a target matches no layer, or there is no target.
+absl::StatusOr<std::vector<std::string>> TargetLayers(torch::nn::Module& model,
+                                                      const std::vector<std::string>& targets);
+
+// Adds a low-rank addition to each of the TargetLayers and returns their names. A is drawn from LibTorch's global
+// generator as PEFT draws it and B is 0, so that the model computes what it computed before. Afterwards requires_grad
+// is true for the additions alone.
 //
 // Returns INVALID_ARGUMENT, and changes nothing, if the rank, alpha or dropout is out of its range, if a target matches
 // no layer, or if a layer has an addition already.

@@ -9,11 +9,14 @@
 #include <unordered_map>
 
 #include "ATen/core/grad_mode.h"
+#include "ATen/ops/zeros_like.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
+#include "trainer_client/parallel/rank_group.h"
 #include "trainer_client/session/declared_blocks.h"
 #include "trainer_client/session/random_state.h"
 #include "trainer_client/session/trainable.h"
@@ -104,6 +107,11 @@ absl::StatusOr<std::unique_ptr<TrainingSession>> TrainingSession::Create(std::sh
   if (parameters.empty()) return absl::InvalidArgumentError("parameters is empty; at least one is needed");
   options.plan.set_method(EffectiveMethod(options.plan));
   if (options.job.empty()) options.job = UniqueJob();
+  if (options.ranks != nullptr) {
+    absl::StatusOr<std::string> job = options.ranks->Broadcast(options.job);
+    if (!job.ok()) return job.status();
+    options.job = *std::move(job);
+  }
   if (options.importance.update_rule == nullptr) options.importance.update_rule = options.optimizer;
   std::unique_ptr<TrainingSession> session(
       new TrainingSession(std::move(connection), std::move(options), std::move(parameters)));
@@ -216,6 +224,7 @@ absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
   if (!applied.ok()) return applied.status();
   if (rounds_.plan().has_value() && answer->notice.empty()) {
     applied->drift = Drift(report, *rounds_.plan(), answer->plan);
+    if (absl::Status status = AgreeOn(applied->drift); !status.ok()) return status;
   }
   rounds_.TakeOver(*answer);
   for (size_t i = 0; i < mask_.size(); ++i) {
@@ -224,6 +233,16 @@ absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
   applied->notice = std::move(answer->notice);
   applied->plan_seconds = planning.seconds();
   return applied;
+}
+
+// All ranks go by the drift that rank 0 measured, so that the next round is due at the same step on each.
+absl::Status TrainingSession::AgreeOn(std::optional<double>& drift) const {
+  if (options_.ranks == nullptr) return absl::OkStatus();
+  const absl::StatusOr<std::string> agreed = options_.ranks->Broadcast(drift.has_value() ? absl::StrCat(*drift) : "");
+  if (!agreed.ok()) return agreed.status();
+  double value = 0;
+  drift = absl::SimpleAtod(*agreed, &value) ? std::optional<double>(value) : std::nullopt;
+  return absl::OkStatus();
 }
 
 std::optional<double> TrainingSession::Drift(const v1::ImportanceReport& report, const v1::Plan& before,
@@ -327,6 +346,8 @@ absl::Status TrainingSession::BeginStep() {
   }
   RestoreForeignFlips();
   is_in_step_ = true;
+  is_averaged_ = false;
+  reached_in_step_.assign(parameters_.size(), false);
   micro_batch_ = 0;
   StartMicroBatch();
   return absl::OkStatus();
@@ -384,9 +405,29 @@ absl::StatusOr<bool> TrainingSession::Backward(const at::Tensor& loss) {
     if (absl::Status status = RunBackward(loss); !status.ok()) return status;
   }
   const bool ran = loss.requires_grad();
+  NoteReached();
   ++micro_batch_;
   if (is_in_step_ && options_.draw_per == DrawPer::kMicroBatch) StartMicroBatch();
   return ran;
+}
+
+void TrainingSession::NoteReached() {
+  if (!is_in_step_ || in_step_probe_ != nullptr) return;
+  for (size_t i = 0; i < reached_in_step_.size(); ++i) {
+    if (step_plan_.reached[i]) reached_in_step_[i] = true;
+  }
+}
+
+absl::Status TrainingSession::AverageGradients() {
+  if (options_.ranks == nullptr || !is_in_step_ || std::exchange(is_averaged_, true)) return absl::OkStatus();
+  std::vector<at::Tensor> gradients;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!reached_in_step_[i] || !mask_[i]) continue;
+    at::Tensor& gradient = parameters_[i].second.mutable_grad();
+    if (!gradient.defined()) gradient = at::zeros_like(parameters_[i].second);
+    gradients.push_back(gradient);
+  }
+  return options_.ranks->Average(gradients);
 }
 
 absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
@@ -449,6 +490,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!mask_[i]) parameters_[i].second.mutable_grad().reset();
   }
+  reached_in_step_ = mask_;
   round->probe_seconds = probe_seconds;
   round->sensitivity_flops = in_step->sensitivity_flops;
   round->probe_backward_cost = executed - step_plan_.predicted_backward_cost;
@@ -463,6 +505,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Step() {
   }
   absl::StatusOr<std::optional<Round>> round = PlanFromGradients();
   if (!round.ok()) return round.status();
+  if (absl::Status status = AverageGradients(); !status.ok()) return status;
   const absl::Status stepped = WithoutExceptions("the optimizer's step", [&] {
     options_.optimizer->Step();
     options_.optimizer->ClearGradients();

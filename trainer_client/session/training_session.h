@@ -24,6 +24,8 @@
 
 namespace greenplan::trainer {
 
+class RankGroup;
+
 // How often the blocks to drop are drawn anew. Drawing per micro-batch averages more draws into each optimizer step;
 // drawing per step keeps the memory of a step's micro-batches equal.
 enum class DrawPer { kStep, kMicroBatch };
@@ -38,6 +40,9 @@ struct SessionOptions {
   SensitivityDefinition sensitivity = SensitivityDefinition::kGradientDifference;
   DrawPer draw_per = DrawPer::kStep;
   FrozenState frozen_state = FrozenState::kKeep;  // Of `optimizer`, for the tensors that a plan freezes.
+  // The ranks of a data-parallel run (parallel/rank_group.h); null: this process trains alone. The connection must then
+  // be one of ShareConnection. All ranks call the same methods of their sessions in the same order.
+  RankGroup* ranks = nullptr;
   int micro_batches = 1;  // Of a step, >= 1: what IsRoundDue() holds the price of a probe against.
 };
 
@@ -155,7 +160,13 @@ class TrainingSession {
   // among ranks; Step() calls it otherwise.
   absl::StatusOr<std::optional<Round>> PlanFromGradients();
 
-  // PlanFromGradients(), the optimizer's step, ClearGradients(), EndStep(). FailedPrecondition: no optimizer was given.
+  // Replaces the gradients of this step by their means over the ranks: of the tensors that the plan trains in it alone.
+  // Does nothing without ranks, and once in a step. Step() calls it otherwise; call it before gradients are clipped. A
+  // tensor that this rank's loss did not reach takes part with zeros. The errors of RankGroup.
+  absl::Status AverageGradients();
+
+  // PlanFromGradients(), AverageGradients(), the optimizer's step, ClearGradients(), EndStep(). FailedPrecondition: no
+  // optimizer was given.
   absl::StatusOr<std::optional<Round>> Step();
 
   // Ends the step for a loop that steps its optimizer by itself. Nothing is dropped until the next one begins.
@@ -195,6 +206,8 @@ class TrainingSession {
   void StartMicroBatch();
   void RestoreForeignFlips();
   absl::Status PrepareInStepProbe(const at::Tensor& loss);
+  void NoteReached();
+  absl::Status AgreeOn(std::optional<double>& drift) const;
   absl::Status RunBackward(const at::Tensor& loss);
 
   const SessionOptions options_;
@@ -211,7 +224,9 @@ class TrainingSession {
   int64_t next_step_ = 0;
   int64_t micro_batch_ = 0;
   bool is_in_step_ = false;
-  bool checks_flops_ = false;  // Whether the next backward is the first of a round.
+  std::vector<bool> reached_in_step_;  // [num_tensors]: of any micro-batch of this step.
+  bool is_averaged_ = false;           // Whether this step's gradients are.
+  bool checks_flops_ = false;          // Whether the next backward is the first of a round.
   std::vector<std::string> notices_;
 
   // An in-step probe that has begun.

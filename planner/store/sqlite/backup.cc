@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "planner/store/sqlite/database.h"
+#include "planner/store/sqlite/schema.h"
 
 namespace greenplan {
 namespace {
@@ -24,15 +25,26 @@ absl::Status FlushToDisk(const std::string& path) {
   return absl::UnavailableError(absl::StrCat(path, " cannot be flushed to the disk: ", strerror(error)));
 }
 
+absl::Status CheckCopy(const std::string& path) {
+  const absl::StatusOr<std::unique_ptr<Database>> copy = Database::Open(path);
+  return copy.ok() ? (*copy)->CheckIntegrity() : copy.status();
+}
+
 // SQLite itself does not flush the copy.
 absl::Status Copy(Database& source, const std::string& target) {
   Statement copy(source, "VACUUM INTO ?");
   copy.BindText(1, target);
   absl::Status status = copy.Run();
   if (!status.ok()) return absl::Status(status.code(), absl::StrCat(target, ": ", status.message()));
-  if (status = FlushToDisk(target); !status.ok()) return status;
-  const std::filesystem::path folder = std::filesystem::absolute(target).parent_path();
-  return FlushToDisk(folder.string());
+  if (status = CheckCopy(target); !status.ok()) return status;
+  return FlushToDisk(target);
+}
+
+absl::Status Rename(const std::string& from, const std::string& to) {
+  std::error_code error;
+  std::filesystem::rename(from, to, error);
+  if (error) return absl::UnavailableError(absl::StrCat(to, " cannot be made: ", error.message()));
+  return FlushToDisk(std::filesystem::absolute(to).parent_path().string());
 }
 
 }  // namespace
@@ -42,9 +54,13 @@ absl::Status BackupSqliteStore(const std::string& source, const std::string& tar
   if (std::filesystem::exists(target)) return absl::AlreadyExistsError(absl::StrCat(target, " exists"));
   const absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(source);
   if (!database.ok()) return database.status();
-  absl::Status status = Copy(**database, target);
+  if (const absl::Status status = ReadSchemaVersion(**database).status(); !status.ok()) return status;
+  const std::string partial = target + ".partial";
   std::error_code ignored;
-  if (!status.ok()) std::filesystem::remove(target, ignored);
+  std::filesystem::remove(partial, ignored);
+  absl::Status status = Copy(**database, partial);
+  if (status.ok()) status = Rename(partial, target);
+  if (!status.ok()) std::filesystem::remove(partial, ignored);
   return status;
 }
 

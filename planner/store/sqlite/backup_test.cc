@@ -2,10 +2,12 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "planner/store/sqlite/database.h"
 #include "planner/store/sqlite/sqlite_store.h"
 
 namespace greenplan {
@@ -71,9 +73,30 @@ TEST_F(BackupTest, RefusesToOverwriteAndNamesWhatIsMissing) {
   status = BackupSqliteStore(source_, target_);
   EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(status.message(), HasSubstr(target_));
+  EXPECT_FALSE(std::filesystem::exists(target_ + ".partial"));
   status = BackupSqliteStore(source_, folder_ + "/missing/target");
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(status.message(), HasSubstr("/missing/target"));
+}
+
+TEST_F(BackupTest, WhatAnEarlierBackupLeftBehindIsReplaced) {
+  ASSERT_TRUE(OpenSqliteStore(source_).ok());
+  std::ofstream(target_ + ".partial") << "half";
+  ASSERT_TRUE(BackupSqliteStore(source_, target_).ok());
+  EXPECT_FALSE(std::filesystem::exists(target_ + ".partial"));
+  EXPECT_TRUE(OpenSqliteStore(target_).ok());
+}
+
+TEST_F(BackupTest, AnotherProgramsDatabaseOrADamagedOneIsNotCopied) {
+  ASSERT_TRUE((*Database::Open(source_))->Execute("CREATE TABLE jobs (name TEXT)").ok());
+  EXPECT_EQ(BackupSqliteStore(source_, target_).code(), absl::StatusCode::kFailedPrecondition);
+  std::filesystem::remove(source_);
+  ASSERT_TRUE(OpenSqliteStore(source_).ok());
+  std::filesystem::resize_file(source_, std::filesystem::file_size(source_) / 2);
+  const absl::Status status = BackupSqliteStore(source_, target_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_FALSE(std::filesystem::exists(target_));
+  EXPECT_FALSE(std::filesystem::exists(target_ + ".partial"));
 }
 
 }  // namespace

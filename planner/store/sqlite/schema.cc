@@ -150,16 +150,19 @@ absl::Status CheckOwner(Database& database) {
 
 }  // namespace
 
+absl::StatusOr<int64_t> ReadSchemaVersion(Database& database) {
+  if (absl::Status status = CheckOwner(database); !status.ok()) return status;
+  absl::StatusOr<int64_t> version = database.QueryNumber("PRAGMA user_version");
+  if (!version.ok() || (*version >= 0 && *version <= kSchemaVersion)) return version;
+  return absl::FailedPreconditionError(absl::StrCat(database.path(), " has schema version ", *version,
+                                                    "; this program knows versions up to ", kSchemaVersion));
+}
+
 absl::Status MigrateSchema(Database& database) {
   Transaction transaction(database);
   if (absl::Status status = transaction.Begin(); !status.ok()) return status;
-  if (absl::Status status = CheckOwner(database); !status.ok()) return status;
-  const absl::StatusOr<int64_t> version = database.QueryNumber("PRAGMA user_version");
+  const absl::StatusOr<int64_t> version = ReadSchemaVersion(database);
   if (!version.ok()) return version.status();
-  if (*version < 0 || *version > kSchemaVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(database.path(), " has schema version ", *version,
-                                                      "; this program knows versions up to ", kSchemaVersion));
-  }
   if (*version == kSchemaVersion) return absl::OkStatus();
   for (int64_t from = *version; from < kSchemaVersion; ++from) {
     if (absl::Status status = kMigrations[from](database); !status.ok()) return status;

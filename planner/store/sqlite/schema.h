@@ -1,7 +1,10 @@
 #ifndef GREENPLAN_PLANNER_STORE_SQLITE_SCHEMA_H_
 #define GREENPLAN_PLANNER_STORE_SQLITE_SCHEMA_H_
 
+#include <cstdint>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "planner/store/sqlite/database.h"
 
 namespace greenplan {
@@ -9,8 +12,11 @@ namespace greenplan {
 // The newest schema that this program knows; PRAGMA user_version holds the file's.
 inline constexpr int kSchemaVersion = 2;
 
+// Returns the file's version; 0 if it is empty. FailedPrecondition: it is another program's, or its schema is newer.
+absl::StatusOr<int64_t> ReadSchemaVersion(Database& database);
+
 // Brings the file's schema to kSchemaVersion, from nothing or from an older version, atomically.
-// FailedPrecondition: it is another program's file, or its schema is newer.
+// FailedPrecondition: as above.
 absl::Status MigrateSchema(Database& database);
 
 }  // namespace greenplan

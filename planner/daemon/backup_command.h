@@ -1,0 +1,17 @@
+#ifndef GREENPLAN_PLANNER_DAEMON_BACKUP_COMMAND_H_
+#define GREENPLAN_PLANNER_DAEMON_BACKUP_COMMAND_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "planner/daemon/daemon.h"
+
+namespace greenplan {
+
+// greenpland backup: copies the SQLite database that --data-dir or --store names into the new file `output`, as
+// BackupSqliteStore does. InvalidArgument: the store is not in SQLite.
+absl::Status RunBackup(const DaemonOptions& options, const std::string& output);
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_DAEMON_BACKUP_COMMAND_H_

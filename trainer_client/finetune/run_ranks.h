@@ -1,0 +1,27 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_RUN_RANKS_H_
+#define GREENPLAN_TRAINER_CLIENT_FINETUNE_RUN_RANKS_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nlohmann/json.hpp"
+#include "trainer_client/finetune/options.h"
+#include "trainer_client/parallel/rank_group.h"
+
+namespace greenplan::trainer {
+
+// Joins the ranks of the run that the options describe; null if it has one rank. `remark` is told whom a rank waits
+// for. Unavailable: ranks are missing; names them.
+absl::StatusOr<std::unique_ptr<RankGroup>> JoinRanks(const FinetuneOptions& options,
+                                                     const std::function<void(const std::string&)>& remark);
+
+// Checks that all ranks run the same: `run` is an object by flag, `weights` a digest of the model. InvalidArgument
+// names the flag, the ranks and both values; FailedPrecondition: the models differ. The errors of RankGroup.
+absl::Status CheckSameRun(const nlohmann::json& run, const std::string& weights, RankGroup& ranks);
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_FINETUNE_RUN_RANKS_H_

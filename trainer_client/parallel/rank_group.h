@@ -1,0 +1,77 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_PARALLEL_RANK_GROUP_H_
+#define GREENPLAN_TRAINER_CLIENT_PARALLEL_RANK_GROUP_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "torch/csrc/distributed/c10d/Backend.hpp"
+#include "torch/csrc/distributed/c10d/Store.hpp"
+
+namespace greenplan::trainer {
+
+struct JoinOptions {
+  int world_size = 1;  // >= 1.
+  int rank = 0;        // In [0, world_size).
+  std::string host;    // Of rank 0, which keeps the store that the others meet at.
+  int port = 0;        // There, in [1, 65535].
+  // How long to wait for the other ranks, at the start and in every collective call.
+  absl::Duration timeout = absl::Seconds(50);
+  // Called with one line when ranks are waited for at the start. May be empty.
+  std::function<void(const std::string& line)> remark = {};
+};
+
+// The ranks of a data-parallel run: processes that train the same model on different rows. Every method that talks to
+// the other ranks is collective: all ranks call it, in the same order.
+//
+//   auto ranks = RankGroup::Join({.world_size = 2, .rank = rank, .host = "10.0.0.1", .port = 29500});
+//   absl::Status status = (*ranks)->Average(gradients);
+//
+// Errors of collective methods: Unavailable if a rank has ended, cannot be reached or does not take part within the
+// timeout; the message names it. The group is of no use afterwards. Not thread-safe.
+class RankGroup {
+ public:
+  // Meets the other ranks over TCP; tensors are exchanged by Gloo. InvalidArgument: a value out of its range.
+  // Unavailable: ranks are missing at the end of the timeout, or the port is in use; names them.
+  static absl::StatusOr<std::unique_ptr<RankGroup>> Join(const JoinOptions& options);
+
+  // Over any backend of c10d that has allreduce, allgather and broadcast, such as NCCL's. `store` is one that the ranks
+  // share; it tells which rank is lost.
+  RankGroup(c10::intrusive_ptr<c10d::Backend> backend, c10::intrusive_ptr<c10d::Store> store);
+
+  int rank() const { return backend_->getRank(); }
+  int world_size() const { return backend_->getSize(); }
+
+  // Replaces each of the dense tensors by its mean over the ranks. They are exchanged in buckets. All ranks give
+  // tensors of the same shapes and types, in the same order.
+  absl::Status Average(const std::vector<at::Tensor>& tensors);
+  // The bytes of the tensors that Average() has taken on this rank.
+  int64_t averaged_bytes() const { return averaged_bytes_; }
+
+  // Returns the mean of the ranks' values.
+  absl::StatusOr<double> Mean(double value);
+  // Returns the ranks' values, by rank. They may differ in length.
+  absl::StatusOr<std::vector<std::string>> Gather(const std::string& value);
+  // Returns rank 0's value.
+  absl::StatusOr<std::string> Broadcast(const std::string& value);
+
+ private:
+  // What a collective call that threw means: which ranks are lost.
+  absl::Status Lost(const std::string& reason);
+  template <typename Function>
+  absl::Status Collective(const Function& run);
+
+  const c10::intrusive_ptr<c10d::Backend> backend_;
+  const c10::intrusive_ptr<c10d::Store> store_;
+  int64_t averaged_bytes_ = 0;
+};
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_PARALLEL_RANK_GROUP_H_

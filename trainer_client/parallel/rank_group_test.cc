@@ -1,0 +1,103 @@
+#include "trainer_client/parallel/rank_group.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ATen/ops/equal.h"
+#include "ATen/ops/full.h"
+#include "ATen/ops/ones.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "trainer_client/parallel/test_ranks.h"
+
+namespace greenplan::trainer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(RankGroupTest, AveragesTensorsOfAnyShapeInPlace) {
+  OnRanks(3, [](RankGroup& ranks) {
+    const double own = ranks.rank();  // 0, 1, 2: the mean is 1.
+    const at::Tensor matrix = at::full({4, 5}, own, at::kFloat), scalar = at::full({}, 3 * own, at::kFloat);
+    const at::Tensor strided = at::full({6, 2}, own, at::kFloat).t(), wide = at::full({7}, own, at::kDouble);
+    ASSERT_TRUE(ranks.Average({matrix, scalar, strided, wide}).ok());
+    EXPECT_TRUE(at::equal(matrix, at::ones({4, 5})));
+    EXPECT_EQ(scalar.item<float>(), 3);
+    EXPECT_TRUE(at::equal(strided, at::ones({2, 6})));
+    EXPECT_TRUE(at::equal(wide, at::ones({7}, at::kDouble)));
+    EXPECT_EQ(ranks.averaged_bytes(), (20 + 1 + 12) * 4 + 7 * 8);
+  });
+}
+
+TEST(RankGroupTest, TakesMoreThanABucket) {
+  OnRanks(2, [](RankGroup& ranks) {
+    std::vector<at::Tensor> tensors;
+    for (int i = 0; i < 5; ++i) tensors.push_back(at::full({1 << 21}, i + ranks.rank(), at::kFloat));  // 8 MiB each.
+    tensors.push_back(at::full({8 << 20}, ranks.rank(), at::kFloat));  // Above a bucket.
+    ASSERT_TRUE(ranks.Average(tensors).ok());
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(at::equal(tensors[i], at::full({1 << 21}, i + 0.5, at::kFloat))) << i;
+    EXPECT_TRUE(at::equal(tensors[5], at::full({8 << 20}, 0.5, at::kFloat)));
+  });
+}
+
+TEST(RankGroupTest, GathersStringsOfDifferentLengths) {
+  OnRanks(3, [](RankGroup& ranks) {
+    const std::string own(static_cast<size_t>(ranks.rank()) * 2, static_cast<char>('a' + ranks.rank()));
+    const absl::StatusOr<std::vector<std::string>> all = ranks.Gather(own);
+    ASSERT_TRUE(all.ok()) << all.status();
+    EXPECT_THAT(*all, ElementsAre("", "bb", "cccc"));
+    EXPECT_EQ(*ranks.Broadcast(std::string("from ") + std::to_string(ranks.rank())), "from 0");
+    EXPECT_EQ(*ranks.Mean(ranks.rank()), 1);
+  });
+}
+
+TEST(RankGroupTest, NamesTheRankThatIsLost) {
+  OnRanks(3, [](RankGroup& ranks) {
+    ASSERT_TRUE(ranks.Mean(1).ok());
+    if (ranks.rank() == 1) return;  // Its group ends with it.
+    const absl::Status status = ranks.Average({at::ones({1000})});
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("rank 1 of 3 is lost"));
+  });
+}
+
+TEST(RankGroupTest, NamesRankZeroThoughItKeepsTheStore) {
+  OnRanks(2, [](RankGroup& ranks) {
+    ASSERT_TRUE(ranks.Mean(1).ok());
+    if (ranks.rank() == 0) return;
+    const absl::Status status = ranks.Mean(1).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("rank 0 of 2 is lost"));
+  });
+}
+
+TEST(RankGroupTest, NamesTheRanksThatDoNotCome) {
+  const int port = FreePort();
+  const absl::Status status =
+      RankGroup::Join({.world_size = 3, .rank = 0, .host = "127.0.0.1", .port = port, .timeout = absl::Seconds(1)})
+          .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("ranks 1, 2 of 3 did not come to 127.0.0.1:"));
+}
+
+TEST(RankGroupTest, SaysThatRankZeroDoesNotAnswer) {
+  const absl::Status status =
+      RankGroup::Join(
+          {.world_size = 2, .rank = 1, .host = "127.0.0.1", .port = FreePort(), .timeout = absl::Seconds(1)})
+          .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("rank 0 does not answer at 127.0.0.1:"));
+}
+
+TEST(RankGroupTest, RefusesRanksThatDoNotExist) {
+  const absl::Status status = RankGroup::Join({.world_size = 2, .rank = 2, .host = "127.0.0.1", .port = 1}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "rank is 2; allowed: an integer from 0 to 1");
+  EXPECT_EQ(RankGroup::Join({.world_size = 0}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(RankGroup::Join({.host = "127.0.0.1", .port = 0}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace greenplan::trainer

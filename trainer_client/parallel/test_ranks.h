@@ -1,0 +1,20 @@
+#ifndef GREENPLAN_TRAINER_CLIENT_PARALLEL_TEST_RANKS_H_
+#define GREENPLAN_TRAINER_CLIENT_PARALLEL_TEST_RANKS_H_
+
+#include <functional>
+
+#include "absl/time/time.h"
+#include "trainer_client/parallel/rank_group.h"
+
+namespace greenplan::trainer {
+
+// A TCP port of loopback that nobody listens on.
+int FreePort();
+
+// Runs `body` on as many ranks, each in a thread of its own with a group over real Gloo, and waits for all of them.
+void OnRanks(int world_size, const std::function<void(RankGroup& ranks)>& body,
+             absl::Duration timeout = absl::Seconds(50));
+
+}  // namespace greenplan::trainer
+
+#endif  // GREENPLAN_TRAINER_CLIENT_PARALLEL_TEST_RANKS_H_
