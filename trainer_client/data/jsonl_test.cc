@@ -26,7 +26,7 @@ TEST(JsonlTest, RefusesAnArrayThatIsNone) {
   for (const char* text : {"{\"source_ids\": [5], \"target_ids\": [6]}", "3", "\"a\"", "null"}) {
     const absl::Status status = ParseJsonArray(text, kEncoding).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
-    EXPECT_EQ(status.message(), " is not a JSON array");
+    EXPECT_EQ(status.message(), " is not an array of rows");
   }
 }
 

@@ -34,6 +34,23 @@ class Measurements:
 class Planner(Protocol):
     """Plans the rounds of one profile."""
 
+    @property
+    def asks_every_rank(self) -> bool:
+        """Whether each rank reports what it measured, and the planner averages; else rank 0 plans for all."""
+
+    @property
+    def job(self) -> str:
+        """The name of the job."""
+
+    def join(self, job: str, world_size: int, rank: int) -> None:
+        """Makes this the planner of one rank of several. Called before the first plan, with the same job on all."""
+
+    def state(self) -> dict[str, Any]:
+        """Returns what ``load_state`` needs, as JSON can hold it."""
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on with the job of another session. Called before the first plan."""
+
     def plan(self, measurements: Measurements, pinned_rates: Mapping[str, tuple[float, float]]) -> Plan:
         """Plans a round.
 

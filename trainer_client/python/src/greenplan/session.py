@@ -37,7 +37,10 @@ from greenplan.profile import Profile
 
 logger = logging.getLogger("greenplan")
 
-_STATE_VERSION = 2
+_STATE_VERSION = 3
+
+# Of a planner that may answer again later.
+_PASSING_CODES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 
 def attach(
@@ -354,6 +357,7 @@ class Session:
             "undroppable": [] if self._blocks is None else list(self._blocks.undroppable),
             "signature": self._signature,
             "losses_per_step": self._losses_per_step,
+            "planner": None if planner is None else planner.state(),
             "plan": None if planner is None or applied is None else planner.to_json(applied.plan),
             "sensitivity": dict(self._sensitivity),
             "must_stay_open": self._inputs.must_stay_open,
@@ -390,8 +394,9 @@ class Session:
         blocks = BlockModules(self.model, state["block_modules"], state["undroppable"])
         self._set_profile(profile, blocks, state["signature"], state["losses_per_step"])
         self._inputs.must_stay_open = state["must_stay_open"]
+        assert self._planner is not None
+        self._planner.load_state(state["planner"])
         if state["plan"] is not None:
-            assert self._planner is not None
             self._apply(self._planner.from_json(state["plan"]))
             self._ranks.check_equal("plan", self._applied.plan.digest if self._applied else "")
 
@@ -483,7 +488,12 @@ class Session:
         if self._measures_sensitivity():
             seconds += self._sensitivity_probe.seconds
             self._sensitivity = self._ranks.mean(self._sensitivity_probe.measured)
-        self._plan_round(self._measurements(self._ranks.mean(importance)), seconds, "in-step")
+        self._plan_round(self._measurements(self._shared(importance)), seconds, "in-step")
+
+    def _shared(self, values: dict[str, float]) -> dict[str, float]:
+        """The mean over the ranks; what this rank measured, if the planner averages."""
+        assert self._planner is not None
+        return values if self._planner.asks_every_rank else self._ranks.mean(values)
 
     def _measured(self) -> list[tuple[str, torch.nn.Parameter]]:
         never = set(self.options.never)
@@ -503,7 +513,8 @@ class Session:
     def _set_profile(self, profile: Profile, blocks: BlockModules, signature: Any, losses_per_step: int) -> None:
         self._profile, self._blocks, self._signature = profile, blocks, signature
         self._losses_per_step = losses_per_step
-        self._planner = open_planner(profile, self.options)
+        planner = self._planner = open_planner(profile, self.options)
+        planner.join(self._ranks.from_first(planner.job), self._ranks.count, self._ranks.rank)
 
     def _separate_round(self, loss_fns: Sequence[LossFn]) -> None:
         if self._parameters.has_shards():
@@ -527,7 +538,7 @@ class Session:
             self._parameters.set_live(before)
             raise
         seconds = time.perf_counter() - started
-        self._plan_round(self._measurements(self._ranks.mean(importance), self._ranks.mean(error)), seconds, "separate")
+        self._plan_round(self._measurements(self._shared(importance), self._shared(error)), seconds, "separate")
 
     def _measured_importance(self, loss_fns: Sequence[LossFn]) -> tuple[dict[str, float], dict[str, float]]:
         metric = self.options.metric or ("cross_fitted" if len(loss_fns) > 1 else "gradient_times_update")
@@ -574,7 +585,7 @@ class Session:
         try:
             plan = self._ask_planner(measurements)
         except Error as error:
-            if error.code != "UNAVAILABLE" or self._applied is None:
+            if error.code not in _PASSING_CODES or self._applied is None:
                 raise
             logger.warning("greenplan: %s; training goes on with the last plan", error)
             plan = self._applied.plan
@@ -598,21 +609,21 @@ class Session:
             logger.warning("greenplan: round %d: %s", self._rounds - 1, plan.message)
 
     def _ask_planner(self, measurements: Measurements) -> Plan:
-        """Rank 0 plans, and all ranks apply its plan."""
+        """Rank 0 plans, or every rank asks for the plan of them all; each applies the first answer."""
         assert self._planner is not None and self._blocks is not None
         answer: tuple[dict[str, Any] | None, Error | None] = None, None
-        if self._ranks.rank == 0:
+        if self._ranks.rank == 0 or self._planner.asks_every_rank:
             pinned_rates = dict.fromkeys(self._blocks.undroppable, (0.0, 0.0)) if self.options.may_drop else {}
             try:
                 plan = self._planner.plan(measurements, pinned_rates)
                 answer = self._planner.to_json(plan), None
             except Error as error:
                 answer = None, error
-        content, failure = self._ranks.from_first(answer)
-        if failure is not None:
-            raise failure
-        assert content is not None
-        return self._planner.from_json(content)
+        answers = self._ranks.gathered(answer)
+        for content, _ in answers:
+            if content is not None:
+                return self._planner.from_json(content)
+        raise next(failure for _, failure in answers if failure is not None)
 
     def _apply(self, plan: Plan) -> AppliedPlan:
         assert self._profile is not None
