@@ -46,6 +46,7 @@ std::string MessageToJson(const google::protobuf::Message& message, bool indent)
 }
 
 absl::Status MessageFromJson(absl::string_view text, google::protobuf::Message& message) {
+  constexpr size_t kLongest = 300;             // A key or a value that libprotobuf quotes may be as long as the text.
   absl::ConsumePrefix(&text, "\xef\xbb\xbf");  // A byte order mark, as Windows editors write it.
   const auto status = json::JsonStringToMessage({text.data(), text.size()}, &message);
   if (status.ok()) return RefuseNullElements(text);
@@ -54,10 +55,13 @@ absl::Status MessageFromJson(absl::string_view text, google::protobuf::Message& 
     return absl::InvalidArgumentError(
         absl::StrCat("is not the JSON of a ", message.GetDescriptor()->name(), ": it ", syntax.message()));
   }
-  // What follows the first line is for terminals.
-  const std::string what(status.message().data(), status.message().size());
+  // What follows the first line is for terminals. The message begins with a colon where it names no field.
+  absl::string_view what(status.message().data(), status.message().size());
+  what = what.substr(0, what.find('\n'));
+  absl::ConsumePrefix(&what, ": ");
   return absl::InvalidArgumentError(absl::StrCat("is not the JSON of a ", message.GetDescriptor()->name(), ": ",
-                                                 what.empty() ? "malformed" : what.substr(0, what.find('\n'))));
+                                                 what.empty() ? "malformed" : what.substr(0, kLongest),
+                                                 what.size() > kLongest ? "..." : ""));
 }
 
 absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message& message) {

@@ -66,6 +66,18 @@ TEST(FilesTest, RefusesUnknownFieldsNamingTheFile) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("forward_costs"));
 }
 
+TEST(FilesTest, WhatIsQuotedOfAFileIsCutToAReadableLength) {
+  const absl::Status status = ReadError(Write("p.json", absl::StrCat("{\"", std::string(100000, 'a'), "\": 1}")));
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_LT(status.message().size(), 1000u);
+  EXPECT_THAT(std::string(status.message()), EndsWith("aaa..."));
+}
+
+TEST(FilesTest, AValueThatIsNoMessageIsNamedAsOne) {
+  const std::string path = Write("p.json", "[1, 2]");
+  EXPECT_EQ(ReadError(path).message(), path + " is not the JSON of a ModelProfile: Root element must be a message.");
+}
+
 TEST(FilesTest, ABrokenFileIsOneLineNamingIt) {
   for (const std::string content : {"", "{", "[1, 2]", "{\"tensors\": [\n{\"name\": 5x}\n]}"}) {
     const absl::Status status = ReadError(Write("p.json", content));

@@ -10,6 +10,7 @@
 
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -30,6 +31,21 @@ void PrintVersion(const std::string& program, const std::string& format) {
   } else {
     std::cout << program << " " << kVersion << "\n";
   }
+}
+
+// The arguments with --flag= as --flag and an empty value. CLI11 would take the next argument for its value.
+std::vector<std::string> WithEmptyValues(const std::vector<std::string>& arguments) {
+  std::vector<std::string> result;
+  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
+    if (*argument == "--") {
+      result.insert(result.end(), argument, arguments.end());
+      break;
+    }
+    const bool is_empty = absl::StartsWith(*argument, "--") && argument->find('=') == argument->size() - 1;
+    result.push_back(is_empty ? argument->substr(0, argument->size() - 1) : *argument);
+    if (is_empty) result.emplace_back();
+  }
+  return result;
 }
 
 CLI::App* AddVersion(CLI::App& app, const std::string& program, std::string& format) {
@@ -120,7 +136,8 @@ absl::Status Program::Parse(int argc, const char* const* argv, bool& help_printe
     }
   }
   try {
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // As CLI11 takes them.
+    std::vector<std::string> reversed = WithEmptyValues(arguments);  // As CLI11 takes them.
+    std::reverse(reversed.begin(), reversed.end());
     app.parse(std::move(reversed));
   } catch (const CLI::Success& help) {
     app.exit(help);

@@ -251,6 +251,20 @@ TEST(ProgramTest, AFlagTakesOneValue) {
   EXPECT_EQ(daemon.Run({"--max-jobs="}).err, "greenpland: --max-jobs has no value; see --help\n");
 }
 
+TEST(ProgramTest, AnEmptyValueBehindAnEqualsSignIsTheFlagsValue) {
+  Daemon daemon;
+  EXPECT_EQ(daemon.Run({"--data-dir=", "--max-jobs", "7"}).exit_code, 0);
+  EXPECT_EQ(daemon.data_dir, "");
+  EXPECT_EQ(daemon.max_jobs, 7);
+  Daemon last;
+  EXPECT_EQ(last.Run({"--data-dir="}).exit_code, 0);
+  EXPECT_EQ(last.data_dir, "");
+  Daemon refusing;
+  const Result result = refusing.Run({"--max-jobs=", "--data-dir", "d"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err, "greenpland: --max-jobs is ; allowed: an integer\n");
+}
+
 TEST(ProgramTest, MissingRequiredFlagIsBadUsage) {
   Daemon daemon;
   daemon.program.app().get_option("--data-dir")->required();

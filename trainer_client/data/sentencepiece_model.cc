@@ -9,9 +9,17 @@ namespace {
 
 constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581, which stands for a space in pieces.
 
+// A unigram model adds up the scores of a text's pieces in single precision: of two ways to split a word, the whole
+// text before it can decide which one is taken. Only unigram models list the best ways to split a text.
+bool IsUnigram(const sentencepiece::SentencePieceProcessor& processor) {
+  std::vector<std::vector<std::string>> splits;
+  return processor.NBestEncode("a", 1, &splits).ok();
+}
+
 // Whether a text may be cut at a single space between words: the space and the word behind it are encoded as a text of
 // that word alone is (whose missing space SentencePiece adds), and no piece has a space behind another character.
 bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
+  if (IsUnigram(processor)) return false;
   std::vector<std::string> pieces;
   if (!processor.Encode("a", &pieces).ok() || pieces.empty() || !pieces[0].starts_with(kSpace)) return false;
   // Runs of unknown characters become one piece; a space must end them.

@@ -23,8 +23,9 @@ class SentencePieceModel {
   ~SentencePieceModel();
 
   std::string Load(const std::string& serialized_model);
-  // SentencePiece's time and memory grow faster than the text, so a text is cut into chunks of at least that many
-  // bytes, at spaces where no piece of this model can reach across: the pieces are those of the whole text.
+  // Returns the ids of the text's pieces. SentencePiece's time and memory grow faster than the text, so the text is cut
+  // into chunks of at least `chunk_bytes`, at spaces that no piece of this model can reach across: the pieces are those
+  // of the whole text. A unigram model's text is never cut, because every piece depends on the whole text before it.
   std::vector<int> Encode(std::string_view text, size_t chunk_bytes = 1 << 12) const;
   int bos_id() const;  // -1 where there is none, as eos_id().
   int eos_id() const;

@@ -1,5 +1,6 @@
 #include "trainer_client/data/tokenizer.h"
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -61,6 +62,29 @@ TEST(SentencePieceModelTest, PiecesOfATextInChunksAreThoseOfTheWhole) {
     const std::vector<int> whole = model.Encode(text, text.size());
     for (const size_t chunk_bytes : {0, 1, 7, 100}) EXPECT_EQ(model.Encode(text, chunk_bytes), whole) << text;
   }
+}
+
+// A field of a protocol buffer that has a length.
+std::string Field(int number, const std::string& bytes) {
+  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())} + bytes;
+}
+
+// A piece of a model.
+std::string Piece(const std::string& text, float score, char type = 1) {
+  std::string bytes = Field(1, text) + '\x15' + std::string(sizeof(score), '\0') + '\x18' + type;
+  std::memcpy(&bytes[text.size() + 3], &score, sizeof(score));
+  return Field(1, bytes);
+}
+
+TEST(SentencePieceModelTest, AUnigramModelEncodesTheWholeTextAtOnce) {
+  // After the score of the first piece, a single-precision sum no longer tells the two ways to split " a" apart.
+  SentencePieceModel model;
+  ASSERT_EQ(model.Load(Piece("<unk>", 0, 2) + Piece("\u2581", -1) + Piece("a", -1) + Piece("\u2581a", -3) +
+                       Piece("\u2581x", -1e9F) + Field(2, "\x18\x01") + Field(3, Field(1, "identity"))),
+            "");
+  EXPECT_EQ(model.Encode("a", 100), (std::vector<int>{1, 2}));
+  EXPECT_EQ(model.Encode("x a", 100), (std::vector<int>{4, 3}));
+  EXPECT_EQ(model.Encode("x a", 1), (std::vector<int>{4, 3}));
 }
 
 TEST(TokenizerTest, NamesAFileThatIsMissingEmptyOrNoModel) {

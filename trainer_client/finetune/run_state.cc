@@ -10,13 +10,11 @@
 #include <utility>
 
 #include "ATen/ops/empty.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "planner/convert/digest.h"
-#include "planner/convert/files.h"
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
 #include "trainer_client/checkpoint/adapter.h"
@@ -96,81 +94,6 @@ void RemoveOtherEpochs(const std::string& directory, int64_t kept_epoch) {
   for (const fs::path& path : outdated) fs::remove(path, error);
 }
 
-json PlanToJson(const std::optional<v1::Plan>& plan) {
-  return plan.has_value() ? json::parse(MessageToJson(*plan)) : json(nullptr);
-}
-
-std::vector<std::string> Base64(const std::vector<std::string>& values) {
-  std::vector<std::string> encoded;
-  for (const std::string& value : values) encoded.push_back(absl::Base64Escape(value));
-  return encoded;
-}
-
-json StateToJson(const RunState& state, const std::string& weights_digest) {
-  json epochs = json::array();
-  for (const EpochReport& epoch : state.epochs) epochs.push_back(ToJson(epoch));
-  return {{"format", 1},
-          {"weights_digest", weights_digest},
-          {"identity", state.identity},
-          {"job", state.job},
-          {"next_round", state.next_round},
-          {"last_round_step", state.drift.last_round_step},
-          {"next_round_step", state.drift.next_round_step},
-          {"plan", PlanToJson(state.plan)},
-          {"random_state", absl::Base64Escape(state.random_state)},
-          {"device_random_states", Base64(state.device_random_states)},
-          {"seconds", state.seconds},
-          {"executed_flops", state.progress.executed_flops},
-          {"probe_flops", state.progress.probe_flops},
-          {"joules", state.progress.energy.joules},
-          {"energy_is_estimate", state.progress.energy.is_estimate},
-          {"energy_sources", state.progress.energy.sources},
-          {"step_losses", state.progress.step_losses},
-          {"epochs", std::move(epochs)},
-          {"partial_epoch", state.partial.has_value() ? ToJson(*state.partial) : json(nullptr)}};
-}
-
-absl::StatusOr<RunState> StateFromJson(const json& file, const std::string& path) {
-  JsonReader reader(file, path + ": ");
-  RunState state{.identity = reader.IsNull("identity") ? json() : reader.Object("identity"),
-                 .job = reader.Text("job"),
-                 .next_round = reader.Integer("next_round", 0),
-                 .drift = {.last_round_step = reader.Integer("last_round_step", 0),
-                           .next_round_step = reader.Integer("next_round_step", 0)},
-                 .seconds = reader.Number("seconds"),
-                 .progress = {.step_losses = reader.Numbers("step_losses"),
-                              .executed_flops = reader.Integer("executed_flops", 0),
-                              .probe_flops = reader.Integer("probe_flops", 0),
-                              .energy = {.joules = reader.Number("joules"),
-                                         .is_estimate = reader.Boolean("energy_is_estimate"),
-                                         .sources = reader.Texts("energy_sources")}}};
-  if (!absl::Base64Unescape(reader.Text("random_state"), &state.random_state)) reader.Fail("random_state", "base64");
-  for (const std::string& encoded : reader.Texts("device_random_states")) {
-    if (!absl::Base64Unescape(encoded, &state.device_random_states.emplace_back())) {
-      reader.Fail("device_random_states", "a list of base64");
-    }
-  }
-  if (!reader.IsNull("partial_epoch")) {
-    const json& object = reader.Object("partial_epoch");
-    if (!reader.status().ok()) return reader.status();
-    absl::StatusOr<PartialEpoch> partial = PartialEpochFromJson(object, reader.PathOf("partial_epoch"));
-    if (!partial.ok()) return partial.status();
-    state.partial = *std::move(partial);
-  }
-  if (!reader.IsNull("plan")) {
-    state.plan.emplace();
-    const absl::Status status = MessageFromJson(JsonText(reader.Object("plan")), *state.plan);
-    if (!status.ok()) reader.Fail("plan", absl::StrCat("a plan, but it ", status.message()));
-  }
-  for (const json& epoch : reader.Array("epochs")) {
-    absl::StatusOr<EpochReport> report = EpochReportFromJson(epoch, reader.PathOf("epochs", state.epochs.size()));
-    if (!report.ok()) return report.status();
-    state.epochs.push_back(*std::move(report));
-  }
-  if (!reader.status().ok()) return reader.status();
-  return state;
-}
-
 // Files that are about to be written: those that were not there before are removed again unless kept.
 class NewFiles {
  public:
@@ -241,7 +164,9 @@ absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint,
   const int64_t epoch = state.last_epoch();
   NewFiles new_files({OptimizerPath(directory, epoch), StatePath(directory, epoch), fs::path(directory) / "config.json",
                       fs::path(directory) / "adapter_config.json"});
-  const std::string text = JsonText(StateToJson(state, WeightsDigest(*checkpoint.model))) + "\n";
+  json file = RunStateToJson(state);
+  file["weights_digest"] = WeightsDigest(*checkpoint.model);
+  const std::string text = JsonText(file) + "\n";
   absl::Status unflushed;
   absl::Status status = IfWritten(SaveOptimizer(OptimizerPath(directory, epoch), optimizer), unflushed);
   if (status.ok()) status = IfWritten(WriteFile(StatePath(directory, epoch), text), unflushed);
@@ -314,7 +239,7 @@ absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& m
     const std::string saved_digest = reader.Text("weights_digest");
     if (!reader.status().ok()) return reader.status();
     if (saved_digest != weights_digest) continue;
-    absl::StatusOr<RunState> state = StateFromJson(*file, path);
+    absl::StatusOr<RunState> state = RunStateFromJson(*file, path + ": ");
     if (!state.ok()) return state.status();
     if (absl::Status status = LoadOptimizer(OptimizerPath(directory, epoch), optimizer); !status.ok()) return status;
     return state;

@@ -3,37 +3,15 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "greenplan/v1/plan.pb.h"
-#include "nlohmann/json.hpp"
 #include "trainer_client/checkpoint/checkpoint.h"
-#include "trainer_client/finetune/report.h"
+#include "trainer_client/finetune/run_state_json.h"
 #include "trainer_client/optimizer/optimizer.h"
-#include "trainer_client/session/drift_schedule.h"
 
 namespace greenplan::trainer {
-
-// What a run needs beside the weights to go on as if it had not stopped, after a whole epoch or within one.
-struct RunState {
-  nlohmann::json identity;  // What must be the same on both sides of a resume: {flag: value}.
-  std::string job;
-  int64_t next_round = 0;
-  std::optional<v1::Plan> plan = {};  // In force at the end of the epoch.
-  DriftSchedule::State drift = {};
-  std::string random_state = {};                       // Of the CPU's generator; its bytes.
-  std::vector<std::string> device_random_states = {};  // Of those of the devices in use.
-  double seconds = 0;
-  TrainingProgress progress = {};
-  std::vector<EpochReport> epochs = {};      // 0 to the last whole one.
-  std::optional<PartialEpoch> partial = {};  // The one after it, if it has begun.
-
-  int64_t last_epoch() const { return epochs.empty() ? 0 : epochs.back().epoch; }
-};
 
 // Writes the checkpoint (the model, or its adapter if it carries one) and, in files of their own beside it, the state
 // of optimizer and run:

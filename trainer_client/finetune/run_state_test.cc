@@ -18,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 using ::testing::UnorderedElementsAreArray;
 
@@ -147,49 +146,32 @@ TEST_F(RunStateTest, NamesADamagedFile) {
               HasSubstr("trainer_state-1.json is not JSON"));
 }
 
-TEST_F(RunStateTest, NamesTheKeyOfAValueOfTheWrongType) {
+TEST_F(RunStateTest, NamesTheFileAndTheKeyOfAValueOfTheWrongType) {
   ASSERT_TRUE(SaveRun(folder, checkpoint, *optimizer, state).ok());
   const std::string path = folder / "trainer_state-1.json";
   const nlohmann::json good = nlohmann::json::parse(std::ifstream(path));
   const struct {
-    const char* pointer;  // To what is replaced.
+    const char* key;
     nlohmann::json value;
     const char* message;
   } cases[] = {
-      {"/weights_digest", 3, "weights_digest is 3; allowed: text"},
-      {"/identity", "x", "identity is \"x\"; allowed: an object"},
-      {"/job", {1}, "job is [1]; allowed: text"},
-      {"/next_round", -1, "next_round is -1; allowed: an integer >= 0"},
-      {"/seconds", "1", "seconds is \"1\"; allowed: a number"},
-      {"/step_losses/1", "x", "step_losses is [3.5,\"x\"]; allowed: a list of numbers"},
-      {"/executed_flops", 1.5, "executed_flops is 1.5; allowed: an integer >= 0"},
-      {"/energy_is_estimate", 1, "energy_is_estimate is 1; allowed: true or false"},
-      {"/energy_sources", "a", "energy_sources is \"a\"; allowed: a list of texts"},
-      {"/random_state", "%", "random_state is \"%\"; allowed: base64"},
-      {"/plan", 4, "plan is 4; allowed: an object"},
-      {"/plan/round", "x", "plan is {\"round\":\"x\"}; allowed: a plan, but it is not the JSON of a Plan"},
-      {"/epochs", 2, "epochs is 2; allowed: a list"},
-      {"/epochs/1", "x", "epochs[1].steps is missing; allowed: an integer >= 0"},
-      {"/epochs/0/train_loss", "x", "epochs[0].train_loss is \"x\"; allowed: a number or null"},
-      {"/epochs/1/rounds", {1}, "epochs[1].rounds[0].round is missing; allowed: an integer >= 0"},
+      {"weights_digest", 3, "weights_digest is 3; allowed: text"},
+      {"next_round", -1, "next_round is -1; allowed: an integer >= 0"},
+      {"epochs", {"x"}, "epochs[0].steps is missing; allowed: an integer >= 0"},
   };
-  for (const auto& [pointer, value, message] : cases) {
+  for (const auto& [key, value, message] : cases) {
     nlohmann::json spoilt = good;
-    spoilt[nlohmann::json::json_pointer(pointer)] = value;
+    spoilt[key] = value;
     std::ofstream(path) << spoilt;
     const absl::Status status = LoadRun(folder, *checkpoint.model, *optimizer).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << pointer;
-    EXPECT_THAT(std::string(status.message()), StartsWith(path + ": " + message));
-  }
-  for (const auto& [key, value] : good.items()) {
-    nlohmann::json spoilt = good;
-    spoilt.erase(key);
-    std::ofstream(path) << spoilt;
-    const absl::Status status = LoadRun(folder, *checkpoint.model, *optimizer).status();
-    if (key == "format") continue;
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << key;
-    EXPECT_THAT(std::string(status.message()), StartsWith(path + ": " + key + " is missing; allowed: "));
+    EXPECT_EQ(status.message(), path + ": " + message);
   }
+  nlohmann::json spoilt = good;
+  spoilt.erase("weights_digest");
+  std::ofstream(path) << spoilt;
+  EXPECT_EQ(LoadRun(folder, *checkpoint.model, *optimizer).status().message(),
+            path + ": weights_digest is missing; allowed: text");
 }
 
 // A folder whose files cannot be written holds the earlier run as it was, and no other file.

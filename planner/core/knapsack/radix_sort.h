@@ -6,16 +6,14 @@
 
 namespace greenplan {
 
-// An element by its number in some other vector, with the key that it is sorted by.
-struct KeyedIndex {
-  uint64_t key = 0;
-  int index = 0;
-};
-
-// Sorts by rising key; equal keys keep their order. A least-significant-digit radix sort by bytes: two to five times as
-// fast as std::sort from a few hundred elements on, since no branch depends on the data. Bytes in which all keys agree
-// are skipped. O(n), memory of a second copy.
-void RadixSort(std::vector<KeyedIndex>& elements);
+// Returns the numbers 0 to keys.size() - 1 by rising key; of equal keys the lower number comes first. REQUIRES: there
+// are fewer than 2^31 keys.
+//
+// This is a least-significant-digit radix sort, two to five times as fast as std::sort from a few hundred keys on,
+// because no branch depends on the data. It moves 8 bytes per key: its number and the leading 32 of those bits in which
+// the keys differ. Keys that agree in these are then compared as a whole. Few do, unless the keys were chosen to; O(n)
+// for n keys without them, O(n log n) at worst. Memory: 20 bytes per key.
+std::vector<int> OrderByKey(const std::vector<uint64_t>& keys);
 
 // Returns a key that is the higher the lower `number` is. REQUIRES: number >= 0; it may be infinite.
 uint64_t FallingKey(double number);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -10,25 +11,32 @@
 namespace greenplan {
 namespace {
 
-TEST(RadixSort, SortsAsAStableSortDoes) {
+TEST(OrderByKey, IsTheOrderOfAStableSort) {
   TestRandom random(1);
-  for (int size : {0, 1, 2, 3, 17, 255, 256, 257, 5000}) {
-    for (const int bits : {1, 8, 9, 33, 64}) {
-      std::vector<KeyedIndex> elements(size);
-      for (int i = 0; i < size; ++i) {
+  for (int size : {0, 1, 2, 3, 17, 255, 256, 257, 4095, 4096, 10000}) {
+    for (const int bits : {1, 8, 9, 32, 33, 40, 64}) {
+      std::vector<uint64_t> keys(size);
+      for (uint64_t& key : keys) {
         const uint64_t high = static_cast<uint64_t>(random.Below(1 << 30)) << 34;
-        elements[i] = {(high | static_cast<uint64_t>(random.Below(1 << 30))) >> (64 - bits), i};
+        key = (high | static_cast<uint64_t>(random.Below(1 << 30))) >> (64 - bits);
       }
-      std::vector<KeyedIndex> expected = elements;
-      std::stable_sort(expected.begin(), expected.end(),
-                       [](const KeyedIndex& a, const KeyedIndex& b) { return a.key < b.key; });
-      RadixSort(elements);
-      for (int i = 0; i < size; ++i) {
-        ASSERT_EQ(elements[i].key, expected[i].key) << size << " elements of " << bits << " bits, at " << i;
-        ASSERT_EQ(elements[i].index, expected[i].index) << size << " elements of " << bits << " bits, at " << i;
-      }
+      std::vector<int> expected(size);
+      std::iota(expected.begin(), expected.end(), 0);
+      std::stable_sort(expected.begin(), expected.end(), [&](int a, int b) { return keys[a] < keys[b]; });
+      EXPECT_EQ(OrderByKey(keys), expected) << size << " keys of " << bits << " bits";
     }
   }
+}
+
+TEST(OrderByKey, ComparesWholeKeysWhereTheirLeadingBitsAgree) {
+  // The first and the last key differ in the highest bit; the others in the lowest ones alone.
+  std::vector<uint64_t> keys = {~uint64_t{0}};
+  for (uint64_t i = 0; i < 100; ++i) keys.push_back((uint64_t{1} << 62) + i * 37 % 100 / 2);
+  keys.push_back(0);
+  std::vector<int> expected(keys.size());
+  std::iota(expected.begin(), expected.end(), 0);
+  std::stable_sort(expected.begin(), expected.end(), [&](int a, int b) { return keys[a] < keys[b]; });
+  EXPECT_EQ(OrderByKey(keys), expected);
 }
 
 TEST(FallingKey, RisesWhereTheNumberFalls) {

@@ -47,6 +47,29 @@ std::vector<int> HullOf(const std::vector<Option>& options) {
   return hull;
 }
 
+// Puts right what the order by double ratios, each right up to its rounding, leaves out of the exact order. That is
+// next to nothing, unless ratios were chosen to differ by less than that: false if it takes more moves than a sort
+// would. `order`, the number of each entry, moves along.
+bool PutRight(std::vector<Entry>& entries, std::vector<int>& order) {
+  const size_t n = entries.size();
+  int64_t moves_left = kMovesPerEntry * static_cast<int64_t>(n);
+  for (size_t i = 1; i < n; ++i) {
+    if (!HasHigherRatio(entries[i], entries[i - 1])) continue;
+    const Entry moved = entries[i];
+    const int number = order[i];
+    size_t at = i;
+    for (; at > 0 && HasHigherRatio(moved, entries[at - 1]); --at) {
+      entries[at] = entries[at - 1];
+      order[at] = order[at - 1];
+    }
+    entries[at] = moved;
+    order[at] = number;
+    moves_left -= static_cast<int64_t>(i - at);
+    if (moves_left <= 0) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Ranking::Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, WorkMeter& meter) : tree_(tree) {
@@ -111,37 +134,23 @@ void Ranking::Sort(WorkMeter& meter) {
   const int n = static_cast<int>(entries_.size());
   meter.Spend(n);
   if (meter.stopped()) return;
-  std::vector<KeyedIndex> order(n);
+  std::vector<uint64_t> keys(n);
   for (int i = 0; i < n; ++i) {
     // A free entry has ratio infinity and comes first.
-    order[i] = {FallingKey(static_cast<double>(entries_[i].value) / static_cast<double>(entries_[i].cost)), i};
+    keys[i] = FallingKey(static_cast<double>(entries_[i].value) / static_cast<double>(entries_[i].cost));
   }
-  RadixSort(order);
+  std::vector<int> order = OrderByKey(keys);
   meter.Spend(4 * int64_t{n});
   if (meter.stopped()) return;
-  // The double ratio is right up to its rounding: put right what it leaves out of order. That is next to nothing,
-  // unless ratios were chosen to differ by less than that.
-  int64_t moves_left = kMovesPerEntry * int64_t{n};
-  for (int i = 1; i < n && moves_left > 0; ++i) {
-    int at = i;
-    const KeyedIndex moved = order[i];
-    for (; at > 0 && HasHigherRatio(entries_[moved.index], entries_[order[at - 1].index]); --at) {
-      order[at] = order[at - 1];
-    }
-    order[at] = moved;
-    moves_left -= i - at;
-  }
-  if (moves_left <= 0) {
-    std::stable_sort(order.begin(), order.end(), [&](const KeyedIndex& a, const KeyedIndex& b) {
-      return HasHigherRatio(entries_[a.index], entries_[b.index]);
-    });
-  }
   std::vector<Entry> sorted(n);
-  ranks_.resize(n);
-  for (int rank = 0; rank < n; ++rank) {
-    sorted[rank] = entries_[order[rank].index];
-    ranks_[order[rank].index] = rank;
+  for (int rank = 0; rank < n; ++rank) sorted[rank] = entries_[order[rank]];
+  if (!PutRight(sorted, order)) {
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int a, int b) { return HasHigherRatio(entries_[a], entries_[b]); });
+    for (int rank = 0; rank < n; ++rank) sorted[rank] = entries_[order[rank]];
   }
+  ranks_.resize(n);
+  for (int rank = 0; rank < n; ++rank) ranks_[order[rank]] = rank;
   entries_ = std::move(sorted);
   meter.Spend(4 * int64_t{n});
 }

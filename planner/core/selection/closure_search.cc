@@ -21,12 +21,16 @@ class ClosureSearch {
  public:
   ClosureSearch(OpGraph graph, const std::vector<int64_t>& values, int64_t budget, WorkMeter& meter)
       : graph_(std::move(graph)), values_(values), budget_(budget), meter_(meter) {
+    std::vector<int> worth;  // Items of value > 0.
+    std::vector<uint64_t> keys;
     for (int i = 0; i < static_cast<int>(graph_.items.size()); ++i) {
       const Item& item = graph_.items[i].item;
       total_ += values_[item.tensor];
-      if (values_[item.tensor] > 0) order_.push_back({FallingKey(RatioOf(item)), i});
+      if (values_[item.tensor] <= 0) continue;
+      worth.push_back(i);
+      keys.push_back(FallingKey(RatioOf(item)));
     }
-    RadixSort(order_);
+    for (const int k : OrderByKey(keys)) order_.push_back(worth[k]);
   }
 
   LiveSetResult Run() {
@@ -98,7 +102,7 @@ class ClosureSearch {
     int64_t room = budget_;
     int64_t value = 0;
     for (const bool anywhere : {false, true}) {
-      for (const auto& [key, i] : order_) {
+      for (const int i : order_) {
         if (share.exhausted()) break;
         const OpGraph::HungItem& hung = graph_.items[i];
         if (taken[i] || (!anywhere && hung.op != kNone && !reach[hung.op])) continue;
@@ -139,7 +143,7 @@ class ClosureSearch {
   const int64_t budget_;
   WorkMeter& meter_;
   std::optional<MinimumCut<int64_t>> cut_;
-  std::vector<KeyedIndex> order_;  // Items of value > 0 by falling value per cost.
+  std::vector<int> order_;  // Items of value > 0 by falling value per cost.
   int64_t total_ = 0;
   LiveSetResult result_;
 };
