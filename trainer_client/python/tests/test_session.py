@@ -473,6 +473,9 @@ def test_resume_into_another_model_is_refused_by_name():
         ({"pinned": "lm_head.weight"}, "pinned is the string"),
         ({"optimizer_state": "lose"}, 'optimizer_state is "lose"'),
         ({"seed": -1}, "seed is -1"),
+        ({"planner": "nowhere"}, 'planner is "nowhere"; allowed: "local" or "HOST:PORT"'),
+        ({"planner": 7437}, "planner is 7437; allowed"),
+        ({"planner": {"address": "a:1", "tls": "ca.pem"}}, 'planner is "tls".*did you mean "tls_ca"'),
     ],
     ids=str,
 )

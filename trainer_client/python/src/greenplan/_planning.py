@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from greenplan._options import Options
 from greenplan._parallel import Ranks
 from greenplan._session_planner import SessionPlanner, remote
-from greenplan.errors import Error
+from greenplan.errors import ArgumentError, Error, unknown_name
 from greenplan.plan import Plan
 from greenplan.profile import Profile
 
@@ -74,19 +75,29 @@ class Planner(Protocol):
         """Reads what ``to_json`` returned."""
 
 
-def open_planner(profile: Profile, options: Options) -> Planner:
-    """Opens the planner that ``options.planner`` names for one profile.
+def planner_opener(planner: Any) -> Callable[[Profile, Options], Planner]:
+    """Returns what opens the planner that the option ``planner`` names, for one profile. Nothing is sent yet.
 
     Raises:
-        Error: UNAVAILABLE if a service is away; ArgumentError for an address that is none.
+        ArgumentError: It names none.
+        Error: FAILED_PRECONDITION if a service is named and grpcio or protobuf is not installed.
     """
-    planner = options.planner
     if callable(planner):
-        opened: Planner = planner(profile, options)
-        return opened
+        opener: Callable[[Profile, Options], Planner] = planner
+        return opener
     if planner == "local":
-        return SessionPlanner(profile, options)
-    return (remote(**planner) if isinstance(planner, Mapping) else remote(planner))(profile, options)
+        return SessionPlanner
+    if isinstance(planner, str):
+        return remote(planner)
+    if not isinstance(planner, Mapping) or "address" not in planner:
+        raise ArgumentError(
+            f'planner is {planner!r}; allowed: "local", "HOST:PORT", or what greenplan.remote returns', field="planner"
+        )
+    known = tuple(inspect.signature(remote).parameters)
+    for name in planner:
+        if name not in known:
+            raise unknown_name("planner", name, known, f"the arguments of greenplan.remote, {', '.join(known)}")
+    return remote(**planner)
 
 
 def plan_of_all_ranks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import random
 import threading
@@ -65,22 +66,11 @@ class Service:
             Error: FAILED_PRECONDITION if grpcio or protobuf is not installed.
             OSError: A file cannot be read.
         """
-        try:
-            import google.protobuf
-            import grpc
-        except ImportError as error:
-            raise Error(
-                f'planner="{address}" needs grpcio and protobuf: {error}; pip install greenplan[grpc]',
-                code="FAILED_PRECONDITION",
-                field="planner",
-            ) from None
-        assert google.protobuf
         self.address = address
-        self._addresses = _addresses(address)
         self._security = Security(tls_ca, tls_cert, tls_key, token_file, insecure)
-        self._security.check(self._addresses)
+        self._addresses = checked_addresses(address, self._security)
         self._timeout = timeout
-        self._grpc = grpc
+        self._grpc = importlib.import_module("grpc")
         self._lock = threading.Lock()
         self._token = self._security.token()
         self._tls_files = self._security.tls_files()
@@ -174,7 +164,13 @@ class Service:
         return [grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS) for target in targets]
 
 
-def _addresses(given: str) -> list[str]:
+def checked_addresses(given: str, security: Security) -> list[str]:
+    """Checks what can be checked without a connection, and returns the addresses of all replicas.
+
+    Raises:
+        ArgumentError: The addresses or the arguments about security do not fit.
+        Error: FAILED_PRECONDITION if grpcio or protobuf is not installed.
+    """
     addresses = given.split(",")
     for address in addresses:
         host, _, port = address.rpartition(":")
@@ -183,6 +179,16 @@ def _addresses(given: str) -> list[str]:
                 f'planner is "{given}"; allowed: "local" or "HOST:PORT", several with commas between them',
                 field="planner",
             )
+    security.check(addresses)
+    for module in ("grpc", "google.protobuf"):
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise Error(
+                f'planner="{given}" needs grpcio and protobuf: {error}; pip install greenplan[grpc]',
+                code="FAILED_PRECONDITION",
+                field="planner",
+            ) from None
     return addresses
 
 

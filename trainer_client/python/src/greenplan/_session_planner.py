@@ -8,7 +8,8 @@ from typing import Any
 
 from greenplan._plan_options import plan_options
 from greenplan._planner import LocalPlanner
-from greenplan._service import Service
+from greenplan._security import Security
+from greenplan._service import Service, checked_addresses
 from greenplan.errors import Error
 from greenplan.plan import Plan
 from greenplan.profile import Profile
@@ -46,7 +47,12 @@ def remote(
 
     Returns:
         What ``attach`` takes as ``planner``.
+
+    Raises:
+        ArgumentError: The address is none, or the arguments do not go together.
+        Error: FAILED_PRECONDITION if grpcio or protobuf is not installed.
     """
+    checked_addresses(address, Security(tls_ca, tls_cert, tls_key, token_file, insecure))
 
     def open_planner(profile: Profile, options: Any) -> SessionPlanner:
         service = Service(

@@ -19,7 +19,7 @@ from greenplan._optimizer_state import OptimizerState, unwrapped_optimizer
 from greenplan._options import Options
 from greenplan._parallel import Ranks, refuse_unsupported, unwrapped, wrapper_of
 from greenplan._parameters import Parameters, some_of
-from greenplan._planning import Measurements, Planner, open_planner, plan_of_all_ranks
+from greenplan._planning import Measurements, Planner, plan_of_all_ranks, planner_opener
 from greenplan._profiling import StepProfiler
 from greenplan._scaling import Scaling
 from greenplan._schedule import Schedule
@@ -57,6 +57,7 @@ class Session:
         optimizer = unwrapped_optimizer(optimizer)
         if options.needs_importance:
             check_separable(optimizer)
+        self._open_planner = planner_opener(options.planner)
         self.options = options
         self.model = unwrapped(model)
         self._optimizer = optimizer
@@ -400,7 +401,7 @@ class Session:
     def _set_profile(self, profile: Profile, blocks: BlockModules, signature: Any, losses_per_step: int) -> None:
         self._profile, self._blocks, self._signature = profile, blocks, signature
         self._losses_per_step = losses_per_step
-        planner = self._planner = open_planner(profile, self.options)
+        planner = self._planner = self._open_planner(profile, self.options)
         planner.join(self._ranks.from_first(planner.job), self._ranks.count, self._ranks.rank)
 
     def _separate_round(self, loss_fns: Sequence[LossFn]) -> None:
