@@ -18,6 +18,7 @@
 #include "planner/core/invalid_argument.h"
 #include "planner/core/version.h"
 #include "planner/daemon/daemon_metrics.h"
+#include "planner/daemon/daemon_retention.h"
 #include "planner/daemon/daemon_security.h"
 #include "planner/daemon/daemon_store.h"
 #include "planner/daemon/heap_trimmer.h"
@@ -32,6 +33,7 @@
 #include "planner/metrics/metrics.h"
 #include "planner/rpc/host_port.h"
 #include "planner/service/job_engine.h"
+#include "planner/service/retention.h"
 #include "planner/store/metered_store.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
@@ -198,6 +200,8 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   if (absl::Status status = ValidateAddresses(options); !status.ok()) return status;
   const absl::StatusOr<absl::Duration> quorum_timeout = ParseDurationFlag("--quorum-timeout", options.quorum_timeout);
   if (!quorum_timeout.ok()) return quorum_timeout.status();
+  const absl::StatusOr<Retention::Options> retention_options = RetentionOf(options);
+  if (!retention_options.ok()) return retention_options.status();
   SetUpLog(options.log_format, options.log_level);
   const absl::StatusOr<std::unique_ptr<DaemonSecurity>> security = DaemonSecurity::Create(options);
   if (!security.ok()) return security.status();
@@ -214,6 +218,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   JobEngine engine(metered_store.get(), EngineOptions(*quorum_timeout, **quotas, &metrics));
   AddQueueGauges("calls", &engine.calls(), &metrics);
   AddQueueGauges("searches", &engine.searches(), &metrics);
+  const Retention retention(metered_store.get(), *retention_options);
   std::atomic<bool> is_serving = false;
   const absl::StatusOr<std::unique_ptr<HttpPort>> http = StartHttp(options, engine, metrics, is_serving);
   if (!http.ok()) return http.status();

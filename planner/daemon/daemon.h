@@ -1,6 +1,8 @@
 #ifndef GREENPLAN_PLANNER_DAEMON_DAEMON_H_
 #define GREENPLAN_PLANNER_DAEMON_DAEMON_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,6 +16,8 @@ struct DaemonOptions {
   std::string data_dir = "greenplan-data";     // Created if missing; holds greenplan.sqlite. Not used with `store`.
   bool data_dir_given = false;                 // Then `store` is refused.
   std::string store;                           // URI of a store (open_store.h). Empty: SQLite in data_dir.
+  std::optional<int64_t> keep_reports;         // Rounds of a job that keep their reports (retention.h); absent: all.
+  std::string delete_idle_after;               // As quorum_timeout; jobs unused for so long go. Empty: none.
   std::string quorum_timeout = "60s";          // As ParseDurationFlag takes it; for jobs that do not say.
   std::string port_file;                       // Gets the port, once calls are answered. Empty: none.
   std::string http_port_file;                  // The same of http_listen.

@@ -25,6 +25,14 @@ void AddServingFlags(CLI::App& app, greenplan::DaemonOptions& options) {
       "Where to keep them instead: sqlite:PATH; postgresql://USER:PASSWORD@HOST:PORT/DATABASE, which several "
       "daemons may share; or memory:, where nothing outlives the daemon. GREENPLAN_STORE keeps the password "
       "off the command line.");
+  app.add_option(
+      "--keep-reports", options.keep_reports,
+      "Of how many of a job's latest rounds to keep the ranks' reports, at least 1. Plans and outcomes of older "
+      "rounds stay. Without the flag: of all.");
+  app.add_option(
+      "--delete-idle-after", options.delete_idle_after,
+      "Delete jobs, with everything that belongs to them, that have had no new round or revision for so long, "
+      "such as 720h. Without the flag: none.");
   app.add_option("--quorum-timeout", options.quorum_timeout,
                  "How long a round waits for all ranks after its first report, where its job does not say: seconds, or "
                  "a duration such as 5m. The plan then rests on the ranks that have reported.")

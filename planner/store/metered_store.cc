@@ -43,6 +43,9 @@ class MeteredStore : public Store {
   absl::Status DeleteJob(int64_t job_id) override {
     return Measure("DeleteJob", [&] { return store_.DeleteJob(job_id); });
   }
+  absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) override {
+    return Measure("DeleteIdleJob", [&] { return store_.DeleteIdleJob(job_id, time); });
+  }
   absl::StatusOr<TenantUsage> GetUsage(const std::string& tenant) override {
     return Measure("GetUsage", [&] { return store_.GetUsage(tenant); });
   }

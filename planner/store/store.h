@@ -91,14 +91,14 @@ struct TenantUsage {
 // Several planners may share one store. What must happen once is decided by the store: one job per key, one report and
 // one outcome per rank and round, one plan per round.
 //
-// Every change is atomic, and durable before the call returns: once it is OK, neither kill -9 nor a power failure undoes
-// it (a driver whose medium cannot promise that says so). Reports, plans, outcomes and revisions are never changed, only
-// deleted. Messages are kept whole, so they are answered byte for byte as they were put.
-// Data is not validated here: whoever puts it has done so.
+// Every change is atomic, and durable before the call returns: once it is OK, neither kill -9 nor a power failure
+// undoes it (a driver whose medium cannot promise that says so). Reports, plans, outcomes and revisions are never
+// changed, only deleted. Messages are kept whole, so they are answered byte for byte as they were put. Data is not
+// validated here: whoever puts it has done so.
 //
 // NotFound also stands for a job id that does not exist (any more). Besides the errors below, every method may answer
-// Unavailable (the medium cannot be reached now), ResourceExhausted (it is full), DataLoss (what it holds is damaged) or
-// Internal, each naming the medium, such as the file's path. After Unavailable, a change may have been made
+// Unavailable (the medium cannot be reached now), ResourceExhausted (it is full), DataLoss (what it holds is damaged)
+// or Internal, each naming the medium, such as the file's path. After Unavailable, a change may have been made
 // nevertheless; all of them can be tried again.
 // Thread-safety: safe. Calls block their thread until the medium has answered. Drivers lie in folders of their own, and
 // each passes testing/store_conformance.h.
@@ -130,10 +130,10 @@ class Store {
 
   // Rounds and reports.
 
-  // Accepts the report of report.rank for report.round, and opens the round if this is its first report. The result says
-  // whether it was added. If the round is open with another revision than opening.revision, nothing is added: read the
-  // report against that revision and call again. Reports of a round that is planned already are added too.
-  // Of several calls that race, each sees a different num_reports, so exactly one learns that the round is complete.
+  // Accepts the report of report.rank for report.round, and opens the round if this is its first report. The result
+  // says whether it was added. If the round is open with another revision than opening.revision, nothing is added: read
+  // the report against that revision and call again. Reports of a round that is planned already are added too. Of
+  // several calls that race, each sees a different num_reports, so exactly one learns that the round is complete.
   // NotFound if the job does not exist.
   virtual absl::StatusOr<ReportResult> AddReport(int64_t job_id, const v1::ImportanceReport& report,
                                                  const RoundOpening& opening) = 0;
@@ -175,6 +175,8 @@ class Store {
   // The first `limit` jobs, by id, that were last used before `time`. A job is used by CreateJob, UpdateJob (at the
   // job's update_time) and the opening of a round (at its open_time).
   virtual absl::StatusOr<std::vector<int64_t>> ListIdleJobs(absl::Time time, int limit) = 0;
+  // As DeleteJob, if the job was last used before `time`. NotFound: it was used since, or is gone.
+  virtual absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) = 0;
   // Deletes the reports of the job's planned rounds below `round`; their plans and outcomes stay. OK if there are none.
   virtual absl::Status DeleteReports(int64_t job_id, int64_t round) = 0;
 

@@ -231,6 +231,13 @@ TEST(DaemonTest, ABackupThatCannotBeMadeIsOneLine) {
                 {folder + "/greenplan.sqlite is damaged or no database"});
 }
 
+TEST(DaemonTest, ARetentionPolicyThatIsNoneIsRefused) {
+  ExpectFailure({"--check-config", "--keep-reports", "0"}, 2, {"--keep-reports", "0"});
+  ExpectFailure({"--check-config", "--delete-idle-after", "soon"}, 2, {"--delete-idle-after is soon"});
+  DaemonProcess good({"--check-config", "--keep-reports", "10", "--delete-idle-after", "720h"});
+  EXPECT_EQ(good.Wait(), 0) << good.errors();
+}
+
 TEST(DaemonTest, WithJsonLogsEveryLineIsAnObject) {
   DaemonProcess daemon({"--log-format", "json", "--listen", "7437"});
   EXPECT_EQ(daemon.Wait(), 2);

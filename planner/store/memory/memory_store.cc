@@ -96,11 +96,13 @@ class MemoryStore : public Store {
     return result;
   }
 
-  absl::Status DeleteJob(int64_t job_id) override {
+  absl::Status DeleteJob(int64_t job_id) override { return DeleteIdleJob(job_id, absl::InfiniteFuture()); }
+
+  absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) override {
     {
       absl::MutexLock lock(&mutex_);
       const StoredJob* job = Find(job_id);
-      if (job == nullptr) return NoJob(job_id);
+      if (job == nullptr || job->last_use >= time) return NoJob(job_id);
       for (const auto& [number, round] : job->rounds) open_rounds_.erase({round.round.deadline, job_id, number});
       ids_.erase({job->key.tenant, job->key.name});
       jobs_.erase(job_id);

@@ -152,12 +152,18 @@ class PostgresStore : public Store {
         {tenant, after_name, limit});
   }
 
-  absl::Status DeleteJob(int64_t job_id) override {
+  absl::Status DeleteJob(int64_t job_id) override { return DeleteIdleJob(job_id, absl::InfiniteFuture()); }
+
+  absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) override {
     const absl::Status status = RunStatement(pool_, Deadline(), [&](const Attempt& attempt) -> absl::Status {
-      const absl::StatusOr<Rows> rows =
-          attempt.connection.Query("DELETE FROM greenplan_jobs WHERE id = $1", {job_id}, attempt.deadline);
-      if (!rows.ok()) return rows.status();
-      return rows->num_changed() == 1 || attempt.may_be_done ? absl::OkStatus() : NoJob(job_id);
+      const absl::StatusOr<Rows> rows = attempt.connection.Query(
+          "DELETE FROM greenplan_jobs WHERE id = $1 AND last_use < $2", {job_id, ToNumber(time)}, attempt.deadline);
+      if (!rows.ok() || rows->num_changed() == 1) return rows.status();
+      if (!attempt.may_be_done) return NoJob(job_id);
+      const absl::StatusOr<Rows> left =
+          attempt.connection.Query("SELECT id FROM greenplan_jobs WHERE id = $1", {job_id}, attempt.deadline);
+      if (!left.ok() || left->size() == 0) return left.status();  // The attempt whose answer was lost has deleted it.
+      return NoJob(job_id);
     });
     if (status.ok()) Tell({.kind = Change::Kind::kJobDeleted, .job_id = job_id});
     return status;

@@ -275,7 +275,7 @@ TEST(PostgresStoreTest, WithoutNotificationsTheStoreTellsToLookAgainAndAgain) {
 
 TEST(PostgresStoreTest, AServerThatIsCutOffIsUnavailableAndTheStoreGoesOnAfterwards) {
   PostgresProxy proxy(Server().socket_name());
-  const auto store = Open({.uri = proxy.Through(Server().NewDatabase()), .timeout = absl::Milliseconds(300)});
+  const auto store = Open({.uri = proxy.Through(Server().NewDatabase()), .timeout = absl::Seconds(2)});
   ASSERT_TRUE(store->CreateJob(kKey, {1, MakeJob()}).ok());
   proxy.Cut();
   EXPECT_EQ(store->GetJobHead(kKey).status().code(), absl::StatusCode::kUnavailable);

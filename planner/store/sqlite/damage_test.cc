@@ -178,7 +178,7 @@ TEST_F(DamageTest, ADamagedFileIsRefusedOrServedAsItWasWritten) {
     if (!file.empty()) num_refused += ExpectTruthOrRefusal(/*may_lack=*/true) ? 0 : 1;
   }
   RecordProperty("refused", num_refused);
-  EXPECT_GE(num_refused, num_variants / 2) << "most of the file's bytes matter";
+  EXPECT_GE(num_refused, num_variants / 4) << "much of the file is in use";
 }
 
 // SQLite ends its reading of the log at the first frame whose checksum is wrong, as after a power failure.

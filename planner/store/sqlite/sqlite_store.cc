@@ -316,10 +316,13 @@ class SqliteStore : public Store {
     return ReadRows<v1::Job>(query, [&] { return ParseColumn<v1::Job>(*database, query); });
   }
 
-  absl::Status DeleteJob(int64_t job_id) override {
+  absl::Status DeleteJob(int64_t job_id) override { return DeleteIdleJob(job_id, absl::InfiniteFuture()); }
+
+  absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) override {
     const absl::Status status = writer_.Run([&](Database& database) -> absl::Status {
-      Statement remove(database, "DELETE FROM jobs WHERE id = ? RETURNING id");
+      Statement remove(database, "DELETE FROM jobs WHERE id = ? AND last_use < ? RETURNING id");
       remove.BindNumber(1, job_id);
+      remove.BindNumber(2, ToNumber(time));
       return StepToRow(remove, [&] { return NoJob(job_id); });
     });
     if (status.ok()) feed_.Publish({.kind = Change::Kind::kJobDeleted, .job_id = job_id});

@@ -23,6 +23,7 @@ class BrokenStore : public Store {
   absl::Status UpdateJob(int64_t, const v1::Job&) override { return error_; }
   absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string&, const std::string&, int) override { return error_; }
   absl::Status DeleteJob(int64_t) override { return error_; }
+  absl::Status DeleteIdleJob(int64_t, absl::Time) override { return error_; }
   absl::StatusOr<TenantUsage> GetUsage(const std::string&) override { return error_; }
   absl::StatusOr<ReportResult> AddReport(int64_t, const v1::ImportanceReport&, const RoundOpening&) override {
     return error_;

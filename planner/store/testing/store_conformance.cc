@@ -206,8 +206,8 @@ TEST_P(StoreConformanceTest, TellsWhatATenantHolds) {
   const auto usage = store_->GetUsage("ours");
   ASSERT_TRUE(usage.ok()) << usage.status();
   EXPECT_EQ(usage->num_jobs, 2);
-  EXPECT_EQ(usage->num_bytes, static_cast<int64_t>(MakeJob("jobs/a").ByteSizeLong() * 2 +
-                                                   MakeJob("jobs/a", 2).ByteSizeLong()));
+  EXPECT_EQ(usage->num_bytes,
+            static_cast<int64_t>(MakeJob("jobs/a").ByteSizeLong() * 2 + MakeJob("jobs/a", 2).ByteSizeLong()));
   EXPECT_EQ(store_->GetUsage("nobody")->num_jobs, 0);
   EXPECT_EQ(store_->GetUsage("nobody")->num_bytes, 0);
 }
@@ -387,6 +387,18 @@ TEST_P(StoreConformanceTest, IdleJobsAreThoseWithoutACreationUpdateOrRoundSince)
   EXPECT_THAT(*store_->ListIdleJobs(absl::FromUnixSeconds(1001), 10), ElementsAre(4));
   EXPECT_THAT(*store_->ListIdleJobs(absl::FromUnixSeconds(3000), 10), ElementsAre(1, 4));
   EXPECT_THAT(*store_->ListIdleJobs(absl::FromUnixSeconds(3001), 3), ElementsAre(1, 2, 3));
+}
+
+TEST_P(StoreConformanceTest, AnIdleJobIsDeletedUnlessItWasUsedSince) {
+  ASSERT_TRUE(store_->CreateJob(kA, {1, MakeJob("jobs/a")}).ok());  // At 1000 s.
+  EXPECT_EQ(store_->DeleteIdleJob(1, absl::FromUnixSeconds(1000)).code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(store_->AddReport(1, MakeReport(0, 0), {.revision = 1, .open_time = absl::FromUnixSeconds(2000)}).ok());
+  EXPECT_EQ(store_->DeleteIdleJob(1, absl::FromUnixSeconds(2000)).code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(store_->GetJob(kA).ok());
+  EXPECT_TRUE(store_->DeleteIdleJob(1, absl::FromUnixSeconds(2001)).ok());
+  EXPECT_EQ(store_->GetJob(kA).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(*store_->ListReports(1, 0, -1, 10), IsEmpty());
+  EXPECT_EQ(store_->DeleteIdleJob(1, absl::InfiniteFuture()).code(), absl::StatusCode::kNotFound);
 }
 
 TEST_P(StoreConformanceTest, OldReportsCanBeDeletedAndPlansStay) {

@@ -29,6 +29,7 @@ class StoreWrapper : public Store {
     return store_.ListJobs(tenant, after_name, limit);
   }
   absl::Status DeleteJob(int64_t job_id) override { return store_.DeleteJob(job_id); }
+  absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) override { return store_.DeleteIdleJob(job_id, time); }
   absl::StatusOr<TenantUsage> GetUsage(const std::string& tenant) override { return store_.GetUsage(tenant); }
   absl::StatusOr<ReportResult> AddReport(int64_t job_id, const v1::ImportanceReport& report,
                                          const RoundOpening& opening) override {
