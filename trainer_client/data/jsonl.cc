@@ -127,6 +127,7 @@ absl::StatusOr<std::vector<JsonlRow>> ParseJsonl(std::string_view text, const Js
 absl::StatusOr<std::vector<JsonlRow>> ParseJsonArray(std::string_view text, const JsonlEncoding& encoding) {
   const absl::StatusOr<json> array = ParseJson(View(text));
   if (!array.ok()) return absl::InvalidArgumentError(absl::StrCat(" ", array.status().message()));
+  if (!array->is_array()) return absl::InvalidArgumentError(" is not an array of rows");
   std::vector<JsonlRow> rows;
   for (size_t i = 0; i < array->size(); ++i) {
     if (absl::Status status = Add(ParseRow((*array)[i], encoding), absl::StrCat("[", i, "]"), rows); !status.ok()) {

@@ -130,6 +130,21 @@ def ddp_separate() -> dict:
     return loop(model, session, optimizer, 3)
 
 
+def ddp_planner_service() -> dict:
+    """Each rank reports what it measured; the service makes the plan once all have."""
+    found = {}
+    for planner in ("local", os.environ["PLANNER"]):
+        model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        options = {"budget": 0.5, "budget_of": "backward", "method": "joint", "plan_every": 2, "seed": 1}
+        session = greenplan.attach(
+            model, optimizer, planner=planner, job="" if planner == "local" else "ddp", **options
+        )
+        found["local" if planner == "local" else "service"] = loop(model, session, optimizer, 4)
+        session.detach()
+    return found
+
+
 def ddp_state_of_another_plan() -> dict:
     """Ranks that resume from different checkpoints are told so."""
     model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model)

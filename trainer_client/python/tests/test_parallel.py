@@ -13,15 +13,17 @@ import torch
 
 import greenplan
 import hf_models
+from binaries import greenplan_binary
+from test_remote import daemon
 
 HERE = Path(__file__).parent
 
 
-def run(case: str, folder: Path) -> list[dict]:
+def run(case: str, folder: Path, **variables: str) -> list[dict]:
     """Runs a case of ranks.py and returns what each rank saw."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     paths = [str(HERE), str(HERE.parent / "src"), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **variables}
     command += [str(HERE / "ranks.py"), case, str(folder)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170)
     assert result.returncode == 0, result.stderr[-4000:]
@@ -65,6 +67,24 @@ def test_ddp_drops_the_same_blocks_on_every_rank(case, tmp_path):
 
 def test_ddp_averages_what_each_rank_has_probed(tmp_path):
     check_ranks_agree(run("ddp_separate", tmp_path))
+
+
+def test_ranks_of_a_job_at_a_planner_service_get_one_plan(tmp_path):
+    pytest.importorskip("grpc")
+    with daemon(tmp_path) as address:
+        ranks = run("ddp_planner_service", tmp_path, PLANNER=address)
+        plans = stored_plans(address, "ddp", len(ranks[0]["service"]["plans"]))
+    check_ranks_agree([rank["service"] for rank in ranks])
+    assert plans == ranks[0]["service"]["plans"]
+    # The service averages what the ranks measured as the ranks do among themselves.
+    assert [rank["service"]["trainable"] for rank in ranks] == [rank["local"]["trainable"] for rank in ranks]
+
+
+def stored_plans(address: str, job: str, rounds: int) -> list[str]:
+    command = [greenplan_binary(), "plans", "get", job]
+    flags = ["--server", address, "--format", "json"]
+    plans = [subprocess.run([*command, str(k), *flags], check=True, capture_output=True) for k in range(rounds)]
+    return [json.loads(plan.stdout)["digest"] for plan in plans]
 
 
 def test_ranks_that_resume_from_different_plans_are_told(tmp_path):

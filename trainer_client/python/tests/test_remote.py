@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import subprocess
+import threading
 import time
 from types import SimpleNamespace
 
@@ -19,10 +21,10 @@ pytest.importorskip("grpc")
 
 
 @contextlib.contextmanager
-def daemon(folder, *flags):
+def daemon(folder, *flags, listen="127.0.0.1:0"):
     port_file = folder / "port"
     port_file.unlink(missing_ok=True)
-    command = [greenpland_binary(), "--listen", "127.0.0.1:0", "--data-dir", str(folder / "data")]
+    command = [greenpland_binary(), "--listen", listen, "--data-dir", str(folder / "data")]
     process = subprocess.Popen([*command, "--port-file", str(port_file), *flags], stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 30
@@ -33,6 +35,31 @@ def daemon(folder, *flags):
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def self_signed(folder, name):
+    """Makes a certificate for this machine that is its own authority; returns the paths of certificate and key."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split()
+    command += ["-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*command, "-out", str(certificate), "-keyout", str(key)], check=True, capture_output=True)
+    return str(certificate), str(key)
+
+
+def tokens_file(folder, **roles):
+    """Writes the daemon's tokens file; the token of a role is its name."""
+    (folder / "tokens.toml").write_text(
+        "".join(
+            f'[[token]]\ntenant = "us"\nrole = "{role}"\nsha256 = "{hashlib.sha256(token.encode()).hexdigest()}"\n'
+            for role, token in roles.items()
+        )
+    )
+    return str(folder / "tokens.toml")
+
+
+def words(folder, name, text):
+    (folder / name).write_text(text)
+    return str(folder / name)
 
 
 def options(**given):
@@ -119,10 +146,137 @@ def test_a_planner_that_is_away_is_reported_in_time():
     assert time.monotonic() - started < 10
 
 
+def test_tls_takes_the_named_authority_and_no_other(tmp_path):
+    profile, (certificate, key) = random_profile(1), self_signed(tmp_path, "server")
+    other, _ = self_signed(tmp_path, "other")
+    with daemon(tmp_path, "--tls-cert", certificate, "--tls-key", key) as address:
+        plan = remote(address, tls_ca=certificate)(profile, options()).plan(measurements(profile), {})
+        assert plan.status == "OPTIMAL"
+        for connection in (remote(address, timeout=0.5), remote(address, tls_ca=other, timeout=0.5)):
+            with pytest.raises(greenplan.Error, match=f"planner {address} did not answer within 0.5 s") as caught:
+                connection(profile, options()).plan(measurements(profile), {})
+            assert caught.value.code == "UNAVAILABLE"
+
+
+def test_a_daemon_that_asks_for_a_certificate_gets_the_clients(tmp_path):
+    profile, (certificate, key) = random_profile(1), self_signed(tmp_path, "server")
+    own, own_key = self_signed(tmp_path, "client")
+    flags = ("--tls-cert", certificate, "--tls-key", key, "--tls-client-ca", own)
+    with daemon(tmp_path, *flags) as address:
+        known = remote(address, tls_ca=certificate, tls_cert=own, tls_key=own_key)
+        assert known(profile, options()).plan(measurements(profile), {}).status == "OPTIMAL"
+        with pytest.raises(greenplan.Error) as caught:
+            remote(address, tls_ca=certificate, timeout=0.5)(profile, options()).plan(measurements(profile), {})
+        assert caught.value.code == "UNAVAILABLE"
+
+
+def test_a_token_says_what_its_holder_may_do_and_is_read_anew(tmp_path):
+    profile = random_profile(1)
+    token = words(tmp_path, "token", "trainer's")
+    with daemon(tmp_path, "--tokens", tokens_file(tmp_path, trainer="trainer's", viewer="viewer's")) as address:
+        planner = remote(address, token_file=token)(profile, options())
+        assert planner.plan(measurements(profile, 0), {}).status == "OPTIMAL"
+        for content, code in (("viewer's", "PERMISSION_DENIED"), ("nobody's", "UNAUTHENTICATED")):
+            words(tmp_path, "token", content)
+            with pytest.raises(greenplan.Error) as caught:
+                planner.plan(measurements(profile, 1), {})
+            assert caught.value.code == code
+        words(tmp_path, "token", "trainer's")
+        assert planner.plan(measurements(profile, 1), {}).status == "OPTIMAL"
+        with pytest.raises(greenplan.Error) as caught:
+            remote(address)(profile, options()).plan(measurements(profile), {})
+        assert caught.value.code == "UNAUTHENTICATED"
+
+
+def test_an_address_that_is_away_is_passed_over(tmp_path):
+    profile = random_profile(1)
+    with daemon(tmp_path) as address:
+        for seed in range(4):  # The first address to be tried is drawn.
+            planner = remote(f"127.0.0.1:1,{address},localhost:1")(profile, options(seed=seed))
+            assert planner.plan(measurements(profile), {}).status == "OPTIMAL"
+    with pytest.raises(greenplan.Error, match="planner 127.0.0.1:1,localhost:1 did not answer within 0.3 s"):
+        remote("127.0.0.1:1,localhost:1", timeout=0.3)(profile, options()).plan(measurements(profile), {})
+
+
+def test_a_planner_that_comes_back_is_found_again(tmp_path):
+    profile = random_profile(1)
+    with daemon(tmp_path) as address:
+        planner = remote(address)(profile, options())
+        first = planner.plan(measurements(profile, 0), {})
+    plans = []
+    waiting = threading.Thread(target=lambda: plans.append(planner.plan(measurements(profile, 1), {})))
+    waiting.start()
+    with daemon(tmp_path, listen=address):
+        waiting.join(timeout=60)
+        assert [plan.trainable for plan in plans] == [first.trainable]
+
+
+def test_other_options_hold_from_the_next_round_on(tmp_path):
+    profile = random_profile(1)
+    chosen = options(method="joint", planner_options={})
+    with daemon(tmp_path) as address:
+        planner = remote(address)(profile, chosen)
+        plans = [planner.plan(measurements(profile, k, of), {}) for k, of in enumerate(({}, {"a": 1, "b": 2, "c": 3}))]
+    assert [plan.profile_revision for plan in plans] == [1, 2]
+    assert len(set(plans[0].drop_rates.values())) == 1
+    assert (
+        plans[1].digest
+        == SessionPlanner(profile, chosen).plan(measurements(profile, 1, dict(a=1, b=2, c=3)), {}).digest
+    )
+
+
+def test_a_resumed_session_goes_on_with_its_job(tmp_path):
+    profile = random_profile(1)
+    chosen = options(method="joint", planner_options={})
+    sensitivity = {"a": 1.0, "b": 2.0, "c": 3.0}
+    with daemon(tmp_path) as address:
+        first = remote(address)(profile, chosen)
+        first.plan(measurements(profile, 0), {})
+        state = first.state()
+        last = first.plan(measurements(profile, 1, sensitivity), {})
+        again = remote(address)(profile, chosen)
+        again.load_state(state)
+        assert again.job == first.job
+        assert again.plan(measurements(profile, 1, sensitivity), {}) == last
+        # The run had reported something else in the rounds that it did not come to save: they are passed over.
+        resumed = remote(address)(profile, chosen)
+        resumed.load_state(state)
+        other = {"a": 9.0, "b": 1.0, "c": 1.0}
+        resumed.plan(measurements(profile, 1, other), {})
+        assert resumed.state()["passed_over"] == 1
+
+
+def test_ranks_that_measured_something_else_get_one_plan(tmp_path):
+    profile = random_profile(1)
+    unlike = measurements(profile)
+    unlike.importance = {name: float(9 - k) for k, name in enumerate(profile.names)}
+    both = measurements(profile)
+    both.importance = {
+        name: (unlike.importance[name] + measurements(profile).importance[name]) / 2 for name in profile.names
+    }
+    plans = {}
+    with daemon(tmp_path) as address:
+
+        def report(rank, found):
+            planner = remote(address)(profile, options())
+            planner.join("two-ranks", 2, rank)
+            plans[rank] = planner.plan(found, {})
+
+        ranks = [threading.Thread(target=report, args=(k, m)) for k, m in enumerate((measurements(profile), unlike))]
+        for rank in ranks:
+            rank.start()
+        for rank in ranks:
+            rank.join(timeout=60)
+    assert plans[0] == plans[1]
+    assert plans[0].digest == SessionPlanner(profile, options()).plan(both, {}).digest
+
+
 @pytest.mark.parametrize(
     "arguments, field",
     [
         (dict(address="somewhere"), "planner"),
+        (dict(address="host:1,"), "planner"),
+        (dict(address="host:1", token_file="token"), "token_file"),
         (dict(address="host:99999"), "planner"),
         (dict(address="host:1", tls_cert="c.pem", tls_ca="system"), "tls_key"),
         (dict(address="host:1", tls_cert="c.pem", tls_key="k.pem"), "tls_ca"),
@@ -137,4 +291,4 @@ def test_bad_connections_are_refused_by_name(arguments, field):
 def test_a_token_is_one_line(tmp_path):
     (tmp_path / "token").write_text("a\nb\n")
     with pytest.raises(ValueError, match="2 words"):
-        Service("host:1", token_file=str(tmp_path / "token"))
+        Service("localhost:1", token_file=str(tmp_path / "token"))

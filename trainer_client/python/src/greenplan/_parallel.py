@@ -85,12 +85,19 @@ class Ranks:
         dist.broadcast_object_list(box, src=source, group=self._group, device=self._device)
         return box[0]
 
+    def gathered(self, value: Any) -> list[Any]:
+        """Returns the ``value`` of every rank, [count], on every rank."""
+        if self.count == 1:
+            return [value]
+        boxes: list[Any] = [None] * self.count
+        dist.all_gather_object(boxes, value, group=self._group)
+        return boxes
+
     def mean(self, values: dict[str, float]) -> dict[str, float]:
         """Averages each value over the ranks that have it; every rank gets those of all ranks, in rank 0's order."""
         if self.count == 1:
             return values
-        boxes: list[Any] = [None] * self.count
-        dist.all_gather_object(boxes, values, group=self._group)
+        boxes = self.gathered(values)
         names = list(dict.fromkeys(name for box in boxes for name in box))
         found = {name: [box[name] for box in boxes if name in box] for name in names}
         return {name: sum(of_ranks) / len(of_ranks) for name, of_ranks in found.items()}
@@ -109,10 +116,7 @@ class Ranks:
         Raises:
             Error: FAILED_PRECONDITION naming the ranks that differ from rank 0.
         """
-        if self.count == 1:
-            return
-        boxes: list[Any] = [None] * self.count
-        dist.all_gather_object(boxes, value, group=self._group)
+        boxes = self.gathered(value)
         others = [rank for rank, of_rank in enumerate(boxes) if of_rank != boxes[0]]
         if others:
             raise Error(

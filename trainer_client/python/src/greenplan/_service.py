@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
+import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from greenplan import _protocol
 from greenplan._library import error_of
+from greenplan._security import Security, TlsFiles
 from greenplan.errors import ArgumentError, Error
 
 _MAX_MESSAGE_BYTES = 64 << 20
 _FIRST_PAUSE_SECONDS = 0.1
 _MAX_PAUSE_SECONDS = 2.0
 
+# One name may stand for several daemons: those that report SERVING take turns. Calls are repeated here, at other
+# addresses too, and not by gRPC.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": _protocol.SERVICE},
+}
+_CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.enable_retries", 0),
+    ("grpc.enable_http_proxy", 0),  # A planner stands in the cluster; proxies lead out of it.
+    # An attempt to connect gets 2 s, so that an address that swallows packets is passed over like one that refuses.
+    ("grpc.min_reconnect_backoff_ms", 2000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    # A call may wait for other ranks. Pings tell meanwhile whether the daemon's machine is still there.
+    ("grpc.keepalive_time_ms", 20000),
+    ("grpc.keepalive_timeout_ms", 10000),
+)
+
 
 class Service:
-    """One planner service. Thread-safe; ``close`` frees the connection."""
+    """One planner service, or several replicas of it. Thread-safe; ``close`` frees the connections.
+
+    Calls go to the address that answered last, at first to any of them; if it is away, to the next at once. The token
+    is read anew for every attempt, and the files for TLS once no address is reached, so both may be replaced while a
+    training runs.
+    """
 
     def __init__(
         self,
@@ -27,9 +55,10 @@ class Service:
         tls_cert: str | None = None,
         tls_key: str | None = None,
         token_file: str | None = None,
+        insecure: bool = False,
         timeout: float = 30.0,
     ) -> None:
-        """Prepares the connection; nothing is sent yet. The arguments are those of ``greenplan.remote``.
+        """Prepares the connections; nothing is sent yet. The arguments are those of ``greenplan.remote``.
 
         Raises:
             ArgumentError: The address or the files do not fit.
@@ -46,32 +75,22 @@ class Service:
                 field="planner",
             ) from None
         assert google.protobuf
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ArgumentError(f'planner is "{address}"; allowed: "local" or "HOST:PORT"', field="planner")
-        if bool(tls_cert) != bool(tls_key):
-            given, missing = ("tls_cert", "tls_key") if tls_cert else ("tls_key", "tls_cert")
-            raise ArgumentError(f"{given} is given without {missing}; allowed: both or neither", field=missing)
-        if tls_cert and not tls_ca:
-            raise ArgumentError('tls_ca is missing beside tls_cert; allowed: a file, or "system"', field="tls_ca")
         self.address = address
+        self._addresses = _addresses(address)
+        self._security = Security(tls_ca, tls_cert, tls_key, token_file, insecure)
+        self._security.check(self._addresses)
         self._timeout = timeout
         self._grpc = grpc
-        self._metadata = [("authorization", f"Bearer {_token(token_file)}")] if token_file else []
-        options = [("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES), ("grpc.enable_http_proxy", 0)]
-        options += [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000)]
-        if tls_ca:
-            roots = None if tls_ca == "system" else Path(tls_ca).read_bytes()
-            key = Path(tls_key).read_bytes() if tls_key else None
-            certificate = Path(tls_cert).read_bytes() if tls_cert else None
-            credentials = grpc.ssl_channel_credentials(roots, key, certificate)
-            self._channel = grpc.secure_channel(f"dns:///{address}", credentials, options)
-        else:
-            self._channel = grpc.insecure_channel(f"dns:///{address}", options)
+        self._lock = threading.Lock()
+        self._token = self._security.token()
+        self._tls_files = self._security.tls_files()
+        self._channels = self._connected(self._tls_files)
+        self._current = random.randrange(len(self._channels))
 
     def close(self) -> None:
-        """Closes the connection. Calls in progress end with CANCELLED."""
-        self._channel.close()
+        """Closes the connections. Calls in progress end with CANCELLED."""
+        for channel in self._channels:
+            channel.close()
 
     def call(self, method: str, request: Any, response: str) -> Any:
         """Makes one call that may be repeated.
@@ -85,18 +104,12 @@ class Service:
             Error: What the service answers. UNAVAILABLE, and RESOURCE_EXHAUSTED that says when to try again, only
                 after the timeout.
         """
-        invoke = self._channel.unary_unary(
-            f"/{_protocol.SERVICE}/{method}",
-            request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=_protocol.message(response).FromString,
-        )
         deadline = time.monotonic() + self._timeout
         pause = _FIRST_PAUSE_SECONDS
         while True:
-            try:
-                return invoke(request, timeout=max(deadline - time.monotonic(), 0.001), metadata=self._metadata)
-            except self._grpc.RpcError as failure:
-                error, retry_after = _read_error(failure)
+            answer, error, retry_after = self._attempt_in_turn(method, request, response, deadline)
+            if error is None:
+                return answer
             waits = max(pause * random.uniform(0.75, 1.25), retry_after or 0.0)
             if error.code != "UNAVAILABLE" and not (error.code == "RESOURCE_EXHAUSTED" and retry_after is not None):
                 raise error
@@ -108,15 +121,69 @@ class Service:
                 )
             time.sleep(waits)
             pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+            if error.code == "UNAVAILABLE":
+                self._reload_tls_files()
+
+    def _attempt_in_turn(
+        self, method: str, request: Any, response: str, deadline: float
+    ) -> tuple[Any, Error | None, float | None]:
+        """Tries every address once, until one is not away. Returns an answer, or an error and when to try again."""
+        failure: tuple[Any, Error | None, float | None] = None, None, None
+        with self._lock:
+            channels, first = list(self._channels), self._current
+        for index in [*range(first, len(channels)), *range(first)]:
+            invoke = channels[index].unary_unary(
+                f"/{_protocol.SERVICE}/{method}",
+                request_serializer=lambda message: message.SerializeToString(),
+                response_deserializer=_protocol.message(response).FromString,
+            )
+            seconds = max(deadline - time.monotonic(), 0.001)
+            try:
+                answer = invoke(request, timeout=seconds, metadata=self._metadata())
+            except self._grpc.RpcError as error:
+                failure = None, *_read_error(error)
+                if error.code().name == "UNAVAILABLE":
+                    continue
+                return failure
+            self._current = index
+            return answer, None, None
+        return failure
+
+    def _metadata(self) -> list[tuple[str, str]]:
+        """The token in the file, or the last one that was there while the file is being replaced."""
+        with contextlib.suppress(ArgumentError, OSError):
+            self._token = self._security.token()
+        return [("authorization", f"Bearer {self._token}")] if self._token else []
+
+    def _reload_tls_files(self) -> None:
+        """Connects anew if the files have changed; while one is missing, what was read last stays."""
+        try:
+            files = self._security.tls_files()
+        except OSError:
+            return
+        with self._lock:
+            if files != self._tls_files:
+                self._tls_files, self._channels = files, self._connected(files)
+
+    def _connected(self, files: TlsFiles | None) -> list[Any]:
+        """A channel for each address: each daemon's certificate is checked against its own name."""
+        grpc, targets = self._grpc, [f"dns:///{address}" for address in self._addresses]
+        if files is None:
+            return [grpc.insecure_channel(target, _CHANNEL_OPTIONS) for target in targets]
+        credentials = grpc.ssl_channel_credentials(files.authorities, files.private_key, files.certificate_chain)
+        return [grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS) for target in targets]
 
 
-def _token(path: str) -> str:
-    lines = Path(path).read_text(encoding="utf-8").split()
-    if len(lines) != 1:
-        raise ArgumentError(
-            f"token_file is {path}, which holds {len(lines)} words; allowed: one line", field="token_file"
-        )
-    return lines[0]
+def _addresses(given: str) -> list[str]:
+    addresses = given.split(",")
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ArgumentError(
+                f'planner is "{given}"; allowed: "local" or "HOST:PORT", several with commas between them',
+                field="planner",
+            )
+    return addresses
 
 
 def _read_error(failure: Any) -> tuple[Error, float | None]:

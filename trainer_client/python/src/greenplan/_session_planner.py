@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from greenplan._plan_options import plan_options
 from greenplan._planner import LocalPlanner
 from greenplan._service import Service
+from greenplan.errors import Error
 from greenplan.plan import Plan
 from greenplan.profile import Profile
 from greenplan.remote import RemotePlanner
+
+# Rounds that a resumed run finds taken before it gives up.
+_MOST_PASSED_OVER = 1000
 
 
 def remote(
@@ -20,8 +25,7 @@ def remote(
     tls_cert: str | None = None,
     tls_key: str | None = None,
     token_file: str | None = None,
-    world_size: int = 1,
-    rank: int = 0,
+    insecure: bool = False,
     timeout: float = 30.0,
 ) -> Callable[[Profile, Any], SessionPlanner]:
     """Names a planner service with more than its address.
@@ -31,14 +35,14 @@ def remote(
         session = greenplan.attach(model, optimizer, planner=greenplan.remote("planner:7437", tls_ca="ca.pem"))
 
     Args:
-        address: ``"HOST:PORT"``.
+        address: ``"HOST:PORT"``; of several replicas ``"HOST:PORT,HOST:PORT"``.
         tls_ca: File of the certificates to trust, or ``"system"``; switches TLS on.
         tls_cert: File of this client's certificate, for mTLS.
         tls_key: File of its key.
-        token_file: File of one line, the token.
-        world_size: How many ranks report by themselves. A session averages over its ranks first and needs one.
-        rank: Which of them this is.
-        timeout: Seconds that a call may take, with its repetitions while the planner is away.
+        token_file: File of one line, the token. Read anew for every call.
+        insecure: Permits a token without TLS to an address off this machine.
+        timeout: Seconds that a call may take, with its repetitions while the planner is away and its wait for other
+            ranks.
 
     Returns:
         What ``attach`` takes as ``planner``.
@@ -46,9 +50,15 @@ def remote(
 
     def open_planner(profile: Profile, options: Any) -> SessionPlanner:
         service = Service(
-            address, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key, token_file=token_file, timeout=timeout
+            address,
+            tls_ca=tls_ca,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            token_file=token_file,
+            insecure=insecure,
+            timeout=timeout,
         )
-        return SessionPlanner(profile, options, service, world_size=world_size, rank=rank)
+        return SessionPlanner(profile, options, service)
 
     return open_planner
 
@@ -56,25 +66,38 @@ def remote(
 class SessionPlanner:
     """Plans the rounds of one session, in this process or at a service. Not thread-safe."""
 
-    def __init__(
-        self, profile: Profile, options: Any, service: Service | None = None, *, world_size: int = 1, rank: int = 0
-    ) -> None:
+    def __init__(self, profile: Profile, options: Any, service: Service | None = None) -> None:
         """Keeps what the rounds share.
 
         Args:
             profile: What a step costs.
             options: The session's options, by their names in ``greenplan.attach``.
             service: Where to plan; None for this process.
-            world_size: How many ranks report to the service.
-            rank: Which of them this is.
         """
         self._profile = profile
         self._options = options
         self._service = service
-        self._ranks = {"world_size": world_size, "rank": rank}
+        self._job = options.job or f"python-{uuid.uuid4().hex}"
+        self._world_size, self._rank = 1, 0
+        self._created_with: dict[str, Any] | None = None
+        self._passed_over = 0
         self._local = LocalPlanner(profile)
         self._remote: RemotePlanner | None = None
         self._previous: Plan | None = None
+
+    @property
+    def asks_every_rank(self) -> bool:
+        """Whether each rank reports what it measured: a service waits for all of them and averages."""
+        return self._service is not None
+
+    @property
+    def job(self) -> str:
+        """The id of the job at a service."""
+        return self._job
+
+    def join(self, job: str, world_size: int, rank: int) -> None:
+        """Makes this the planner of one rank of several. Called before the first plan, with the same job on all."""
+        self._job, self._world_size, self._rank = job, world_size, rank
 
     def plan(self, measurements: Any, pinned_rates: Mapping[str, tuple[float, float]]) -> Plan:
         """Plans a round.
@@ -93,9 +116,37 @@ class SessionPlanner:
             self._previous = self._local.plan(report, message, self._previous)
             return self._previous
         if self._remote is None:
-            self._remote = RemotePlanner(self._service, self._profile, message, job=self._options.job, **self._ranks)
+            self._remote = RemotePlanner(
+                self._service,
+                self._profile,
+                message,
+                job=self._job,
+                world_size=self._world_size,
+                rank=self._rank,
+                created_with=self._created_with,
+            )
+            self._created_with = self._remote.created_with
         self._remote.set_options(message)
-        return self._remote.plan(measurements.round, report)
+        return self._plan_at_service(self._remote, measurements.round, report)
+
+    def _plan_at_service(self, remote: RemotePlanner, round_number: int, report: dict[str, Any]) -> Plan:
+        """Passes over rounds in which a run that ended before its next checkpoint has reported something else."""
+        while True:
+            try:
+                return remote.plan(round_number + self._passed_over, report)
+            except Error as error:
+                # Several ranks would have to agree on that; they are told.
+                if error.code != "ALREADY_EXISTS" or self._world_size > 1 or self._passed_over >= _MOST_PASSED_OVER:
+                    raise
+                self._passed_over += 1
+
+    def state(self) -> dict[str, Any]:
+        """Returns what ``load_state`` needs to go on with the same job, as JSON can hold it."""
+        return {"job": self._job, "created_with": self._created_with, "passed_over": self._passed_over}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on with the job of another session. Called before the first plan."""
+        self._job, self._created_with, self._passed_over = (state[k] for k in ("job", "created_with", "passed_over"))
 
     def draw_blocks(self, plan: Plan, step: int) -> list[str]:
         """Returns the names of the blocks that step number ``step`` drops."""
@@ -116,8 +167,8 @@ class SessionPlanner:
         given |= {"always": list(options.pinned), "never": list(options.never), "seed": options.seed}
         if options.method in ("drop", "joint"):
             given["drop_rate_bounds"] = dict(given.get("drop_rate_bounds") or {}) | dict(pinned_rates)
-            if not has_sensitivity:  # Without any, every allocation is as good; this one is what people expect.
-                given.setdefault("allocation", "uniform")
+            if not has_sensitivity:  # Drop would then allocate by cost alone, and joint by importance alone.
+                given["allocation"] = "uniform"
         return plan_options(options.budget, options.budget_of, options.method, given)
 
     def _report(self, measurements: Any) -> dict[str, Any]:

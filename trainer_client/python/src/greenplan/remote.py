@@ -15,7 +15,13 @@ from greenplan.profile import Profile
 
 
 class RemotePlanner:
-    """One training job at a planner service. Thread-safe."""
+    """One training job at a planner service. Thread-safe.
+
+    Attributes:
+        job: Its id.
+        created_with: The JSON of the PlanOptions that it was created with.
+        profile_digest: SHA-256 of the profile, in hexadecimal.
+    """
 
     def __init__(
         self,
@@ -26,6 +32,7 @@ class RemotePlanner:
         job: str = "",
         world_size: int = 1,
         rank: int = 0,
+        created_with: Mapping[str, Any] | None = None,
     ) -> None:
         """Creates the job, or joins it if it is there with the same content.
 
@@ -36,6 +43,7 @@ class RemotePlanner:
             job: The job's id, 1 to 128 characters of A-Z, a-z, 0-9, ``.``, ``_`` and ``-``; by default a new one.
             world_size: How many ranks report in each round.
             rank: Which of them this is.
+            created_with: The options that the job was created with, if it is there and has other ones by now.
 
         Raises:
             Error: ALREADY_EXISTS if the id is taken by a job of other content; what the service answers otherwise.
@@ -44,15 +52,18 @@ class RemotePlanner:
         self._profile = profile
         self._rank = rank
         self.job = job or f"python-{uuid.uuid4().hex}"
+        self.created_with = dict(options if created_with is None else created_with)
         content = {
             "name": f"jobs/{self.job}",
             "profile": profile_json.to_json(profile.data),
-            "options": dict(options),
+            "options": self.created_with,
             "world_size": world_size,
         }
-        self._options = dict(options)
         answer = self._call("CreateJob", "CreateJobRequest", {"job": content}, "Job")
         self.profile_digest: str = answer.profile_digest
+        # None: not known, as somebody has updated the job.
+        self._options: dict[str, Any] | None = self.created_with if answer.profile_revision == 1 else None
+        self.set_options(options)
 
     def plan(self, round_number: int, report: Mapping[str, Any] | None) -> Plan:
         """Reports this rank's measurements and waits for the plan that all ranks of the round get.
@@ -71,7 +82,7 @@ class RemotePlanner:
         return plan_of_message(answer, self._profile)
 
     def set_options(self, options: Mapping[str, Any]) -> None:
-        """Plans the rounds that have not begun with other options. Does nothing if they are the same.
+        """Plans the rounds that have not begun with other options. If they are the same, nothing changes.
 
         Args:
             options: The JSON of a PlanOptions.
