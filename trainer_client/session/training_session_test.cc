@@ -871,7 +871,8 @@ TEST_F(InStepTest, CrossFitsOverConsecutiveStepsAndThePlanHoldsFromTheLastOn) {
         }
       }
       EXPECT_EQ(flops_in_force, EvaluateMask(session->profile(), MaskOf(in_force)).backward_cost);
-      EXPECT_EQ(in_force.size() == parameters.size(), round_index == 0 || method == v1::METHOD_JOINT);
+      if (round_index == 0) EXPECT_EQ(in_force.size(), parameters.size()) << "everything, before the first plan";
+      if (round_index == 1 && method == v1::METHOD_SELECTION) EXPECT_LT(in_force.size(), parameters.size());
       EXPECT_FALSE(session->is_measuring());
       double sum = 0;
       for (double value : expected) sum += std::abs(value);
