@@ -86,8 +86,7 @@ absl::Status CheckProbe(const FinetuneOptions& options) {
   const bool measures_importance =
       options.plan.method() == v1::METHOD_SELECTION || options.plan.method() == v1::METHOD_JOINT;
   if (measures_importance && is_cross_fitted && options.probe_batches < 2) {
-    return Refuse("--probe-batches", options.probe_batches,
-                  "an integer >= 2 with --importance cross_fitted, the default");
+    return Refuse("--probe-batches", options.probe_batches, "an integer >= 2 with --importance cross_fitted");
   }
   return absl::OkStatus();
 }
@@ -278,7 +277,8 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
       "Share of all steps in which all blocks have one drop rate, before rates are allocated by sensitivity. "
       "Default: 0.1.");
   app.add_option("--importance", importance_metric_,
-                 "How importance is measured. Default: cross_fitted, because its promises hold better.")
+                 "How importance is measured. Default: cross_fitted, because its promises hold better; "
+                 "gradient_times_update where a round measures one batch, with --probe in-step or --probe-batches 1.")
       ->check(
           OneOf({"gradient_times_update", "cross_fitted", "update_magnitude", "gradient_magnitude", "fisher", "snip"}));
 }
@@ -333,8 +333,11 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
   if (options.checkpoint_every > 0 && options.output.empty()) {
     return Refuse("--checkpoint-every", options.checkpoint_every, "with --output, where checkpoints are kept");
   }
-  v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(importance_metric_),
-                             &options.importance_metric);
+  const bool measures_one_batch = options.probe == "in-step" || probe_batches_ == 1;
+  const std::string metric = !importance_metric_.empty() ? importance_metric_
+                             : measures_one_batch        ? "gradient_times_update"
+                                                         : "cross_fitted";
+  v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(metric), &options.importance_metric);
   options.probe_batches =
       probe_batches_.value_or(options.importance_metric == v1::IMPORTANCE_METRIC_CROSS_FITTED ? 2 : 1);
   options.rank = rank_.value_or(0);

@@ -106,7 +106,7 @@ class FinetuneFlags {
   std::optional<int64_t> rank_;
   std::string plan_every_ = "epoch";
   std::optional<int64_t> probe_batches_;
-  std::string importance_metric_ = "cross_fitted";
+  std::string importance_metric_;  // Empty: by the probe.
   PlanFlags plan_flags_;
 };
 

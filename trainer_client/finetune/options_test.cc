@@ -42,7 +42,15 @@ TEST(FinetuneOptionsTest, PlansEverythingWithoutABudgetAndASelectionWithOne) {
   EXPECT_EQ(full.options->plan_every, 0);
   EXPECT_EQ(full.options->importance_metric, v1::IMPORTANCE_METRIC_CROSS_FITTED);
   EXPECT_EQ(full.options->probe_batches, 2);
+  EXPECT_EQ(full.options->importance_metric, v1::IMPORTANCE_METRIC_CROSS_FITTED);
   EXPECT_EQ(Parse({"--base", "b", "--train", "t", "--importance", "fisher"}).options->probe_batches, 1);
+  for (const std::vector<const char*>& one_batch :
+       {std::vector<const char*>{"--probe", "in-step"}, std::vector<const char*>{"--probe-batches", "1"}}) {
+    const Outcome outcome = Parse({"--base", "b", "--train", "t", one_batch[0], one_batch[1]});
+    ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
+    EXPECT_EQ(outcome.options->probe_batches, 1);
+    EXPECT_EQ(outcome.options->importance_metric, v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE);
+  }
   EXPECT_EQ(full.options->power_watts, 65);
   EXPECT_FALSE(full.options->grid_grams_per_kwh.has_value());
 
@@ -108,8 +116,7 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--uniform-until", "nan"}, "--uniform-until is nan"},
       {{"--probe", "never"}, "--probe is never"},
       {{"--probe", "in-step", "--importance", "fisher", "--probe-batches", "2"}, "--probe-batches is 2"},
-      {{"--budget", "0.5", "--probe-batches", "1"}, "--probe-batches is 1"},
-      {{"--budget", "0.5", "--probe", "in-step", "--probe-batches", "1"}, "--probe-batches is 1"},
+      {{"--budget", "0.5", "--importance", "cross_fitted", "--probe-batches", "1"}, "--probe-batches is 1"},
       {{"--epochs", "-1"}, "--epochs is -1"},
       {{"--epochs", "two"}, "--epochs is two"},
       {{"--batch-size", "0"}, "--batch-size is 0"},
