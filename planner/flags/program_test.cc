@@ -248,7 +248,7 @@ TEST(ProgramTest, AFlagTakesOneValue) {
   EXPECT_EQ(daemon.Run({"--max-jobs", "1", "--max-jobs", "2"}).err,
             "greenpland: --max-jobs has several values; allowed: one\n");
   EXPECT_EQ(daemon.Run({"--max-jobs"}).err, "greenpland: --max-jobs has no value; see --help\n");
-  EXPECT_EQ(daemon.Run({"--max-jobs="}).err, "greenpland: --max-jobs has no value; see --help\n");
+  EXPECT_EQ(daemon.Run({"--max-jobs="}).err, "greenpland: --max-jobs is ; allowed: an integer\n");
 }
 
 TEST(ProgramTest, AnEmptyValueBehindAnEqualsSignIsTheFlagsValue) {
