@@ -63,6 +63,17 @@ def test_trains_what_the_plan_says_and_nothing_else(tmp_path, options):
     assert 0 < float(trainer.callback_metrics["greenplan/executed_share"]) <= 0.5
 
 
+@pytest.mark.parametrize("options", [{"accumulate_grad_batches": 2}, {"precision": "bf16-mixed"}], ids=str)
+def test_drops_blocks(tmp_path, options):
+    callback = GreenplanCallback(budget=0.6, budget_of="backward", method="joint", plan_every=2, seed=4)
+    module, _ = fitted(tmp_path, callback, **options)
+    session = callback.session
+    assert not session.mismatches
+    assert any(entry["executed_backward_flops"] for entry in session.history)
+    assert all(entry["expected_backward_flops"] <= 0.6 * entry["full_backward_flops"] for entry in session.history)
+    assert len({frozenset(moved) for moved in module.moved}) > 2
+
+
 def test_rates_are_allocated_by_sensitivity_after_a_tenth_of_all_steps(tmp_path):
     callback = GreenplanCallback(budget=0.6, budget_of="backward", method="drop")
     fitted(tmp_path, callback)

@@ -213,6 +213,26 @@ def test_a_scaler_accepts_a_step_in_which_nothing_trains(is_unscaled):
     assert all(torch.equal(before[name], parameter) for name, parameter in model.parameters.items())
 
 
+def test_blocks_are_dropped_under_a_scaler():
+    model = hf_models.build("llama")
+    optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    session = greenplan.attach(model.model, optimizer, method="drop", mean_drop_rate=0.5, seed=2, scaler=scaler)
+    for _ in range(5):
+        with session.step():
+            scaler.scale(model.loss()).backward()
+        live = {name for name, one in model.parameters.items() if one.grad is not None}
+        before = {name: one.detach().clone() for name, one in model.parameters.items()}
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        moved = {name for name, one in model.parameters.items() if not torch.equal(before[name], one)}
+        assert moved <= live
+    assert len(live) < len(before)
+    assert session.history[0]["executed_backward_flops"] is not None
+    assert not session.mismatches
+
+
 def test_a_step_that_overflows_is_not_planned_from(caplog):
     model = hf_models.build("llama")
     optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
@@ -316,6 +336,21 @@ def test_several_losses_of_one_step_are_priced_and_counted_together():
     assert session.history[0]["full_backward_flops"] == both
     for entry in session.history:
         assert entry["executed_backward_flops"] == entry["predicted_backward_flops"]
+
+
+def test_blocks_are_dropped_under_several_losses_of_one_step():
+    model, optimizer, session = attached(method="drop", seed=2)
+    of_steps = set()
+    for _ in range(5):
+        with session.step():
+            for weight in (1.0, 0.5):
+                (weight * model.loss()).backward()
+        of_steps.add(frozenset(name for name, one in model.parameters.items() if one.grad is not None))
+        optimizer.step()
+        optimizer.zero_grad()
+    assert len(of_steps) > 2
+    assert session.history[0]["executed_backward_flops"] is not None
+    assert not session.mismatches
 
 
 def test_a_loss_without_a_graph_is_named():
