@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "planner/store/sqlite/contents.h"
 #include "planner/store/sqlite/database.h"
 #include "planner/store/sqlite/schema.h"
 
@@ -27,7 +28,11 @@ absl::Status FlushToDisk(const std::string& path) {
 
 absl::Status CheckCopy(const std::string& path) {
   const absl::StatusOr<std::unique_ptr<Database>> copy = Database::Open(path);
-  return copy.ok() ? (*copy)->CheckIntegrity() : copy.status();
+  if (!copy.ok()) return copy.status();
+  if (absl::Status status = (*copy)->CheckIntegrity(); !status.ok()) return status;
+  const absl::StatusOr<int64_t> version = ReadSchemaVersion(**copy);
+  // The daemon brings an older schema up to date, and checks it then.
+  return version.ok() && *version == kSchemaVersion ? CheckContents(**copy) : version.status();
 }
 
 // SQLite itself does not flush the copy.

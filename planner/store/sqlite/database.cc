@@ -5,6 +5,7 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "planner/store/sqlite/checksum.h"
 
 namespace greenplan {
 
@@ -41,6 +42,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   auto database = absl::WrapUnique(new Database(path, handle));
   sqlite3_busy_timeout(handle, kBusyTimeoutMilliseconds);
   if (code != SQLITE_OK) return database->ToStatus(code);
+  if (const int error = RegisterChecksum(handle); error != SQLITE_OK) return database->ToStatus(error);
   if (sqlite3_db_readonly(handle, "main") != 0) return database->ToStatus(SQLITE_READONLY);
   return database;
 }

@@ -22,7 +22,7 @@ namespace greenplan {
 // Thread-safety: compatible; a Database and its Statements are used by one thread at a time.
 class Database {
  public:
-  // Opens or creates the file at `path`.
+  // Opens or creates the file at `path`. Statements may use greenplan_crc32 (checksum.h).
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
   ~Database();
   Database(const Database&) = delete;

@@ -134,8 +134,21 @@ absl::Status ForManyRanks(Database& database) {
   return database.Execute(kCopyRounds2);
 }
 
+// Every row that holds a message has a checksum (checksum.h).
+absl::Status WithChecksums(Database& database) {
+  return database.Execute(R"(
+      ALTER TABLE job_revisions ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE reports ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE plans ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE outcomes ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+      UPDATE job_revisions SET checksum = greenplan_crc32(job, revision, message, profile);
+      UPDATE reports SET checksum = greenplan_crc32(job, round, rank, message);
+      UPDATE plans SET checksum = greenplan_crc32(job, round, message, missing_ranks);
+      UPDATE outcomes SET checksum = greenplan_crc32(job, round, rank, message);)");
+}
+
 // kMigrations[v] leads from version v to v + 1.
-constexpr absl::Status (*kMigrations[])(Database&) = {Create, ForManyRanks};
+constexpr absl::Status (*kMigrations[])(Database&) = {Create, ForManyRanks, WithChecksums};
 static_assert(std::size(kMigrations) == kSchemaVersion);
 
 // A file without any table is as good as new.

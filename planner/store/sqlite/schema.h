@@ -10,7 +10,7 @@
 namespace greenplan {
 
 // The newest schema that this program knows; PRAGMA user_version holds the file's.
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 
 // Returns the file's version; 0 if it is empty. FailedPrecondition: it is another program's, or its schema is newer.
 absl::StatusOr<int64_t> ReadSchemaVersion(Database& database);

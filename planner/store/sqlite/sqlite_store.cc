@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "planner/store/change_feed.h"
 #include "planner/store/rank_list.h"
+#include "planner/store/sqlite/contents.h"
 #include "planner/store/sqlite/database.h"
 #include "planner/store/sqlite/file_lock.h"
 #include "planner/store/sqlite/group_commit.h"
@@ -33,6 +34,19 @@ absl::Status NoJob(int64_t job_id) { return NoJob(absl::StrCat("the job of id ",
 
 absl::Status Malformed(const Database& database, absl::string_view what) {
   return absl::DataLossError(absl::StrCat(database.path(), " is damaged: it holds a malformed ", what));
+}
+
+// Whether a row is as it was written, for use as a column of a query.
+constexpr char kRevisionIsIntact[] =
+    "job_revisions.checksum IS greenplan_crc32(job_revisions.job, job_revisions.revision, message, profile)";
+constexpr char kPlanIsIntact[] = "checksum IS greenplan_crc32(job, round, message, missing_ranks)";
+constexpr char kRankIsIntact[] = "checksum IS greenplan_crc32(job, round, rank, message)";  // Reports and outcomes.
+
+// `column` is one of the above.
+absl::Status CheckIsIntact(const Database& database, const Statement& query, int column, absl::string_view what) {
+  if (query.Number(column) != 0) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(database.path(), " is damaged: a ", what, " has changed since it was written"));
 }
 
 template <typename Message>
@@ -64,9 +78,17 @@ absl::StatusOr<std::vector<Row>> ReadRows(Statement& query, const Read& read) {
   }
 }
 
+// The columns are the message, and whether its row is intact.
+template <typename Message>
+absl::StatusOr<Message> ParseIntact(const Database& database, const Statement& query) {
+  absl::Status status = CheckIsIntact(database, query, 1, Message::descriptor()->full_name());
+  if (!status.ok()) return status;
+  return ParseColumn<Message>(database, query);
+}
+
 template <typename Message>
 absl::StatusOr<std::vector<Message>> ParseRows(const Database& database, Statement& query) {
-  return ReadRows<Message>(query, [&] { return ParseColumn<Message>(database, query); });
+  return ReadRows<Message>(query, [&] { return ParseIntact<Message>(database, query); });
 }
 
 // The columns of kRoundColumns.
@@ -80,8 +102,9 @@ KeptRound ReadRound(const Statement& query) {
           .is_planned = query.Number(6) != 0};
 }
 
-// Its columns are a job without its profile, and the profile.
+// Its columns are a job without its profile, the profile, and whether the row is intact.
 absl::StatusOr<v1::Job> ReadJob(const Database& database, const Statement& query, int column) {
+  if (absl::Status status = CheckIsIntact(database, query, column + 2, "greenplan.v1.Job"); !status.ok()) return status;
   absl::StatusOr<v1::Job> job = ParseColumn<v1::Job>(database, query, column);
   if (!job.ok()) return job;
   const absl::string_view profile = query.Blob(column + 1);
@@ -91,7 +114,9 @@ absl::StatusOr<v1::Job> ReadJob(const Database& database, const Statement& query
   return job;
 }
 
+// Its columns are the plan, the missing ranks, and whether the row is intact.
 absl::StatusOr<KeptPlan> ReadPlan(const Database& database, const Statement& query) {
+  if (absl::Status status = CheckIsIntact(database, query, 2, "greenplan.v1.Plan"); !status.ok()) return status;
   absl::StatusOr<v1::Plan> plan = ParseColumn<v1::Plan>(database, query);
   if (!plan.ok()) return plan.status();
   std::optional<std::vector<int32_t>> missing_ranks = DecodeRanks(query.Blob(1));
@@ -111,7 +136,9 @@ absl::Status InsertRevision(Database& database, int64_t job_id, const v1::Job& j
   without_profile.clear_profile();
   const std::string message = without_profile.SerializeAsString();
   const std::string profile = job.profile().SerializeAsString();
-  Statement insert(database, "INSERT INTO job_revisions (job, revision, message, profile) VALUES (?, ?, ?, ?)");
+  Statement insert(database,
+                   "INSERT INTO job_revisions (job, revision, message, profile, checksum) VALUES (?1, ?2, ?3, ?4, "
+                   "greenplan_crc32(?1, ?2, ?3, ?4))");
   insert.BindNumber(1, job_id);
   insert.BindNumber(2, job.profile_revision());
   insert.BindBlob(3, message);
@@ -121,7 +148,9 @@ absl::Status InsertRevision(Database& database, int64_t job_id, const v1::Job& j
 
 absl::Status InsertReport(Database& database, int64_t job_id, const v1::ImportanceReport& report) {
   const std::string message = report.SerializeAsString();
-  Statement insert(database, "INSERT INTO reports (job, round, rank, message) VALUES (?, ?, ?, ?)");
+  Statement insert(database,
+                   "INSERT INTO reports (job, round, rank, message, checksum) VALUES (?1, ?2, ?3, ?4, "
+                   "greenplan_crc32(?1, ?2, ?3, ?4))");
   insert.BindNumber(1, job_id);
   insert.BindNumber(2, report.round());
   insert.BindNumber(3, report.rank());
@@ -166,20 +195,23 @@ absl::StatusOr<KeptRound> FindRound(Database& database, int64_t job_id, int64_t 
 
 absl::StatusOr<std::optional<v1::ImportanceReport>> FindReport(Database& database, int64_t job_id, int64_t round,
                                                                int32_t rank) {
-  Statement query(database, "SELECT message FROM reports WHERE job = ? AND round = ? AND rank = ?");
+  Statement query(database, absl::StrCat("SELECT message, ", kRankIsIntact,
+                                         " FROM reports WHERE job = ? AND round = ? AND rank = ?"));
   query.BindNumber(1, job_id);
   query.BindNumber(2, round);
   query.BindNumber(3, rank);
   const absl::StatusOr<bool> row = query.Step();
   if (!row.ok()) return row.status();
   if (!*row) return std::nullopt;
-  return ParseColumn<v1::ImportanceReport>(database, query);
+  return ParseIntact<v1::ImportanceReport>(database, query);
 }
 
 absl::Status InsertPlan(Database& database, int64_t job_id, const NewPlan& plan) {
   const std::string message = plan.plan.SerializeAsString();
   const std::string missing_ranks = EncodeRanks(plan.missing_ranks);
-  Statement insert(database, "INSERT INTO plans (job, round, message, missing_ranks) VALUES (?, ?, ?, ?)");
+  Statement insert(database,
+                   "INSERT INTO plans (job, round, message, missing_ranks, checksum) VALUES (?1, ?2, ?3, ?4, "
+                   "greenplan_crc32(?1, ?2, ?3, ?4))");
   insert.BindNumber(1, job_id);
   insert.BindNumber(2, plan.plan.round());
   insert.BindBlob(3, message);
@@ -216,10 +248,10 @@ class SqliteStore : public Store {
   absl::StatusOr<KeptJob> GetJob(const JobKey& key) override {
     const ReaderPool::Lease database = readers_.Take();
     if (!database.status().ok()) return database.status();
-    Statement query(*database,
-                    "SELECT jobs.id, message, profile FROM jobs JOIN job_revisions "
-                    "ON job_revisions.job = jobs.id AND job_revisions.revision = jobs.revision "
-                    "WHERE tenant = ? AND name = ?");
+    Statement query(*database, absl::StrCat("SELECT jobs.id, message, profile, ", kRevisionIsIntact,
+                                            " FROM jobs JOIN job_revisions "
+                                            "ON job_revisions.job = jobs.id AND job_revisions.revision = jobs.revision "
+                                            "WHERE tenant = ? AND name = ?"));
     query.BindText(1, key.tenant);
     query.BindText(2, key.name);
     if (absl::Status status = StepToRow(query, [&] { return NoJob(key.name); }); !status.ok()) return status;
@@ -241,7 +273,8 @@ class SqliteStore : public Store {
   absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
     const ReaderPool::Lease database = readers_.Take();
     if (!database.status().ok()) return database.status();
-    Statement query(*database, "SELECT message, profile FROM job_revisions WHERE job = ? AND revision = ?");
+    Statement query(*database, absl::StrCat("SELECT message, profile, ", kRevisionIsIntact,
+                                            " FROM job_revisions WHERE job = ? AND revision = ?"));
     query.BindNumber(1, job_id);
     query.BindNumber(2, revision);
     absl::Status status =
@@ -252,16 +285,17 @@ class SqliteStore : public Store {
 
   absl::Status UpdateJob(int64_t job_id, const v1::Job& job) override {
     return writer_.Run([&](Database& database) -> absl::Status {
-      Statement update(database,
-                       "UPDATE jobs SET revision = revision + 1, num_bytes = num_bytes + ?, last_use = max(last_use, ?) "
-                       "WHERE id = ? RETURNING revision");
+      Statement update(
+          database,
+          "UPDATE jobs SET revision = revision + 1, num_bytes = num_bytes + ?, last_use = max(last_use, ?) "
+          "WHERE id = ? RETURNING revision");
       update.BindNumber(1, static_cast<int64_t>(job.ByteSizeLong()));
       update.BindNumber(2, ToNumber(job.update_time()));
       update.BindNumber(3, job_id);
       if (absl::Status status = StepToRow(update, [&] { return NoJob(job_id); }); !status.ok()) return status;
       if (update.Number(0) != job.profile_revision()) {
-        return absl::AlreadyExistsError(absl::StrCat("revision ", job.profile_revision(), " of the job of id ", job_id,
-                                                     " is not the next one"));
+        return absl::AlreadyExistsError(
+            absl::StrCat("revision ", job.profile_revision(), " of the job of id ", job_id, " is not the next one"));
       }
       return InsertRevision(database, job_id, job);
     });
@@ -278,7 +312,8 @@ class SqliteStore : public Store {
     query.BindText(1, tenant);
     query.BindText(2, after_name);
     query.BindNumber(3, limit);
-    return ParseRows<v1::Job>(*database, query);
+    // Whether the rows are intact is not checked, because that would need the profiles.
+    return ReadRows<v1::Job>(query, [&] { return ParseColumn<v1::Job>(*database, query); });
   }
 
   absl::Status DeleteJob(int64_t job_id) override {
@@ -332,7 +367,8 @@ class SqliteStore : public Store {
     const ReaderPool::Lease database = readers_.Take();
     if (!database.status().ok()) return database.status();
     Statement query(*database,
-                    "SELECT message FROM reports WHERE job = ? AND round = ? AND rank > ? ORDER BY rank LIMIT ?");
+                    absl::StrCat("SELECT message, ", kRankIsIntact,
+                                 " FROM reports WHERE job = ? AND round = ? AND rank > ? ORDER BY rank LIMIT ?"));
     query.BindNumber(1, job_id);
     query.BindNumber(2, round);
     query.BindNumber(3, after_rank);
@@ -367,7 +403,8 @@ class SqliteStore : public Store {
   absl::StatusOr<KeptPlan> GetPlan(int64_t job_id, int64_t round) override {
     const ReaderPool::Lease database = readers_.Take();
     if (!database.status().ok()) return database.status();
-    Statement query(*database, "SELECT message, missing_ranks FROM plans WHERE job = ? AND round = ?");
+    Statement query(*database, absl::StrCat("SELECT message, missing_ranks, ", kPlanIsIntact,
+                                            " FROM plans WHERE job = ? AND round = ?"));
     query.BindNumber(1, job_id);
     query.BindNumber(2, round);
     absl::Status status = StepToRow(query, [&] {
@@ -380,11 +417,11 @@ class SqliteStore : public Store {
   absl::StatusOr<KeptPlan> GetLatestPlan(int64_t job_id) override {
     const ReaderPool::Lease database = readers_.Take();
     if (!database.status().ok()) return database.status();
-    Statement query(*database,
-                    "SELECT message, missing_ranks FROM plans WHERE job = ? ORDER BY round DESC LIMIT 1");
+    Statement query(*database, absl::StrCat("SELECT message, missing_ranks, ", kPlanIsIntact,
+                                            " FROM plans WHERE job = ? ORDER BY round DESC LIMIT 1"));
     query.BindNumber(1, job_id);
-    absl::Status status = StepToRow(
-        query, [&] { return absl::NotFoundError(absl::StrCat("the job of id ", job_id, " has no plan")); });
+    absl::Status status =
+        StepToRow(query, [&] { return absl::NotFoundError(absl::StrCat("the job of id ", job_id, " has no plan")); });
     if (!status.ok()) return status;
     return ReadPlan(*database, query);
   }
@@ -392,7 +429,8 @@ class SqliteStore : public Store {
   absl::StatusOr<std::vector<v1::Plan>> ListPlans(int64_t job_id, int64_t start_round, int limit) override {
     const ReaderPool::Lease database = readers_.Take();
     if (!database.status().ok()) return database.status();
-    Statement query(*database, "SELECT message FROM plans WHERE job = ? AND round >= ? ORDER BY round LIMIT ?");
+    Statement query(*database, absl::StrCat("SELECT message, ", kPlanIsIntact,
+                                            " FROM plans WHERE job = ? AND round >= ? ORDER BY round LIMIT ?"));
     query.BindNumber(1, job_id);
     query.BindNumber(2, start_round);
     query.BindNumber(3, limit);
@@ -404,7 +442,8 @@ class SqliteStore : public Store {
     const std::string message = outcome.SerializeAsString();
     const absl::Status status = writer_.Run([&](Database& database) -> absl::Status {
       Statement insert(database,
-                       "INSERT INTO outcomes (job, round, rank, message) VALUES (?, ?, ?, ?) "
+                       "INSERT INTO outcomes (job, round, rank, message, checksum) VALUES (?1, ?2, ?3, ?4, "
+                       "greenplan_crc32(?1, ?2, ?3, ?4)) "
                        "ON CONFLICT (job, round, rank) DO NOTHING RETURNING rank");
       insert.BindNumber(1, job_id);
       insert.BindNumber(2, outcome.round());
@@ -413,12 +452,13 @@ class SqliteStore : public Store {
       const absl::StatusOr<bool> is_new = RunAndCount(insert);
       if (!is_new.ok()) return absl::IsNotFound(is_new.status()) ? NoJob(job_id) : is_new.status();
       if (*is_new) return absl::OkStatus();
-      Statement query(database, "SELECT message FROM outcomes WHERE job = ? AND round = ? AND rank = ?");
+      Statement query(database, absl::StrCat("SELECT message, ", kRankIsIntact,
+                                             " FROM outcomes WHERE job = ? AND round = ? AND rank = ?"));
       query.BindNumber(1, job_id);
       query.BindNumber(2, outcome.round());
       query.BindNumber(3, outcome.rank());
       if (absl::Status status = query.Step().status(); !status.ok()) return status;
-      absl::StatusOr<v1::Outcome> kept = ParseColumn<v1::Outcome>(database, query);
+      absl::StatusOr<v1::Outcome> kept = ParseIntact<v1::Outcome>(database, query);
       if (!kept.ok()) return kept.status();
       earlier = *std::move(kept);
       return absl::OkStatus();
@@ -432,8 +472,9 @@ class SqliteStore : public Store {
     const ReaderPool::Lease database = readers_.Take();
     if (!database.status().ok()) return database.status();
     Statement query(*database,
-                    "SELECT message FROM outcomes WHERE job = ?1 AND (round > ?2 OR (round = ?2 AND rank > ?3)) "
-                    "ORDER BY round, rank LIMIT ?4");
+                    absl::StrCat("SELECT message, ", kRankIsIntact,
+                                 " FROM outcomes WHERE job = ?1 AND (round > ?2 OR (round = ?2 AND rank > ?3)) "
+                                 "ORDER BY round, rank LIMIT ?4"));
     query.BindNumber(1, job_id);
     query.BindNumber(2, after_round);
     query.BindNumber(3, after_rank);
@@ -473,6 +514,15 @@ class SqliteStore : public Store {
   ChangeFeed feed_;
 };
 
+// An error that no statement of ours can cause in a sound file, such as a column that is not there, is damage too.
+absl::Status CheckAndMigrate(Database& database) {
+  absl::Status status = database.CheckIntegrity();
+  if (status.ok()) status = MigrateSchema(database);
+  if (status.ok()) status = CheckContents(database);
+  if (!absl::IsInternal(status)) return status;
+  return absl::DataLossError(absl::StrCat(database.path(), " is damaged or no database: ", status.message()));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
@@ -481,8 +531,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) 
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(path);
   if (!database.ok()) return database.status();
   if (absl::Status status = (*database)->Execute(kSettings); !status.ok()) return status;
-  if (absl::Status status = (*database)->CheckIntegrity(); !status.ok()) return status;
-  if (absl::Status status = MigrateSchema(**database); !status.ok()) return status;
+  if (absl::Status status = CheckAndMigrate(**database); !status.ok()) return status;
   return std::make_unique<SqliteStore>(*std::move(lock), *std::move(database));
 }
 

@@ -151,6 +151,77 @@ TEST(SqliteStoreTest, AFileOfTheFirstSchemaIsBroughtUpToDate) {
   EXPECT_TRUE(store->ListReports(kept->id, 4, -1, 10)->empty());
 }
 
+// Fills a store with a job of two rounds.
+void Fill(Store& store) {
+  v1::Job job;
+  job.set_name("jobs/a");
+  job.set_profile_revision(1);
+  ASSERT_TRUE(store.CreateJob({"", "jobs/a"}, {1, job}).ok());
+  for (int64_t round = 0; round < 2; ++round) {
+    NewPlan plan;
+    plan.plan.set_round(round);
+    plan.plan.set_value(3);
+    plan.report.emplace().set_round(round);
+    plan.opening.revision = 1;
+    ASSERT_TRUE(store.PutPlan(1, plan).ok());
+    v1::Outcome outcome;
+    outcome.set_round(round);
+    ASSERT_TRUE(store.AddOutcome(1, outcome).ok());
+  }
+}
+
+TEST(SqliteStoreTest, AFileOfTheSecondSchemaGetsItsChecksums) {
+  SqliteMedium medium;
+  Fill(*medium.Open());
+  {
+    const auto database = Database::Open(medium.path());
+    for (const char* table : {"job_revisions", "reports", "plans", "outcomes"}) {
+      ASSERT_TRUE((*database)->Execute(std::string("ALTER TABLE ") + table + " DROP COLUMN checksum").ok());
+    }
+    ASSERT_TRUE((*database)->Execute("PRAGMA user_version = 2").ok());
+  }
+  const auto store = medium.Open();
+  EXPECT_EQ(store->GetPlan(1, 1)->plan.value(), 3);
+  EXPECT_EQ(store->ListReports(1, 1, -1, 10)->size(), 1u);
+  EXPECT_EQ(store->ListOutcomes(1, -1, -1, 10)->size(), 2u);
+  EXPECT_TRUE(store->GetJob({"", "jobs/a"}).ok());
+}
+
+// SQLite itself sees nothing wrong in any of these.
+TEST(SqliteStoreTest, ChangedContentIsFoundAtTheStart) {
+  for (const char* change :
+       {"UPDATE plans SET message = x'3001' WHERE round = 1", "UPDATE plans SET missing_ranks = x'00000000'",
+        "UPDATE plans SET round = 7 WHERE round = 1", "UPDATE reports SET message = x'' WHERE round = 1",
+        "UPDATE outcomes SET rank = 3 WHERE round = 1", "UPDATE job_revisions SET profile = x'0a00'",
+        "UPDATE job_revisions SET checksum = checksum + 1", "UPDATE jobs SET revision = 2",
+        "UPDATE jobs SET num_bytes = -1", "UPDATE rounds SET is_planned = 0 WHERE round = 0",
+        "UPDATE rounds SET revision = 5", "DELETE FROM plans WHERE round = 1",
+        "PRAGMA foreign_keys = OFF; DELETE FROM job_revisions; DELETE FROM jobs"}) {
+    SqliteMedium medium;
+    Fill(*medium.Open());
+    ASSERT_TRUE((*Database::Open(medium.path()))->Execute(change).ok()) << change;
+    SCOPED_TRACE(change);
+    ExpectRefused(medium.path(), absl::StatusCode::kDataLoss, "is damaged or no database");
+  }
+}
+
+TEST(SqliteStoreTest, ContentThatChangesWhileTheStoreIsOpenIsNotServed) {
+  SqliteMedium medium;
+  const auto store = medium.Open();
+  Fill(*store);
+  ASSERT_TRUE((*Database::Open(medium.path()))
+                  ->Execute("UPDATE plans SET message = x'3001'; UPDATE reports SET message = x'3001';"
+                            "UPDATE outcomes SET message = x'3001'; UPDATE job_revisions SET message = x'0a00'")
+                  .ok());
+  for (const absl::Status& status :
+       {store->GetPlan(1, 1).status(), store->GetLatestPlan(1).status(), store->ListPlans(1, 0, 9).status(),
+        store->ListReports(1, 1, -1, 9).status(), store->ListOutcomes(1, -1, -1, 9).status(),
+        store->GetJob({"", "jobs/a"}).status(), store->GetJobRevision(1, 1).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_THAT(status.message(), HasSubstr("has changed since it was written"));
+  }
+}
+
 // An index that contradicts its table makes look-ups wrong without any error; the check at the start finds it.
 TEST(SqliteStoreTest, ADamagedIndexIsFoundAtTheStart) {
   SqliteMedium medium;
@@ -169,7 +240,7 @@ TEST(SqliteStoreTest, AMalformedMessageIsReportedAsDamage) {
   medium.Open().reset();
   ASSERT_TRUE((*Database::Open(medium.path()))
                   ->Execute("INSERT INTO jobs VALUES (1, '', 'jobs/a', 1, 0, 0);"
-                            "INSERT INTO job_revisions VALUES (1, 1, x'ff', x'')")
+                            "INSERT INTO job_revisions VALUES (1, 1, x'ff', x'', greenplan_crc32(1, 1, x'ff', x''))")
                   .ok());
   const auto job = medium.Open()->GetJob({"", "jobs/a"});
   EXPECT_EQ(job.status().code(), absl::StatusCode::kDataLoss) << job.status();

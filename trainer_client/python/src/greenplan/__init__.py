@@ -17,11 +17,12 @@ from greenplan.plan import Plan, plan
 from greenplan.profile import Profile, profile
 
 if TYPE_CHECKING:
+    from greenplan._attach import attach
     from greenplan._autograd.node_cost import NodeCost
     from greenplan._autograd.node_shapes import NodeShapes
     from greenplan._autograd.rules import register_cost
     from greenplan.callback import GreenplanCallback
-    from greenplan.session import Session, attach
+    from greenplan.session import Session
 
 __version__ = "0.1.0"
 
@@ -51,7 +52,7 @@ _NEEDS_TORCH = {
     "NodeShapes": "greenplan._autograd.node_shapes",
     "register_cost": "greenplan._autograd.rules",
     "Session": "greenplan.session",
-    "attach": "greenplan.session",
+    "attach": "greenplan._attach",
     "GreenplanCallback": "greenplan.callback",
 }
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import torch
 
+from greenplan._options import Options
+from greenplan.errors import Error
+
 
 class InputEmbedding:
     """The input embedding of a transformers model; of other models nothing is known and nothing done.
@@ -73,3 +76,20 @@ class InputEmbedding:
             yield
         finally:
             handle.remove()
+
+
+def check_reentrant(inputs: InputEmbedding, options: Options) -> None:
+    """Behind frozen layers, a reentrant checkpoint whose inputs require no grad computes no gradient at all.
+
+    Raises:
+        Error: UNIMPLEMENTED, with what to do instead.
+    """
+    if inputs.is_held_open or inputs.holds(options.pinned):
+        return
+    raise Error(
+        f'method "{options.method}" under checkpoints with use_reentrant=True: once the layers in front of a '
+        "checkpoint are frozen, torch computes no gradient within it; use use_reentrant=False (in transformers "
+        'gradient_checkpointing_kwargs={"use_reentrant": False}), or name the weight of the input embedding in pinned',
+        code="UNIMPLEMENTED",
+        field="model",
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 
-from greenplan.errors import unknown_name
+from greenplan.errors import ArgumentError, unknown_name
 
 POLICIES = ("keep", "offload", "drop")
 
@@ -61,3 +62,18 @@ class OptimizerState:
         for key, value in state.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape and value.device == source:
                 state[key] = value.to(target)
+
+
+def unwrapped_optimizer(optimizer: Any) -> torch.optim.Optimizer:
+    """Returns the optimizer of torch within accelerate's or Lightning's.
+
+    Raises:
+        ArgumentError: There is none.
+    """
+    while isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
+        optimizer = optimizer.optimizer
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise ArgumentError(
+            f"optimizer is {type(optimizer).__name__}; allowed: a torch.optim.Optimizer", field="optimizer"
+        )
+    return optimizer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import torch
 
@@ -143,6 +144,10 @@ class Parameters:
         self.live = {name for name, parameter in self.candidates.items() if parameter.requires_grad}
         return True
 
+    def all_gradients_finite(self) -> bool:
+        """Whether no gradient of a candidate holds an infinity or a NaN."""
+        return all(_is_finite(one.grad) for one in self.candidates.values() if one.grad is not None)
+
     def has_shards(self) -> bool:
         """Whether tensors are sharded over ranks."""
         return any(hasattr(parameter, "to_local") for parameter in self.candidates.values())
@@ -160,3 +165,10 @@ class Parameters:
     def _outside_optimizer(self, parameters: dict[str, torch.nn.Parameter]) -> list[str]:
         known = {id(parameter) for group in self._optimizer.param_groups for parameter in group["params"]}
         return [name for name, parameter in parameters.items() if id(parameter) not in known]
+
+
+def _is_finite(gradient: Any) -> bool:
+    local = gradient.to_local() if hasattr(gradient, "to_local") else gradient
+    if local.is_sparse:
+        local = local.coalesce().values()
+    return bool(torch.isfinite(local).all())

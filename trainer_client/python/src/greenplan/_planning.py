@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from greenplan._options import Options
+from greenplan._parallel import Ranks
 from greenplan._session_planner import SessionPlanner, remote
+from greenplan.errors import Error
 from greenplan.plan import Plan
 from greenplan.profile import Profile
 
@@ -85,3 +87,32 @@ def open_planner(profile: Profile, options: Options) -> Planner:
     if planner == "local":
         return SessionPlanner(profile, options)
     return (remote(**planner) if isinstance(planner, Mapping) else remote(planner))(profile, options)
+
+
+def plan_of_all_ranks(
+    planner: Planner, ranks: Ranks, measurements: Measurements, pinned_rates: Mapping[str, tuple[float, float]]
+) -> Plan:
+    """Returns one plan on every rank: rank 0 plans for all, or every rank asks, and each takes the first answer.
+
+    All ranks call it together.
+
+    Args:
+        planner: Of this rank.
+        ranks: All of them.
+        measurements: Of this rank if the planner asks every rank, else the mean over them.
+        pinned_rates: As for ``Planner.plan``.
+
+    Raises:
+        Error: That of the first rank that has one, if no rank has a plan.
+    """
+    answer: tuple[dict[str, Any] | None, Error | None] = None, None
+    if ranks.rank == 0 or planner.asks_every_rank:
+        try:
+            answer = planner.to_json(planner.plan(measurements, pinned_rates)), None
+        except Error as error:
+            answer = None, error
+    answers = ranks.gathered(answer)
+    for content, _ in answers:
+        if content is not None:
+            return planner.from_json(content)
+    raise next(failure for _, failure in answers if failure is not None)

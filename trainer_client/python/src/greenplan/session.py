@@ -13,26 +13,22 @@ import torch
 from greenplan import profile_json
 from greenplan._applied_plan import AppliedPlan
 from greenplan._blocks import BlockModules
-from greenplan._inputs import InputEmbedding
-from greenplan._optimizer_state import OptimizerState
-from greenplan._options import Options, checked_options
+from greenplan._draws import Draws
+from greenplan._inputs import InputEmbedding, check_reentrant
+from greenplan._optimizer_state import OptimizerState, unwrapped_optimizer
+from greenplan._options import Options
 from greenplan._parallel import Ranks, refuse_unsupported, unwrapped, wrapper_of
 from greenplan._parameters import Parameters, some_of
-from greenplan._planning import Measurements, Planner, open_planner
+from greenplan._planning import Measurements, Planner, open_planner, plan_of_all_ranks
 from greenplan._profiling import StepProfiler
 from greenplan._scaling import Scaling
 from greenplan._schedule import Schedule
+from greenplan._separate_probe import metric_of, read_forward, separate_importance, undisturbed
 from greenplan._step_sensitivity import SensitivityProbe
 from greenplan.errors import ArgumentError, Error
 from greenplan.next_update import check_separable
 from greenplan.plan import Plan
-from greenplan.probe import (
-    LossFn,
-    importance_of_gradients,
-    probe_cross_fitted,
-    probe_importance,
-    probe_sensitivity,
-)
+from greenplan.probe import LossFn, importance_of_gradients, probe_sensitivity
 from greenplan.profile import Profile
 
 logger = logging.getLogger("greenplan")
@@ -41,114 +37,6 @@ _STATE_VERSION = 3
 
 # Of a planner that may answer again later.
 _PASSING_CODES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
-
-
-def attach(
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    *,
-    budget: float | int | str | None = None,
-    budget_of: str = "full",
-    method: str = "",
-    plan_every: str | int = "epoch",
-    planner: Any = "local",
-    pinned: Sequence[str] = (),
-    never: Sequence[str] = (),
-    optimizer_state: str = "keep",
-    seed: int = 0,
-    probe: str = "in-step",
-    metric: str = "",
-    sensitivity: str = "gradient_difference",
-    draw_per: str = "step",
-    job: str = "",
-    warmup_rounds: int = 0,
-    uniform_until: float | None = None,
-    total_steps: int | None = None,
-    scaler: Any | None = None,
-    **planner_options: Any,
-) -> Session:
-    """Puts the training of a model under plans.
-
-    ::
-
-        session = greenplan.attach(model, optimizer, budget=0.5, budget_of="backward")
-        for epoch in range(epochs):
-            session.begin_round()
-            for batch in batches:
-                with session.step():
-                    model(**batch).loss.backward()
-                optimizer.step()
-                optimizer.zero_grad()
-
-    Attach once the optimizer exists, with everything that may ever be trained requiring grad and in the optimizer.
-    Nothing is frozen before the first plan.
-
-    Args:
-        model: Any module; also one within DistributedDataParallel, or sharded by FSDP2.
-        optimizer: Of torch.optim: AdamW, Adam, SGD, RMSprop or Adagrad, plain, foreach or fused; or an Adam or AdamW of
-            bitsandbytes. Under methods "full" and "drop" any other too.
-        budget: What a step may cost: a share in (0, 1] of what ``budget_of`` says, or "auto", the selection of most
-            value per cost.
-        budget_of: "full" (forward and backward of full fine-tuning), "backward", or "absolute" (FLOPs of forward and
-            backward).
-        method: "selection" of tensors, "drop" of blocks in backward, "joint" for both, or "full". By default selection
-            if there is a budget.
-        plan_every: "epoch": a round begins where ``begin_round`` is called, and at the first step. A number: a round
-            also begins after that many optimizer steps.
-        planner: "local", or "HOST:PORT" of a planner service, or the arguments of ``greenplan.remote`` as a dict.
-        pinned: Names of tensors that every plan trains.
-        never: Names of tensors that no plan trains. They count in what ``budget`` is a share of.
-        optimizer_state: What becomes of the optimizer's state of frozen tensors: "keep" it, "offload" it to the host,
-            or "drop" it.
-        seed: Of the draws of dropped blocks, from 0 to 2^64 - 1.
-        probe: "in-step": importance comes from the gradients of a round's first step. "separate": from a forward and
-            backward pass of its own on what ``begin_round`` is given.
-        metric: "gradient_times_update", or "cross_fitted", which needs two batches. By default cross_fitted where
-            ``begin_round`` is given two batches or more.
-        sensitivity: Of blocks, which allocates drop rates to them: "gradient_difference" or "norm_difference". Measured
-            once per round, in about half a backward pass per block; ``allocation="uniform"`` measures none.
-        draw_per: Whether dropped blocks are drawn anew for each optimizer "step" or for each "micro-batch".
-        job: The name of the job at a planner service; by default a new one.
-        warmup_rounds: How many rounds train everything before the first plan.
-        uniform_until: The share of ``total_steps``, in [0, 1], in which all blocks have one drop rate, before a round
-            begins that allocates rates by sensitivity; by default 0.1.
-        total_steps: Optimizer steps of the whole training. If None, rates are allocated from the first round on.
-        scaler: The torch.amp.GradScaler of the loop, if there is one.
-        **planner_options: algorithm, resolution, allocation, drop_objective, min_drop_rate, max_drop_rate,
-            drop_rate_bounds, mu, mean_drop_rate, max_saved_bytes, churn_threshold, time_limit, as ``greenplan.plan``
-            takes them.
-
-    Returns:
-        The session. ``session.detach()`` lets the model be as it was.
-
-    Raises:
-        ArgumentError: An option is unknown or out of range, the model has no parameter that requires grad, or the
-            optimizer lacks one that does.
-        Error: UNIMPLEMENTED for an optimizer, a wrapper or a compiled model that cannot be served; says why.
-    """
-    options = checked_options(
-        dict(
-            planner_options,
-            budget=budget,
-            budget_of=budget_of,
-            method=method,
-            plan_every=plan_every,
-            planner=planner,
-            pinned=pinned,
-            never=never,
-            optimizer_state=optimizer_state,
-            seed=seed,
-            probe=probe,
-            metric=metric,
-            sensitivity=sensitivity,
-            draw_per=draw_per,
-            job=job,
-            warmup_rounds=warmup_rounds,
-            uniform_until=uniform_until,
-            total_steps=total_steps,
-        )
-    )
-    return Session(model, optimizer, options, scaler)
 
 
 class Session:
@@ -166,7 +54,7 @@ class Session:
         """Does the work of ``greenplan.attach``, which states the contract."""
         refuse_unsupported(model)
         scaler = getattr(optimizer, "scaler", None) if scaler is None else scaler  # As accelerate's optimizers have it.
-        optimizer = _unwrapped_optimizer(optimizer)
+        optimizer = unwrapped_optimizer(optimizer)
         if options.needs_importance:
             check_separable(optimizer)
         self.options = options
@@ -477,8 +365,7 @@ class Session:
             self._take_profile(profiler)
         started = time.perf_counter()
         scale = self._scaling.scale()
-        gradients = [one.grad for one in self._parameters.candidates.values() if one.grad is not None]
-        if self._ranks.any(not all(_is_finite(gradient) for gradient in gradients)):
+        if self._ranks.any(not self._parameters.all_gradients_finite()):
             logger.warning("greenplan: a gradient of step %d is not finite; the next step measures again", self.steps)
             return
         importance: dict[str, float] = {}
@@ -503,7 +390,7 @@ class Session:
         """All ranks go by rank 0's profile: their batches may differ in shape."""
         profile, blocks = profiler.result()
         if profiler.is_reentrant and self.options.method in ("selection", "joint"):
-            _check_reentrant(self._inputs, self.options)
+            check_reentrant(self._inputs, self.options)
         sent = self._ranks.from_first((profile_json.to_json(profile.data), profiler.signature))
         if self._ranks.rank > 0:
             profile = Profile(profile_json.from_json(sent[0]))
@@ -524,48 +411,35 @@ class Session:
                 code="UNIMPLEMENTED",
                 field="loss_fn",
             )
+        metric = metric_of(self.options.metric, loss_fns)
         self._forget_changed_model()
         started = time.perf_counter()
         before = self._parameters.live
+        importance: dict[str, float] = {}
+        error: dict[str, float] = {}
         try:
-            with _undisturbed(self.model), self._wrapper.without_reduction():
+            with undisturbed(self.model), self._wrapper.without_reduction():
                 self._let_all_live()
                 self._prepare()
-                importance, error = self._measured_importance(loss_fns)
+                if self._profile is None:
+                    self._separate_profile(loss_fns[0])
+                if self.options.needs_importance:
+                    importance, error = separate_importance(self._measured(), self._optimizer, loss_fns, metric)
                 if self._measures_sensitivity():
-                    self._sensitivity = self._ranks.mean(self._measured_sensitivity(loss_fns[0]))
+                    self._sensitivity = self._ranks.mean(self._separate_sensitivity(loss_fns[0]))
         except BaseException:
             self._parameters.set_live(before)
             raise
         seconds = time.perf_counter() - started
         self._plan_round(self._measurements(self._shared(importance), self._shared(error)), seconds, "separate")
 
-    def _measured_importance(self, loss_fns: Sequence[LossFn]) -> tuple[dict[str, float], dict[str, float]]:
-        metric = self.options.metric or ("cross_fitted" if len(loss_fns) > 1 else "gradient_times_update")
-        if metric == "cross_fitted" and len(loss_fns) < 2:
-            raise ArgumentError(
-                "loss_fn is one function; metric cross_fitted needs a list of two or more, one per batch",
-                field="loss_fn",
-            )
-        if self._profile is None:
-            profiler = StepProfiler(self.model, self._leaves(), self._inputs)
-            with profiler.watching(), torch.random.fork_rng(devices=_cuda_devices(self.model)):
-                loss = loss_fns[0]()
-                if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
-                    raise ArgumentError("loss_fn returned no loss that requires grad", field="loss_fn")
-                profiler.read(loss)
-                del loss
-            self._take_profile(profiler)
-            self._let_all_live()
-        if not self.options.needs_importance:
-            return {}, {}
-        if metric == "cross_fitted":
-            return probe_cross_fitted(self._measured(), self._optimizer, loss_fns)
-        of_batches = [probe_importance(self._measured(), self._optimizer, loss_fn) for loss_fn in loss_fns]
-        names = [name for name in of_batches[0] if all(name in of_batch for of_batch in of_batches)]
-        return {name: sum(of_batch[name] for of_batch in of_batches) / len(of_batches) for name in names}, {}
+    def _separate_profile(self, loss_fn: LossFn) -> None:
+        profiler = StepProfiler(self.model, self._leaves(), self._inputs)
+        read_forward(profiler, self.model, loss_fn)
+        self._take_profile(profiler)
+        self._let_all_live()
 
-    def _measured_sensitivity(self, loss_fn: LossFn) -> dict[str, float]:
+    def _separate_sensitivity(self, loss_fn: LossFn) -> dict[str, float]:
         assert self._blocks is not None and self._profile is not None
         if not self._sensitivity_probe.measure(loss_fn(), never=self.options.never):
             return self._sensitivity_probe.measured
@@ -583,7 +457,8 @@ class Session:
         assert self._planner is not None and self._blocks is not None
         started = time.perf_counter()
         try:
-            plan = self._ask_planner(measurements)
+            pinned_rates = dict.fromkeys(self._blocks.undroppable, (0.0, 0.0)) if self.options.may_drop else {}
+            plan = plan_of_all_ranks(self._planner, self._ranks, measurements, pinned_rates)
         except Error as error:
             if error.code not in _PASSING_CODES or self._applied is None:
                 raise
@@ -608,23 +483,6 @@ class Session:
         if plan.message:
             logger.warning("greenplan: round %d: %s", self._rounds - 1, plan.message)
 
-    def _ask_planner(self, measurements: Measurements) -> Plan:
-        """Rank 0 plans, or every rank asks for the plan of them all; each applies the first answer."""
-        assert self._planner is not None and self._blocks is not None
-        answer: tuple[dict[str, Any] | None, Error | None] = None, None
-        if self._ranks.rank == 0 or self._planner.asks_every_rank:
-            pinned_rates = dict.fromkeys(self._blocks.undroppable, (0.0, 0.0)) if self.options.may_drop else {}
-            try:
-                plan = self._planner.plan(measurements, pinned_rates)
-                answer = self._planner.to_json(plan), None
-            except Error as error:
-                answer = None, error
-        answers = self._ranks.gathered(answer)
-        for content, _ in answers:
-            if content is not None:
-                return self._planner.from_json(content)
-        raise next(failure for _, failure in answers if failure is not None)
-
     def _apply(self, plan: Plan) -> AppliedPlan:
         assert self._profile is not None
         candidates = self._parameters.candidates
@@ -648,39 +506,19 @@ class Session:
         assert step is not None
         step.enter_context(self._inputs.closed())
         if applied.may_drop:
+            assert self._planner is not None
+            draws = Draws(self._planner, applied, blocks)
             if self.options.draw_per == "micro-batch":
-                step.enter_context(self._drawing_each_forward(applied, blocks))
+                step.enter_context(draws.each_forward(self.model, self._next_micro_batch))
             else:
-                dropped = self._drawn(applied, self.steps)
-                step.enter_context(blocks.dropped(dropped))
-                applied.note_step(dropped)
+                step.enter_context(draws.of(self.steps))
         else:
             applied.note_step(())
         step.enter_context(applied.watching(self.model, lambda: self._scaling.stand_in(self._smallest())))
 
-    def _drawn(self, applied: AppliedPlan, number: int) -> tuple[str, ...]:
-        assert self._planner is not None
-        return tuple(self._planner.draw_blocks(applied.plan, number))
-
-    @contextlib.contextmanager
-    def _drawing_each_forward(self, applied: AppliedPlan, blocks: BlockModules) -> Iterator[None]:
-        """Draws anew in each forward pass; backward of a micro-batch, which may compute again, keeps its draw."""
-        of_micro_batch = contextlib.ExitStack()
-
-        def draw(module: torch.nn.Module, args: Any) -> None:
-            if module.training:
-                of_micro_batch.close()
-                dropped = self._drawn(applied, self._micro_batches)
-                of_micro_batch.enter_context(blocks.dropped(dropped))
-                applied.note_step(dropped)
-                self._micro_batches += 1
-
-        handle = self.model.register_forward_pre_hook(draw)
-        try:
-            yield
-        finally:
-            handle.remove()
-            of_micro_batch.close()
+    def _next_micro_batch(self) -> int:
+        self._micro_batches += 1
+        return self._micro_batches - 1
 
     def _report_mismatch(self, applied: AppliedPlan) -> None:
         problem = applied.mismatch()
@@ -695,52 +533,3 @@ class Session:
 
     def _smallest(self) -> torch.Tensor:
         return min(self._parameters.candidates.values(), key=torch.Tensor.numel)
-
-
-def _unwrapped_optimizer(optimizer: Any) -> torch.optim.Optimizer:
-    """Returns the optimizer of torch within accelerate's or Lightning's."""
-    while isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
-        optimizer = optimizer.optimizer
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise ArgumentError(
-            f"optimizer is {type(optimizer).__name__}; allowed: a torch.optim.Optimizer", field="optimizer"
-        )
-    return optimizer
-
-
-def _check_reentrant(inputs: InputEmbedding, options: Options) -> None:
-    """Behind frozen layers, a reentrant checkpoint whose inputs require no grad computes no gradient at all."""
-    if inputs.is_held_open or inputs.holds(options.pinned):
-        return
-    raise Error(
-        f'method "{options.method}" under checkpoints with use_reentrant=True: once the layers in front of a '
-        "checkpoint are frozen, torch computes no gradient within it; use use_reentrant=False (in transformers "
-        'gradient_checkpointing_kwargs={"use_reentrant": False}), or name the weight of the input embedding in pinned',
-        code="UNIMPLEMENTED",
-        field="model",
-    )
-
-
-def _is_finite(gradient: Any) -> bool:
-    local = gradient.to_local() if hasattr(gradient, "to_local") else gradient
-    if local.is_sparse:
-        local = local.coalesce().values()
-    return bool(torch.isfinite(local).all())
-
-
-def _cuda_devices(model: torch.nn.Module) -> list[int]:
-    devices = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
-    return [device.index for device in devices if device.index is not None]
-
-
-@contextlib.contextmanager
-def _undisturbed(model: torch.nn.Module) -> Iterator[None]:
-    """Puts random generators and buffers back afterwards."""
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
-    try:
-        with torch.random.fork_rng(devices=_cuda_devices(model)):
-            yield
-    finally:
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
