@@ -170,6 +170,15 @@ TEST_F(LostRankTest, IsNamedByTheOtherWhichEnds) {
   }
 }
 
+// A process that is stopped keeps its connections, and the kernel still answers on them.
+TEST_F(LostRankTest, MayBeFrozen) {
+  const Pair zero_freezes = StartTraining("zero"), one_freezes = StartTraining("one");
+  zero_freezes.ranks[0]->Signal(SIGSTOP);
+  one_freezes.ranks[1]->Signal(SIGSTOP);
+  ExpectNamesLostRank(*zero_freezes.ranks[1], 0);
+  ExpectNamesLostRank(*one_freezes.ranks[0], 1);
+}
+
 TEST_F(RanksTest, OtherDataOnOneRankEndsBothBeforeTheyTrain) {
   trainer::WriteTokens(root / "short.npy", 16 * 64, 32);
   const int port = FreePort();
