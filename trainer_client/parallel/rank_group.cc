@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "ATen/ops/cat.h"
@@ -15,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "torch/csrc/distributed/c10d/ProcessGroupGloo.hpp"
 #include "torch/csrc/distributed/c10d/TCPStore.hpp"
+#include "trainer_client/parallel/local_address.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -22,9 +25,15 @@ namespace {
 // Large enough that a bucket's bandwidth hides its latency, small beside a model.
 constexpr int64_t kBucketBytes = int64_t{25} << 20;
 // How long ranks that see a failure wait for each other's word that they see it, too.
-constexpr absl::Duration kRollCall = absl::Seconds(5);
+constexpr absl::Duration kRollCall = absl::Seconds(10);
+// A rank that has not beaten for so long when others see a failure is its cause.
+constexpr absl::Duration kRollCallSilence = absl::Seconds(6);
 constexpr absl::Duration kSilentWait = absl::Seconds(5);
 constexpr absl::Duration kPoll = absl::Milliseconds(20);
+// How often a rank that waits for others in a collective call looks whether they still beat.
+constexpr std::chrono::milliseconds kLook(500);
+// Of Gloo's calls: for ever. A rank may come late for good reasons; Heartbeat tells which one does not come at all.
+constexpr std::chrono::hours kGlooTimeout(24 * 365);
 
 std::string JoinedKey(int rank) { return absl::StrCat("greenplan/joined/", rank); }
 std::string FailedKey(int rank) { return absl::StrCat("greenplan/failed/", rank); }
@@ -76,10 +85,14 @@ c10::intrusive_ptr<c10d::Store> OpenStore(const JoinOptions& options) {
 
 c10::intrusive_ptr<c10d::Backend> OpenGloo(const c10::intrusive_ptr<c10d::Store>& store, const JoinOptions& options) {
   auto gloo = c10d::ProcessGroupGloo::Options::create(absl::ToChronoMilliseconds(options.timeout));
-  // The address that reaches rank 0 is one that the others reach, too.
-  const bool is_loopback = options.host == "localhost" || options.host == "127.0.0.1" || options.host == "::1";
-  gloo->devices.push_back(is_loopback ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
-                                      : c10d::ProcessGroupGloo::createDefaultDevice());
+  const char* interface = std::getenv("GLOO_SOCKET_IFNAME");  // As PyTorch has it.
+  if (interface != nullptr) {
+    gloo->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(interface));
+  } else {
+    const absl::StatusOr<std::string> address = LocalAddressTowards(options.host);
+    if (!address.ok()) throw std::runtime_error(std::string(address.status().message()));
+    gloo->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(*address));
+  }
   return c10::make_intrusive<c10d::ProcessGroupGloo>(store, options.rank, options.world_size, std::move(gloo));
 }
 
@@ -89,46 +102,87 @@ absl::StatusOr<std::unique_ptr<RankGroup>> RankGroup::Join(const JoinOptions& op
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   const absl::Time deadline = absl::Now() + options.timeout;
   const std::string place = absl::StrCat(options.host, ":", options.port);
+  c10::intrusive_ptr<c10d::Store> store;
   try {
-    const c10::intrusive_ptr<c10d::Store> store = OpenStore(options);
-    store->set(JoinedKey(options.rank), "1");
-    const std::set<int> missing = AwaitRanks(*store, options, deadline);
-    if (!missing.empty()) {
-      return absl::UnavailableError(absl::StrCat(RankList(missing), " of ", options.world_size, " did not come to ",
-                                                 place, " within ", absl::FormatDuration(options.timeout)));
-    }
-    return std::make_unique<RankGroup>(OpenGloo(store, options), store);
+    store = OpenStore(options);
   } catch (const std::exception& error) {
     return absl::UnavailableError(
         options.rank == 0
             ? absl::StrCat("the ranks cannot meet at ", place, ": ", error.what())
             : absl::StrCat("rank 0 does not answer at ", place, " within ", absl::FormatDuration(options.timeout)));
   }
+  try {
+    store->set(JoinedKey(options.rank), "1");
+    const std::set<int> missing = AwaitRanks(*store, options, deadline);
+    if (!missing.empty()) {
+      return absl::UnavailableError(absl::StrCat(RankList(missing), " of ", options.world_size, " did not come to ",
+                                                 place, " within ", absl::FormatDuration(options.timeout)));
+    }
+    const c10::intrusive_ptr<c10d::Backend> gloo = OpenGloo(store, options);
+    gloo->setTimeout(kGlooTimeout);
+    return std::make_unique<RankGroup>(gloo, store, options.silence);
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(absl::StrCat("the ranks cannot meet at ", place, ": ", error.what()));
+  }
 }
 
-RankGroup::RankGroup(c10::intrusive_ptr<c10d::Backend> backend, c10::intrusive_ptr<c10d::Store> store)
-    : backend_(std::move(backend)), store_(std::move(store)) {}
+RankGroup::RankGroup(c10::intrusive_ptr<c10d::Backend> backend, c10::intrusive_ptr<c10d::Store> store,
+                     absl::Duration silence)
+    : backend_(std::move(backend)),
+      store_(std::move(store)),
+      heartbeat_(store_->clone(), {.rank = rank(), .world_size = world_size(), .silence = silence}) {}
+
+void RankGroup::Await(c10d::Work& work) {
+  if (backend_->getBackendName() != c10d::GLOO_BACKEND_NAME) {
+    work.wait();
+    return;
+  }
+  while (!work.isCompleted()) {
+    try {
+      work.wait(kLook);
+    } catch (const std::exception&) {  // That it is not completed yet, or how it failed.
+      if (!work.isCompleted() && !heartbeat_.SilentRanks().empty()) throw;
+    }
+  }
+  work.wait();  // Throws if the call has failed.
+}
 
 absl::Status RankGroup::Lost(const std::string& reason) {
-  std::set<int> lost;
-  for (int other = 0; other < world_size(); ++other) {
-    if (other != rank()) lost.insert(other);
+  const std::set<int> silent = heartbeat_.SilentRanks();
+  if (!silent.empty()) {
+    // A call may still be under way in a thread of the backend. Destroying the backend would wait for it.
+    new c10::intrusive_ptr<c10d::Backend>(backend_);
   }
-  try {
-    store_->set(FailedKey(rank()), "1");
-    const absl::Time deadline = absl::Now() + kRollCall;
-    while (!lost.empty() && absl::Now() < deadline) {
-      std::erase_if(lost, [&](int other) { return store_->check({FailedKey(other)}); });
-      absl::SleepFor(kPoll);
-    }
-  } catch (const std::exception&) {
-    // The store is rank 0's. It may also have ended after it gave its word.
-    if (lost.contains(0)) lost = {0};
-  }
+  // The store is rank 0's and does not answer if that is frozen.
+  std::set<int> lost = silent;
+  if (!silent.contains(0)) lost = RollCall();
+  if (!silent.empty()) lost = silent;
   if (lost.empty()) return absl::UnavailableError(absl::StrCat("the ranks lost touch with each other: ", reason));
   return absl::UnavailableError(absl::StrCat(RankList(lost), " of ", world_size(),
                                              lost.size() == 1 ? " is lost: it has" : " are lost: they have",
                                              " ended or cannot be reached"));
+}
+
+std::set<int> RankGroup::RollCall() {
+  std::set<int> missing;
+  for (int other = 0; other < world_size(); ++other) {
+    if (other != rank()) missing.insert(other);
+  }
+  std::set<int> lost;  // Of the missing ones; the others are only late.
+  try {
+    store_->set(FailedKey(rank()), "1");
+    const absl::Time deadline = absl::Now() + kRollCall;
+    do {
+      absl::SleepFor(kPoll);
+      std::erase_if(missing, [&](int other) { return store_->check({FailedKey(other)}); });
+      lost = heartbeat_.RanksSilentFor(kRollCallSilence);
+      std::erase_if(lost, [&](int other) { return !missing.contains(other); });
+    } while (lost != missing && absl::Now() < deadline);
+  } catch (const std::exception&) {
+    // The store is rank 0's. It may also have ended after it gave its word.
+    if (missing.contains(0)) return {0};
+  }
+  return lost.empty() ? missing : lost;
 }
 
 template <typename Function>
@@ -154,7 +208,7 @@ absl::Status RankGroup::Average(const std::vector<at::Tensor>& tensors) {
         flat.push_back(tensors[end].detach().reshape({-1}));
       }
       std::vector<at::Tensor> bucket = {at::cat(flat)};
-      backend_->allreduce(bucket)->wait();
+      Await(*backend_->allreduce(bucket));
       bucket[0].div_(world_size());
       int64_t offset = 0;
       for (size_t i = begin; i < end; ++i) {
@@ -170,7 +224,7 @@ absl::Status RankGroup::Average(const std::vector<at::Tensor>& tensors) {
 
 absl::StatusOr<double> RankGroup::Mean(double value) {
   std::vector<at::Tensor> sum = {at::empty({1}, at::kDouble).fill_(value)};
-  const absl::Status status = Collective([&] { backend_->allreduce(sum)->wait(); });
+  const absl::Status status = Collective([&] { Await(*backend_->allreduce(sum)); });
   if (!status.ok()) return status;
   return sum[0].item<double>() / world_size();
 }
@@ -182,7 +236,7 @@ absl::StatusOr<std::vector<std::string>> RankGroup::Gather(const std::string& va
       std::vector<at::Tensor> input = {own};
       std::vector<std::vector<at::Tensor>> output(1);
       for (int i = 0; i < world_size(); ++i) output[0].push_back(at::empty_like(own));
-      backend_->allgather(output, input)->wait();
+      Await(*backend_->allgather(output, input));
       return output[0];
     };
     const std::vector<at::Tensor> sizes = gather(at::empty({1}, at::kLong).fill_(static_cast<int64_t>(value.size())));

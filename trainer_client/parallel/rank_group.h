@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "absl/time/time.h"
 #include "torch/csrc/distributed/c10d/Backend.hpp"
 #include "torch/csrc/distributed/c10d/Store.hpp"
+#include "trainer_client/parallel/heartbeat.h"
 
 namespace greenplan::trainer {
 
@@ -21,8 +23,11 @@ struct JoinOptions {
   int rank = 0;        // In [0, world_size).
   std::string host;    // Of rank 0, which keeps the store that the others meet at.
   int port = 0;        // There, in [1, 65535].
-  // How long to wait for the other ranks, at the start and in every collective call.
+  // How long to wait for the other ranks at the start.
   absl::Duration timeout = absl::Seconds(50);
+  // Later, a rank may come to a collective call as late as it likes, but one that gives no sign of life for so long is
+  // lost (heartbeat.h).
+  absl::Duration silence = absl::Seconds(30);
   // Called with one line when ranks are waited for at the start. May be empty.
   std::function<void(const std::string& line)> remark = {};
 };
@@ -33,17 +38,19 @@ struct JoinOptions {
 //   auto ranks = RankGroup::Join({.world_size = 2, .rank = rank, .host = "10.0.0.1", .port = 29500});
 //   absl::Status status = (*ranks)->Average(gradients);
 //
-// Errors of collective methods: Unavailable if a rank has ended, cannot be reached or does not take part within the
-// timeout; the message names it. The group is of no use afterwards. Not thread-safe.
+// Errors of collective methods: Unavailable if a rank has ended, is frozen or cannot be reached; the message names it.
+// The group is of no use afterwards. Not thread-safe.
 class RankGroup {
  public:
   // Meets the other ranks over TCP; tensors are exchanged by Gloo. InvalidArgument: a value out of its range.
   // Unavailable: ranks are missing at the end of the timeout, or the port is in use; names them.
   static absl::StatusOr<std::unique_ptr<RankGroup>> Join(const JoinOptions& options);
 
-  // Over any backend of c10d that has allreduce, allgather and broadcast, such as NCCL's. `store` is one that the ranks
-  // share; it tells which rank is lost.
-  RankGroup(c10::intrusive_ptr<c10d::Backend> backend, c10::intrusive_ptr<c10d::Store> store);
+  // Over any backend of c10d that has allreduce and allgather for tensors on the CPU. `store` is one that the ranks
+  // share and that can be cloned; it tells which rank is lost. A call that waits for a lost rank ends where the backend
+  // is Gloo; others have to end it themselves.
+  RankGroup(c10::intrusive_ptr<c10d::Backend> backend, c10::intrusive_ptr<c10d::Store> store,
+            absl::Duration silence = absl::Seconds(30));
 
   int rank() const { return backend_->getRank(); }
   int world_size() const { return backend_->getSize(); }
@@ -62,13 +69,19 @@ class RankGroup {
   absl::StatusOr<std::string> Broadcast(const std::string& value);
 
  private:
+  // Waits for a collective call. Throws what it throws, or if a rank does not beat any more.
+  void Await(c10d::Work& work);
   // What a collective call that threw means: which ranks are lost.
   absl::Status Lost(const std::string& reason);
+  // Tells the other ranks that a call failed, and waits until they say the same. Returns those that neither do so nor
+  // beat.
+  std::set<int> RollCall();
   template <typename Function>
   absl::Status Collective(const Function& run);
 
   const c10::intrusive_ptr<c10d::Backend> backend_;
   const c10::intrusive_ptr<c10d::Store> store_;
+  const Heartbeat heartbeat_;
   int64_t averaged_bytes_ = 0;
 };
 
