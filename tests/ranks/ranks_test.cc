@@ -55,8 +55,9 @@ json TensorBytes(const fs::path& path) {
   file.read(reinterpret_cast<char*>(&header_size), sizeof(header_size));
   std::string header(header_size, ' ');
   file.read(header.data(), static_cast<std::streamsize>(header_size));
+  const json tensors = json::parse(header);
   json bytes;
-  for (const auto& [name, tensor] : json::parse(header).items()) {
+  for (const auto& [name, tensor] : tensors.items()) {
     if (name == "__metadata__") continue;
     bytes[name] = tensor["data_offsets"][1].get<int64_t>() - tensor["data_offsets"][0].get<int64_t>();
   }
