@@ -2,13 +2,8 @@
 // run. The settings take turns, so that other work on the machine slows all of them alike.
 //
 //   ./dev bench training
-//
-// usage: training CONFIG_JSON            the table
-//        training CONFIG_JSON --serve    for each line of standard input: "step" makes a full step without a session
-//        and
-//                                        prints its seconds, "memory" prints the bytes that its forward pass leaves
+//   ./dev bench training benchmarks/training/gpu/llama-7b.json --device cuda:0 --dtype bfloat16 --seq-len 512
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -18,8 +13,8 @@
 #include <vector>
 
 #include "ATen/ops/ones.h"
+#include "CLI/CLI.hpp"
 #include "absl/strings/str_format.h"
-#include "absl/strings/string_view.h"
 #include "benchmarks/training/training_loop.h"
 #include "profiler/autograd/freed_memory.h"
 #include "profiler/autograd/testing/counting_allocator.h"
@@ -29,7 +24,6 @@
 namespace greenplan::trainer {
 namespace {
 
-constexpr int64_t kBatchSize = 4, kSeqLen = 64;  // As compare_with_transformers.py has them.
 constexpr int kRepetitions = 9;
 constexpr int kDraws = 8;  // For saved activations, which differ from draw to draw.
 constexpr int kOverheadRepetitions = 200;
@@ -50,6 +44,7 @@ struct Setting {
   std::vector<double> seconds = {}, ratios = {};
   double executed_flops = 0;  // Of one step's forward and backward, mean over its draws.
   double saved_bytes = 0;
+  double peak_bytes = 0;  // On a GPU alone.
 };
 
 v1::PlanOptions Plan(v1::Method method, double backward_budget) {
@@ -78,20 +73,29 @@ std::vector<Setting> Settings() {
           {"joint, 50% of backward", Plan(v1::METHOD_JOINT, 0.5), 0.66, 0.55}};
 }
 
+double StepSeconds(const TrainingLoop& loop, TrainingSession& session) {
+  loop.Finish();
+  return Seconds([&] {
+    loop.Step(session);
+    loop.Finish();
+  });
+}
+
 void MeasureTimes(const TrainingLoop& loop, std::vector<Setting>& settings) {
   for (Setting& setting : settings) loop.Step(*setting.session);
   for (int i = 0; i < kRepetitions; ++i) {
     for (Setting& setting : settings) {
-      setting.seconds.push_back(Seconds([&] { loop.Step(*setting.session); }));
+      setting.seconds.push_back(StepSeconds(loop, *setting.session));
       setting.ratios.push_back(setting.seconds.back() / settings[0].seconds.back());
     }
   }
 }
 
 void MeasureBytesAndFlops(const TrainingLoop& loop, std::vector<Setting>& settings) {
-  profiler::testing::InstallCountingAllocator();
+  if (loop.device().is_cpu()) profiler::testing::InstallCountingAllocator();
   for (Setting& setting : settings) {
     for (int draw = 0; draw < kDraws; ++draw) {
+      if (!loop.device().is_cpu()) setting.peak_bytes += static_cast<double>(loop.PeakBytes(*setting.session)) / kDraws;
       setting.saved_bytes += static_cast<double>(loop.SavedBytes(*setting.session)) / kDraws;
       Must(setting.session->BeginStep());
       setting.executed_flops += static_cast<double>(setting.session->profile().forward_cost +
@@ -122,6 +126,36 @@ double OverheadSeconds(TrainingSession& session) {
 
 std::string Aim(double aim) { return aim == 1 ? "" : absl::StrFormat("%.2f", aim); }
 
+// What measuring importance takes, with everything a candidate.
+void PrintProbes(TrainingLoop& loop, Setting& full, Setting& selection) {
+  std::vector<double> separate, in_step;
+  for (int i = 0; i < kRepetitions; ++i) {
+    loop.Finish();
+    const double pass = Seconds([&] {
+      Must(full.session->BeginStep());
+      Must(full.session->Backward(loop.Loss()));
+      loop.Finish();
+    });
+    full.session->EndStep();
+    full.session->TakeNotices();
+    separate.push_back(loop.BeginRound(*selection.session).probe_seconds / pass);
+    const double step = StepSeconds(loop, *full.session);
+    Must(selection.session->BeginRoundInStep());
+    in_step.push_back(StepSeconds(loop, *selection.session) / step);
+  }
+  std::printf("| a separate probe, of forward and backward | %.2f | 1.25 | | | | | |\n", Quantile(separate, 0.5));
+  std::printf("| a step with the probe in it, planning included | %.2f | 1.05 | | | | | |\n", Quantile(in_step, 0.5));
+}
+
+// On a GPU: what a step takes at most beyond weights and the optimizer's state.
+void PrintPeaks(const std::vector<Setting>& settings) {
+  std::printf("\n| setting | peak of a step, MB | of full |\n| --- | --- | --- |\n");
+  for (const Setting& setting : settings) {
+    std::printf("| %s | %.0f | %.2f |\n", setting.name.c_str(), setting.peak_bytes / 1e6,
+                setting.peak_bytes / settings[0].peak_bytes);
+  }
+}
+
 void PrintTable(const TrainingLoop& loop, const std::vector<Setting>& settings) {
   const Setting& full = settings[0];
   std::printf(
@@ -143,18 +177,21 @@ void PrintTable(const TrainingLoop& loop, const std::vector<Setting>& settings) 
               (full.saved_bytes - static_cast<double>(loop.BareSavedBytes())) / 1e6);
 }
 
-void Compare(const std::string& config_file) {
+void Compare(const LoopOptions& options) {
   std::vector<Setting> settings = Settings();
-  TrainingLoop loop(config_file, kBatchSize, kSeqLen);
+  TrainingLoop loop(options);
   for (Setting& setting : settings) setting.session = &loop.AddSession(setting.plan);
   for (Setting& setting : settings) loop.BeginRound(*setting.session);
   MeasureTimes(loop, settings);
   MeasureBytesAndFlops(loop, settings);
   PrintTable(loop, settings);
+  if (loop.device().is_cpu()) return;
+  PrintProbes(loop, settings[0], settings[1]);
+  PrintPeaks(settings);
 }
 
-void Serve(const std::string& config_file) {
-  TrainingLoop loop(config_file, kBatchSize, kSeqLen);
+void Serve(const LoopOptions& options) {
+  TrainingLoop loop(options);
   std::string command;
   while (std::getline(std::cin, command)) {
     if (command == "step") {
@@ -172,10 +209,20 @@ void Serve(const std::string& config_file) {
 int main(int argc, char** argv) {
   greenplan::trainer::WaitPassivelyInOpenMp(argv);
   greenplan::profiler::KeepFreedMemory();
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: %s CONFIG_JSON [--serve]\n", argv[0]);
-    return 2;
-  }
-  const bool serves = argc > 2 && absl::string_view(argv[2]) == "--serve";
-  serves ? greenplan::trainer::Serve(argv[1]) : greenplan::trainer::Compare(argv[1]);
+  greenplan::trainer::LoopOptions options;
+  std::string device = "cpu", dtype = "float32";
+  bool serves = false;
+  CLI::App app("Prints what a training step takes under plans, as ratios to a step of full fine-tuning.");
+  app.add_option("CONFIG_JSON", options.config_file)->required();
+  app.add_option("--device", device, "cpu (default) or cuda:N.");
+  app.add_option("--dtype", dtype, "Of weights and optimizer state.")->check(CLI::IsMember({"float32", "bfloat16"}));
+  app.add_option("--batch-size", options.batch_size, "Rows of a batch (default 4).");
+  app.add_option("--seq-len", options.seq_len, "Tokens of a row (default 64).");
+  app.add_flag("--serve", serves,
+               "For each line of standard input: \"step\" makes a full step without a session and prints its seconds, "
+               "\"memory\" prints the bytes that its forward pass leaves.");
+  CLI11_PARSE(app, argc, argv);
+  options.device = at::Device(device);
+  if (dtype == "bfloat16") options.dtype = at::kBFloat16;
+  serves ? greenplan::trainer::Serve(options) : greenplan::trainer::Compare(options);
 }

@@ -9,7 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "c10/core/Device.h"
+#include "c10/core/ScalarType.h"
 #include "planner/client/connection.h"
 #include "trainer_client/models/causal_lm.h"
 #include "trainer_client/optimizer/adamw.h"
@@ -25,29 +28,45 @@ Result Must(absl::StatusOr<Result> result) {
   return *std::move(result);
 }
 
+struct LoopOptions {
+  std::string config_file;  // A config.json.
+  at::Device device = at::kCPU;
+  at::ScalarType dtype = at::kFloat;  // Of weights, gradients and the optimizer's state.
+  int64_t batch_size = 4, seq_len = 64;
+};
+
 // A model with random weights, its optimizer, one batch of random tokens, and sessions with a plan each that take turns
 // on them. Only one session may be in a step at a time. Not thread-safe.
 class TrainingLoop {
  public:
-  // Of the model that a config.json describes; a batch has `batch_size` rows of `seq_len` tokens.
-  TrainingLoop(const std::string& config_file, int64_t batch_size, int64_t seq_len);
+  explicit TrainingLoop(const LoopOptions& options);
 
   // Adds a session without a plan. Add all of them before the first BeginRound.
   TrainingSession& AddSession(v1::PlanOptions plan);
   // Measures and plans. Blocks get one drop rate, so that no sensitivity is measured.
-  void BeginRound(TrainingSession& session);
+  Round BeginRound(TrainingSession& session);
 
   at::Tensor Loss() const;
   void Step(TrainingSession& session) const;
   // A full step in a loop without a session.
   void BareStep();
 
+  // Waits until the device has done all that it was given.
+  void Finish() const;
+
+  // Peak bytes of tensors on a device other than the CPU in the session's next step, beyond those that exist between
+  // steps.
+  int64_t PeakBytes(TrainingSession& session) const;
   // Bytes that the forward pass leaves for backward under the session's next draw, which it uses up.
   int64_t SavedBytes(TrainingSession& session) const;
   // The same of a full step without a session.
   int64_t BareSavedBytes() const;
+  const at::Device& device() const { return device_; }
 
  private:
+  int64_t BytesLeftBy(absl::FunctionRef<at::Tensor()> forward) const;
+
+  const at::Device device_;
   std::shared_ptr<CausalLm> model_;
   at::Tensor ids_;
   NamedParameters parameters_;
