@@ -1,7 +1,11 @@
 #ifndef GREENPLAN_PLANNER_CONVERT_VALIDATE_H_
 #define GREENPLAN_PLANNER_CONVERT_VALIDATE_H_
 
+#include <cstddef>
+#include <cstdint>
+
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
 
@@ -16,6 +20,10 @@ namespace greenplan {
 // of tensors and blocks, at least one tensor. O(ops + edges + tensors).
 // ResourceExhausted if it has more ops, tensors or blocks than 2^18, or more edges than 2^21.
 absl::Status ValidateModelProfile(const ModelProfile& profile);
+
+// That 0 <= index < size. The error names the field LIST[i].FIELD, such as "tensors[17].op". A caller that uses kNone
+// for an absent index checks first whether the index is present.
+absl::Status ValidateIndex(absl::string_view list, size_t i, absl::string_view field, int64_t index, size_t size);
 
 // Lengths, finite numbers, unmeasured tensors in increasing order with importance 0. REQUIRES: `profile` is valid.
 absl::Status ValidateMeasurements(const Measurements& measurements, const ModelProfile& profile);
