@@ -7,19 +7,20 @@
 
 namespace greenplan {
 
-// What one unit of cost is.
+// What one unit of cost is. Every cost of a profile has the same unit.
 enum class CostUnit { kFlops, kNanoseconds, kMicrojoules };
 
-// In place of an index: an op outside every block, a tensor that the loss does not reach.
+// Stands for an index that is absent, such as the block of an op outside all blocks, or the op of a tensor that the
+// loss does not reach.
 inline constexpr int kNone = -1;
 
-// One gradient that an op produces.
+// The gradient that one op passes to another.
 struct Edge {
   int op = 0;        // Index into ModelProfile::ops, higher than the index of the op that holds the edge.
   int64_t cost = 0;  // Paid iff the target op is live, in cost_unit.
 };
 
-// One backward op.
+// One backward op: a node of the autograd graph, such as a matrix product's.
 struct Op {
   std::string name = {};          // A label for people.
   int64_t cost = 0;               // Paid once iff the op is live, in cost_unit.
@@ -28,7 +29,7 @@ struct Op {
   int64_t saved_bytes = 0;        // Activations kept from forward iff the op is live.
 };
 
-// One parameter tensor.
+// One parameter tensor of the model.
 struct Tensor {
   std::string name = {};
   std::vector<int64_t> shape = {};  // Empty for a scalar.

@@ -11,14 +11,16 @@
 
 namespace greenplan {
 
-// What is planned: nothing (everything trains), which tensors train, which blocks are dropped how often, or both.
+// What is planned: nothing (kFull: everything trains), which tensors train (kSelection), which blocks are dropped how
+// often (kDrop, of the DropBP paper), or both (kJoint).
 enum class Method { kFull, kSelection, kDrop, kJoint };
-// How a selection is found: by the exact search, or by GreenTrainer's dynamic program over cost steps.
+// How a selection is found: by the exact search, or by the dynamic program over cost steps of the GreenTrainer paper.
 enum class Algorithm { kExact, kDownscaled };
-// How the methods drop and joint distribute drop rates over blocks: each its own, by sensitivity, or one rate for all,
-// clamped to the bounds of each.
+// How the methods drop and joint distribute drop rates over blocks. kSensitivity: each block has a rate of its own.
+// kUniform: all blocks have one rate, clamped to each block's bounds.
 enum class Allocation { kSensitivity, kUniform };
-// What drop rates minimise: the sum of S_b * p_b^2, or of S_b * p_b.
+// What method drop minimises over blocks b with sensitivity S_b and rate p_b: the sum of S_b * p_b^2 (kQuadratic) or of
+// S_b * p_b (kLinear).
 enum class DropObjective { kQuadratic, kLinear };
 
 // What a step may cost. `kind` says which of the numbers counts.
@@ -37,14 +39,15 @@ struct Budget {
   std::optional<int64_t> max_saved_bytes = {};  // A second limit, >= 0.
 };
 
-// Bounds on the drop rate of one block, in place of those for all.
+// Bounds on the drop rate of one block. They replace PlanOptions::min_drop_rate and max_drop_rate for that block.
 struct DropRateBounds {
   int block = 0;  // Index into ModelProfile::blocks.
   double min_drop_rate = 0;
   double max_drop_rate = 1;
 };
 
-// What to plan. Valid as PlanOptionsFromProto (planner/convert) returns it.
+// What to plan. PlanOptionsFromProto (planner/convert) returns valid options; code behind it relies on the ranges
+// stated here.
 struct PlanOptions {
   Method method = Method::kSelection;
   Budget budget;
@@ -64,7 +67,7 @@ struct PlanOptions {
   absl::Duration time_limit = absl::InfiniteDuration();
 };
 
-// What was measured, in the order of the profile's tensors and blocks.
+// What was measured on the model, in the order of the profile's tensors and blocks.
 struct Measurements {
   std::vector<double> importance = {};   // [num_tensors], finite.
   std::vector<int> unmeasured = {};      // Tensors that were not probed: selection and joint never select them.
@@ -78,7 +81,7 @@ enum class PlanStatus {
   kEmpty,     // Nothing fits or nothing is worth training; message says why.
 };
 
-// Which tensors train, how often blocks are dropped, and what a step then costs.
+// Which tensors train, how often blocks are dropped, and what a step then costs. Costs are in the profile's cost unit.
 struct Plan {
   Method method = Method::kSelection;
   Algorithm algorithm = Algorithm::kExact;
@@ -98,11 +101,11 @@ struct Plan {
   int64_t saved_bytes = 0;  // Activations kept for backward.
 };
 
-// Asked now and then while a plan is searched for; true ends the search with the best plan found so far. Called on the
-// planning thread; must be cheap (about a microsecond).
+// Asked now and then while a plan is searched for. Once it returns true, the search ends with the best plan found so
+// far. It is called on the planning thread and must be cheap (about a microsecond).
 using StopFunction = std::function<bool()>;
 
-// What a planner is asked for.
+// What a planner is asked for. The request owns nothing: what it points to must outlive the call.
 struct PlanRequest {
   const Measurements* measurements = nullptr;  // Must outlive the call. Method full ignores it (may be null).
   const PlanOptions* options = nullptr;        // Must outlive the call.

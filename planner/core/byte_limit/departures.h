@@ -11,21 +11,29 @@
 
 namespace greenplan {
 
-// A selection within a live set: items of PricedLiveSets with the choice made, for those that select something.
+// A selection within one live set.
 struct PricedSelection {
   int64_t value = 0;
   std::vector<std::pair<int, int>> chosen;
 };
 
-// Branch and bound within one live set under two limits, over the departures from the best choices at its prices: each
-// loses what its reduced value says, and what is left unused of a limit loses its price. Items of the same cost and
-// bytes are one decision, how many of them to take, since a better one is never left for a worse.
+// Searches one live set under two limits by branch and bound.
+//
+// At the live set's prices every item has a best choice. Departing from that choice loses the difference in reduced
+// value, and leaving a part of a limit unused loses that part's price. A branch is cut off as soon as the bound less
+// these losses cannot beat the best selection known. Single tensors of the same cost and bytes form one decision,
+// namely how many of them to take, because a tensor of higher value is never left for one of lower value.
+//
+// Not thread-safe. Memory: O(items and choices of the live set). The constructor sorts the items: O(n log n).
 class Departures {
  public:
-  // bound: the live set's at these prices, rounded up. `best` is improved in place. Both references must outlive this.
+  // `bound` is the live set's bound at `prices`, rounded up. Run() improves `best` in place. `sets` and `best` must
+  // outlive this object.
   Departures(const PricedLiveSets& sets, int live_set, const LimitPrices& prices, int64_t bound, PricedSelection& best);
 
-  // Depth first. False if max_work or the meter ran out before all was searched.
+  // Searches depth first and takes over every selection that is better than `best`. Returns true if the whole live set
+  // was searched, so that no selection of it is worth more than `best`; false if `max_work` units or the meter ran out
+  // before.
   bool Run(int64_t max_work, WorkMeter& meter);
 
  private:

@@ -56,7 +56,7 @@ struct LiveSetTree {
   }
 };
 
-// What the tree tells apart and how large it may grow.
+// Which differences between live sets the tree keeps, and how large it may grow.
 struct LiveSetOptions {
   bool use_saved_bytes = false;  // Whether ops that cost nothing but keep bytes matter.
   bool use_blocks = false;       // Contract within blocks alone and record what each block costs.

@@ -21,7 +21,7 @@ struct BreakPoint {
   int64_t room = 0;  // Budget less the live set's cost, >= cost.
 };
 
-// The best selection known.
+// The best selection known: a break point and how the selection departs from it.
 struct Incumbent {
   BreakPoint from;
   int64_t value = 0;
@@ -39,14 +39,19 @@ int64_t LinearBound(const Ranking& ranking, const BreakPoint& point);
 // Returns whether the linear bound exceeds `value`. Cheaper than computing the bound.
 bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value);
 
-// Returns the tensors that the incumbent selects, [num_tensors].
+// Returns the mask of the incumbent's selection, [num_tensors].
 std::vector<bool> MaskOf(const Ranking& ranking, const Incumbent& incumbent, int num_tensors);
 
-// Looks for a selection within one live set that beats the incumbent: dynamic programming over undominated (cost,
-// value) states, on a core of entries that grows from the break point outwards, where each state is dropped as soon as
-// no completion can beat the incumbent (Pisinger's MINKNAP, with bundles as multiple-choice classes).
+// Looks for a selection within one live set that beats the incumbent.
+//
+// The method is Pisinger's MINKNAP (1997), with bundles as multiple-choice classes: dynamic programming over
+// undominated (cost, value) states, on a core of entries that grows from the break point outwards. A state is dropped
+// as soon as no completion of it can beat the incumbent. Most live sets are settled after a handful of entries.
+//
+// Not thread-safe. One object serves many live sets of one ranking and reuses its memory.
 class KnapsackSearch {
  public:
+  // `ranking` must outlive this object.
   explicit KnapsackSearch(const Ranking& ranking) : ranking_(ranking), bundle_done_(ranking.bundles().size(), 0) {}
 
   // Searches the live set of `point` and improves `incumbent` in place. Returns the incumbent's value if the search

@@ -11,15 +11,22 @@
 
 namespace greenplan {
 
-// Sweeps the tree once for the linear bound of every live set, then searches those whose bound exceeds the best
-// selection known, best bound first. A run under a lower budget than the last starts from the last one's bounds.
+// Finds the best selection over all live sets of a tree under one limit, the backward cost.
+//
+// A sweep over the tree gives the linear bound of every live set. The live sets whose bound exceeds the best selection
+// known are then searched, the one of highest bound first. Hard ones wait until the easy ones are through. A run under
+// a lower budget than the last one starts from the last one's bounds, so a curve is cheapest from its highest budget
+// down.
+//
 // Not thread-safe.
 class LiveSetSearch {
  public:
   // `ranking` must outlive the search.
   LiveSetSearch(const Ranking& ranking, int num_tensors);
 
-  // REQUIRES: backward_budget >= the cost of the root's live set.
+  // Returns the best selection within `backward_budget` (in cost_unit), with a bound. The bound equals the value if the
+  // selection is proved optimal. If the meter runs out, the result is the best selection so far and the bound still
+  // holds. REQUIRES: backward_budget >= the cost of the root's live set.
   LiveSetResult Run(int64_t backward_budget, WorkMeter& meter);
 
  private:
@@ -54,8 +61,8 @@ class LiveSetSearch {
   int64_t relaxed_bound_ = 0;
 };
 
-// The linear bound on the best selection over all live sets; what all tensors are worth if the meter runs out. The same
-// requirement.
+// Returns the highest linear bound over all live sets, which no selection exceeds; the total value of all tensors if
+// the meter runs out. O(nodes + entries) on a chain. REQUIRES: as LiveSetSearch::Run.
 int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget, WorkMeter& meter);
 
 }  // namespace greenplan

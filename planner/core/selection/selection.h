@@ -63,30 +63,31 @@ class SelectionSolver {
   // REQUIRES: `profile` is valid and outlives the solver.
   explicit SelectionSolver(const ModelProfile& profile);
 
-  // Charges `request` with what it takes. Once the request is out of work or memory, the result is what was found until
-  // then, with a bound that holds. REQUIRES: not both a resolution and max_saved_bytes.
+  // Returns the best selection found. Charges `request` with its work and memory. Once the request runs out of either,
+  // or its stop function fires, the result is what was found until then, with a bound that holds. REQUIRES: not both a
+  // resolution and max_saved_bytes.
   SelectionResult Solve(const SelectionProblem& problem, WorkMeter& request) const;
-  // Without limits but the problem's own.
+  // The same without limits but the problem's own.
   SelectionResult Solve(const SelectionProblem& problem) const;
 
-  // The selection of the highest value per cost among those of a value above 0 (best_ratio.h): value over
-  // `forward_cost`
-  // (>= 0) + cost(S), S as the pins say. The problem's budget does not count. No other selection has a higher value per
-  // cost than result.upper_bound has over that cost of the result. If no selection is worth more than 0, the result is
-  // the pinned tensors alone, and `proved` says whether that is certain. Charges `request` as Solve does.
-  // REQUIRES: neither a resolution nor max_saved_bytes.
+  // Returns the selection of the highest value per cost among those of a value above 0 (best_ratio.h). The ratio is
+  // value over `forward_cost` (>= 0) + cost(S), where S keeps the pins. The problem's budget does not count. No other
+  // selection has a higher value per cost than result.upper_bound has over that cost of the result. If no selection is
+  // worth more than 0, the result is the pinned tensors alone, and `proved` says whether that is certain. Charges
+  // `request` as Solve does. REQUIRES: neither a resolution nor max_saved_bytes.
   SelectionResult SolveBestRatio(const SelectionProblem& problem, int64_t forward_cost, WorkMeter& request) const;
 
   // Takes a result and the points of a curve, by index, that it is the result of.
   using CurveVisitor = std::function<void(SelectionResult result, const std::vector<int>& points)>;
 
-  // Solves one point per budget, in place of the problem's own, from the highest budget down; each has the problem's
-  // whole work limit. What does not depend on the budget is done once. Calls visit as soon as a result is there. After
-  // a stop, the points left share a few results that are found at once.
+  // Solves the problem once for each of `backward_budgets` (in cost_unit) in place of its own budget, from the highest
+  // down. Each point has the problem's whole work limit; what does not depend on the budget is computed once. Calls
+  // `visit` as soon as a result is there. After a stop, the points that are left share a few results that are found at
+  // once.
   void SolveCurve(const SelectionProblem& problem, const std::vector<int64_t>& backward_budgets, WorkMeter& request,
                   const CurveVisitor& visit) const;
 
-  // The memory that is kept for later plans, in bytes.
+  // Returns the memory that is kept for later plans, in bytes.
   size_t MemoryBytes() const;
 
  private:
