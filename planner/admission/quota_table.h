@@ -42,13 +42,14 @@ class QuotaTable {
   // Limits nobody.
   QuotaTable() = default;
 
-  // InvalidArgument: `text` is not such a file, a key is unknown or malformed, or a tenant appears twice. The message
-  // begins with "line 3: ".
+  // Reads the text of a quotas file. InvalidArgument if `text` is not such a file, if a key is unknown or malformed, or
+  // if a tenant appears twice. The message begins with the line, as in "line 3: ".
   static absl::StatusOr<QuotaTable> Parse(absl::string_view text);
 
+  // Returns the quota of a tenant: its own, with [default] for what its [[quota]] does not name. O(1).
   const Quota& Of(const std::string& tenant) const;
 
-  // Those that have a [[quota]], in order.
+  // Returns the tenants that have a [[quota]], in alphabetical order.
   std::vector<std::string> Tenants() const;
 
  private:

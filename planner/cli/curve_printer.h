@@ -9,7 +9,7 @@
 
 namespace greenplan {
 
-// What `whatif` prints: a row per budget.
+// What `whatif` prints: one row for each budget.
 struct Curve {
   std::vector<Budget> budgets;     // As the user named them.
   std::vector<Plan> plans;         // [budgets.size()] What each of them buys.

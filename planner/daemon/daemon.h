@@ -9,6 +9,7 @@
 
 namespace greenplan {
 
+// The daemon's flags, each under its own name. `greenpland --help` describes them for users.
 struct DaemonOptions {
   std::string listen = "127.0.0.1:7437";       // HOST:PORT; port 0 takes a free one, which the log tells.
   std::string http_listen = "127.0.0.1:7438";  // HOST:PORT of /metrics, /livez and /readyz. Empty: none.
@@ -34,11 +35,12 @@ struct DaemonOptions {
   std::string log_level = "info";   // trace, debug, info, warning, error, critical or off.
 };
 
-// Serves until SIGTERM or SIGINT, then drains. Reads certificates, key, tokens and quotas again on SIGHUP and every few
-// seconds; files that do not fit together change nothing. To be called from main, before any other thread is started:
-// it blocks the signals. OK after a clean shutdown. InvalidArgument: an address or a duration is malformed, a file of
-// TLS, tokens or quotas is at fault, or `listen` is off loopback without TLS. Other errors name the folder, file or
-// address at fault.
+// Serves until SIGTERM or SIGINT, then drains and returns OK. Certificates, key, tokens and quotas are read again on
+// SIGHUP and every few seconds; files that do not fit together change nothing.
+//
+// Call it from main before any other thread is started, since it blocks the signals. InvalidArgument if an address or a
+// duration is malformed, if a file of TLS, tokens or quotas is at fault, or if `listen` is off loopback without TLS.
+// Other errors name the folder, file or address at fault.
 absl::Status RunDaemon(const DaemonOptions& options);
 
 }  // namespace greenplan

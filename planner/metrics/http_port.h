@@ -22,17 +22,20 @@ namespace greenplan {
 // Thread-safety: safe.
 class HttpPort {
  public:
+  // Where to listen, and where the answers come from.
   struct Options {
     std::string listen;                                   // "HOST:PORT"; port 0 takes a free one.
     std::function<std::string()> metrics;                 // The functions are called on the port's threads.
     std::function<std::vector<std::string>()> not_ready;  // Why no calls should come; empty: they may.
   };
 
-  // InvalidArgument: `listen` is no HOST:PORT. Unavailable: it is taken, or is no address of this machine.
+  // Starts to serve. InvalidArgument if `listen` is no HOST:PORT. Unavailable if it is taken or is no address of this
+  // machine.
   static absl::StatusOr<std::unique_ptr<HttpPort>> Start(Options options);
-  // Waits for the requests in progress.
+  // Closes the port and waits for the requests in progress.
   ~HttpPort();
 
+  // Returns the port listened on, also where port 0 was asked for.
   int port() const { return port_; }
   const Options& options() const { return options_; }
 

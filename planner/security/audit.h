@@ -19,11 +19,11 @@ struct AuditEntry {
   absl::StatusCode code;
 };
 
-// Takes the entries; called on the threads of the calls.
+// Receives the entries, on the threads of the calls and from several at once.
 using AuditLog = std::function<void(const AuditEntry&)>;
 
-// Whether a call belongs into the audit log: it changed what the daemon keeps, or it was refused for who called or for
-// how much (UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED).
+// Returns whether a call belongs in the audit log: it changed what the daemon keeps, or it was refused because of who
+// called or how much they called (UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED).
 bool IsAudited(absl::string_view method, absl::StatusCode code);
 
 // Returns the entry as one line: `tenant=a role=trainer peer=ipv4:10.0.0.1:5000 method=CreateJob resource=jobs/a

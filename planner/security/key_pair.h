@@ -14,7 +14,7 @@ namespace greenplan {
 // Errors are InvalidArgument and name the flags --tls-cert and --tls-key (or `flag`), the file and what is wrong with
 // it.
 
-// A certificate, followed by those of the authorities in between, and its private key, all in PEM.
+// A certificate, followed by those of the intermediate authorities, and its private key, all in PEM.
 struct KeyPair {
   std::string certificate_chain;
   std::string private_key;
@@ -25,10 +25,10 @@ struct KeyPair {
   }
 };
 
-// Reads both files and checks that the key is the certificate's. The key must not be encrypted.
+// Reads both files and checks that the key belongs to the certificate. The key must not be encrypted.
 absl::StatusOr<KeyPair> ReadKeyPair(const std::string& certificate_file, const std::string& key_file);
 
-// Reads the certificates of the authorities to trust: at least one certificate in PEM.
+// Returns the certificates of the authorities to trust. There must be at least one, and all must be PEM.
 absl::StatusOr<std::string> ReadAuthorities(absl::string_view flag, const std::string& file);
 
 }  // namespace greenplan

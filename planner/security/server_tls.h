@@ -22,6 +22,7 @@ namespace greenplan {
 // Thread-safety: safe.
 class ServerTls {
  public:
+  // The names of the files.
   struct Files {
     std::string certificate;  // The chain and the key, in PEM.
     std::string key;
@@ -29,17 +30,19 @@ class ServerTls {
         {};  // Authorities, in PEM. If named, every client must show a certificate of theirs (mTLS).
   };
 
-  // InvalidArgument, naming the flag and the file: --tls-cert, --tls-key or --tls-client-ca is at fault (key_pair.h).
+  // Reads and checks the files. InvalidArgument, naming the flag and the file, if one of --tls-cert, --tls-key or
+  // --tls-client-ca is at fault (key_pair.h).
   static absl::StatusOr<std::unique_ptr<ServerTls>> Create(const Files& files);
   ~ServerTls();
 
-  // Reads the files again. The errors of Create; what was read before then stays in use.
+  // Reads the files again. On an error, which is one of Create's, what was read before stays in use. Open connections
+  // are not affected.
   absl::Status Reload();
 
-  // When the certificate in use expires.
+  // Returns when the certificate in use expires.
   absl::Time not_after() const;
 
-  // Credentials of one port. This must outlive the server.
+  // Returns credentials for one port. This object must outlive the server.
   std::shared_ptr<grpc::ServerCredentials> NewCredentials() const;
 
  private:

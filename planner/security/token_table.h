@@ -23,11 +23,12 @@ namespace greenplan {
 // Immutable, thus thread-safe.
 class TokenTable {
  public:
-  // InvalidArgument: `text` is not such a file, a key is unknown, missing or malformed, or a hash appears twice. The
-  // message begins with "line 3: ".
+  // Reads the text of a tokens file. InvalidArgument if `text` is not such a file, if a key is unknown, missing or
+  // malformed, or if a hash appears twice. The message begins with the line, as in "line 3: ".
   static absl::StatusOr<TokenTable> Parse(absl::string_view text);
 
-  // Whose `token` this is. Takes the same time whichever token it is, and whether or not it is one.
+  // Returns whose `token` this is; nullopt if it is unknown. Takes the same time for every token, known or not, so that
+  // the time tells nothing about the tokens. O(number of tokens).
   std::optional<Caller> Find(absl::string_view token) const;
 
  private:

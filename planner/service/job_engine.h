@@ -29,6 +29,7 @@ namespace greenplan {
 // Thread-safety: safe.
 class JobEngine {
  public:
+  // The engine's clock, limits, queues and callbacks.
   struct Options {
     std::function<absl::Time()> now = absl::Now;
     StoreErrorLog on_store_error = {};
@@ -58,7 +59,7 @@ class JobEngine {
   WhatIf& what_if() { return what_if_; }
   RoundBarrier& rounds() { return rounds_; }
 
-  // Where calls wait for the store, and where they search for plans.
+  // The queue for work that waits for the store, and the one for searches.
   WorkQueue& calls() { return *calls_; }
   WorkQueue& searches() { return *searches_; }
 

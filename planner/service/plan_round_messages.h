@@ -20,8 +20,8 @@ namespace greenplan {
 // Thread-safety: safe.
 class PlanRoundMessages final : public grpc::MessageAllocator<v1::PlanRoundRequest, v1::Plan> {
  public:
-  // The report of the call's request, which then has none. To be called once a call.
-  // REQUIRES: the call's messages come from here.
+  // Moves the report out of the call's request. Call it once for each call. REQUIRES: the call's messages come from
+  // this class.
   static v1::ImportanceReport TakeReport(grpc::CallbackServerContext& context) {
     return std::move(*static_cast<Messages*>(context.GetRpcAllocatorState())->request()->mutable_report());
   }

@@ -45,6 +45,7 @@ namespace greenplan {
 // Thread-safety: safe. Callers that wait hold no thread.
 class RoundBarrier {
  public:
+  // The barrier's clock, timeouts and callbacks.
   struct Options {
     std::function<absl::Time()> now = absl::Now;
     StoreErrorLog on_store_error = {};
@@ -60,15 +61,16 @@ class RoundBarrier {
   RoundBarrier(Store* store, JobDirectory* jobs, WorkQueue* calls, WorkQueue* searches, Options options);
   ~RoundBarrier() { Stop(); }
 
-  // Calls `done` exactly once: on this thread, or later on one of the queues' or of the barrier's. The errors are those
-  // listed with PlanRound in planner_service.proto. Blocks for calls of the store, not for other ranks or a search.
+  // Takes a rank's report and calls `done` exactly once with the round's plan or an error: either on this thread, or
+  // later on a thread of the queues or of the barrier. Blocks for calls of the store, but neither for other ranks nor
+  // for a search. The errors are those listed with PlanRound in planner_service.proto.
   void PlanRound(const JobKey& key, v1::ImportanceReport report, const CallLimits& limits, PlanCallback done);
 
-  // Answers everybody who waits for other ranks with UNAVAILABLE, from now on as well. Reports that were accepted count
-  // nevertheless: a caller that asks another replica gets the plan there.
+  // Answers everybody who waits for other ranks with UNAVAILABLE, including those who come later. Reports that were
+  // accepted count nevertheless: a caller that asks another replica gets the plan there.
   void Drain();
 
-  // Drains, and begins nothing any more.
+  // Drains, and starts nothing any more. May be called again.
   void Stop();
 
  private:

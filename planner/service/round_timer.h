@@ -23,6 +23,7 @@ namespace greenplan {
 // Thread-safety: safe.
 class RoundTimer {
  public:
+  // The clock and the functions to call.
   struct Options {
     std::function<absl::Time()> now = absl::Now;
     // Called on the timer's thread, which they must not block for long.
@@ -31,17 +32,18 @@ class RoundTimer {
     absl::Duration tick = absl::Seconds(1);
   };
 
+  // Starts the timer's thread.
   explicit RoundTimer(Options options);
   ~RoundTimer() { Stop(); }
   RoundTimer(const RoundTimer&) = delete;
   RoundTimer& operator=(const RoundTimer&) = delete;
 
-  // Takes the place of the deadline that the round has, if any.
+  // Sets the deadline of a round, in place of the one that it has, if any.
   void Set(const RoundId& id, absl::Time deadline);
-  // The round has its plan: nobody need be told of its deadline.
+  // Removes a round's deadline, for a round that has its plan. Does nothing if it has none.
   void Forget(const RoundId& id);
 
-  // Waits for the function that is being called. Nothing is called afterwards. May be called again.
+  // Stops the timer. Waits for the function that is being called; nothing is called afterwards. May be called again.
   void Stop();
 
  private:

@@ -27,6 +27,7 @@ namespace greenplan {
 // Thread-safety: safe.
 class RpcHandlers final : public v1::PlannerService::CallbackService {
  public:
+  // Who may call, how much, and what is recorded of it.
   struct Options {
     const Access* access = nullptr;  // Null: everybody may call everything, as one tenant.
     Quotas* quotas = nullptr;        // Null: no quotas.
@@ -36,7 +37,7 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   // `engine` and what the options point to must outlive the service.
   RpcHandlers(JobEngine* engine, Options options);
 
-  // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, also those that come later.
+  // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, including those that come later.
   void Drain();
 
   grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context, const v1::CreateJobRequest* request,

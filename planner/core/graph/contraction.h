@@ -12,9 +12,11 @@ namespace greenplan {
 // Returns a smaller graph in which the same tensors can be selected at the same cost. This is what makes the live sets
 // of real models few enough to enumerate. Contraction
 //
-// - drops an edge to a parent that another parent implies, - merges an op that costs nothing with its only parent, -
-// removes ops that serve no item, and - adds the cost of an op that serves one item, or a few, to the cost of those
-// items. Where several tensors share such ops, they become a Bundle that is appended to `bundles`.
+// - drops an edge to a parent that another parent implies,
+// - merges an op that costs nothing with its only parent,
+// - removes ops that serve no item, and
+// - adds the cost of an op that serves one item, or a few, to the cost of those items. Where several tensors share such
+//   ops, they become a Bundle that is appended to `bundles`.
 //
 // Indices of ops change; those of tensors do not. If the meter runs out of work, less is contracted and the result is
 // still valid. If its stop function fires, discard the result. The work is O(ops + edges) on graphs whose ops have

@@ -11,6 +11,7 @@
 
 namespace greenplan {
 
+// How a PostgreSQL store is reached and used.
 struct PostgresOptions {
   std::string uri;           // postgresql://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE, as libpq takes it.
   int max_connections = 16;  // Of this process, besides one for notifications. Further calls wait.

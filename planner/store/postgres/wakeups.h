@@ -31,6 +31,7 @@ namespace greenplan::postgres {
 // Thread-safety: safe.
 class Wakeups {
  public:
+  // The database, and how often to look where notifications do not come.
   struct Options {
     std::string uri;
     absl::Duration poll_interval = absl::Milliseconds(200);  // While there are no notifications.
@@ -46,10 +47,10 @@ class Wakeups {
   Wakeups(const Wakeups&) = delete;
   Wakeups& operator=(const Wakeups&) = delete;
 
-  // Does not wait. `topic` is not empty and has at most 1,000 bytes, none of them zero.
+  // Queues a notification and returns at once. `topic` is not empty and has at most 1,000 bytes, none of them zero.
   void Send(const std::string& topic);
 
-  // Whether notifications arrive now.
+  // Returns whether notifications arrive now.
   bool is_listening() const { return is_listening_; }
 
  private:

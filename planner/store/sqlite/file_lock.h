@@ -13,8 +13,8 @@ namespace greenplan {
 // those of a backup.
 class FileLock {
  public:
-  // Unavailable: another process, or another lock of this one, has it. FailedPrecondition: the lock's file cannot be
-  // opened. Both name `path`.
+  // Takes the lock of the database at `path` without waiting. Unavailable if another process, or another lock of this
+  // one, has it. FailedPrecondition if the lock's file cannot be opened. Both name `path`.
   static absl::StatusOr<std::unique_ptr<FileLock>> Take(const std::string& path);
   ~FileLock();
   FileLock(const FileLock&) = delete;
