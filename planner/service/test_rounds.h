@@ -12,12 +12,9 @@
 
 namespace greenplan {
 
-// Jobs and planned rounds, put into a store without the barrier that makes them in a daemon. What fails ends
-// the test.
+// Functions that put jobs and planned rounds into a store without the barrier that makes them in a daemon, for tests. A
+// failure ends the test.
 
-// Put jobs and planned rounds into a store without the barrier that makes them in a daemon, for tests. A failure ends
-// the test.
-//
 // Creates the job and returns it as it is kept.
 v1::Job CreateTestJob(JobDirectory& jobs, const std::string& tenant, const v1::Job& job);
 

@@ -10,10 +10,11 @@
 
 namespace greenplan::trainer {
 
+// The label of a token that is not predicted, as in PyTorch's cross_entropy.
 inline constexpr int64_t kIgnoredLabel = -100;
 
-// Rows of exactly seq_len tokens. labels[i] is input_ids[i] where that token is to be predicted, else kIgnoredLabel;
-// the first token of a row is never predicted (CausalLmLoss shifts).
+// Rows of exactly seq_len tokens. labels[i] is input_ids[i] where that token is to be predicted, and kIgnoredLabel
+// elsewhere. The first token of a row is never predicted: CausalLmLoss shifts the labels by one.
 struct Dataset {
   int64_t seq_len = 0;
   std::vector<int64_t> input_ids;  // [num_rows * seq_len]

@@ -26,16 +26,16 @@ struct JsonlEncoding {
   SpecialTokens special = {};                  // BOS and EOS of source_ids and target_ids.
 };
 
-// Parses a text of which every line is an object that holds either the strings source and target or the lists
-// source_ids and target_ids. Other keys and blank lines are passed over. InvalidArgument: the message begins with the
+// Parses a text in which every line is an object that holds either the strings source and target or the lists
+// source_ids and target_ids. Other keys and blank lines are ignored. InvalidArgument; the message begins with the
 // line's number, counted from 1, and says what is wrong there.
 absl::StatusOr<std::vector<JsonlRow>> ParseJsonl(std::string_view text, const JsonlEncoding& encoding);
 
 // Parses a text that is one JSON array of such objects. InvalidArgument: the message begins with the element's index.
 absl::StatusOr<std::vector<JsonlRow>> ParseJsonArray(std::string_view text, const JsonlEncoding& encoding);
 
-// Whether a text begins with an object that has one of the keys above: in its first line that is not blank, or as the
-// first element of the array that the whole text is.
+// Returns whether a text begins with an object that has one of the keys above: in its first line that is not blank, or
+// as the first element of the array that the whole text is.
 bool HoldsRow(std::string_view text);
 
 }  // namespace greenplan::trainer

@@ -53,10 +53,11 @@ struct TrainingSetup {
   // Of a data-parallel run, in which each rank trains on its share of every batch; null: this process trains alone.
   RankGroup* ranks = nullptr;
 
+  // Returns the number of ranks, 1 without `ranks`.
   int64_t world_size() const;
 };
 
-// Told after every step, and of remarks that people should read.
+// Callbacks that are told how training goes on. Called on the training thread.
 struct TrainingObserver {
   // Keeps a checkpoint within an epoch, after every checkpoint_every steps. An error ends the epoch.
   std::function<absl::Status(const PartialEpoch&)> save = {};
@@ -66,26 +67,29 @@ struct TrainingObserver {
   std::function<void(const std::string&)> remark;
 };
 
-// Trains epoch by epoch: plans a round where one is due, then forward and backward of each micro-batch and the
-// optimizer, each timed, the FLOPs of each backward pass counted as they execute, the energy of each step sampled at
-// its end. After the first step of a round that measured importance, the loss on the measured batches is computed once
-// more, to compare the loss reduction that the plan promised with the one that came. Not thread-safe.
+// Trains epoch by epoch. It plans a round where one is due, then runs forward and backward of each micro-batch and
+// steps the optimizer. Each part is timed, the FLOPs of each backward pass are counted as they execute, and the energy
+// of each step is sampled at its end. After the first step of a round that measured importance, it computes the loss on
+// the measured batches once more, to compare the loss reduction that the plan promised with the one that came. Not
+// thread-safe.
 class EpochTrainer {
  public:
   EpochTrainer(const TrainingSetup& setup, TrainingObserver observer);
 
-  // `rows_per_step`: of all micro-batches of a step. What is left over is dropped.
+  // Returns the optimizer steps of an epoch. `rows_per_step` counts the rows of all micro-batches of a step; what is
+  // left over is dropped.
   static int64_t StepsPerEpoch(int64_t row_count, int64_t rows_per_step) { return row_count / rows_per_step; }
 
-  // The loss of the first batch of epoch 1, in training mode: of the shape of every step. For
-  // TrainingSession::CreateJob.
+  // Returns a function that computes the loss of the first batch of epoch 1 in training mode. It has the shape of every
+  // step's loss; it is for TrainingSession::CreateJob.
   LossFunction FirstLoss();
 
-  // The plan in force when a run goes on.
+  // Takes up the plan that was in force when the run stopped.
   void Continue(const Round& round);
 
-  // Epochs count from 1. `partial`, if it is given, is what was saved of this epoch; it goes on from there. The errors
-  // of TrainingSession::BeginRound. Aborted: the loss is not finite.
+  // Trains one epoch and returns its report. Epochs count from 1. `partial`, if given, is what was saved of this epoch,
+  // which then goes on from there. The errors of TrainingSession::BeginRound and of the observer's `save`. Aborted if
+  // the loss is not finite. Cancelled if the observer ends the run.
   absl::StatusOr<EpochReport> TrainEpoch(int64_t epoch, std::optional<PartialEpoch> partial = std::nullopt);
 
  private:

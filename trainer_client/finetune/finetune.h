@@ -14,7 +14,7 @@
 
 namespace greenplan::trainer {
 
-// Where a run talks to, and what a test may put in its place.
+// What a run reads from and writes to beside files. Tests replace it.
 struct FinetuneIo {
   std::ostream& out;                            // The table of epochs.
   std::ostream& err;                            // Remarks and the progress bar.
@@ -27,10 +27,13 @@ struct FinetuneIo {
   std::function<bool(int64_t steps_done)> after_step = {};
 };
 
-// greenplan-finetune: loads the model and the data, trains under the plans, keeps the checkpoint and the report.
-// InvalidArgument, NotFound, FailedPrecondition: something in the options or the files that they name; says which.
-// Unavailable, DeadlineExceeded: the planner does not answer. Aborted: the loss diverged. Internal: torch threw.
-// On an error the output folder is as it was after the last whole epoch, and gone if there was none.
+// Carries out greenplan-finetune: loads the model and the data, trains under the plans, and keeps the checkpoint and
+// the report.
+//
+// InvalidArgument, NotFound or FailedPrecondition: something in the options or in the files that they name is wrong;
+// the message says which. Unavailable or DeadlineExceeded: the planner does not answer. Aborted: the loss diverged.
+// Internal: LibTorch threw. After an error the output folder is as it was after the last whole epoch, and gone if there
+// was none.
 absl::Status Finetune(const FinetuneOptions& options, const FinetuneIo& io);
 
 }  // namespace greenplan::trainer

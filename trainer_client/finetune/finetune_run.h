@@ -26,12 +26,12 @@ namespace greenplan::trainer {
 // report. What is referenced must outlive it. Not thread-safe.
 class FinetuneRun {
  public:
-  // `output` may be null: nothing is kept. `ranks` is null if the run has one rank.
+  // Prepares the run. If `output` is null, nothing is kept. `ranks` is null if the run has one rank.
   FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, OutputFolder* output,
               RankGroup* ranks = nullptr);
 
-  // With `resume_from`, goes on with the run in that folder, whose weights `inputs` holds; empty: the run begins.
-  // Errors as Finetune's; those of the session are as the session gives them.
+  // Runs to the end. With `resume_from`, it goes on with the run in that folder, whose weights `inputs` holds; if that
+  // is empty, the run begins. The errors of Finetune; those of the session are as the session gives them.
   absl::Status Run(std::shared_ptr<Connection> connection, const std::string& resume_from);
 
  private:

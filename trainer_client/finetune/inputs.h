@@ -24,12 +24,12 @@ struct Inputs {
   std::vector<std::string> remarks;
 };
 
-// Whether the files and folders that the options name can be read, without reading them: quick, for an early answer.
-// InvalidArgument names the flag.
+// Checks whether the files and folders that the options name can be read, without reading them. That is quick, so
+// mistakes show early. InvalidArgument names the flag.
 absl::Status CheckInputs(const FinetuneOptions& options);
 
-// Loads everything; the model as LoadRunModel() does.
-// Seeds torch's generators with options.seed first. InvalidArgument, NotFound name the flag or the file.
+// Loads the data, and the model as LoadRunModel() does. Seeds LibTorch's generators with options.seed first.
+// InvalidArgument or NotFound name the flag or the file.
 absl::StatusOr<Inputs> LoadInputs(const FinetuneOptions& options, const std::string& resume_from);
 
 }  // namespace greenplan::trainer

@@ -16,8 +16,9 @@
 
 namespace greenplan::trainer {
 
-// The arguments with every `--config FILE.json` as `--model-config FILE.json`. Two things are called --config: for all
-// programs the TOML file of flag values, for this one also the config.json of a model. Their endings tell them apart.
+// Returns the arguments with every `--config FILE.json` written as `--model-config FILE.json`. Two things are called
+// --config: the TOML file of flag values, which all programs have, and the config.json of a model, which this program
+// has too. Their endings tell them apart.
 std::vector<std::string> SeparateModelConfig(int argc, const char* const* argv);
 
 // A LoRA adapter to begin (trainer_client/models/lora.h).
@@ -83,7 +84,8 @@ class FinetuneFlags {
  public:
   explicit FinetuneFlags(Program& program);
 
-  // Within Program::Run. InvalidArgument names the flag, its value and what is allowed; Unimplemented the method.
+  // Returns the options as the flags have them. Call it within Program::Run. InvalidArgument names the flag, its value
+  // and what is allowed. Unimplemented names the method.
   absl::StatusOr<FinetuneOptions> Options() const;
 
  private:

@@ -15,7 +15,7 @@ namespace greenplan::trainer {
 
 // What a run reports (--report FILE.json): plain values and their JSON. FLOPs are counts of executed operations.
 
-// A sum over steps of which the mean is told: exact where it is a whole number.
+// A sum over steps whose mean is reported. It is kept as a whole number, so it is exact.
 struct PerStep {
   int64_t sum = 0;
   int64_t steps = 0;
@@ -29,6 +29,7 @@ struct PerStep {
 
 using DropRates = std::map<std::string, double>;  // By block.
 
+// What is reported of one round.
 struct RoundReport {
   int64_t round = 0;
   int64_t step = 0;  // The first step under its plan, counted from 0 over the whole run.
@@ -49,6 +50,7 @@ struct RoundReport {
   std::optional<double> realised_loss_reduction = {};
 };
 
+// What is reported of one epoch. Epoch 0 is the model as it was loaded.
 struct EpochReport {
   int64_t epoch = 0;
   std::vector<std::string> trainable = {};  // The union over its rounds, in the model's order.
@@ -101,6 +103,7 @@ struct TrainingProgress {
   profiler::EnergyTotal energy = {};     // Of all steps, probes and plans; validation is not counted.
 };
 
+// What is reported of a run.
 struct RunReport {
   std::string model;
   int64_t parameter_count = 0;
@@ -113,13 +116,16 @@ struct RunReport {
   std::optional<double> grid_grams_per_kwh = {};  // CO2 equivalent.
 };
 
-// Every key of the contract, always. A loss that was not measured is null, so are emissions of an unknown grid.
+// Returns the report as JSON in which every key of the format is present. A loss that was not measured is null, and so
+// are the emissions if the grid is unknown.
 nlohmann::json ToJson(const RunReport& report);
 
 nlohmann::json ToJson(const EpochReport& epoch);
-// The inverse. InvalidArgument: not such JSON; names the key, with `place` before it, the value and what is allowed.
+// Returns the report in the JSON of an epoch. InvalidArgument names the key, with `place` before it, the value and what
+// is allowed.
 absl::StatusOr<EpochReport> EpochReportFromJson(const nlohmann::json& json, const std::string& place = "");
 
+// Return an epoch that has begun as JSON, and the reverse with the same errors.
 nlohmann::json ToJson(const PartialEpoch& epoch);
 absl::StatusOr<PartialEpoch> PartialEpochFromJson(const nlohmann::json& json, const std::string& place = "");
 

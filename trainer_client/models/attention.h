@@ -11,6 +11,7 @@ namespace greenplan::trainer {
 // How attention is computed: by one fused operator (scaled_dot_product_attention) or by separate matrix products.
 enum class Attention { kSdpa, kEager };
 
+// How scores become weights.
 struct CausalAttentionOptions {
   double scale = 1;                    // Of the scores.
   double dropout = 0;                  // The probability of dropping an attention weight; pass 0 outside training.

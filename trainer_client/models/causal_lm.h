@@ -22,13 +22,15 @@ class CausalLm : public torch::nn::Module {
   // causal, so a row may be padded on the right: no position sees what comes after it.
   virtual torch::Tensor forward(const torch::Tensor& input_ids) = 0;
 
+  // Returns the number of token ids, which are 0 to vocab_size() - 1.
   virtual int64_t vocab_size() const = 0;
+  // Returns the longest row that the model takes, in tokens.
   virtual int64_t max_position_embeddings() const = 0;
 
   // The branches of all residual blocks, in forward order, named as the profile names the blocks.
   const std::vector<ResidualBranch>& residual_branches() const { return residual_branches_; }
 
-  // Whether each layer keeps only its input for backward, which then runs the layer again. False at first.
+  // Sets whether each layer keeps only its input for backward, which then runs the layer again. It is false at first.
   void set_checkpoints_activations(bool checkpoints) { checkpoints_activations_ = checkpoints; }
 
   // Returns the model_type of the config, such as "llama" or "opt".

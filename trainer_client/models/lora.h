@@ -13,8 +13,8 @@
 
 namespace greenplan::trainer {
 
-// LoRA (ICLR 2022): linear layers keep their weights, and each is trained through a low-rank addition. Names and
-// initialisation are those of Hugging Face's PEFT library: an addition to MODULE has the parameters
+// LoRA (Hu et al., ICLR 2022): linear layers keep their weights, and each is trained through a low-rank addition. Names
+// and initialisation are those of Hugging Face's PEFT library: an addition to MODULE has the parameters
 // MODULE.lora_A.weight [rank, in_features] and MODULE.lora_B.weight [out_features, rank].
 struct LoraOptions {
   int64_t rank = 8;         // >= 1.

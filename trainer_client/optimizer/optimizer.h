@@ -31,13 +31,15 @@ class Optimizer : public UpdateRule {
   // Makes every gradient undefined. (Gradients set to zero would let momentum and weight decay move frozen tensors.)
   virtual void ClearGradients() = 0;
 
+  // Sets the learning rate of the steps from now on.
   virtual void set_learning_rate(double learning_rate) = 0;
 
-  // Does to the state of `frozen` what `policy` says, and brings back what the others had offloaded.
+  // Treats the state of the parameters in `frozen` as `policy` says, and brings back what had been offloaded for
+  // others.
   virtual void PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) = 0;
 
-  // Returns what is needed to resume, under names of the form "PARAMETER.ENTRY". The tensors are not copies, so Step()
-  // changes them.
+  // Returns what is needed to resume, under names of the form "PARAMETER.ENTRY". The tensors are not copies, so a later
+  // Step() changes them.
   virtual State state() const = 0;
 
   // Replaces the state by a copy of `state`. Returns INVALID_ARGUMENT if the state is not one of these parameters; it

@@ -18,6 +18,7 @@
 
 namespace greenplan::trainer {
 
+// Which rank this is, and where the ranks meet.
 struct JoinOptions {
   int world_size = 1;  // >= 1.
   int rank = 0;        // In [0, world_size).
@@ -42,13 +43,13 @@ struct JoinOptions {
 // The group is of no use afterwards. Not thread-safe.
 class RankGroup {
  public:
-  // Meets the other ranks over TCP; tensors are exchanged by Gloo. InvalidArgument: a value out of its range.
-  // Unavailable: ranks are missing at the end of the timeout, or the port is in use; names them.
+  // Meets the other ranks over TCP, and exchanges tensors through Gloo. InvalidArgument if a value is out of its range.
+  // Unavailable if ranks are missing at the end of the timeout, which the message names, or if the port is in use.
   static absl::StatusOr<std::unique_ptr<RankGroup>> Join(const JoinOptions& options);
 
-  // Over any backend of c10d that has allreduce and allgather for tensors on the CPU. `store` is one that the ranks
-  // share and that can be cloned; it tells which rank is lost. A call that waits for a lost rank ends where the backend
-  // is Gloo; others have to end it themselves.
+  // Works over any backend of c10d that has allreduce and allgather for tensors on the CPU. `store` is one that the
+  // ranks share and that can be cloned; it tells which rank is lost. If the backend is Gloo, a call that waits for a
+  // lost rank ends; other backends have to end it themselves.
   RankGroup(c10::intrusive_ptr<c10d::Backend> backend, c10::intrusive_ptr<c10d::Store> store,
             absl::Duration silence = absl::Seconds(30));
 
@@ -58,7 +59,7 @@ class RankGroup {
   // Replaces each of the dense tensors by its mean over the ranks. They are exchanged in buckets. All ranks give
   // tensors of the same shapes and types, in the same order.
   absl::Status Average(const std::vector<at::Tensor>& tensors);
-  // The bytes of the tensors that Average() has taken on this rank.
+  // Returns the bytes of the tensors that Average() has taken on this rank so far.
   int64_t averaged_bytes() const { return averaged_bytes_; }
 
   // Returns the mean of the ranks' values.

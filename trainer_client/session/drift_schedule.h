@@ -28,13 +28,14 @@ class DriftSchedule {
     int64_t next_round_step = 0;
   };
 
-  // Whether a round is due before `step`. True before the first round.
+  // Returns whether a round is due before `step`. True before the first round.
   bool IsRoundDue(int64_t step) const { return step >= state_.next_round_step; }
 
-  // A round was made before `step`. REQUIRES: price >= 0; drift, if it is known, is in [0, 1].
+  // Records that a round was made before `step`. `price` is in steps under the plan, >= 0. `drift` is in [0, 1];
+  // nullopt if it is not known.
   void AddRound(int64_t step, double price, std::optional<double> drift);
 
-  // The round that was due before `step` measured nothing. The next one comes after the same interval.
+  // Records that the round that was due before `step` measured nothing. The next one comes after the same interval.
   void PassOver(int64_t step) {
     state_ = {.last_round_step = step, .next_round_step = step + state_.next_round_step - state_.last_round_step};
   }

@@ -24,11 +24,13 @@ class JobRounds {
 
   // Creates the job, or finds it as it was created before. The errors of CreateJob.
   absl::Status CreateJob(const v1::ModelProfile& profile, const v1::PlanOptions& options);
+  // Returns whether CreateJob has succeeded.
   bool has_job() const { return !profile_digest_.empty(); }
 
-  // Takes up a run where it stopped: the plan then in force and the number of the next round.
+  // Takes up a run where it stopped, with the plan then in force and the number of the next round.
   void Continue(const v1::Plan& plan, int64_t next_round);
 
+  // What came of a round.
   struct Answer {
     v1::Plan plan;
     bool is_new = false;  // Whether it was made from this report; otherwise the plan in force stays.
@@ -49,13 +51,14 @@ class JobRounds {
   // for 1, 3, 7 and from then on 15 rounds, since each call that fails takes its whole timeout. If this is false, there
   // is no need to measure: KeepPlan() is the round.
   bool AsksPlanner() const { return rounds_to_wait_ == 0; }
-  // The round without asking. REQUIRES: !AsksPlanner().
+  // Counts a round without asking the planner: the plan in force stays. REQUIRES: !AsksPlanner().
   Answer KeepPlan();
 
-  // FailedPrecondition unless `plan` is for the job's profile. REQUIRES: has_job().
+  // Returns FailedPrecondition unless `plan` is for the job's profile. REQUIRES: has_job().
   absl::Status CheckProfile(const v1::Plan& plan) const;
 
-  // Puts the plan of PlanNextRound's answer in force, once it has been applied; the round after it is then the next.
+  // Puts the plan of PlanNextRound's answer in force, once it has been applied. The round after it is then the next
+  // one.
   void TakeOver(const Answer& answer);
 
   int64_t next_round() const { return next_round_; }

@@ -13,7 +13,9 @@ namespace greenplan::trainer {
 // CPU's first, then those of the CUDA devices that this process has used.
 using RandomState = std::vector<std::pair<at::Device, at::Tensor>>;
 
+// Returns copies of the states as they are now.
 RandomState GetRandomState();
+// Puts the states back.
 void SetRandomState(const RandomState& state);
 
 // Leaves the random generators, at the end of its scope, as it found them.

@@ -34,6 +34,7 @@ class ResidualBranch {
   at::Tensor operator()(absl::FunctionRef<at::Tensor()> forward) const;
 
   const std::string& name() const;
+  // Whether the branch runs without recording from now on, until it is set anew.
   bool is_dropped() const;
   void set_dropped(bool is_dropped) const;
 

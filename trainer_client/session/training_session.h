@@ -30,6 +30,7 @@ class RankGroup;
 // drawing per step keeps the memory of a step's micro-batches equal.
 enum class DrawPer { kStep, kMicroBatch };
 
+// What a session plans, and what it works on.
 struct SessionOptions {
   std::string job;                       // {job} of "jobs/{job}". Empty: a new unique one.
   std::string model;                     // A label in the profile. May be empty.
@@ -118,7 +119,8 @@ struct SessionState {
 // Not thread-safe. Outlived by connection, optimizer and the model's tensors (shared or referenced).
 class TrainingSession {
  public:
-  // InvalidArgument: no parameter, or options that contradict each other.
+  // Makes a session for `parameters`, which are [num_tensors] names and tensors in forward order. Talks to no planner
+  // yet. InvalidArgument if there is no parameter, or if options contradict each other.
   static absl::StatusOr<std::unique_ptr<TrainingSession>> Create(std::shared_ptr<Connection> connection,
                                                                  SessionOptions options, NamedParameters parameters);
   // Puts requires_grad back to what it was at Create.
@@ -149,11 +151,11 @@ class TrainingSession {
   // REQUIRES: the method is selection or joint; others measure no importance.
   bool IsRoundDue() const { return drift_schedule_.IsRoundDue(next_step_); }
 
-  // Whether a round that began with BeginRoundInStep has not planned yet. What it has measured so far is not part of
-  // state(): do not stop for a resume meanwhile.
+  // Returns whether a round that began with BeginRoundInStep has not planned yet. What it has measured so far is not
+  // part of state(), so do not stop for a resume meanwhile.
   bool is_measuring() const { return in_step_probe_ != nullptr; }
 
-  // Trains every tensor that may train, with nothing dropped, until the next round: for warm-up. Asks no planner and
+  // Trains every tensor that may train, with nothing dropped, until the next round, for warm-up. Asks no planner and
   // counts as no round. The errors of CreateJob.
   absl::Status TrainEverything(const LossFunction& loss);
 
@@ -162,17 +164,17 @@ class TrainingSession {
   // have filled with zeros. FailedPrecondition before the first round.
   absl::Status BeginStep();
 
-  // What the next forward and backward pass runs. Before the first plan of an in-step probe its cost is 0.
+  // Returns what the next forward and backward pass runs. Before the first plan of an in-step probe its cost is 0.
   const StepPlan& step_plan() const { return step_plan_; }
 
-  // loss.backward(), unless nothing is left to train. Returns whether it ran. Call it for each micro-batch of the step;
-  // gradients add up, so divide the loss by their number for a mean. FailedPrecondition: blocks are dropped under this
-  // plan, but no step has begun. Internal: backward threw; gradients may then be incomplete.
+  // Runs loss.backward(), unless nothing is left to train. Returns whether it ran. Call it for each micro-batch of the
+  // step. Gradients add up, so divide the loss by the number of micro-batches for a mean. FailedPrecondition if blocks
+  // are dropped under this plan, but no step has begun. Internal if backward threw; gradients may then be incomplete.
   absl::StatusOr<bool> Backward(const at::Tensor& loss);
 
-  // After the last Backward of a step that measures: measures, plans, applies, and undefines the gradients of tensors
-  // that do not train. Absent in other steps, and until the last step that the metric needs. Call it before gradients
-  // are clipped or reduced among ranks; Step() calls it otherwise.
+  // Measures, plans, applies the plan, and undefines the gradients of tensors that do not train, after the last
+  // Backward of a step that measures. Returns nullopt in other steps, and until the last step that the metric needs.
+  // Call it before gradients are clipped or reduced among ranks; Step() calls it otherwise.
   absl::StatusOr<std::optional<Round>> PlanFromGradients();
 
   // Replaces the gradients of this step by their means over the ranks: of the tensors that the plan trains in it alone.
@@ -180,8 +182,8 @@ class TrainingSession {
   // tensor that this rank's loss did not reach takes part with zeros. The errors of RankGroup.
   absl::Status AverageGradients();
 
-  // PlanFromGradients(), AverageGradients(), the optimizer's step, ClearGradients(), EndStep(). FailedPrecondition: no
-  // optimizer was given.
+  // Calls PlanFromGradients(), AverageGradients(), the optimizer's step, ClearGradients() and EndStep().
+  // FailedPrecondition if no optimizer was given.
   absl::StatusOr<std::optional<Round>> Step();
 
   // Ends the step for a loop that steps its optimizer by itself. Nothing is dropped until the next one begins.
@@ -191,13 +193,14 @@ class TrainingSession {
   // step does not measure.
   const StepProbe& step_probe() const { return step_probe_; }
 
-  // Takes up a run where it stopped: goes on with its numbers, and applies the plan then in force, if there was one.
-  // The result is absent if there was none.
+  // Takes up a run where it stopped: goes on with its numbers, and applies the plan that was in force. Returns nullopt
+  // if there was none.
   absl::StatusOr<std::optional<Round>> Continue(const LossFunction& loss, const SessionState& state);
+  // Returns what Continue needs. Call it between steps.
   SessionState state() const;
 
-  // Lines worth telling since the last call: requires_grad that someone else changed, and executed FLOPs that differ
-  // from predicted ones at the first step of a round.
+  // Returns the lines worth telling since the last call: requires_grad that someone else changed, and executed FLOPs
+  // that differ from predicted ones at the first step of a round.
   std::vector<std::string> TakeNotices() { return std::exchange(notices_, {}); }
 
   const std::string& job() const { return options_.job; }

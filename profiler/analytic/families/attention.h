@@ -20,6 +20,8 @@ enum class QueryKeyNorm {
   kUnitBehindRotary,  // By their root mean square, without a weight, once they are rotated.
 };
 
+// Grouped attention of a decoder layer: queries of `shape.heads` heads share the keys and values of `shape.kv_heads`
+// heads.
 struct GroupedAttentionSpec {
   int64_t hidden = 0;
   AttentionShape shape;
@@ -34,15 +36,18 @@ struct GroupedAttentionSpec {
   const char* query_norm = "q_norm";
   const char* key_norm = "k_norm";
 };
-// num_attention_heads, num_key_value_heads and head_dim of a decoder, on batch x seq_len tokens. What is missing has
-// the defaults given; kNone stands for as many as heads, and for hidden / heads.
+// Reads num_attention_heads, num_key_value_heads and head_dim of a decoder that runs on batch x seq_len tokens. A
+// missing key takes the default given; kNone stands for as many key-value heads as heads, and for a head width of
+// hidden / heads. What is not allowed goes to the request's status.
 GroupedAttentionSpec ReadGroupedAttention(Request& request, int64_t hidden, int64_t heads, int64_t kv_heads = kNone,
                                           int64_t head_width = kNone);
 
-// q_proj, k_proj, v_proj, o_proj around attention whose heads may share keys and values.
+// The projections q_proj, k_proj, v_proj and o_proj around attention whose heads may share keys and values. The
+// constructor adds their parameters to the graph, in the order in which transformers registers them.
 class GroupedAttention {
  public:
   GroupedAttention(Graph& graph, const std::string& name, const GroupedAttentionSpec& spec);
+  // Takes [batch * length, hidden] and returns the same shape.
   Value operator()(const Value& x) const;
 
  private:

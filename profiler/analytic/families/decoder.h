@@ -43,11 +43,13 @@ enum class Place {
   kBeforeMlp,
   kBehindMlp,
 };
+// A norm and where it stands. `name` is the module's name behind that of the layer.
 struct PlacedNorm {
   const char* name;
   Place place;
 };
 
+// What a family calls its modules. The defaults are LLaMA's.
 struct DecoderNames {
   const char* root = "model";
   const char* embedding = "embed_tokens";
@@ -57,6 +59,8 @@ struct DecoderNames {
   const char* last_norm = "norm";
 };
 
+// Everything that BuildDecoder needs to know of a decoder. ReadDecoder fills in what nearly all have; a family sets the
+// rest.
 struct DecoderSpec {
   int64_t hidden = 0;
   int64_t layers = 0;
@@ -79,23 +83,24 @@ struct DecoderSpec {
   StepMaker make_mlp;
 };
 
-// Reads what nearly all decoders have: sizes, grouped attention, a gated MLP, the head.
+// Reads what nearly all decoders have: sizes, grouped attention, a gated MLP and the head.
 DecoderSpec ReadDecoder(Request& request, const DecoderDefaults& defaults);
 
-// By layer, whether layer_types says `type`; without that key, what `missing` says of the layer.
+// Returns for each layer whether layer_types says `type`, [layers]. Without that key, `missing` decides.
 std::vector<bool> LayersOfType(Request& request, int64_t layers, const char* type,
                                const std::function<bool(int64_t layer)>& missing);
 
-// Says which layers see a window of sliding_window tokens alone: those of type "sliding_attention" or, without
-// layer_types, those that `missing` names. A window that holds the whole sequence is none.
+// Sets which layers see only a window of sliding_window tokens: those of type "sliding_attention" or, without
+// layer_types, those for which `missing` is true. A window that holds the whole sequence counts as none.
 void ReadWindow(Request& request, DecoderSpec& spec, std::optional<int64_t> window_if_missing,
                 const std::function<bool(int64_t layer)>& missing);
 
-// By layer, whether it is rotated: no_rope_layers, in which 0 stands for layers that are not; without it all but every
-// no_rope_layer_interval-th.
+// Returns for each layer whether its queries and keys are rotated, [layers]. In no_rope_layers 0 stands for layers that
+// are not; without that key, all layers are except every no_rope_layer_interval-th.
 std::vector<bool> ReadRotatedLayers(Request& request, int64_t layers, int64_t interval_if_missing);
 
-// The logits. The request's status where something was wrong.
+// Builds the graph of the whole model and returns the logits, or the last hidden state of a bare model. Returns the
+// request's status if something in the config was wrong.
 absl::StatusOr<Value> BuildDecoder(const Request& request, Graph& graph, const DecoderSpec& spec);
 
 }  // namespace greenplan::profiler

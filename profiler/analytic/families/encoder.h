@@ -22,6 +22,7 @@ struct EncoderNames {
   const char* mlp_block;  // Empty: the layer itself.
 };
 
+// The sizes of an encoder's layers, and the name of their activation.
 struct EncoderSpec {
   int64_t hidden = 0;
   int64_t inner = 0;
@@ -30,8 +31,8 @@ struct EncoderSpec {
   std::string activation;
 };
 
-// Layers of BERT's kind, NAME.0, NAME.1, ...: attention and a plain MLP, each followed by a layer norm of its sum with
-// the stream.
+// Builds layers of BERT's kind, NAME.0, NAME.1, ..., behind `x` and returns their output. Each layer is attention and a
+// plain MLP, each followed by a layer norm of its sum with the stream.
 Value BuildEncoderLayers(Graph& graph, const std::string& name, const EncoderNames& names, const EncoderSpec& spec,
                          Value x);
 

@@ -12,6 +12,7 @@
 
 namespace greenplan::profiler {
 
+// The experts of one layer: how many there are, how many a token uses, and how their weights are stored.
 struct ExpertsSpec {
   int64_t hidden = 0;
   int64_t inner = 0;
@@ -23,9 +24,10 @@ struct ExpertsSpec {
   bool clamped = false;     // gpt-oss's gate: both halves clamped, (up + 1) * gate * sigmoid(a * gate).
 };
 
+// Reports to the request if a token is to use more experts than there are.
 void CheckExperts(Request& request, const ExpertsSpec& spec);
 
-// The weights of a router's top_k choices from its scores of all experts.
+// Returns the weights of a router's top_k choices, [rows, top_k], from its scores of all experts, [rows, experts].
 Value Route(Graph& graph, const Value& scores, int64_t top_k);
 
 // A mixture of experts: every token goes to top_k of them, so the work is the same however the router spreads tokens.
@@ -33,7 +35,7 @@ Value Route(Graph& graph, const Value& scores, int64_t top_k);
 class Experts {
  public:
   Experts(Graph& graph, const std::string& name, const ExpertsSpec& spec);
-  // weights: the router's, one row per token.
+  // Takes x [rows, hidden] and the router's weights [rows, top_k], and returns [rows, hidden].
   Value operator()(const Value& x, const Value& weights) const;
 
  private:
@@ -58,9 +60,11 @@ struct SparseMlpSpec {
   const char* shared = "shared_expert";
   bool shared_gate = false;  // Scales its output by a learned gate, `shared_expert_gate`.
 };
+// An MLP that is a mixture of experts. The constructor adds the parameters in the order of registration.
 class SparseMlp {
  public:
   SparseMlp(Graph& graph, const std::string& name, const SparseMlpSpec& spec);
+  // Takes [rows, hidden] and returns the same shape.
   Value operator()(const Value& x) const;
 
  private:

@@ -34,13 +34,13 @@ struct Family {
   absl::StatusOr<Value> (*describe)(Request& request, Graph& graph);
 };
 
-// The heads that most decoders have, and `more`.
+// Returns the heads that most decoders have, followed by `more`.
 std::vector<HeadClass> DecoderHeads(std::vector<HeadClass> more = {});
 
-// The heads that most encoders have.
+// Returns the heads that most encoders have.
 std::vector<HeadClass> EncoderHeads();
 
-// All of them, by model_type.
+// Returns all families, sorted by model_type.
 const std::vector<const Family*>& Families();
 
 extern const Family kBart;

@@ -8,9 +8,12 @@
 
 namespace greenplan::profiler {
 
-// The head of a decoder, behind its last norm: `lm_head` at every position, tied to the embedding or not; for
-// classifiers of tokens and for question answering a linear layer at every position; for classifiers of sequences
-// `score` at every position, of which the loss takes one each; none for a bare model.
+// The head of a decoder, behind its last norm:
+//
+// - for language models, `lm_head` at every position, tied to the embedding or not;
+// - for classifiers of tokens and for question answering, a linear layer at every position;
+// - for classifiers of sequences, `score` at every position, of which the loss takes one per sequence;
+// - for a bare model, nothing.
 struct HeadSpec {
   Head head = Head::kCausalLm;
   int64_t batch = 0;
@@ -23,7 +26,10 @@ struct HeadSpec {
   const char* token_classifier = "score";  // What its module is called.
   bool token_classifier_bias = true;
 };
+// Reads the head that the request asks for. `tied_if_missing` is the family's default for tie_word_embeddings.
 HeadSpec ReadHead(Request& request, int64_t width, int64_t vocab_size, bool tied_if_missing);
+// Adds the head's parameters and ops behind `x` [rows, width] and returns what the loss is computed from: the logits,
+// [rows, vocab_size] or [rows, num_labels], or `x` itself for a bare model.
 Value ApplyHead(Graph& graph, const HeadSpec& spec, const Embedding& embedding, const Value& x);
 
 }  // namespace greenplan::profiler

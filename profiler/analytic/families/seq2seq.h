@@ -10,6 +10,7 @@
 
 namespace greenplan::profiler {
 
+// The layers of an encoder or a decoder of BART's kind.
 struct StackSpec {
   std::string name;  // "model.encoder"
   int64_t batch = 0;
@@ -29,7 +30,8 @@ struct StackSpec {
 class Stack {
  public:
   Stack(Graph& graph, const StackSpec& spec);
-  // `memory`: the encoder's output, for a decoder.
+  // Takes [batch * length, hidden] and returns the same shape. `memory` is the encoder's output, [batch * source
+  // length, hidden]; a decoder requires it.
   Value operator()(Value x, const Value* memory = nullptr) const;
 
  private:
