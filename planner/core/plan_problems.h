@@ -59,9 +59,13 @@ class PlanProblems {
   absl::StatusOr<JointProblem> Joint(const PlanRequest& request, const Budget& budget) const;
 
  private:
+  // Returns the selection problem of a request whatever its pins cost.
   SelectionProblem WithoutChecks(const PlanRequest& request, const Budget& budget) const;
+  // Returns InvalidArgument if the pinned tensors alone exceed one of the budgets or max_saved_bytes.
   absl::Status CheckPins(const SelectionProblem& problem, const std::vector<int64_t>& backward_budgets) const;
+  // Returns what methods selection and joint may do with each tensor, [num_tensors].
   std::vector<Pin> Pins(const PlanRequest& request) const;
+  // Returns the same for methods full and drop, which train everything that `never` does not name.
   std::vector<Pin> PinsOfAllButNever(const PlanOptions& options) const;
 
   const ModelProfile& profile_;

@@ -52,7 +52,9 @@ class Retention {
 
  private:
   void Run();
+  // Remembers which round was planned.
   void Note(const Change& change);
+  // The two parts of Look: reports of old rounds, and jobs that are idle.
   void DeleteOldReports();
   void DeleteIdleJobs();
   bool is_stopped();

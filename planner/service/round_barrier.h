@@ -90,6 +90,7 @@ class RoundBarrier {
 
   // Jobs of one rank.
   void PlanAlone(const std::shared_ptr<Call>& call);
+  // Searches the plan of a job of one rank and keeps it with its report, in one step.
   absl::StatusOr<v1::Plan> SearchAlone(const Call& call, const Measurements& measurements,
                                        const std::optional<v1::Plan>& previous);
   // The plan that this very report has had. NotFound if the round has none; AlreadyExists if it came of another report.
@@ -99,16 +100,22 @@ class RoundBarrier {
   void Join(const std::shared_ptr<Call>& call);
   // Keeps the report, read against the revision that the round has.
   absl::StatusOr<KeptRound> Accept(const Call& call);
+  // Returns how a round opens now: with the job's revision and its deadline.
   RoundOpening OpeningOf(const PreparedJob& job) const;
   // Makes the plan of a round, soon, unless that is under way already.
   void PlanSoon(const RoundId& id, const std::string& tenant);
+  // Makes the plan and answers everyone who waits for it. Runs on the queue of searches.
   void Plan(const RoundId& id, const std::string& tenant);
+  // Returns the round's plan: the one that the store has, or a new one that it now keeps.
   absl::StatusOr<v1::Plan> MakeAndKeepPlan(const RoundId& id, const std::string& tenant);
+  // Returns the plan that the store has. NotFound if the job was deleted.
   absl::StatusOr<v1::Plan> ReadPlan(const RoundId& id);
   // Gives the waiters of a round the plan that the store has by now, if any.
   void AnswerIfPlanned(const RoundId& id);
 
+  // Takes a notice of the store's change feed.
   void Tell(const Change& change);
+  // Answers everyone who waits for a round of a job that was deleted.
   void EndJob(int64_t job_id);
   // Attends to rounds past their deadline that nobody plans, and to callers that have gone.
   void LookAroundSoon();
@@ -117,6 +124,7 @@ class RoundBarrier {
   bool IsInSearch(const RoundId& id);
   bool IsHopeless(const RoundId& id);
   int NumHopeless();
+  // Answers waiters that were taken out, and records how long they waited.
   void Answer(const std::vector<RoundWaiter>& waiters, const absl::StatusOr<v1::Plan>& plan) const;
   void TellSearch(const std::string& tenant, absl::Time start) const;
   void TellPlan(const v1::Plan& plan, size_t num_missing_ranks) const;

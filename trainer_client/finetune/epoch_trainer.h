@@ -104,29 +104,48 @@ class EpochTrainer {
 
   // What trains from now on, with the FLOPs of one micro-batch's backward pass.
   void TakeOver(std::vector<std::string> trainable, int64_t backward_flops, int64_t full_backward_flops);
+  // Returns whether a round begins before this step of the epoch.
   bool IsRoundDue(int64_t step_in_epoch) const;
+  // Returns whether the policy (--plan-every, or the end of uniform rates) asks for a round at this step.
   bool IsRoundWanted(int64_t step_in_epoch, int64_t step) const;
+  // Keeps a checkpoint within the epoch if one is due and no round is being measured.
   absl::Status SaveIfDue(int64_t step_in_epoch, PartialEpoch& partial);
+  // Returns the numbers of `count` micro-batches of the epoch from this step on; after the last one comes the first.
   std::vector<int64_t> MicroBatchesFrom(int64_t step_in_epoch, int64_t count) const;
+  // Returns whether this step belongs to a warm-up round, in which everything trains.
   bool IsWarmUp() const;
+  // Makes everything train from the next step on.
   absl::Status WarmUp(const std::vector<int64_t>& order);
+  // Begins a round by the probe of the setup, and adds it to the report once it has planned.
   absl::Status BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report);
+  // Takes the round's plan over and adds the round to the report.
   void AddRound(const Round& round, EpochReport& report);
+  // Trains one optimizer step and adds it to the sums and the report.
   absl::Status TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
                          EpochReport& report);
+  // Runs forward and backward of all micro-batches of a step. Returns the mean loss of this rank; adds what backward is
+  // predicted to execute to `predicted_flops`. Aborted if a loss is not finite.
   absl::StatusOr<double> RunMicroBatches(int64_t epoch, const std::vector<int64_t>& order, int64_t step_in_epoch,
                                          StepTimes& times, int64_t& predicted_flops);
+  // Clips the norm of all gradients together to setup_.clip_norm, if that is above 0.
   void ClipGradients();
+  // Returns the mean loss of these micro-batches without recording, with dropout drawn from `random_state`.
   double MeanLoss(const std::vector<int64_t>& order, const std::vector<int64_t>& micro_batches,
                   const RandomState& random_state);
+  // Measures by how much the loss fell in a round's first step, and reports it beside the promise.
   absl::Status Redeem(const std::vector<int64_t>& order, EpochReport& report);
+  // Samples the energy meter, and passes its notice on.
   profiler::EnergyReading SampleEnergy();
-  // Of this rank's share of the micro-batch.
+  // Returns the loss of this rank's share of a micro-batch.
   at::Tensor Loss(const std::vector<int64_t>& order, int64_t micro_batch);
+  // Returns the mean of the ranks' values. Collective.
   absl::StatusOr<double> MeanOverRanks(double value) const;
+  // Seeds dropout of this step on every rank but rank 0.
   void SeedStep() const;
+  // Adds tensors to the union of what trained in the epoch, in the model's order.
   void AddTrainable(const std::vector<std::string>& names, EpochReport& report) const;
   void Remark(const std::vector<std::string>& lines);
+  // The number of the next optimizer step, counted from 0 over the whole run.
   int64_t next_step() const { return static_cast<int64_t>(setup_.progress.step_losses.size()); }
 
   const TrainingSetup setup_;

@@ -36,24 +36,33 @@ class FinetuneRun {
 
  private:
   CausalLm& model() const { return *inputs_.checkpoint.model; }
+  // Returns what must be the same before and after a resume and on all ranks, {flag: value}.
   nlohmann::json Identity() const;
 
   // Whether this rank writes and prints.
   bool leads() const { return options_.rank == 0; }
+  // Loads the state of the run to go on with, and refuses flags that differ from those of that run.
   absl::Status LoadState(const std::string& folder);
+  // Creates session, energy meter and trainer, creates the job, and takes up the plan of a run that goes on.
   absl::Status StartTraining(std::shared_ptr<Connection> connection);
+  // Measures the time profile and writes it to --time-profile.
   absl::Status MeasureTime();
+  // Return what the trainer works with, and whom it tells.
   TrainingSetup Setup();
   TrainingObserver Observer();
+  // Puts the random generators back to where the run stopped.
   absl::Status RestoreRandomState() const;
 
+  // Trains the epochs that are left, with a checkpoint after each, and writes the report.
   absl::Status TrainEpochs();
+  // Adds an epoch to the report, with its validation loss, and prints its line.
   void FinishEpoch(EpochReport epoch);
   void UpdateState();
   absl::Status Save();
   absl::Status SaveWithinEpoch(const PartialEpoch& epoch);
   absl::Status WriteReport() const;
 
+  // Returns the seconds that the run has taken, including what was done before a resume.
   double seconds() const;
   void PrintLine(const std::string& line) const;
 

@@ -211,29 +211,51 @@ class TrainingSession {
  private:
   TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options, NamedParameters parameters);
 
+  // Removes the blocks that no branch declares from the profile, creates the job with it, and keeps it as profile_.
   absl::Status CreateJobFrom(absl::StatusOr<ModelProfile> profile);
+  // Returns whether the method selects tensors, so that importance has to be measured.
   bool PlansImportance() const;
+  // Returns whether the round allocates drop rates by sensitivity, so that it has to be measured.
   bool PlansSensitivity(const RoundOptions& options) const;
+  // Returns the branches of the profile's blocks, in the order of the blocks.
   std::vector<ResidualBranch> BlockBranches() const;
+  // Returns the tensors that importance is measured of, [num_tensors]: those that the loss reaches and that may train.
   std::vector<bool> MeasuredTensors() const;
   std::vector<bool> TensorsThatTrain() const;  // Under the plan in force; before the first, all that are measured.
+  // Frees the gradients of tensors that the plan does not train, so that the optimizer skips them.
   void UndefineFrozenGradients();
+  // Returns a report with the labels of `options` in which nothing is measured yet.
   v1::ImportanceReport NewReport(const RoundOptions& options) const;
+  // Runs the probes of BeginRound and returns what they measured.
   absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundOptions& options) const;
+  // Asks the planner, applies the plan and puts it in force.
   absl::StatusOr<Round> PlanRound(v1::ImportanceReport report);
+  // Counts a round in which the planner is not asked.
   absl::StatusOr<Round> KeepPlan();
+  // Reads a plan against the profile, enforces it, and describes it as a Round.
   absl::StatusOr<Round> Apply(const v1::Plan& plan);
+  // Returns Round::drift for the plans `before` and `after` by the importance in `report`.
   std::optional<double> Drift(const v1::ImportanceReport& report, const v1::Plan& before, const v1::Plan& after) const;
+  // Tells the drift schedule what the round cost and found.
   void ScheduleNextRound(const Round& round, int64_t probe_flops);
+  // Sets requires_grad to the plan's mask, and places the optimizer's state of the tensors that it freezes.
   void Enforce(const Plan& plan);
 
+  // Makes exactly the branches of these blocks run without recording.
   void SetDropped(const std::vector<std::string>& blocks);
+  // Draws what the next forward and backward pass drops, or makes every candidate live in a step that measures.
   void StartMicroBatch();
+  // Puts requires_grad right if someone else has changed it, and adds a notice.
   void RestoreForeignFlips();
+  // Creates the job from the graph of `loss` if there is none yet, and measures sensitivity if that is due.
   absl::Status PrepareInStepProbe(const at::Tensor& loss);
+  // Measures importance from the gradients of the current step. Returns whether everything has been measured.
   absl::StatusOr<bool> MeasureStep();
+  // Records which tensors the latest backward pass reached, for AverageGradients.
   void NoteReached();
+  // Gives all ranks the drift that rank 0 measured.
   absl::Status AgreeOn(std::optional<double>& drift) const;
+  // Runs loss.backward(). In the first step of a round it compares executed with predicted FLOPs.
   absl::Status RunBackward(const at::Tensor& loss);
 
   const SessionOptions options_;

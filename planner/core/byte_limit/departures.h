@@ -60,13 +60,20 @@ class Departures {
     size_t next = 0;
   };
 
+  // Returns the one choice, beside none, of an item that is a single tensor.
   const PricedLiveSets::Choice& OnlyChoice(int item) const;
+  // Add the decisions: one for a bundle, and one for all single tensors of the same cost and bytes.
   void AddBundle(int item);
   void AddGroups(std::vector<int> singles);
+  // Computes what each option loses against the best one, and sorts the options by it.
   void SetLosses(Decision& decision) const;
+  // Fills most_.
   void SumUpMost();
+  // Returns the price of what must stay unused of both limits, whatever the decisions from `depth` on take.
   double WasteBeyond(size_t depth, const Room& room) const;
+  // Returns whether a selection with this bound can beat the best one.
   bool CanBeat(double bound) const;
+  // Makes the selection that path_ describes the best one.
   void TakePath();
 
   const PricedLiveSets& sets_;

@@ -97,7 +97,9 @@ class PricedLiveSets {
     double cost = 0;
     double bytes = 0;
   };
+  // Returns what the best choices of `items` at these prices cost and keep together.
   Totals BestTotals(const std::vector<int>& items, const LimitPrices& prices, WorkMeter& meter) const;
+  // Returns the lowest price of cost at which the best choices cost at most `room`, given the price of bytes.
   double BestCostPrice(const std::vector<int>& items, int64_t room, double byte_price, const PriceRange& range,
                        WorkMeter& meter) const;
 

@@ -45,17 +45,27 @@ class JointBound {
     int option = kNone;  // Of the item; 0 for a single tensor.
   };
 
+  // Returns the prices between which choices change: the lowest and the highest value per cost.
   std::pair<double, double> PriceRange() const;
   double ValueOf(const Bundle& bundle, const Bundle::Option& option) const;
+  // Returns what an item gains at a price, and by which option.
   Gain BestOf(const Item& item, double price) const;
+  // Returns the maximum over p of (1 - p) * gain - mu * S_b * p^2, with p within the group's bounds.
   double GroupGain(int group, double gain) const;
   void Add(int group, double gain);
+  // Adds what a node of the tree contributes at a price to the live set at hand.
   void Enter(int node, double price);
+  // Begins anew with the pinned tensors at a price.
   void Start(double price);
+  // Returns the bound of the live set at hand, with what its sums may be off.
   double Bound() const;
+  // Lowers the bound of every live set to that at one price, where it is lower.
   void SweepAt(double price);
+  // Returns the bound of one live set at one price.
   double BoundAt(int node, double price);
+  // Looks for better prices for the live sets that have the highest bounds.
   void Refine();
+  // Returns the mask that gives a live set its bound at a price, [num_tensors].
   std::vector<bool> MaskOf(int node, double price) const;
 
   const ModelProfile& profile_;

@@ -83,7 +83,10 @@ class KnapsackSearch {
     int option;
   };
 
+  // Accounts for extending the states by alternatives_. False if the work or the memory of one search is used up.
   bool MayExtend();
+  // A hard live set: finds the grains of the costs, decides what they do not divide, and looks for a selection that
+  // fills the room. False if that may take no longer.
   bool UseGrains();
   void FindGrains();
   bool IsOdd(int rank) const;
@@ -91,14 +94,22 @@ class KnapsackSearch {
   bool Settle(int rank);
   void SumUpSmall();
   void Complete();
+  // Returns how much of `rest` the entries that are not considered yet can fill.
   int64_t Fillable(int64_t rest) const;
+  // Returns whether a selection with this departure can beat the incumbent, by the linear bound.
   bool CanMatter(const Alternative& alternative) const;
+  // Fills alternatives_ with what may be done at a rank otherwise than the break point does. False if there is nothing.
   bool CollectAlternatives(int rank);
+  // Moves a rank to the next entry that the live set can select and that can matter.
   void Advance(int& rank, int direction);
+  // Replaces states_ by the states with and without each of alternatives_.
   void Extend(int rank);
   void AddShifted(const Alternative& alternative, int rank);
+  // Returns whether some completion of such a state can beat the incumbent.
   bool IsPromising(int64_t cost, int64_t value) const;
+  // Makes the state the incumbent if it fits and is worth more.
   void Offer(const State& state);
+  // Returns the bound of a search that is cut short: the best that its open states may lead to.
   int64_t OpenBound() const;
 
   const Ranking& ranking_;

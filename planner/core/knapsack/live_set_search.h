@@ -37,12 +37,19 @@ class LiveSetSearch {
     bool is_given_up = false;  // Its search may keep no more.
   };
 
+  // Finds the break points of all live sets by a sweep over the tree.
   void SweepPoints(int64_t backward_budget, WorkMeter& meter);
+  // Moves the break points of an earlier run under a higher budget down to this one, as far as they matter.
   void NarrowPoints(int64_t backward_budget, WorkMeter& meter);
+  // Makes a break point the incumbent if it is worth more: the entries before it are a selection.
   void TakeUp(const BreakPoint& point);
+  // Lists the live sets whose linear bound beats the incumbent, the highest bound first.
   void CollectCandidates();
+  // Removes the candidates that the incumbent has overtaken.
   void DropBeaten();
+  // Searches the candidates, each with little work at first and with more in later turns.
   void SearchCandidates(WorkMeter& meter);
+  // Returns the highest bound of what has not been searched to its end.
   int64_t OpenBound() const;
 
   const Ranking& ranking_;

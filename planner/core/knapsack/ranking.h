@@ -67,7 +67,9 @@ class Ranking {
   }
 
  private:
+  // Adds an entry for each step along the concave hull of the bundle's options.
   void AddBundle(int node, const Bundle& bundle, const std::vector<int64_t>& values);
+  // Sorts the entries by falling value per cost, exactly, and fills ranks_.
   void Sort(WorkMeter& meter);
 
   const LiveSetTree& tree_;

@@ -42,8 +42,12 @@ class MinimumCut {
 
   int source() const { return size_ - 2; }
   int sink() const { return size_ - 1; }
+  // Adds an arc and its reverse, both without room. Returns the arc's index.
   int AddArc(int from, int to);
+  // Finds the distance of every node from the source by arcs that have room. False if the sink cannot be reached, or if
+  // the meter has run out.
   bool SetLevels(WorkMeter& meter);
+  // Pushes flow along one path of rising levels. Returns how much; 0 if there is no such path.
   Amount Push();
 
   const OpGraph& graph_;

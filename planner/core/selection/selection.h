@@ -115,18 +115,22 @@ class SelectionSolver {
     std::optional<ShallowSelection> shallow;  // Once it is asked for.
   };
 
+  // Finds what does not depend on the budget: pins, live sets, ranking. Charges the request with it.
   void Prepare(const SelectionProblem& problem, Prepared& prepared, WorkMeter& request) const;
   // As the last plan left it, if its importance was the same.
   std::shared_ptr<const Ranked> Rank(std::vector<double> importance, const Prepared& prepared, WorkMeter& meter) const;
   // The live sets on top of those of the pinned tensors.
   std::shared_ptr<const LiveSetTree> LiveSets(const std::vector<double>& importance, const Prepared& prepared,
                                               WorkMeter& meter) const;
+  // Solves for one budget, and turns the whole values of the result back into importance.
   SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget,
                                 WorkMeter& request) const;
+  // Searches the best ratio: over the live sets, then by minimum cuts where they are not complete.
   RatioResult SearchRatio(const Prepared& prepared, const std::vector<int64_t>& values, const RatioBase& base,
                           WorkMeter& meter) const;
   // What can be had at once. Without max_saved_bytes: under the budget alone.
   LiveSetResult SelectShallow(Prepared& prepared, int64_t free_budget, std::optional<int64_t> max_saved_bytes) const;
+  // Chooses the search: downscaled, under one limit, or under two. `free_budget` is what the pinned tensors leave.
   LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
                        WorkMeter& request) const;
   LiveSetResult SearchDownscaled(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
