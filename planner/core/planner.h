@@ -44,8 +44,9 @@ class Planner {
   // tensors. "Nothing fits" and "stopped early" are plans, not errors.
   //
   // Holds up to 256 MiB at a time beside the profile and the plan, and never recurses per op. What one plan keeps for
-  // the next is in MemoryBytes(). Without `should_stop` the search ends after a few seconds at the latest, with
-  // algorithm downscaled after about a minute.
+  // the next is in MemoryBytes(). Without `should_stop` the search ends because its work is limited: after a few
+  // seconds at the latest on graphs like those of models, after about half a minute on the most entangled graphs of
+  // 100,000 ops, and after about a minute with algorithm downscaled.
   //
   // REQUIRES: the request's options and measurements are valid for the profile (planner/convert).
   absl::StatusOr<Plan> MakePlan(const PlanRequest& request) const;

@@ -44,6 +44,7 @@ class GrpcServer {
     bool reflection = true;             // Serves the descriptors of the services.
     bool channelz = false;              // Serves gRPC's own state.
     size_t max_memory_bytes = 1 << 30;  // Of messages in transfer, over all connections.
+    // How many connections may be open.
     ConnectionAcceptor::Options connections = {};
   };
   // Starts to serve. `engine` must outlive the server. Unavailable if `listen` is taken or is no address of this

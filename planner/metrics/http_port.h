@@ -37,6 +37,7 @@ class HttpPort {
 
   // Returns the port listened on, also where port 0 was asked for.
   int port() const { return port_; }
+  // The options that the port was started with.
   const Options& options() const { return options_; }
 
  private:

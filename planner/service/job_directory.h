@@ -46,7 +46,9 @@ class JobDirectory {
  public:
   // The directory's clock, limits and callbacks.
   struct Options {
+    // The clock of create_time and update_time.
     std::function<absl::Time()> now = absl::Now;
+    // Is told of every failure of the store.
     StoreErrorLog on_store_error = {};
     // Of the jobs kept ready in memory, so that their rounds share what planning derives from their profiles.
     size_t max_cached_bytes = size_t{256} << 20;

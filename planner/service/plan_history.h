@@ -23,7 +23,9 @@ class PlanHistory {
  public:
   // Whom to tell of errors of the store and of outcomes.
   struct Options {
+    // Is told of every failure of the store.
     StoreErrorLog on_store_error = {};
+    // Is told of new outcomes.
     EngineObserver observer = {};
   };
 

@@ -33,7 +33,9 @@ class Retention {
     // Jobs that were last used (Store::ListIdleJobs) longer ago are deleted with everything that belongs to them.
     // Absent: none.
     std::optional<absl::Duration> max_idle_time;
+    // How often to look.
     absl::Duration interval = absl::Minutes(1);
+    // The clock by which jobs are idle.
     std::function<absl::Time()> now = absl::Now;
     StoreErrorLog on_store_error = {};
     // Is told, after a look, how many jobs it has deleted, if any.

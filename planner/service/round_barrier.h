@@ -47,10 +47,12 @@ class RoundBarrier {
  public:
   // The barrier's clock, timeouts and callbacks.
   struct Options {
+    // The clock of the rounds' deadlines, which replicas compare with each other.
     std::function<absl::Time()> now = absl::Now;
     StoreErrorLog on_store_error = {};
     // How long a round waits after its first report, where the job does not say.
     absl::Duration quorum_timeout = absl::Seconds(60);
+    // Is told of searches, plans and waits.
     EngineObserver observer = {};
     // How often to look for rounds that nobody attends to, and for callers that have gone.
     absl::Duration tick = absl::Seconds(1);

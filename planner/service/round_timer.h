@@ -25,10 +25,12 @@ class RoundTimer {
  public:
   // The clock and the functions to call.
   struct Options {
+    // The clock of the deadlines.
     std::function<absl::Time()> now = absl::Now;
     // Called on the timer's thread, which they must not block for long.
     std::function<void(const RoundId&)> on_due;  // Once per Set, at its deadline.
     std::function<void()> on_tick;               // At the start, then every `tick`.
+    // The time between two calls of on_tick.
     absl::Duration tick = absl::Seconds(1);
   };
 

@@ -29,6 +29,7 @@ class TestServer {
 
   // "127.0.0.1:PORT".
   const std::string& address() const { return address_; }
+  // The engine behind the server, for what a test does without RPCs.
   JobEngine& engine() { return engine_; }
   // Ends waiting calls and watches with UNAVAILABLE, as a daemon that drains.
   void Drain() { handlers_.Drain(); }

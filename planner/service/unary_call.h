@@ -43,6 +43,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     Finish(grpc::Status::OK);
   }
 
+  // Called by gRPC once the client has cancelled the call, and after its last use of the call.
   void OnCancel() override { *is_cancelled_ = true; }
   void OnDone() override { delete this; }
 

@@ -20,10 +20,13 @@ struct MeasuredMask {
 
 // What was measured of one model.
 struct Fixture {
+  // What the file calls the model, its config.json, and the sizes of the step.
   std::string model;
   nlohmann::json config;
   AnalyticOptions options;
+  // Products of a forward pass.
   int64_t forward_flops = 0;
+  // Figures of the tensors, by which large models are checked without listing all names.
   size_t tensor_count = 0;
   int64_t parameter_count = 0;
   std::string parameters_digest;        // Of the lines, each with a line feed.

@@ -48,6 +48,7 @@ enum class Loss {
 // storage is kept if that op receives a gradient.
 class Graph {
  public:
+  // An edge of an op: where a gradient goes, and what producing it costs in FLOPs.
   struct Input {
     int op = kNone;    // Ignored if kNone.
     int64_t cost = 0;  // Of producing the gradient that goes there.
@@ -58,6 +59,7 @@ class Graph {
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
+  // The sizes of the step, and how the model is run.
   const AnalyticOptions& options() const { return options_; }
 
   // From now on, names that start with `from` start with `to` instead, for a model that is called otherwise within

@@ -148,9 +148,12 @@ Value Concatenate(Graph& graph, std::string name, const Value& x, const Value& y
 
 // The sizes of an attention, and what decides how it is computed.
 struct AttentionShape {
+  // Sequences of the batch.
   int64_t batch = 0;
+  // Heads of the queries, and of keys and values, which divide them.
   int64_t heads = 0;
   int64_t kv_heads = 0;
+  // Tokens of a sequence of queries, and of keys and values.
   int64_t query_length = 0;
   int64_t key_length = 0;
   int64_t head_width = 0;        // Of queries and keys.

@@ -22,6 +22,7 @@ struct Dataset {
   // How the file was read if its name alone does not say: "is read as an array of rows, not as text". Else empty.
   std::string remark = {};
 
+  // Returns the number of rows.
   int64_t num_rows() const { return static_cast<int64_t>(input_ids.size()) / seq_len; }
 };
 

@@ -32,12 +32,15 @@ struct TrainingSetup {
   profiler::EnergyMeter& energy_meter;
   TrainingProgress& progress;                       // Where the run stands; every step adds to it.
   const std::optional<ModelProfile>& time_profile;  // In nanoseconds. Absent: times are not predicted.
+  // The training data, and which of its rows to train on.
   const Dataset& data;
   const std::vector<int64_t>& rows;  // Of `data`.
   int64_t batch_size = 0;            // Rows of a micro-batch.
   int64_t grad_accum = 1;            // Micro-batches of an optimizer step, >= 1.
   double clip_norm = 0;              // The largest norm of all gradients together; 0: gradients are not clipped.
+  // The learning rate of every step.
   CosineSchedule schedule;
+  // Of the order of the rows, and of dropout on ranks other than 0.
   uint64_t seed = 0;
   int64_t plan_every = 0;       // Steps; 0: at the start of every epoch.
   bool plans_by_drift = false;  // In place of plan_every: TrainingSession::IsRoundDue() decides.

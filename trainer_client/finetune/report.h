@@ -112,6 +112,7 @@ struct RunReport {
   uint64_t seed = 0;
   std::vector<EpochReport> epochs;
   TrainingProgress progress;
+  // Of the whole run, including what was done before a resume.
   double seconds = 0;
   std::optional<double> grid_grams_per_kwh = {};  // CO2 equivalent.
 };

@@ -37,6 +37,7 @@ class CausalLm : public torch::nn::Module {
   virtual std::string model_type() const = 0;
 
  protected:
+  // Filled by the constructors of the models.
   std::vector<ResidualBranch> residual_branches_;
   bool checkpoints_activations_ = false;
 };

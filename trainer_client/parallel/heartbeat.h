@@ -23,9 +23,11 @@ namespace greenplan::trainer {
 // Thread-safety: safe. The destructor does not wait for a store that does not answer.
 class Heartbeat {
  public:
+  // Which rank this is, and when another one counts as lost.
   struct Options {
     int rank = 0;
     int world_size = 1;
+    // The time between two beats.
     absl::Duration period = absl::Seconds(2);
     // After this long without a beat a rank counts as lost. It is much longer than a period, because a busy machine
     // may hold a thread up for seconds.

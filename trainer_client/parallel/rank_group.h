@@ -53,6 +53,7 @@ class RankGroup {
   RankGroup(c10::intrusive_ptr<c10d::Backend> backend, c10::intrusive_ptr<c10d::Store> store,
             absl::Duration silence = absl::Seconds(30));
 
+  // This process's number, and how many there are.
   int rank() const { return backend_->getRank(); }
   int world_size() const { return backend_->getSize(); }
 

@@ -61,7 +61,9 @@ class JobRounds {
   // one.
   void TakeOver(const Answer& answer);
 
+  // The number of the round that PlanNextRound asks for.
   int64_t next_round() const { return next_round_; }
+  // The plan in force; absent before the first.
   const std::optional<v1::Plan>& plan() const { return plan_; }
 
  private:

@@ -38,6 +38,7 @@ class Rows {
  public:
   explicit Rows(pg_result* result);
 
+  // Returns the number of rows.
   int size() const;
   // Returns a value of a BYTEA column. The view is valid as long as this object.
   absl::string_view Bytes(int row, int column) const;

@@ -23,7 +23,9 @@ namespace greenplan::postgres {
 // Thread-safety: safe. The pool outlives its leases.
 class ConnectionPool {
  public:
+  // Which database, and how many connections to it.
   struct Options {
+    // postgresql://..., see Connection::Open.
     std::string uri;
     int max_connections = 16;  // Further callers wait for one to come back.
     // Sent to the server, which then ends what a client that has vanished left behind: a statement, or a transaction

@@ -29,6 +29,7 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   const std::string& path() const { return path_; }
+  // SQLite's own connection, for calls that this class does not have.
   sqlite3* handle() const { return handle_; }
 
   // Runs all of several statements separated by ";".

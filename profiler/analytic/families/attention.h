@@ -23,15 +23,20 @@ enum class QueryKeyNorm {
 // Grouped attention of a decoder layer: queries of `shape.heads` heads share the keys and values of `shape.kv_heads`
 // heads.
 struct GroupedAttentionSpec {
+  // Features of the stream that attention reads and writes.
   int64_t hidden = 0;
+  // Batch, heads and lengths.
   AttentionShape shape;
+  // Whether the three projections of the input have biases, and whether the projection of the output has one.
   bool qkv_bias = false;
   bool output_bias = false;
+  // What the projection of the output is called; the others are q_proj, k_proj and v_proj in every family.
   const char* output = "o_proj";
   bool eager = false;    // There is no fused path.
   bool rotated = true;   // Queries and keys are rotated by their positions.
   bool sinks = false;    // Each head has a learned score for attending to nothing.
   bool by_head = false;  // Queries lie head by head in memory, and so does the result, which is copied then.
+  // The norms of queries and keys, and what they are called.
   QueryKeyNorm norm = QueryKeyNorm::kNone;
   const char* query_norm = "q_norm";
   const char* key_norm = "k_norm";

@@ -10,23 +10,29 @@ namespace greenplan::profiler {
 
 // What the parts of a layer are called behind the layer's own name.
 struct EncoderNames {
+  // The projections of attention.
   const char* query;
   const char* key;
   const char* value;
   const char* output;
+  // The norm behind attention's sum with the stream.
   const char* attention_norm;
+  // The two layers of the MLP, and the norm behind its sum with the stream.
   const char* mlp_in;
   const char* mlp_out;
   const char* mlp_norm;
+  // What the blocks are called, as the live profiler names them: after the module that holds the branch's matrices.
   const char* attention_block;
   const char* mlp_block;  // Empty: the layer itself.
 };
 
 // The sizes of an encoder's layers, and the name of their activation.
 struct EncoderSpec {
+  // Features of the stream, and of the middle of the MLP.
   int64_t hidden = 0;
   int64_t inner = 0;
   int64_t layers = 0;
+  // Batch, heads and lengths of attention.
   AttentionShape shape;
   std::string activation;
 };

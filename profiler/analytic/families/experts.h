@@ -14,8 +14,10 @@ namespace greenplan::profiler {
 
 // The experts of one layer: how many there are, how many a token uses, and how their weights are stored.
 struct ExpertsSpec {
+  // Features of the stream, and of the middle of each expert.
   int64_t hidden = 0;
   int64_t inner = 0;
+  // The experts of a layer, and how many of them each token goes to.
   int64_t experts = 0;
   int64_t top_k = 0;
   std::string activation;

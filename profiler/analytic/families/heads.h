@@ -16,10 +16,14 @@ namespace greenplan::profiler {
 // - for a bare model, nothing.
 struct HeadSpec {
   Head head = Head::kCausalLm;
+  // Sequences of the batch.
   int64_t batch = 0;
+  // Features that the head reads.
   int64_t width = 0;
+  // Logits of a language model, and of a classifier.
   int64_t vocab_size = 0;
   int64_t num_labels = 0;
+  // Whether lm_head shares the embedding's weight.
   bool tied = false;
   bool bias = false;                       // Of lm_head.
   bool soft_cap = false;                   // The logits of lm_head go through tanh.

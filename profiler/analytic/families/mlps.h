@@ -10,8 +10,10 @@ namespace greenplan::profiler {
 
 // The sizes of an MLP, the name of its activation in config.json, and whether its layers have biases.
 struct MlpSpec {
+  // Features of the stream, and of the middle of the MLP.
   int64_t hidden = 0;
   int64_t inner = 0;
+  // The activation's name in config.json, such as "silu".
   std::string activation;
   bool bias = false;
 };

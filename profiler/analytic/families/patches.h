@@ -12,12 +12,16 @@ namespace greenplan::profiler {
 
 // The sizes of the images, in pixels, and of the patches and rows that the model makes of them.
 struct PatchSpec {
+  // Images of a batch.
   int64_t batch = 0;
+  // Features of a row, and heads of attention.
   int64_t hidden = 0;
   int64_t heads = 0;
+  // Of the images, whose sizes are in pixels.
   int64_t channels = 0;
   int64_t image_height = 0;
   int64_t image_width = 0;
+  // In pixels.
   int64_t patch_height = 0;
   int64_t patch_width = 0;
   bool qkv_bias = false;

@@ -13,9 +13,12 @@ namespace greenplan::profiler {
 // The layers of an encoder or a decoder of BART's kind.
 struct StackSpec {
   std::string name;  // "model.encoder"
+  // Rows of the batch.
   int64_t batch = 0;
+  // Features of the stream, and of the middle of the MLP.
   int64_t hidden = 0;
   int64_t inner = 0;
+  // How many layers there are, and how many heads attention has in each.
   int64_t layers = 0;
   int64_t heads = 0;
   std::string activation;
