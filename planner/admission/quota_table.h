@@ -14,10 +14,17 @@ namespace greenplan {
 
 // What one tenant may use. The default is no limit.
 struct Quota {
-  int64_t jobs = std::numeric_limits<int64_t>::max();   // Kept at a time.
-  int64_t bytes = std::numeric_limits<int64_t>::max();  // Of kept jobs in all revisions, as Store::GetUsage counts.
-  double calls_per_second = std::numeric_limits<double>::infinity();           // > 0
-  double solver_seconds_per_minute = std::numeric_limits<double>::infinity();  // > 0. Time spent planning.
+  // Jobs that are kept at a time.
+  int64_t jobs = std::numeric_limits<int64_t>::max();
+
+  // Bytes of the kept jobs in all their revisions, as Store::GetUsage counts them.
+  int64_t bytes = std::numeric_limits<int64_t>::max();
+
+  // Calls of any RPC, > 0.
+  double calls_per_second = std::numeric_limits<double>::infinity();
+
+  // Seconds of planning per minute, > 0.
+  double solver_seconds_per_minute = std::numeric_limits<double>::infinity();
 
   friend bool operator==(const Quota&, const Quota&) = default;
 };

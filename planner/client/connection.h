@@ -42,9 +42,14 @@ class Connection {
 
 // Which planner to use and how to reach it.
 struct ConnectOptions {
-  std::string planner = "local";               // "local" or HOST:PORT[,HOST:PORT...], replicas of one daemon.
-  absl::Duration timeout = absl::Seconds(20);  // Of one call, retries included.
-  ServerSecurity security = {};                // TLS and token; not used by "local".
+  // "local" for the solver in this process, or HOST:PORT[,HOST:PORT...] for the replicas of one daemon.
+  std::string planner = "local";
+
+  // How long one call may take, retries included.
+  absl::Duration timeout = absl::Seconds(20);
+
+  // TLS and token. Not used by "local".
+  ServerSecurity security = {};
 };
 
 // Makes a connection without waiting for the daemon, so a planner that is away shows at the first call. InvalidArgument

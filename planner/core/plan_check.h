@@ -14,11 +14,18 @@ namespace greenplan {
 
 // What a request demands of any plan that answers it, whatever the method.
 struct PlanLimits {
-  std::vector<Pin> pins = {};                   // [num_tensors]
-  std::optional<int64_t> budget = {};           // Forward + backward; unset if the request alone does not tell it.
-  std::optional<int64_t> max_saved_bytes = {};  // Unset: no limit.
-  std::vector<double> min_rates = {};           // [num_blocks], or empty if the method drops nothing.
-  std::vector<double> max_rates = {};           // As min_rates.
+  // What is allowed for each tensor, [num_tensors].
+  std::vector<Pin> pins = {};
+
+  // What forward + backward may cost, in cost_unit. Unset if the request alone does not tell it.
+  std::optional<int64_t> budget = {};
+
+  // Bytes that may be kept for backward. Unset: no limit.
+  std::optional<int64_t> max_saved_bytes = {};
+
+  // Bounds on the drop rate of each block, [num_blocks]. Both are empty if the method drops nothing.
+  std::vector<double> min_rates = {};
+  std::vector<double> max_rates = {};
 };
 
 // The last look at a plan before it leaves the planner. It always runs, in release builds too. It checks that the plan

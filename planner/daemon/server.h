@@ -36,17 +36,30 @@ class GrpcServer {
  public:
   // Where the server listens, whom it trusts, and how much it takes on.
   struct Options {
-    std::string listen;  // "HOST:PORT"; port 0 takes a free one.
+    // "HOST:PORT". Port 0 takes a free port.
+    std::string listen;
     // Null: plain text.
     std::shared_ptr<grpc::ServerCredentials> credentials = nullptr;
-    RpcHandlers::Options calls = {};    // Who may call, and what is audited.
-    Metrics* metrics = nullptr;         // Records the calls; must outlive the server. Null: nobody does.
-    bool reflection = true;             // Serves the descriptors of the services.
-    bool channelz = false;              // Serves gRPC's own state.
-    size_t max_memory_bytes = 1 << 30;  // Of messages in transfer, over all connections.
+
+    // Who may call, and what is audited.
+    RpcHandlers::Options calls = {};
+
+    // Records every call. Must outlive the server. May be null.
+    Metrics* metrics = nullptr;
+
+    // Whether the server serves the descriptors of its services.
+    bool reflection = true;
+
+    // Whether the server serves gRPC's own state.
+    bool channelz = false;
+
+    // Bytes of messages that may be in transfer over all connections together.
+    size_t max_memory_bytes = 1 << 30;
+
     // How many connections may be open.
     ConnectionAcceptor::Options connections = {};
   };
+
   // Starts to serve. `engine` must outlive the server. Unavailable if `listen` is taken or is no address of this
   // machine.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const Options& options, JobEngine* engine);

@@ -30,8 +30,12 @@ using PlanCallback = std::function<void(const absl::StatusOr<v1::Plan>&)>;
 // A caller that waits for the plan of a round, without a thread.
 struct RoundWaiter {
   PlanCallback done;
-  CallLimits limits;          // Until when, and whether it still does.
-  absl::Duration since = {};  // When it began to wait, on limits.clock.
+
+  // Until when the caller waits, and whether it still does.
+  CallLimits limits;
+
+  // When it began to wait, on limits.clock.
+  absl::Duration since = {};
 };
 
 // The callers of this process that wait for the plans of rounds. Whoever takes waiters out answers them, so each is

@@ -20,8 +20,11 @@ namespace greenplan {
 
 // Which job a client means. Two tenants may use the same name for two jobs.
 struct JobKey {
-  std::string tenant;  // Empty where the daemon has no tokens.
-  std::string name;    // "jobs/{job}"
+  // Empty if the daemon has no tokens: then all callers are one tenant.
+  std::string tenant;
+
+  // "jobs/{job}"
+  std::string name;
 
   friend bool operator==(const JobKey& a, const JobKey& b) { return a.tenant == b.tenant && a.name == b.name; }
   template <typename H>
@@ -88,7 +91,9 @@ struct KeptPlan {
 // What a tenant's jobs take in the store.
 struct TenantUsage {
   int64_t num_jobs = 0;
-  int64_t num_bytes = 0;  // Of the jobs' messages in all revisions, without reports and plans.
+
+  // Bytes of the jobs' messages in all revisions. Reports and plans are not counted.
+  int64_t num_bytes = 0;
 };
 
 // What outlives the planner: jobs with their revisions, and the reports, the plan and the outcomes of each round.

@@ -28,10 +28,17 @@ struct Dataset {
 
 // How a file becomes rows.
 struct DatasetOptions {
-  JsonlEncoding encoding = {};  // The tokenizer is also that of text.
-  int64_t seq_len = 0;          // 0: for rows of JSON the longest (at most max_seq_len), else max_seq_len.
-  int64_t max_seq_len = 0;      // max_position_embeddings of the model, or less.
-  int64_t vocab_size = 0;       // Of the model.
+  // How rows become token ids. The tokenizer is also used for text.
+  JsonlEncoding encoding = {};
+
+  // Tokens of a row. 0: the longest row of a file of JSON rows (at most max_seq_len), and max_seq_len for other files.
+  int64_t seq_len = 0;
+
+  // The longest row that is allowed: the model's max_position_embeddings, or less.
+  int64_t max_seq_len = 0;
+
+  // The model's vocabulary. Other ids are refused.
+  int64_t vocab_size = 0;
 };
 
 // Reads training or validation data:

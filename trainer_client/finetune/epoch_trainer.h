@@ -28,31 +28,66 @@ enum class Probe { kSeparate, kInStep };
 struct TrainingSetup {
   CausalLm& model;
   Optimizer& optimizer;
-  TrainingSession& session;  // Steps the optimizer.
+
+  // The session, which also steps the optimizer.
+  TrainingSession& session;
   profiler::EnergyMeter& energy_meter;
-  TrainingProgress& progress;                       // Where the run stands; every step adds to it.
-  const std::optional<ModelProfile>& time_profile;  // In nanoseconds. Absent: times are not predicted.
+
+  // Where the run stands. Every step adds to it.
+  TrainingProgress& progress;
+
+  // A profile in nanoseconds. Absent: times are not predicted.
+  const std::optional<ModelProfile>& time_profile;
+
   // The training data, and which of its rows to train on.
   const Dataset& data;
-  const std::vector<int64_t>& rows;  // Of `data`.
-  int64_t batch_size = 0;            // Rows of a micro-batch.
-  int64_t grad_accum = 1;            // Micro-batches of an optimizer step, >= 1.
-  double clip_norm = 0;              // The largest norm of all gradients together; 0: gradients are not clipped.
+  const std::vector<int64_t>& rows;
+
+  // Rows of a micro-batch of one rank.
+  int64_t batch_size = 0;
+
+  // Micro-batches of an optimizer step, >= 1.
+  int64_t grad_accum = 1;
+
+  // The largest norm of all gradients together. 0: gradients are not clipped.
+  double clip_norm = 0;
+
   // The learning rate of every step.
   CosineSchedule schedule;
+
   // Of the order of the rows, and of dropout on ranks other than 0.
   uint64_t seed = 0;
-  int64_t plan_every = 0;       // Steps; 0: at the start of every epoch.
-  bool plans_by_drift = false;  // In place of plan_every: TrainingSession::IsRoundDue() decides.
+
+  // Optimizer steps between rounds. 0: a round begins with every epoch.
+  int64_t plan_every = 0;
+
+  // Whether TrainingSession::IsRoundDue() decides when a round begins, instead of plan_every.
+  bool plans_by_drift = false;
+
+  // How importance is measured.
   Probe probe = Probe::kSeparate;
-  int64_t probe_batches = 1;        // Micro-batches of the separate probe.
-  int64_t probe_steps = 1;          // Steps of the in-step probe, at most those of an epoch.
-  bool measures_importance = true;  // Whether the method does: the promised loss reduction is then held to account.
+
+  // Micro-batches of the separate probe.
+  int64_t probe_batches = 1;
+
+  // Steps of the in-step probe, at most those of an epoch.
+  int64_t probe_steps = 1;
+
+  // Whether the method measures importance, so that a promised loss reduction is compared with the realised one.
+  bool measures_importance = true;
+
   // The step at which drop rates, uniform until then, are allocated by sensitivity: a round begins there. 0: at once.
   int64_t uniform_steps = 0;
-  int64_t warmup_rounds = 0;                    // Rounds that train everything before the first plan.
-  std::optional<at::ScalarType> autocast = {};  // As MeanLoss takes it.
-  int64_t checkpoint_every = 0;                 // Steps; 0: never within an epoch.
+
+  // Rounds that train everything before the first plan.
+  int64_t warmup_rounds = 0;
+
+  // The type of products and attention, as in BatchLoss. Absent: that of the weights.
+  std::optional<at::ScalarType> autocast = {};
+
+  // Optimizer steps between checkpoints within an epoch. 0: there are none.
+  int64_t checkpoint_every = 0;
+
   // Of a data-parallel run, in which each rank trains on its share of every batch; null: this process trains alone.
   RankGroup* ranks = nullptr;
 

@@ -20,15 +20,21 @@ namespace greenplan::trainer {
 
 // Which rank this is, and where the ranks meet.
 struct JoinOptions {
-  int world_size = 1;  // >= 1.
-  int rank = 0;        // In [0, world_size).
-  std::string host;    // Of rank 0, which keeps the store that the others meet at.
-  int port = 0;        // There, in [1, 65535].
+  // The number of ranks, >= 1, and this one's number, in [0, world_size).
+  int world_size = 1;
+  int rank = 0;
+
+  // The address of rank 0, which keeps the store that the others meet at, and the port there, in [1, 65535].
+  std::string host;
+  int port = 0;
+
   // How long to wait for the other ranks at the start.
   absl::Duration timeout = absl::Seconds(50);
+
   // Later, a rank may come to a collective call as late as it likes, but one that gives no sign of life for so long is
   // lost (heartbeat.h).
   absl::Duration silence = absl::Seconds(30);
+
   // Called with one line when ranks are waited for at the start. May be empty.
   std::function<void(const std::string& line)> remark = {};
 };

@@ -32,26 +32,47 @@ enum class DrawPer { kStep, kMicroBatch };
 
 // What a session plans, and what it works on.
 struct SessionOptions {
-  std::string job;                       // {job} of "jobs/{job}". Empty: a new unique one.
-  std::string model;                     // A label in the profile. May be empty.
-  v1::PlanOptions plan;                  // What to plan.
-  Optimizer* optimizer = nullptr;        // What Step() steps. Null: the loop steps by itself and calls EndStep().
-  ImportanceOptions importance;          // Its update_rule may be null: `optimizer` then.
-  std::vector<ResidualBranch> branches;  // Those of the model. Required by the methods drop and joint.
+  // The {job} of "jobs/{job}". Empty: a new unique one.
+  std::string job;
+
+  // A label for the profile. May be empty.
+  std::string model;
+
+  // What to plan.
+  v1::PlanOptions plan;
+
+  // The optimizer that Step() steps. Null: the loop steps it by itself and calls EndStep().
+  Optimizer* optimizer = nullptr;
+
+  // How to measure importance. If its update_rule is null, `optimizer` is used.
+  ImportanceOptions importance;
+
+  // The branches of the model. The methods drop and joint require them.
+  std::vector<ResidualBranch> branches;
+
+  // How sensitivity is defined, and how often the blocks to drop are drawn.
   SensitivityDefinition sensitivity = SensitivityDefinition::kGradientDifference;
   DrawPer draw_per = DrawPer::kStep;
-  FrozenState frozen_state = FrozenState::kKeep;  // Of `optimizer`, for the tensors that a plan freezes.
+
+  // What becomes of the optimizer's state of tensors that a plan freezes.
+  FrozenState frozen_state = FrozenState::kKeep;
+
   // The ranks of a data-parallel run (parallel/rank_group.h); null: this process trains alone. The connection must then
   // be one of ShareConnection. All ranks call the same methods of their sessions in the same order.
   RankGroup* ranks = nullptr;
-  int micro_batches = 1;  // Of a step, >= 1: what IsRoundDue() holds the price of a probe against.
+
+  // The micro-batches of a step, >= 1. IsRoundDue() compares the cost of a probe with that of a step.
+  int micro_batches = 1;
 };
 
 // About one round. The first three are labels for people who read the planner's history.
 struct RoundOptions {
   int64_t epoch = 0;
   int64_t step = 0;
-  int64_t sample_count = 0;  // Samples that are measured.
+
+  // Samples that importance is measured on. It is the weight of this report among those of other ranks.
+  int64_t sample_count = 0;
+
   // Measures no sensitivity, so that all blocks get one drop rate: early in training, while gradients change quickly.
   bool uniform_rates = false;
 };
@@ -59,20 +80,41 @@ struct RoundOptions {
 // What a round decided. Costs in FLOPs per forward and backward pass.
 struct Round {
   v1::Plan plan;
-  std::vector<std::string> trainable;  // In the order of the parameters. Empty: nothing trains; plan.message says why.
-  std::vector<std::pair<std::string, double>> drop_rates;  // By block; empty if the method drops nothing.
-  int64_t predicted_backward_cost = 0;                     // Its expectation, rounded up, if blocks are dropped.
+
+  // The tensors that train, in the order of the parameters. Empty: nothing trains, and plan.message says why.
+  std::vector<std::string> trainable;
+
+  // Drop rates by block. Empty if the method drops nothing.
+  std::vector<std::pair<std::string, double>> drop_rates;
+
+  // If blocks are dropped, this is the expectation, rounded up.
+  int64_t predicted_backward_cost = 0;
+
+  // The backward cost of full fine-tuning.
   int64_t full_backward_cost = 0;
-  bool is_measured = true;          // False: the planner has been away for a while and was not asked this time.
-  double importance_sum = 0;        // Of the measured tensors that train: the loss reduction promised for a step.
-  int64_t sensitivity_flops = 0;    // In-step probe: what the passes that measure sensitivity ran in backward.
-  int64_t probe_backward_cost = 0;  // In-step probe: what its steps' backward ran beyond the plan, in each micro-batch.
+
+  // False if the planner was not asked this time, because it has been away for a while.
+  bool is_measured = true;
+
+  // The importance of the measured tensors that train: the loss reduction that the plan promises for a step.
+  double importance_sum = 0;
+
+  // For an in-step probe: what the passes that measure sensitivity executed in backward.
+  int64_t sensitivity_flops = 0;
+
+  // For an in-step probe: what backward of its steps executes beyond the plan, in each micro-batch.
+  int64_t probe_backward_cost = 0;
+
   // The share of importance_sum that the plan so far in force would miss, by this round's measurements and less their
   // standard error, in [0, 1]. Absent without such a plan, without a new one, and if no importance is measured.
   std::optional<double> drift = {};
+
+  // What measuring and planning took.
   double probe_seconds = 0;
   double plan_seconds = 0;
-  std::string notice;  // One line worth telling: the planner has gone and the last plan stays. Usually empty.
+
+  // One line worth telling, such as that the planner has gone and the last plan stays. Usually empty.
+  std::string notice;
 };
 
 // What a step that measures runs in backward beyond its plan.

@@ -21,12 +21,20 @@ namespace greenplan {
 
 // What each block costs, how much harm skipping it does, and how much has to be skipped. Costs are in cost_unit.
 struct DropRateProblem {
-  std::vector<int64_t> block_costs;  // [num_blocks], >= 0, sum <= 2^62.
-  std::vector<double> linear;        // [num_blocks], finite.
-  std::vector<double> quadratic;     // [num_blocks], finite, >= 0.
-  std::vector<double> min_rates;     // [num_blocks], in [0, 1].
-  std::vector<double> max_rates;     // [num_blocks], in [min_rates[b], 1].
-  int64_t required_skip = 0;         // Met exactly by the rates' doubles.
+  // What skipping each block saves, [num_blocks], >= 0, with a sum of at most 2^62.
+  std::vector<int64_t> block_costs;
+
+  // The harm of skipping block b at rate p is linear[b] * p + quadratic[b] * p^2. Both are [num_blocks] and finite, and
+  // quadratic is >= 0.
+  std::vector<double> linear;
+  std::vector<double> quadratic;
+
+  // Bounds on each rate, [num_blocks], with 0 <= min_rates[b] <= max_rates[b] <= 1.
+  std::vector<double> min_rates;
+  std::vector<double> max_rates;
+
+  // The expected cost that must be skipped at least. The rates' doubles meet it exactly.
+  int64_t required_skip = 0;
 };
 
 // Rates that meet the requirement, the harm they do, and how little harm is possible.

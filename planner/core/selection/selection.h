@@ -36,12 +36,23 @@ enum class Pin : uint8_t { kFree, kAlways, kNever };
 
 // What to select from, and the limits. Costs are in cost_unit.
 struct SelectionProblem {
-  const std::vector<double>* importance = nullptr;  // [num_tensors], finite.
-  std::vector<Pin> pins;                            // [num_tensors]; a tensor without an op is kNever.
-  int64_t backward_budget = 0;                      // >= the cost of the pinned tensors alone; below 0 nothing fits.
-  std::optional<int64_t> max_saved_bytes;           // >= the bytes of the pinned tensors alone.
-  int resolution = 0;                               // Above 0: by the downscaled dynamic program (downscaled.h).
-  int64_t work_limit = 50'000'000;                  // Of the search, see WorkMeter: about a second.
+  // What each tensor is worth, [num_tensors], finite.
+  const std::vector<double>* importance = nullptr;
+
+  // [num_tensors]. A tensor without an op must be kNever.
+  std::vector<Pin> pins;
+
+  // What backward may cost. At least the cost of the pinned tensors alone. Below 0 nothing fits.
+  int64_t backward_budget = 0;
+
+  // The bytes that may be kept for backward. At least those of the pinned tensors alone. Absent: no limit.
+  std::optional<int64_t> max_saved_bytes;
+
+  // Above 0, the downscaled dynamic program (downscaled.h) is used with so many cost steps.
+  int resolution = 0;
+
+  // What the search may take, in units of work (WorkMeter): about a second on graphs like those of models.
+  int64_t work_limit = 50'000'000;
 };
 
 // The selection found, and how much better another might be.
@@ -141,6 +152,7 @@ class SelectionSolver {
 
   const ModelProfile& profile_;
   mutable std::mutex mutex_;
+
   // Without pins. Guarded by mutex_; null until built.
   mutable std::shared_ptr<const LiveSetTree> live_sets_;
   mutable std::shared_ptr<const Ranked> last_ranked_;

@@ -34,10 +34,16 @@ class Wakeups {
   // The database, and how often to look where notifications do not come.
   struct Options {
     std::string uri;
-    absl::Duration poll_interval = absl::Milliseconds(200);  // While there are no notifications.
-    absl::Duration safety_interval = absl::Seconds(5);       // While there are.
-    absl::Duration timeout = absl::Seconds(3);               // Of a connection attempt or a statement.
-    bool uses_notifications = true;                          // False: polls alone, for tests of the fallback.
+
+    // How often to tell the listener to look while no notifications arrive, and while they do.
+    absl::Duration poll_interval = absl::Milliseconds(200);
+    absl::Duration safety_interval = absl::Seconds(5);
+
+    // The limit of an attempt to connect, and of a statement.
+    absl::Duration timeout = absl::Seconds(3);
+
+    // If false, there is only polling; for tests of the fallback.
+    bool uses_notifications = true;
   };
   using Callback = std::function<void(const std::string& topic)>;
 
