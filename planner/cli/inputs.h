@@ -20,7 +20,9 @@ absl::StatusOr<std::shared_ptr<const PreparedProfile>> LoadProfile(const std::st
 // What a report file says.
 struct LoadedReport {
   Measurements measurements;
-  bool has_importance = false;  // Methods full and drop also take a report without any; their tensors then count 0.
+
+  // Whether the report has any importance. Methods full and drop also take one without; every tensor then counts 0.
+  bool has_importance = false;
 };
 // Reads a report for `options` and checks it against the profile. InvalidArgument if it does not fit;
 // FailedPrecondition if it carries the digest of another profile. An error about mu names the flag instead of the file,

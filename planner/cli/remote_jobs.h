@@ -34,9 +34,14 @@ struct RemotePlan {
 
 // What a daemon answers to WhatIf about a job, checked.
 struct RemoteCurve {
-  RemoteJob job;              // At the revision that the plans were made for.
-  std::vector<Plan> plans;    // As the request's budgets.
-  Measurements measurements;  // What the plans rest on.
+  // The job at the revision that the plans were made for.
+  RemoteJob job;
+
+  // One plan for each budget of the request.
+  std::vector<Plan> plans;
+
+  // What the plans rest on.
+  Measurements measurements;
 };
 
 // The jobs of a daemon, as commands show them. What comes from the daemon is checked like a file, so that a daemon of

@@ -24,9 +24,14 @@ class HttpPort {
  public:
   // Where to listen, and where the answers come from.
   struct Options {
-    std::string listen;                                   // "HOST:PORT"; port 0 takes a free one.
-    std::function<std::string()> metrics;                 // The functions are called on the port's threads.
-    std::function<std::vector<std::string>()> not_ready;  // Why no calls should come; empty: they may.
+    // "HOST:PORT". Port 0 takes a free port.
+    std::string listen;
+
+    // Returns what /metrics answers. Like not_ready, it is called on the port's threads.
+    std::function<std::string()> metrics;
+
+    // Returns the reasons why no calls should come. None: /readyz answers 200.
+    std::function<std::vector<std::string>()> not_ready;
   };
 
   // Starts to serve. InvalidArgument if `listen` is no HOST:PORT. Unavailable if it is taken or is no address of this

@@ -29,6 +29,7 @@ class JobSeries {
  public:
   // What one outcome adds: sums over its steps, each finite and >= 0.
   struct Steps {
+    // The number of steps, and the sums of their time and energy.
     double count = 0;
     double seconds = 0;
     double joules = 0;

@@ -12,10 +12,19 @@ namespace greenplan {
 
 // One call, for the audit log: who asked for what, and what came of it.
 struct AuditEntry {
-  const Caller* caller = nullptr;  // Null: nobody knows who called.
-  std::string peer;                // The address, as gRPC writes it.
-  absl::string_view method;        // "CreateJob".
-  absl::string_view resource;      // "jobs/a"; empty if the call names none.
+  // Who called. Null if nobody knows.
+  const Caller* caller = nullptr;
+
+  // The caller's address, as gRPC writes it.
+  std::string peer;
+
+  // The RPC, such as "CreateJob".
+  absl::string_view method;
+
+  // What the call is about, such as "jobs/a". Empty if it names nothing.
+  absl::string_view resource;
+
+  // How the call ended.
   absl::StatusCode code;
 };
 

@@ -24,7 +24,8 @@ class ServerTls {
  public:
   // The names of the files.
   struct Files {
-    std::string certificate;  // The chain and the key, in PEM.
+    // The certificate chain and its key, in PEM.
+    std::string certificate;
     std::string key;
     std::string client_ca =
         {};  // Authorities, in PEM. If named, every client must show a certificate of theirs (mTLS).

@@ -29,9 +29,14 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
  public:
   // Who may call, how much, and what is recorded of it.
   struct Options {
-    const Access* access = nullptr;  // Null: everybody may call everything, as one tenant.
-    Quotas* quotas = nullptr;        // Null: no quotas.
-    AuditLog audit = nullptr;        // Gets the calls that IsAudited names.
+    // Who may call what. Null: everybody may call everything, as one tenant.
+    const Access* access = nullptr;
+
+    // How much each tenant may call. Null: there are no limits.
+    Quotas* quotas = nullptr;
+
+    // Receives the calls that IsAudited names. May be null.
+    AuditLog audit = nullptr;
   };
 
   // `engine` and what the options point to must outlive the service.
@@ -70,9 +75,14 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
  private:
   // What an RPC is to the gate.
   struct Rpc {
-    absl::string_view method;    // "GetJob"; of static storage.
-    absl::string_view resource;  // The name of the job or plan that the call is about; part of the request.
-    bool searches = false;       // Counts against the tenant's solver time.
+    // The RPC's name, such as "GetJob". Of static storage.
+    absl::string_view method;
+
+    // The name of the job or plan that the call is about. It refers to the request.
+    absl::string_view resource;
+
+    // Whether the call counts against the tenant's solver time.
+    bool searches = false;
   };
   template <typename Response>
   using Done = std::function<void(absl::StatusOr<Response>)>;

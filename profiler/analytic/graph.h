@@ -19,7 +19,7 @@ inline constexpr int64_t kMaxCost = int64_t{1} << 62;
 int64_t SaturatingProduct(std::initializer_list<int64_t> factors);  // REQUIRES: factors >= 0.
 int64_t SaturatingSum(int64_t a, int64_t b);                        // REQUIRES: a, b >= 0.
 
-// A tensor of the forward pass, [rows, width]: where its gradient goes and where its data lies.
+// A tensor of the forward pass, [rows, width]. A row is one token, pixel or prediction.
 struct Value {
   int op = kNone;       // Receives its gradient; kNone: it needs none.
   int storage = kNone;  // Two values may share one, such as the queries and keys cut from one product.

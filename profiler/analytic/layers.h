@@ -18,9 +18,14 @@ class Linear {
  public:
   // How the layer differs from nn.Linear's defaults.
   struct Options {
+    // Whether there is a bias.
     bool bias = true;
-    bool adapted = true;      // False outside the transformer blocks.
-    bool transposed = false;  // W is stored as [in, out] (GPT-2's Conv1D).
+
+    // Whether adapters apply to the layer. False outside the transformer blocks.
+    bool adapted = true;
+
+    // Whether W is stored as [in, out], as by GPT-2's Conv1D.
+    bool transposed = false;
   };
   Linear(Graph& graph, std::string name, int64_t in, int64_t out, Options options);
   Linear(Graph& graph, std::string name, int64_t in, int64_t out)
@@ -156,11 +161,19 @@ struct AttentionShape {
   // Tokens of a sequence of queries, and of keys and values.
   int64_t query_length = 0;
   int64_t key_length = 0;
-  int64_t head_width = 0;        // Of queries and keys.
-  int64_t value_head_width = 0;  // Of values.
-  bool soft_cap = false;         // Scores go through tanh.
-  bool masked = false;           // More is masked than what comes later.
-  int bias_storage = kNone;      // Of a bias that is not learned, as large as the scores.
+
+  // Features of a head of queries and keys, and of a head of values.
+  int64_t head_width = 0;
+  int64_t value_head_width = 0;
+
+  // Whether scores go through tanh.
+  bool soft_cap = false;
+
+  // Whether a mask hides more than later positions. The fused kernel then takes no heads that share keys.
+  bool masked = false;
+
+  // The storage of a bias that is not learned, as large as the scores.
+  int bias_storage = kNone;
 };
 
 // Returns softmax(q k^T + bias) v, [rows of q, heads * value_head_width], fused or as separate products as the graph's

@@ -15,7 +15,7 @@
 
 namespace greenplan::profiler {
 
-// What stands on top of the model and computes its loss.
+// What stands on top of the model and computes its loss, by the class in architectures[0].
 enum class Head {
   kCausalLm,     // A language model's, that of an encoder-decoder too.
   kMaskedLm,     // Of an encoder.

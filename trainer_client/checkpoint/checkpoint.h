@@ -17,7 +17,8 @@ namespace greenplan::trainer {
 // Hugging Face checkpoint folders: config.json, model.safetensors or model.safetensors.index.json with its shards.
 
 struct Checkpoint {
-  nlohmann::json config;  // config.json as it is.
+  // config.json as it is in the file.
+  nlohmann::json config;
   std::shared_ptr<CausalLm> model;
   // Tensors of layers behind the last one of the config, whose num_hidden_layers was lowered. They were not loaded and
   // will not be saved. In the order of their names.

@@ -32,10 +32,19 @@ struct GroupedAttentionSpec {
   bool output_bias = false;
   // What the projection of the output is called; the others are q_proj, k_proj and v_proj in every family.
   const char* output = "o_proj";
-  bool eager = false;    // There is no fused path.
-  bool rotated = true;   // Queries and keys are rotated by their positions.
-  bool sinks = false;    // Each head has a learned score for attending to nothing.
-  bool by_head = false;  // Queries lie head by head in memory, and so does the result, which is copied then.
+
+  // Whether the family has no fused path in transformers, so that attention always runs separate products.
+  bool eager = false;
+
+  // Whether queries and keys are rotated by their positions.
+  bool rotated = true;
+
+  // Whether each head has a learned score for attending to nothing.
+  bool sinks = false;
+
+  // Whether queries lie head by head in memory. The result does then, too, and is copied.
+  bool by_head = false;
+
   // The norms of queries and keys, and what they are called.
   QueryKeyNorm norm = QueryKeyNorm::kNone;
   const char* query_norm = "q_norm";

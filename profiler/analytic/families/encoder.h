@@ -23,7 +23,9 @@ struct EncoderNames {
   const char* mlp_norm;
   // What the blocks are called, as the live profiler names them: after the module that holds the branch's matrices.
   const char* attention_block;
-  const char* mlp_block;  // Empty: the layer itself.
+
+  // Empty if the layer itself holds the matrices of the MLP.
+  const char* mlp_block;
 };
 
 // The sizes of an encoder's layers, and the name of their activation.
@@ -34,6 +36,8 @@ struct EncoderSpec {
   int64_t layers = 0;
   // Batch, heads and lengths of attention.
   AttentionShape shape;
+
+  // The activation's name in config.json.
   std::string activation;
 };
 

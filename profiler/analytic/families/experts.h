@@ -20,10 +20,18 @@ struct ExpertsSpec {
   // The experts of a layer, and how many of them each token goes to.
   int64_t experts = 0;
   int64_t top_k = 0;
+
+  // The activation's name in config.json.
   std::string activation;
-  bool transposed = false;  // Weights are stored as [experts, in, out].
-  bool bias = false;        // Each expert has biases.
-  bool clamped = false;     // gpt-oss's gate: both halves clamped, (up + 1) * gate * sigmoid(a * gate).
+
+  // Whether weights are stored as [experts, in, out] rather than [experts, out, in].
+  bool transposed = false;
+
+  // Whether each expert has biases.
+  bool bias = false;
+
+  // Whether the gate is that of gpt-oss: both halves are clamped, and it computes (up + 1) * gate * sigmoid(a * gate).
+  bool clamped = false;
 };
 
 // Reports to the request if a token is to use more experts than there are.
@@ -55,12 +63,22 @@ class Experts {
 // A router, the experts it chooses from and, where there is one, an expert that every token goes to.
 struct SparseMlpSpec {
   ExpertsSpec experts;
+
+  // The name of the router's linear layer, and whether it has a bias.
   const char* router = "gate";
   bool router_bias = false;
-  bool router_first = true;  // Registered before the experts.
-  int64_t shared_inner = 0;  // Width of the expert for all; 0: none.
+
+  // Whether the router is registered before the experts.
+  bool router_first = true;
+
+  // The inner width of an expert that every token goes to. 0: there is none.
+  int64_t shared_inner = 0;
+
+  // The name of that expert.
   const char* shared = "shared_expert";
-  bool shared_gate = false;  // Scales its output by a learned gate, `shared_expert_gate`.
+
+  // Whether its output is scaled by a learned gate, `shared_expert_gate`.
+  bool shared_gate = false;
 };
 // An MLP that is a mixture of experts. The constructor adds the parameters in the order of registration.
 class SparseMlp {

@@ -25,9 +25,15 @@ struct HeadSpec {
   int64_t num_labels = 0;
   // Whether lm_head shares the embedding's weight.
   bool tied = false;
-  bool bias = false;                       // Of lm_head.
-  bool soft_cap = false;                   // The logits of lm_head go through tanh.
-  const char* token_classifier = "score";  // What its module is called.
+
+  // Whether lm_head has a bias.
+  bool bias = false;
+
+  // Whether the logits of lm_head go through tanh.
+  bool soft_cap = false;
+
+  // The name of the classifier of tokens, and whether it has a bias.
+  const char* token_classifier = "score";
   bool token_classifier_bias = true;
 };
 // Reads the head that the request asks for. `tied_if_missing` is the family's default for tie_word_embeddings.
