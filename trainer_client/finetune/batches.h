@@ -11,9 +11,14 @@ namespace greenplan::trainer {
 
 // The rows of one forward pass.
 struct Batch {
-  at::Tensor input_ids;           // int64 [rows, seq_len]
-  at::Tensor labels;              // int64 [rows, seq_len]
-  int64_t predicted_token_count;  // Labels that the loss is a mean over; the first of a row is not one.
+  // Token ids, int64 [rows, seq_len].
+  at::Tensor input_ids;
+
+  // The token to predict at each place, or kIgnoredLabel, int64 [rows, seq_len].
+  at::Tensor labels;
+
+  // How many labels the loss is a mean over. The first label of a row is not one of them.
+  int64_t predicted_token_count;
 };
 
 // Returns the rows `order[begin]`, `order[begin + 1]`, ... of the data, at most `batch_size` of them, on the CPU.

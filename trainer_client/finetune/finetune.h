@@ -16,11 +16,21 @@ namespace greenplan::trainer {
 
 // What a run reads from and writes to beside files. Tests replace it.
 struct FinetuneIo {
-  std::ostream& out;                            // The table of epochs.
-  std::ostream& err;                            // Remarks and the progress bar.
-  bool show_progress = false;                   // Whether `err` is a terminal.
-  std::shared_ptr<Connection> connection = {};  // Null: what options.planner says.
-  profiler::MachineEnergy machine = {};         // Where energy is counted.
+  // Gets the table of epochs.
+  std::ostream& out;
+
+  // Gets remarks and the progress bar.
+  std::ostream& err;
+
+  // Whether `err` is a terminal, so that a progress bar can be drawn.
+  bool show_progress = false;
+
+  // The planner to use. Null: the one that options.planner names.
+  std::shared_ptr<Connection> connection = {};
+
+  // Where the machine counts energy.
+  profiler::MachineEnergy machine = {};
+
   // Called when an epoch is over and saved; false ends the run there, as a kill would.
   std::function<bool(const EpochReport&)> after_epoch = {};
   // The same after every step, once a checkpoint that is due there is kept.

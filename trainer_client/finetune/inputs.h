@@ -16,10 +16,19 @@ namespace greenplan::trainer {
 // The model and the data of a run.
 struct Inputs {
   Checkpoint checkpoint;
-  std::string tokenizer_model;      // Path; empty if none was needed or found.
-  Dataset train;                    // Without rows if there are no epochs.
-  Dataset valid;                    // Without rows if there is no --valid.
-  std::vector<int64_t> train_rows;  // Of `train`: those that predict a token.
+
+  // The path of the tokenizer's model. Empty if none was needed or found.
+  std::string tokenizer_model;
+
+  // The training data. It has no rows if there are no epochs.
+  Dataset train;
+
+  // The validation data. It has no rows without --valid.
+  Dataset valid;
+
+  // The rows of `train` that predict a token.
+  std::vector<int64_t> train_rows;
+
   // What the user should know about how the files were read; a line each, without the program's name.
   std::vector<std::string> remarks;
 };
