@@ -10,6 +10,9 @@ namespace greenplan {
 
 // A TCP port that is listened on, with one socket for each address of a host. Movable; closes its sockets when it is
 // destroyed.
+//
+//   absl::StatusOr<ListeningPort> port = ListeningPort::Open("127.0.0.1:0");
+//   for (int socket : port->sockets()) ... accept on it ...
 class ListeningPort {
  public:
   // Starts to listen on `listen`, a HOST:PORT. Port 0 takes a free port, the same for all addresses of the host. "[::]"

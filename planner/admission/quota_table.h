@@ -44,6 +44,9 @@ struct Quota {
 //
 // What neither names is not limited. A daemon without tokens has one tenant, for which [default] stands.
 // Immutable, thus thread-safe.
+//
+//   absl::StatusOr<QuotaTable> table = QuotaTable::Parse(text);
+//   const Quota& quota = table->Of("team-a");
 class QuotaTable {
  public:
   // Limits nobody.

@@ -48,8 +48,10 @@ std::string JsonLine(const nlohmann::ordered_json& value);
 // Return an amount with a unit that people can read, rounded to three significant digits: "1.23 TFLOPs", "12.3 ms" or
 // "1.23 J" for a cost, and "1.50 GiB" for bytes.
 std::string HumanCost(int64_t cost, CostUnit unit);
-std::string HumanBytes(int64_t bytes);           // "1.50 GiB"
-std::string Percent(double part, double whole);  // "12.3%"; "-" of nothing.
+std::string HumanBytes(int64_t bytes);  // "1.50 GiB"
+
+// Returns a share such as "12.3%", or "-" of nothing.
+std::string Percent(double part, double whole);
 
 // Returns the budget of a row of `whatif` as text: a number, or "auto".
 std::string BudgetLabel(const nlohmann::ordered_json& budget);

@@ -15,6 +15,8 @@ namespace greenplan {
 
 // Fills `message`, such as a v1::ModelProfile, from a file. The errors of ReadFile (planner/files/files.h), and
 // InvalidArgument if the name has another extension or the content is not such a message. Every error names the file.
+//
+//   absl::StatusOr<v1::ModelProfile> profile = ReadMessageFile<v1::ModelProfile>("profile.json.gz");
 absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message& message);
 
 // The same, returning the message.

@@ -12,6 +12,9 @@ namespace greenplan {
 // what every plan is held against. Pure functions, thread-safe, O(ops + edges + tensors).
 
 // What a set of trainable tensors takes in one step.
+//
+//   const MaskCost full = EvaluateMask(profile, FullMask(profile));
+//   const MaskCost of_plan = EvaluateMask(profile, plan.trainable);  // of_plan.backward_cost <= full.backward_cost
 struct MaskCost {
   int64_t backward_cost = 0;  // In the profile's cost unit.
   int64_t saved_bytes = 0;

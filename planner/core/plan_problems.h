@@ -18,6 +18,9 @@ namespace greenplan {
 // bounds on rates one pair for each block.
 //
 // Thread-safe after construction. The problems point to the request's measurements, which must outlive them.
+//
+//   const PlanProblems problems(profile);
+//   absl::StatusOr<SelectionProblem> problem = problems.Selection(request, request.options->budget);
 class PlanProblems {
  public:
   // Evaluates full fine-tuning once: O(ops + edges + tensors). `profile` must be valid and outlive this object.

@@ -19,6 +19,10 @@ namespace greenplan {
 // Writes the plan for what a solver found: its costs (by cost.h alone), its status and its message.
 //
 // Thread-safe: it has no state beside the profile. Plans are checked afterwards, by CheckPlan (plan_check.h).
+//
+//   const PlanWriter writer(profile, problems.full_cost());
+//   PlanWriter::Memory memory;
+//   Plan plan = writer.Selection(options, problem, solver.Solve(problem, meter), meter, memory);
 class PlanWriter {
  public:
   // What the empty plans of one curve share, so that finding out why nothing fits happens once. For curves without

@@ -60,8 +60,8 @@ class GrpcServer {
     ConnectionAcceptor::Options connections = {};
   };
 
-  // Starts to serve. `engine` must outlive the server. Unavailable if `listen` is taken or is no address of this
-  // machine.
+  // Starts to serve and returns once calls are answered. `engine` must outlive the server. Unavailable if `listen` is
+  // taken or is no address of this machine.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const Options& options, JobEngine* engine);
   // Drains without waiting for calls in progress, unless Drain was called.
   ~GrpcServer();

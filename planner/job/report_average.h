@@ -17,6 +17,10 @@ namespace greenplan {
 // Ranks without sensitivity do not count in its mean; if no rank has any, the result has none.
 //
 // Takes about 300 bytes for each tensor and block. Not thread-safe.
+//
+//   ReportAverage average(profile.tensors.size(), profile.blocks.size());
+//   for (rank : ranks) average.Add(measurements_of(rank), sample_count_of(rank));
+//   const Measurements mean = average.Result();
 class ReportAverage {
  public:
   ReportAverage(size_t num_tensors, size_t num_blocks) : importance_(num_tensors), sensitivity_(num_blocks) {}

@@ -14,6 +14,9 @@ namespace greenplan {
 
 // Histograms of one family with the labels method and code, for events so frequent that the library's own look-up would
 // matter: it builds a new histogram in order to find an old one. Thread-safety: safe.
+//
+//   HistogramTable durations(&registry, "greenplan_rpc_duration_seconds", "Time of a call.", buckets);
+//   durations.Of("GetJob", "OK").Observe(0.001);
 class HistogramTable {
  public:
   // Registers the family. `name`, `help` and `buckets` are those of Prometheus. `registry` must outlive the object.

@@ -20,6 +20,10 @@ namespace greenplan {
 //
 // It serves from a few threads of its own. A client that is slow with its request is cut off after 5 seconds.
 // Thread-safety: safe.
+//
+//   auto port = HttpPort::Start({.listen = "127.0.0.1:7438",
+//                                .metrics = [&] { return metrics.Text(); },
+//                                .not_ready = [&] { return ReasonsAgainstCalls(); }});
 class HttpPort {
  public:
   // Where to listen, and where the answers come from.

@@ -34,6 +34,10 @@ namespace greenplan {
 // AddGauge adds what is not counted but looked at.
 //
 // Thread-safety: safe.
+//
+//   Metrics metrics(kVersion);
+//   metrics.RecordRpc("GetJob", "OK", absl::Milliseconds(1));
+//   const std::string page = metrics.Text();  // What /metrics answers.
 class Metrics {
  public:
   using Labels = std::map<std::string, std::string>;

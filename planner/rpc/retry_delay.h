@@ -14,6 +14,8 @@ namespace greenplan {
 // Pure functions, thread-safe.
 
 // Returns `status` with the delay. REQUIRES: `status` is not OK; `delay` is finite and >= 0.
+//
+//   return WithRetryDelay(absl::ResourceExhaustedError("the queue is full"), absl::Seconds(1));
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
 
 // Returns the delay that `status` carries; nullopt if it carries none.

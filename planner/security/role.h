@@ -7,7 +7,7 @@
 
 namespace greenplan {
 
-// What a caller may do. Each role may do what the one before it may.
+// What a caller may do within its tenant. Each role may do what the one before it may.
 enum class Role {
   kViewer,   // Looks at jobs, plans and outcomes, and asks what-if.
   kTrainer,  // Creates and updates jobs, plans rounds, reports outcomes.

@@ -21,6 +21,9 @@ namespace greenplan {
 //   sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # printf %s "$TOKEN" | sha256sum
 //
 // Immutable, thus thread-safe.
+//
+//   absl::StatusOr<TokenTable> table = TokenTable::Parse(text);
+//   std::optional<Caller> caller = table->Find("2f0c...");  // caller->tenant == "team-a"
 class TokenTable {
  public:
   // Reads the text of a tokens file. InvalidArgument if `text` is not such a file, if a key is unknown, missing or

@@ -23,6 +23,9 @@ namespace greenplan {
 //
 // Bounded by the memory that the jobs take (PreparedJob::MemoryBytes), which is counted anew whenever a job is used.
 // Thread-safety: safe. A job that is in use outlives its eviction.
+//
+//   JobCache cache(size_t{256} << 20);
+//   absl::StatusOr<JobCache::Job> job = cache.FindOrLoad(id, revision, [&] { return ReadFromStore(id, revision); });
 class JobCache {
  public:
   using Job = std::shared_ptr<const PreparedJob>;

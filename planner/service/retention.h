@@ -22,6 +22,8 @@ namespace greenplan {
 //
 // Several replicas may do so over one store: what one has deleted, the others find gone. A failure of the store is
 // logged, and what it prevented is done the next time. Thread-safety: safe.
+//
+//   const Retention retention(store.get(), {.kept_report_rounds = 10, .max_idle_time = absl::Hours(720)});
 class Retention {
  public:
   // What to delete, and how often to look for it.

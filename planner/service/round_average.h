@@ -31,6 +31,9 @@ struct RoundAverage {
 //
 // NotFound if no report is left, because the job was deleted or the retention policy deleted the round's reports.
 // DataLoss if a report does not fit the job. Other errors are the store's, unchanged. Thread-safe.
+//
+//   absl::StatusOr<RoundAverage> average = AverageRound(store, *job, job_id, round, /*missing_ranks=*/{});
+//   // average->missing_ranks are the ranks that had not reported yet.
 absl::StatusOr<RoundAverage> AverageRound(Store& store, const PreparedJob& job, int64_t job_id, int64_t round,
                                           const std::vector<int32_t>& missing_ranks);
 

@@ -43,6 +43,9 @@ namespace greenplan {
 // A job of one rank does not wait: its report and its plan are kept in one step, or neither is if the call's deadline
 // cuts the search short.
 // Thread-safety: safe. Callers that wait hold no thread.
+//
+//   RoundBarrier barrier(store, &jobs, &calls, &searches, {});
+//   barrier.PlanRound({tenant, "jobs/a"}, report, limits, [call](const absl::StatusOr<v1::Plan>& plan) { ... });
 class RoundBarrier {
  public:
   // The barrier's clock, timeouts and callbacks.

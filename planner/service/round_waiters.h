@@ -41,6 +41,10 @@ struct RoundWaiter {
 // The callers of this process that wait for the plans of rounds. Whoever takes waiters out answers them, so each is
 // answered once, however many learn at the same moment that there is a plan.
 // Thread-safety: safe. Calls no callback. About 200 bytes per waiter, and what its callback holds.
+//
+//   waiters.Add({job_id, round}, {.done = call->done, .limits = call->limits, .since = call->limits.clock()});
+//   ... once the plan is there:
+//   for (const RoundWaiter& waiter : waiters.Take({job_id, round})) waiter.done(plan);
 class RoundWaiters {
  public:
   // Adds a caller that waits for the plan of `id`.

@@ -45,6 +45,7 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, including those that come later.
   void Drain();
 
+  // Jobs: answered by JobDirectory.
   grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context, const v1::CreateJobRequest* request,
                                       v1::Job* job) override;
   grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
@@ -55,6 +56,7 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
                                       google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* context, const v1::UpdateJobRequest* request,
                                       v1::Job* job) override;
+  // Rounds and their plans: answered by RoundBarrier, PlanHistory and PlanWatches.
   grpc::ServerUnaryReactor* PlanRound(grpc::CallbackServerContext* context, const v1::PlanRoundRequest* request,
                                       v1::Plan* plan) override;
   grpc::ServerUnaryReactor* GetPlan(grpc::CallbackServerContext* context, const v1::GetPlanRequest* request,
@@ -63,10 +65,12 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
                                       v1::ListPlansResponse* response) override;
   grpc::ServerWriteReactor<v1::Plan>* WatchPlans(grpc::CallbackServerContext* context,
                                                  const v1::WatchPlansRequest* request) override;
+  // Plans that are not kept.
   grpc::ServerUnaryReactor* WhatIf(grpc::CallbackServerContext* context, const v1::WhatIfRequest* request,
                                    v1::WhatIfResponse* response) override;
   grpc::ServerUnaryReactor* Solve(grpc::CallbackServerContext* context, const v1::SolveRequest* request,
                                   v1::Plan* plan) override;
+  // What came of plans.
   grpc::ServerUnaryReactor* ReportOutcome(grpc::CallbackServerContext* context, const v1::ReportOutcomeRequest* request,
                                           google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* ListOutcomes(grpc::CallbackServerContext* context, const v1::ListOutcomesRequest* request,

@@ -38,6 +38,9 @@ class Subscription {
 };
 
 // The listeners of one store in this process; used by drivers. Thread-safe.
+//
+//   std::unique_ptr<Subscription> subscription = feed.Subscribe([](const Change& change) { ... });
+//   feed.Publish({.kind = Change::Kind::kPlan, .job_id = id, .round = 3});
 class ChangeFeed {
  public:
   ChangeFeed() = default;

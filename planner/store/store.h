@@ -111,6 +111,14 @@ struct TenantUsage {
 // nevertheless; all of them can be tried again.
 // Thread-safety: safe. Calls block their thread until the medium has answered. Drivers lie in folders of their own, and
 // each passes testing/store_conformance.h.
+//
+// A job's life, without errors:
+//
+//   store->CreateJob({tenant, "jobs/a"}, {.id = id, .job = job});
+//   absl::StatusOr<ReportResult> result = store->AddReport(id, report, {.revision = 1, .open_time = now, ...});
+//   if (result->round.num_reports == job.world_size()) store->PutPlan(id, {.plan = plan});
+//   store->AddOutcome(id, outcome);
+//   store->DeleteJob(id);
 class Store {
  public:
   virtual ~Store() = default;

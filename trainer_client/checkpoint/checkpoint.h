@@ -16,6 +16,7 @@ namespace greenplan::trainer {
 
 // Hugging Face checkpoint folders: config.json, model.safetensors or model.safetensors.index.json with its shards.
 
+// What such a folder holds, loaded.
 struct Checkpoint {
   // config.json as it is in the file.
   nlohmann::json config;

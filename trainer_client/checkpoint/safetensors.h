@@ -33,6 +33,9 @@ struct TensorView {
 };
 
 // A file mapped into memory. Views live as long as the file; thread-safe.
+//
+//   auto file = SafetensorsFile::Open("model.safetensors");
+//   const TensorView& view = (*file)->tensors().at("lm_head.weight");
 class SafetensorsFile {
  public:
   // Maps the file and checks everything that its header claims before anything uses it. NotFound if there is no such

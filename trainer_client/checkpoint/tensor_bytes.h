@@ -13,6 +13,10 @@ namespace greenplan::trainer {
 
 // Parameters in the form in which a safetensors file holds them: float32 on the CPU. A parameter that has another form
 // is copied; otherwise this refers to the parameter's memory. Not thread-safe.
+//
+//   TensorBytes tensors;
+//   for (const auto& item : model.named_parameters()) tensors.Add(item.key(), item.value());
+//   absl::Status status = WriteSafetensors(path, tensors.views());
 class TensorBytes {
  public:
   // Adds a parameter under a name, which must be new.

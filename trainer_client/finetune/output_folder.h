@@ -14,6 +14,9 @@ namespace greenplan::trainer {
 // written. While the object lives, the folder is locked against other runs: the lock is on the folder itself and ends
 // with the process, however that ends. (File systems without locks, such as some network ones, are not protected.) A
 // folder that was made here and is still empty at the end is removed again.
+//
+//   auto output = OutputFolder::Prepare("tuned", /*resume=*/false);
+//   if (!output.ok()) return output.status();  // Before anything is trained.
 class OutputFolder {
  public:
   // Makes the folder, or takes the one that is there, and locks it. With `resume`, it removes the temporary files of a

@@ -16,6 +16,9 @@ namespace greenplan::trainer {
 
 // A decoder-only transformer. named_parameters() has the names, order and shapes of the class in Hugging Face's
 // transformers library for the same config.json. A tied head is listed once, under the embedding. Not thread-safe.
+//
+//   absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateCausalLm(config, Attention::kSdpa);
+//   torch::Tensor loss = CausalLmLoss((*model)->forward(input_ids), labels);
 class CausalLm : public torch::nn::Module {
  public:
   // Returns the logits [batch, length, vocab_size] of `input_ids`, which are int64 [batch, length]. Attention is

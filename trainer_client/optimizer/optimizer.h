@@ -21,6 +21,10 @@ enum class FrozenState {
 // What a training session needs of an optimizer. AdamW (adamw.h) is one; teach the session another by writing a
 // subclass. The rule that keeps frozen tensors where they are: a parameter whose gradient is undefined must not change
 // by one bit in Step(), and neither must its state. Not thread-safe.
+//
+//   optimizer.Step();            // Parameters without a gradient stay as they are.
+//   optimizer.ClearGradients();
+//   optimizer.PlaceState(frozen, FrozenState::kDrop);
 class Optimizer : public UpdateRule {
  public:
   using State = std::map<std::string, at::Tensor>;

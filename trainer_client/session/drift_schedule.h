@@ -20,6 +20,9 @@ namespace greenplan::trainer {
 // Where no drift is known, after the first round or one that brought no new plan, k = 10 * price.
 //
 // ADR 14 says why this and not a threshold. Not thread-safe.
+//
+//   DriftSchedule schedule;
+//   if (schedule.IsRoundDue(step)) schedule.AddRound(step, probe_flops / step_flops, round.drift);
 class DriftSchedule {
  public:
   // What a resume needs. Steps count from 0.

@@ -17,6 +17,11 @@ namespace greenplan::trainer {
 
 // The planner's side of a training run: one job, its rounds one after the other, and the plan in force. Knows nothing
 // of tensors. Not thread-safe.
+//
+//   JobRounds rounds(connection, "jobs/a");
+//   absl::Status status = rounds.CreateJob(profile, options);
+//   absl::StatusOr<JobRounds::Answer> answer = rounds.PlanNextRound(report);
+//   if (answer.ok() && Apply(answer->plan)) rounds.TakeOver(*answer);
 class JobRounds {
  public:
   // `job_name` is "jobs/{job}".

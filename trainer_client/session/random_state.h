@@ -11,6 +11,10 @@ namespace greenplan::trainer {
 
 // The states of LibTorch's default random generators, as uint8 tensors that can be kept and put back bit for bit: the
 // CPU's first, then those of the CUDA devices that this process has used.
+//
+//   const RandomState before = GetRandomState();
+//   ... draw ...
+//   SetRandomState(before);  // The same numbers come again.
 using RandomState = std::vector<std::pair<at::Device, at::Tensor>>;
 
 // Returns copies of the states as they are now.

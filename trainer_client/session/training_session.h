@@ -119,8 +119,11 @@ struct Round {
 
 // What a step that measures runs in backward beyond its plan.
 struct StepProbe {
-  int64_t backward_cost = 0;      // In each micro-batch.
-  int64_t sensitivity_flops = 0;  // In the step.
+  // FLOPs of backward in each micro-batch.
+  int64_t backward_cost = 0;
+
+  // FLOPs of backward in the whole step.
+  int64_t sensitivity_flops = 0;
 };
 
 // What a run needs to go on where it stopped.

@@ -20,6 +20,11 @@ namespace greenplan {
 // is skipped than needed. Thread-safe, O(num_blocks log num_blocks).
 
 // What each block costs, how much harm skipping it does, and how much has to be skipped. Costs are in cost_unit.
+//
+//   DropRateProblem problem{.block_costs = {30, 10}, .linear = {0, 0}, .quadratic = {2, 1},
+//                           .min_rates = {0, 0}, .max_rates = {1, 1}, .required_skip = 20};
+//   WorkMeter unlimited;
+//   absl::StatusOr<DropRates> rates = OptimalDropRates(problem, unlimited);  // rates->rates[0] * 30 + ... >= 20
 struct DropRateProblem {
   // What skipping each block saves, [num_blocks], >= 0, with a sum of at most 2^62.
   std::vector<int64_t> block_costs;

@@ -19,6 +19,11 @@ namespace greenplan {
 // down.
 //
 // Not thread-safe.
+//
+//   const Ranking ranking(tree, values, meter);
+//   LiveSetSearch search(ranking, num_tensors);
+//   LiveSetResult best = search.Run(budget, meter);              // The best selection of all live sets.
+//   LiveSetResult of_half = search.Run(budget / 2, meter);       // Starts from what the first run has found.
 class LiveSetSearch {
  public:
   // `ranking` must outlive the search.
@@ -55,6 +60,7 @@ class LiveSetSearch {
   const Ranking& ranking_;
   const int num_tensors_;
   KnapsackSearch core_;
+
   // Of every live set within the budget that adds items: exact, or what it was under a higher budget, with the room of
   // this one.
   std::vector<BreakPoint> points_;

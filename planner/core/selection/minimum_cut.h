@@ -17,6 +17,10 @@ namespace greenplan {
 //
 // Amount is a signed integer, int64_t or __int128, that holds the sum of all gains and that of all costs.
 // Not thread-safe. `graph` must outlive the object.
+//
+//   MinimumCut<__int128> cut(graph);
+//   std::vector<bool> closure;
+//   __int128 most = cut.MaximumClosure(gains, costs, meter, closure);
 template <typename Amount>
 class MinimumCut {
  public:

@@ -66,6 +66,12 @@ struct SelectionResult {
 // report it. Both are [num_tensors].
 double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance);
 
+// Solves selection problems of one profile.
+//
+//   const SelectionSolver solver(profile);
+//   SelectionProblem problem{.importance = &importance, .pins = pins, .backward_budget = budget};
+//   SelectionResult result = solver.Solve(problem);  // result.proved: no selection within the budget is worth more.
+//
 // Thread-safe: const methods may be called from many threads at once.
 class SelectionSolver {
  public:

@@ -50,6 +50,7 @@ class Database {
 
   const std::string path_;
   sqlite3* const handle_;
+
   // Statements that are not in use, by their SQL, so that each is prepared once.
   absl::flat_hash_map<std::string, sqlite3_stmt*> idle_statements_;
 };
@@ -94,6 +95,11 @@ class Statement {
 };
 
 // A transaction. The destructor rolls it back unless it was committed.
+//
+//   Transaction transaction(database);
+//   if (absl::Status status = transaction.Begin(); !status.ok()) return status;
+//   ... statements ...
+//   return transaction.Commit();
 class Transaction {
  public:
   explicit Transaction(Database& database) : database_(database) {}
