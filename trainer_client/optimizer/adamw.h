@@ -44,6 +44,7 @@ class AdamW : public Optimizer {
   AdamW(NamedParameters parameters, const AdamWOptions& options);
 
   void Step() override;
+  bool Owns(const at::Tensor& parameter) const override;
   void ClearGradients() override;
 
   const AdamWOptions& options() const { return options_; }

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "planner/client/connection.h"
 #include "planner/core/model_profile.h"
@@ -44,6 +45,9 @@ struct SessionOptions {
   // be one of ShareConnection. All ranks call the same methods of their sessions in the same order.
   RankGroup* ranks = nullptr;
   int micro_batches = 1;  // Of a step, >= 1: what IsRoundDue() holds the price of a probe against.
+  // Tensors that a forward pass changes without autograd, such as the running statistics of a norm: module->buffers().
+  // Passes that only measure leave them as they were.
+  std::vector<at::Tensor> buffers = {};
 };
 
 // About one round. The first three are labels for people who read the planner's history.
@@ -86,6 +90,7 @@ struct SessionState {
   int64_t next_round = 0;
   int64_t next_step = 0;  // Optimizer steps ended. Draws depend on it.
   DriftSchedule::State drift = {};
+  std::vector<v1::Outcome> outcomes = {};  // Those that have not been sent.
 };
 
 // What a training loop adopts. It decides at the start of each round which tensors train and how often blocks are
@@ -118,7 +123,8 @@ struct SessionState {
 // Not thread-safe. Outlived by connection, optimizer and the model's tensors (shared or referenced).
 class TrainingSession {
  public:
-  // InvalidArgument: no parameter, or options that contradict each other.
+  // InvalidArgument: there is no parameter; two tensors or two branches have one name; options.optimizer does not step
+  // a tensor that may train; or options contradict each other.
   static absl::StatusOr<std::unique_ptr<TrainingSession>> Create(std::shared_ptr<Connection> connection,
                                                                  SessionOptions options, NamedParameters parameters);
   // Puts requires_grad back to what it was at Create.
@@ -129,8 +135,9 @@ class TrainingSession {
   // refused. FailedPrecondition: blocks are to be dropped, but no branch of the model is declared as one.
   absl::Status CreateJob(const LossFunction& loss);
 
-  // Measures, plans, applies. Call it between steps: gradients are undefined afterwards, requires_grad is set to the
-  // plan; all else is untouched (weights, optimizer, random generators). On an error nothing has changed.
+  // Measures, plans, applies: sets requires_grad to the plan and undefines the gradients of the tensors that it
+  // freezes. All else is untouched: weights, buffers (options.buffers), other gradients, the optimizer, random
+  // generators. On an error nothing has changed. Call it between steps.
   // If the planner has failed several rounds in a row, it is not asked at some rounds (JobRounds::AsksPlanner): nothing
   // is measured then, and the plan in force stays. The errors of CreateJob, PlanRound (JobRounds::PlanNextRound),
   // MeasureImportance and MeasureSensitivity.
@@ -196,8 +203,17 @@ class TrainingSession {
   absl::StatusOr<std::optional<Round>> Continue(const LossFunction& loss, const SessionState& state);
   SessionState state() const;
 
-  // Lines worth telling since the last call: requires_grad that someone else changed, and executed FLOPs that differ
-  // from predicted ones at the first step of a round.
+  // What came of the plan of round `outcome.round`, on this rank: it is kept until SendOutcomes() sends it to the
+  // planner, which keeps it in the job's history. The rank is filled in. job.proto says what an outcome holds.
+  void AddOutcome(v1::Outcome outcome) { rounds_.AddOutcome(std::move(outcome)); }
+
+  // Sends what AddOutcome() was given. A run that keeps checkpoints calls it once state(), which holds the outcomes
+  // that have not been sent, is written: if it is killed and goes on, it then never sends other figures for a round
+  // that it has reported. What the planner refuses is never an error; JobRounds::SendOutcomes has the rules.
+  void SendOutcomes();
+
+  // Lines worth telling since the last call: requires_grad that someone else changed, executed FLOPs that differ from
+  // predicted ones at the first step of a round, and the first outcome that the planner did not take.
   std::vector<std::string> TakeNotices() { return std::exchange(notices_, {}); }
 
   const std::string& job() const { return options_.job; }
@@ -208,6 +224,7 @@ class TrainingSession {
  private:
   TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options, NamedParameters parameters);
 
+  absl::Status CheckOptions() const;
   absl::Status CreateJobFrom(absl::StatusOr<ModelProfile> profile);
   bool PlansImportance() const;
   bool PlansSensitivity(const RoundOptions& options) const;
@@ -217,6 +234,8 @@ class TrainingSession {
   void UndefineFrozenGradients();
   v1::ImportanceReport NewReport(const RoundOptions& options) const;
   absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundOptions& options) const;
+  // Measures without touching gradients that are pending, and buffers.
+  absl::StatusOr<v1::ImportanceReport> MeasureAside(const LossFunction& loss, const RoundOptions& options) const;
   absl::StatusOr<Round> PlanRound(v1::ImportanceReport report);
   absl::StatusOr<Round> KeepPlan();
   absl::StatusOr<Round> Apply(const v1::Plan& plan);
