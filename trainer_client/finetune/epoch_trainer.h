@@ -69,7 +69,9 @@ struct TrainingObserver {
 // Trains epoch by epoch: plans a round where one is due, then forward and backward of each micro-batch and the
 // optimizer, each timed, the FLOPs of each backward pass counted as they execute, the energy of each step sampled at
 // its end. After the first step of a round that measured importance, the loss on the measured batches is computed once
-// more, to compare the loss reduction that the plan promised with the one that came. Not thread-safe.
+// more, to compare the loss reduction that the plan promised with the one that came. When a plan is replaced, and at
+// the end of the last epoch, what came of it is given to the session as an outcome (TrainingSession::AddOutcome). Not
+// thread-safe.
 class EpochTrainer {
  public:
   EpochTrainer(const TrainingSetup& setup, TrainingObserver observer);
@@ -108,6 +110,10 @@ class EpochTrainer {
   absl::Status WarmUp(const std::vector<int64_t>& order);
   absl::Status BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report);
   void AddRound(const Round& round, EpochReport& report);
+  // Keeps the most memory that this epoch has taken, for the epoch and for the round in force.
+  void NotePeakMemory(EpochReport& report);
+  // The plan in force has had its last step.
+  void EndRound();
   absl::Status TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
                          EpochReport& report);
   absl::StatusOr<double> RunMicroBatches(int64_t epoch, const std::vector<int64_t>& order, int64_t step_in_epoch,

@@ -52,10 +52,13 @@ class FinetuneRun {
   void UpdateState();
   absl::Status Save();
   absl::Status SaveWithinEpoch(const PartialEpoch& epoch);
+  // Sends the planner what came of its plans, on rank 0. Call it once what there is to send is saved.
+  void SendOutcomes();
   absl::Status WriteReport() const;
 
   double seconds() const;
   void PrintLine(const std::string& line) const;
+  void Remark(const std::string& text);
 
   const FinetuneOptions& options_;
   const FinetuneIo& io_;

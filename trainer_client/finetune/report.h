@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 #include "profiler/energy/energy_total.h"
+#include "trainer_client/finetune/round_sums.h"
 
 namespace greenplan::trainer {
 
@@ -99,6 +100,7 @@ struct TrainingProgress {
   int64_t executed_flops = 0;            // Forward and backward of all steps and probes; validation is not counted.
   int64_t probe_flops = 0;               // The probes' part.
   profiler::EnergyTotal energy = {};     // Of all steps, probes and plans; validation is not counted.
+  std::optional<RoundSums> round = {};   // Of the steps under the plan in force; none before the first.
 };
 
 struct RunReport {

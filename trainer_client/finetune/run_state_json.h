@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "nlohmann/json.hpp"
 #include "trainer_client/finetune/report.h"
@@ -21,6 +22,7 @@ struct RunState {
   int64_t next_round = 0;
   std::optional<v1::Plan> plan = {};  // In force at the end of the epoch.
   DriftSchedule::State drift = {};
+  std::vector<v1::Outcome> outcomes = {};              // Those that the planner has not been sent.
   std::string random_state = {};                       // Of the CPU's generator; its bytes.
   std::vector<std::string> device_random_states = {};  // Of those of the devices in use.
   double seconds = 0;
