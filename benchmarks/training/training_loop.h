@@ -25,6 +25,14 @@ Result Must(absl::StatusOr<Result> result) {
   return *std::move(result);
 }
 
+struct StepSeconds {
+  double forward = 0;
+  double backward = 0;
+  double optimizer = 0;
+
+  double sum() const { return forward + backward + optimizer; }
+};
+
 // A model with random weights, its optimizer, one batch of random tokens, and sessions with a plan each that take turns
 // on them. Only one session may be in a step at a time. Not thread-safe.
 class TrainingLoop {
@@ -33,12 +41,14 @@ class TrainingLoop {
   TrainingLoop(const std::string& config_file, int64_t batch_size, int64_t seq_len);
 
   // Adds a session without a plan. Add all of them before the first BeginRound.
-  TrainingSession& AddSession(v1::PlanOptions plan);
+  TrainingSession& AddSession(v1::PlanOptions plan, FrozenState frozen_state = FrozenState::kKeep);
+  // What the forward pass of full fine-tuning keeps for backward, as the profile has it. `session` is any of them.
+  int64_t FullSavedBytes(TrainingSession& session) const;
   // Measures and plans. Blocks get one drop rate, so that no sensitivity is measured.
   void BeginRound(TrainingSession& session);
 
   at::Tensor Loss() const;
-  void Step(TrainingSession& session) const;
+  StepSeconds Step(TrainingSession& session) const;
   // A full step in a loop without a session.
   void BareStep();
 
