@@ -108,7 +108,9 @@ struct TrainingObserver {
 // Trains epoch by epoch. It plans a round where one is due, then runs forward and backward of each micro-batch and
 // steps the optimizer. Each part is timed, the FLOPs of each backward pass are counted as they execute, and the energy
 // of each step is sampled at its end. After the first step of a round that measured importance, it computes the loss on
-// the measured batches once more, to compare the loss reduction that the plan promised with the one that came. Not
+// the measured batches once more, to compare the loss reduction that the plan promised with the one that came. When a
+// plan is replaced, and at the end of the last epoch, it gives the session what came of the plan as an outcome
+// (TrainingSession::AddOutcome). Not
 // thread-safe.
 class EpochTrainer {
  public:
@@ -158,6 +160,10 @@ class EpochTrainer {
   absl::Status BeginRound(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochReport& report);
   // Takes the round's plan over and adds the round to the report.
   void AddRound(const Round& round, EpochReport& report);
+  // Keeps the largest memory use of this epoch so far, for the epoch and for the round in force.
+  void NotePeakMemory(EpochReport& report);
+  // Gives the session the outcome of the plan in force, which has had its last step.
+  void EndRound();
   // Trains one optimizer step and adds it to the sums and the report.
   absl::Status TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
                          EpochReport& report);

@@ -60,11 +60,14 @@ class FinetuneRun {
   void UpdateState();
   absl::Status Save();
   absl::Status SaveWithinEpoch(const PartialEpoch& epoch);
+  // Sends the planner what came of its plans, on rank 0. Call it once what there is to send is saved.
+  void SendOutcomes();
   absl::Status WriteReport() const;
 
   // Returns the seconds that the run has taken, including what was done before a resume.
   double seconds() const;
   void PrintLine(const std::string& line) const;
+  void Remark(const std::string& text);
 
   const FinetuneOptions& options_;
   const FinetuneIo& io_;

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 #include "profiler/energy/energy_total.h"
+#include "trainer_client/finetune/round_sums.h"
 
 namespace greenplan::trainer {
 
@@ -157,6 +158,9 @@ struct TrainingProgress {
   // The part of executed_flops that probes ran.
   int64_t probe_flops = 0;
   profiler::EnergyTotal energy = {};  // Of all steps, probes and plans; validation is not counted.
+
+  // The sums over the steps under the plan in force. Absent before the first plan.
+  std::optional<RoundSums> round = {};
 };
 
 // What is reported of a run.

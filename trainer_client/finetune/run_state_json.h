@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "nlohmann/json.hpp"
 #include "trainer_client/finetune/report.h"
@@ -26,6 +27,9 @@ struct RunState {
   // The plan in force when the state was saved. Absent before the first plan.
   std::optional<v1::Plan> plan = {};
   DriftSchedule::State drift = {};
+
+  // The outcomes that the planner has not been sent yet.
+  std::vector<v1::Outcome> outcomes = {};
 
   // The bytes of the CPU's random generator, and of those of the devices in use.
   std::string random_state = {};

@@ -45,6 +45,7 @@ class AdamW : public Optimizer {
 
   // See Optimizer. Parameters whose gradient is undefined keep their value, their moments and their step count.
   void Step() override;
+  bool Owns(const at::Tensor& parameter) const override;
   void ClearGradients() override;
 
   const AdamWOptions& options() const { return options_; }

@@ -32,6 +32,9 @@ class Optimizer : public UpdateRule {
   // Makes one step for every parameter that has a gradient.
   virtual void Step() = 0;
 
+  // Returns whether Step() changes `parameter`, once that has a gradient.
+  virtual bool Owns(const at::Tensor& parameter) const { return true; }
+
   // Makes every gradient undefined. (Gradients set to zero would let momentum and weight decay move frozen tensors.)
   virtual void ClearGradients() = 0;
 

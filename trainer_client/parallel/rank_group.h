@@ -35,8 +35,10 @@ struct JoinOptions {
   // lost (heartbeat.h).
   absl::Duration silence = absl::Seconds(30);
 
-  // Called with one line when ranks are waited for at the start. May be empty.
+  // Called with one line that names the missing ranks, once they have been waited for `remark_after` at the start. May
+  // be empty.
   std::function<void(const std::string& line)> remark = {};
+  absl::Duration remark_after = absl::Seconds(5);
 };
 
 // The ranks of a data-parallel run: processes that train the same model on different rows. Every method that talks to
@@ -45,8 +47,9 @@ struct JoinOptions {
 //   auto ranks = RankGroup::Join({.world_size = 2, .rank = rank, .host = "10.0.0.1", .port = 29500});
 //   absl::Status status = (*ranks)->Average(gradients);
 //
-// Errors of collective methods: Unavailable if a rank has ended, is frozen or cannot be reached; the message names it.
-// The group is of no use afterwards. Not thread-safe.
+// Errors of collective methods: Unavailable if a rank has ended, is frozen or cannot be reached; the message names it,
+// the same rank on each of the others, however late they come to the call. The group is of no use afterwards. Not
+// thread-safe.
 class RankGroup {
  public:
   // Meets the other ranks over TCP, and exchanges tensors through Gloo. InvalidArgument if a value is out of its range.
@@ -81,9 +84,13 @@ class RankGroup {
   void Await(c10d::Work& work);
   // What a collective call that threw means: which ranks are lost.
   absl::Status Lost(const std::string& reason);
+  // Finds out who is lost and announces it. `silent` are the ranks that have not beaten for long.
+  std::set<int> FindLost(const std::set<int>& silent);
   // Tells the other ranks that a call failed, and waits until they say the same. Returns those that neither do so nor
   // beat.
   std::set<int> RollCall();
+  // Waits until the ranks that are not lost have heard who is: rank 0's store ends with it.
+  void AwaitHearing(const std::set<int>& lost);
   template <typename Function>
   absl::Status Collective(const Function& run);
 

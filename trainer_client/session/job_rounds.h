@@ -5,10 +5,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "greenplan/v1/importance.pb.h"
+#include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "greenplan/v1/profile.pb.h"
 #include "planner/client/connection.h"
@@ -66,6 +69,22 @@ class JobRounds {
   // one.
   void TakeOver(const Answer& answer);
 
+  // Keeps what came of a round's plan until SendOutcomes() has sent it.
+  void AddOutcome(v1::Outcome outcome) { outcomes_.push_back(std::move(outcome)); }
+
+  // Sends the outcomes that are kept, the oldest first. Nothing that goes wrong is an error of the run:
+  // - The planner is away: the outcomes are kept, and none is sent before it has made a plan again.
+  // - The planner has another outcome for the round (AlreadyExists) or does not have the round (FailedPrecondition):
+  //   the outcome is passed over in silence.
+  // - Any other error: the outcome is passed over.
+  // Returns one line about the first outcome that the planner did not take for a reason worth telling, once in the
+  // life of this object; otherwise an empty text.
+  std::string SendOutcomes();
+
+  // What has not been sent yet.
+  const std::vector<v1::Outcome>& outcomes() const { return outcomes_; }
+  void set_outcomes(std::vector<v1::Outcome> outcomes) { outcomes_ = std::move(outcomes); }
+
   // The number of the round that PlanNextRound asks for.
   int64_t next_round() const { return next_round_; }
   // The plan in force; absent before the first.
@@ -79,6 +98,9 @@ class JobRounds {
   std::optional<v1::Plan> plan_;
   int failures_ = 0;  // In a row.
   int rounds_to_wait_ = 0;
+  std::vector<v1::Outcome> outcomes_;
+  bool outcomes_wait_ = false;  // Until the planner makes a plan again.
+  bool has_told_of_outcomes_ = false;
 };
 
 }  // namespace greenplan::trainer

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "planner/client/connection.h"
 #include "planner/core/model_profile.h"
@@ -63,6 +64,10 @@ struct SessionOptions {
 
   // The micro-batches of a step, >= 1. IsRoundDue() compares the cost of a probe with that of a step.
   int micro_batches = 1;
+
+  // Tensors that a forward pass changes without autograd, such as the running statistics of a norm: module->buffers().
+  // Passes that only measure leave them as they were.
+  std::vector<at::Tensor> buffers = {};
 };
 
 // About one round. The first three are labels for people who read the planner's history.
@@ -132,6 +137,7 @@ struct SessionState {
   int64_t next_round = 0;
   int64_t next_step = 0;  // Optimizer steps ended. Draws depend on it.
   DriftSchedule::State drift = {};
+  std::vector<v1::Outcome> outcomes = {};  // Those that have not been sent.
 };
 
 // What a training loop adopts. It decides at the start of each round which tensors train and how often blocks are
@@ -165,7 +171,8 @@ struct SessionState {
 class TrainingSession {
  public:
   // Makes a session for `parameters`, which are [num_tensors] names and tensors in forward order. Talks to no planner
-  // yet. InvalidArgument if there is no parameter, or if options contradict each other.
+  // yet. InvalidArgument if there is no parameter, if two tensors or two branches have one name, if options.optimizer
+  // does not step a tensor that may train, or if options contradict each other.
   static absl::StatusOr<std::unique_ptr<TrainingSession>> Create(std::shared_ptr<Connection> connection,
                                                                  SessionOptions options, NamedParameters parameters);
   // Puts requires_grad back to what it was at Create.
@@ -176,8 +183,9 @@ class TrainingSession {
   // refused. FailedPrecondition: blocks are to be dropped, but no branch of the model is declared as one.
   absl::Status CreateJob(const LossFunction& loss);
 
-  // Measures, plans, applies. Call it between steps: gradients are undefined afterwards, requires_grad is set to the
-  // plan; all else is untouched (weights, optimizer, random generators). On an error nothing has changed.
+  // Measures, plans, applies: sets requires_grad to the plan and undefines the gradients of the tensors that it
+  // freezes. All else is untouched: weights, buffers (options.buffers), other gradients, the optimizer, random
+  // generators. On an error nothing has changed. Call it between steps.
   // If the planner has failed several rounds in a row, it is not asked at some rounds (JobRounds::AsksPlanner): nothing
   // is measured then, and the plan in force stays. The errors of CreateJob, PlanRound (JobRounds::PlanNextRound),
   // MeasureImportance and MeasureSensitivity.
@@ -244,8 +252,17 @@ class TrainingSession {
   // Returns what Continue needs. Call it between steps.
   SessionState state() const;
 
-  // Returns the lines worth telling since the last call: requires_grad that someone else changed, and executed FLOPs
-  // that differ from predicted ones at the first step of a round.
+  // Keeps what came of the plan of round `outcome.round` on this rank until SendOutcomes() sends it to the planner, which
+  // adds it to the job's history. The rank is filled in. job.proto says what an outcome holds.
+  void AddOutcome(v1::Outcome outcome) { rounds_.AddOutcome(std::move(outcome)); }
+
+  // Sends what AddOutcome() was given. A run that keeps checkpoints calls it once state(), which holds the outcomes
+  // that have not been sent, is written: if it is killed and goes on, it then never sends other figures for a round
+  // that it has reported. What the planner refuses is never an error; JobRounds::SendOutcomes has the rules.
+  void SendOutcomes();
+
+  // Returns the lines worth telling since the last call: requires_grad that someone else changed, executed FLOPs that
+  // differ from predicted ones at the first step of a round, and the first outcome that the planner did not take.
   std::vector<std::string> TakeNotices() { return std::exchange(notices_, {}); }
 
   const std::string& job() const { return options_.job; }
@@ -256,6 +273,8 @@ class TrainingSession {
  private:
   TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options, NamedParameters parameters);
 
+  // Returns InvalidArgument if options contradict each other or do not fit the parameters.
+  absl::Status CheckOptions() const;
   // Removes the blocks that no branch declares from the profile, creates the job with it, and keeps it as profile_.
   absl::Status CreateJobFrom(absl::StatusOr<ModelProfile> profile);
   // Returns whether the method selects tensors, so that importance has to be measured.
@@ -273,6 +292,8 @@ class TrainingSession {
   v1::ImportanceReport NewReport(const RoundOptions& options) const;
   // Runs the probes of BeginRound and returns what they measured.
   absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundOptions& options) const;
+  // Measures without touching gradients that are pending, and buffers.
+  absl::StatusOr<v1::ImportanceReport> MeasureAside(const LossFunction& loss, const RoundOptions& options) const;
   // Asks the planner, applies the plan and puts it in force.
   absl::StatusOr<Round> PlanRound(v1::ImportanceReport report);
   // Counts a round in which the planner is not asked.
