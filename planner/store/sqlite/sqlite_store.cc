@@ -1,7 +1,10 @@
 #include "planner/store/sqlite/sqlite_store.h"
 
+#include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -526,11 +529,25 @@ absl::Status CheckAndMigrate(Database& database) {
   return absl::DataLossError(absl::StrCat(database.path(), " is damaged or no database: ", status.message()));
 }
 
+// SQLite takes a file of no bytes for a new one and deletes its log. A log is only ever begun beside a file that has
+// its first page, so such a file has lost its content.
+absl::Status CheckHasNotBeenEmptied(const std::string& path) {
+  const auto has_bytes = [](const std::string& file) {
+    std::error_code missing;
+    const uintmax_t size = std::filesystem::file_size(file, missing);
+    return !missing && size > 0;
+  };
+  if (has_bytes(path) || !has_bytes(path + "-wal")) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(path, " is damaged: it has no content, but its log ", path,
+                                          "-wal has; restore both, or remove the log to begin anew"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
   absl::StatusOr<std::unique_ptr<FileLock>> lock = FileLock::Take(path);
   if (!lock.ok()) return lock.status();
+  if (absl::Status status = CheckHasNotBeenEmptied(path); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(path);
   if (!database.ok()) return database.status();
   if (absl::Status status = (*database)->Execute(kSettings); !status.ok()) return status;
