@@ -3,6 +3,7 @@
 #include "tests/reliability/disk_faults.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <map>
@@ -64,6 +65,8 @@ class FailingDisk {
     ++num_faults_;
   }
 
+  pid_t daemon_pid() const { return daemon_->process().pid(); }
+
   // Compares what the ranks were told with what the daemon answers, and with what is kept.
   void Finish(const std::string& what, StressRow& row) {
     ranks_->Stop();
@@ -114,6 +117,13 @@ void ExpectRefusal(const std::string& data_dir) {
   EXPECT_EQ(std::count(errors.begin(), errors.end(), '\n'), 1) << errors;
 }
 
+void LimitFileSize(pid_t process, rlim_t num_bytes) {
+  rlimit limit = {};
+  EXPECT_EQ(prlimit(process, RLIMIT_FSIZE, nullptr, &limit), 0);
+  limit.rlim_cur = std::min(num_bytes, limit.rlim_max);
+  EXPECT_EQ(prlimit(process, RLIMIT_FSIZE, &limit, nullptr), 0);
+}
+
 // A real file system. This test is the first one, because it enters a namespace, for which a process must have one
 // thread alone.
 TEST(DiskFaultsTest, AFullDiskRefusesCallsAndLosesNothing) {
@@ -135,6 +145,18 @@ TEST(DiskFaultsTest, AFullDiskRefusesCallsAndLosesNothing) {
   ExpectRefusal(disk.path());
   ASSERT_TRUE(disk.SetReadOnly(false));
   EXPECT_NE(ServingDaemon(disk.path()).address(), "");
+}
+
+TEST(DiskFaultsTest, AFileAtTheLimitOfItsSizeRefusesCallsAndLosesNothing) {
+  StressRow row(kCriterion);
+  const TemporaryFolder data;
+  FailingDisk failing(data.path());
+  const int64_t num_faults = Repetitions(2, 10);
+  for (int64_t i = 0; i < num_faults; ++i) {
+    failing.Fail([&] { LimitFileSize(failing.daemon_pid(), 8192); },
+                 [&] { LimitFileSize(failing.daemon_pid(), RLIM_INFINITY); }, /*kill=*/false);
+  }
+  failing.Finish("files kept from growing (RLIMIT_FSIZE)", row);
 }
 
 class DiskFaultKindsTest : public ::testing::TestWithParam<DiskFault> {};

@@ -35,6 +35,8 @@ class Database {
   absl::Status Execute(const std::string& sql);
   // The single number that a query answers, such as "PRAGMA user_version".
   absl::StatusOr<int64_t> QueryNumber(const std::string& sql);
+  // How many rows the last INSERT, UPDATE or DELETE changed.
+  int64_t num_changed() const;
 
   // DataLoss, with the first fault found, if the file is damaged. Reads all of it.
   absl::Status CheckIntegrity();

@@ -26,6 +26,9 @@ constexpr char kSettings[] =
     "PRAGMA synchronous = FULL;"
     "PRAGMA foreign_keys = ON;";
 
+// At a time: all other changes wait meanwhile.
+constexpr int64_t kMaxDeletedReports = 1000;
+
 constexpr char kRoundColumns[] = "job, round, revision, open_time, deadline, num_reports, is_planned";
 
 int64_t ToNumber(absl::Time time) { return absl::ToUnixNanos(time); }
@@ -498,14 +501,23 @@ class SqliteStore : public Store {
   }
 
   absl::Status DeleteReports(int64_t job_id, int64_t round) override {
-    return writer_.Run([&](Database& database) {
-      Statement remove(database,
-                       "DELETE FROM reports WHERE job = ?1 AND round < ?2 AND round IN "
-                       "(SELECT round FROM plans WHERE job = ?1 AND round < ?2)");
-      remove.BindNumber(1, job_id);
-      remove.BindNumber(2, round);
-      return remove.Run();
-    });
+    for (;;) {
+      int64_t num_deleted = 0;
+      const absl::Status status = writer_.Run([&](Database& database) {
+        Statement remove(database,
+                         "DELETE FROM reports WHERE job = ?1 AND (round, rank) IN "
+                         "(SELECT r.round, r.rank FROM reports AS r "
+                         "JOIN plans AS p ON p.job = r.job AND p.round = r.round "
+                         "WHERE r.job = ?1 AND r.round < ?2 ORDER BY r.round, r.rank LIMIT ?3)");
+        remove.BindNumber(1, job_id);
+        remove.BindNumber(2, round);
+        remove.BindNumber(3, kMaxDeletedReports);
+        absl::Status removed = remove.Run();
+        if (removed.ok()) num_deleted = database.num_changed();
+        return removed;
+      });
+      if (!status.ok() || num_deleted == 0) return status;
+    }
   }
 
   std::unique_ptr<Subscription> Subscribe(ChangeListener listener) override {
