@@ -13,6 +13,9 @@
 namespace greenplan {
 namespace {
 
+// Leaves the machine to the daemon.
+constexpr absl::Duration kPauseAfterError = absl::Milliseconds(10);
+
 // One attempt.
 template <typename Response>
 absl::StatusOr<Response> CallOnce(const std::string& address, const char* method,
@@ -129,6 +132,7 @@ void ImpatientRanks::Train(int index) {
       status = TryNext(round, has_plan, job_name);
       if (status.ok() && !has_plan) ++round;
     }
+    if (!status.ok()) absl::SleepFor(kPauseAfterError);
     absl::MutexLock lock(&mutex_);
     if (status.ok()) {
       progress_[index].last_success = period;
