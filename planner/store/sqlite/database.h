@@ -36,6 +36,8 @@ class Database {
   absl::Status Execute(const std::string& sql);
   // Returns the single number that a query such as "PRAGMA user_version" answers.
   absl::StatusOr<int64_t> QueryNumber(const std::string& sql);
+  // How many rows the last INSERT, UPDATE or DELETE changed.
+  int64_t num_changed() const;
 
   // Runs SQLite's integrity check, which reads the whole file. DataLoss, with the first fault found, if it is damaged.
   absl::Status CheckIntegrity();
