@@ -18,7 +18,10 @@ namespace greenplan {
 struct KeyPair {
   std::string certificate_chain;
   std::string private_key;
-  absl::Time not_after;  // When the certificate expires. An expired certificate is no error: its peers refuse it.
+  // When the certificate becomes valid and when it expires. Peers refuse one outside these dates; to read it is no
+  // error.
+  absl::Time not_before;
+  absl::Time not_after;
 
   friend bool operator==(const KeyPair& a, const KeyPair& b) {
     return a.certificate_chain == b.certificate_chain && a.private_key == b.private_key;

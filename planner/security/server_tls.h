@@ -29,11 +29,13 @@ class ServerTls {
         {};  // Authorities, in PEM. If named, every client must show a certificate of theirs (mTLS).
   };
 
-  // InvalidArgument, naming the flag and the file: --tls-cert, --tls-key or --tls-client-ca is at fault (key_pair.h).
+  // InvalidArgument, naming the flag and the file: --tls-cert, --tls-key or --tls-client-ca is at fault (key_pair.h). An
+  // expired certificate is taken, so that a daemon can start and be told of a renewed one.
   static absl::StatusOr<std::unique_ptr<ServerTls>> Create(const Files& files);
   ~ServerTls();
 
-  // Reads the files again. The errors of Create; what was read before then stays in use.
+  // Reads the files again. The errors of Create, and InvalidArgument if the certificate has expired or is not valid yet:
+  // clients would refuse it. What was read before then stays in use.
   absl::Status Reload();
 
   // When the certificate in use expires.
