@@ -68,19 +68,23 @@ std::string DaemonProcess::errors() const { return ReadAll(folder_.path() + "/st
 std::string DaemonProcess::output() const { return ReadAll(folder_.path() + "/stdout"); }
 
 ServingDaemon::ServingDaemon(const std::string& data_dir, const std::vector<std::string>& flags)
-    : ServingDaemon(std::vector<std::string>{"--data-dir", data_dir}, flags) {}
+    : ServingDaemon(std::vector<std::string>{"--data-dir", data_dir}, flags, "127.0.0.1:0") {}
 
-ServingDaemon::ServingDaemon(const std::vector<std::string>& store, const std::vector<std::string>& flags)
+ServingDaemon::ServingDaemon(const std::vector<std::string>& store, const std::vector<std::string>& flags,
+                             const std::string& listen)
     : port_file_(folder_.path(), "port"),
-      process_(Append(
-          Append({"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--port-file", folder_.path() + "/port"},
-                 store),
-          flags)),
+      process_(Append(Append({"--listen", listen, "--port-file", folder_.path() + "/port", "--http-listen",
+                              "127.0.0.1:0", "--http-port-file", folder_.path() + "/http-port"},
+                             store),
+                      flags)),
       address_(WaitForAddress()) {}
 
-ServingDaemon ServingDaemon::OnStore(const std::string& uri, const std::vector<std::string>& flags) {
-  return ServingDaemon(std::vector<std::string>{"--store", uri}, flags);
+ServingDaemon ServingDaemon::OnStore(const std::string& uri, const std::vector<std::string>& flags,
+                                     const std::string& listen) {
+  return ServingDaemon(std::vector<std::string>{"--store", uri}, flags, listen);
 }
+
+int ServingDaemon::http_port() const { return std::stoi(ReadAll(folder_.path() + "/http-port")); }
 
 std::string ServingDaemon::WaitForAddress() const {
   const int process = static_cast<int>(syscall(SYS_pidfd_open, process_.pid(), 0));

@@ -48,21 +48,26 @@ class DaemonProcess {
   pid_t pid_ = -1;
 };
 
-// Runs a greenpland on a free port. It answers calls once the constructor has returned.
+// Runs a greenpland, on a free port unless one is named. It answers calls once the constructor has returned.
 class ServingDaemon {
  public:
   // Serves `data_dir`. `flags` are further ones.
   explicit ServingDaemon(const std::string& data_dir, const std::vector<std::string>& flags = {});
-  // Serves the store of `uri`.
-  static ServingDaemon OnStore(const std::string& uri, const std::vector<std::string>& flags = {});
+  // Serves the store of `uri`, at `listen` (HOST:PORT).
+  static ServingDaemon OnStore(const std::string& uri, const std::vector<std::string>& flags = {},
+                               const std::string& listen = "127.0.0.1:0");
 
   // Returns "127.0.0.1:PORT". If the daemon ended before it served, the test has failed and the address is empty.
   const std::string& address() const { return address_; }
+  // The port of /metrics, /livez and /readyz.
+  int http_port() const;
   DaemonProcess& process() { return process_; }
+  const DaemonProcess& process() const { return process_; }
 
  private:
   // `store` is the flag that names the store, and its value.
-  ServingDaemon(const std::vector<std::string>& store, const std::vector<std::string>& flags);
+  ServingDaemon(const std::vector<std::string>& store, const std::vector<std::string>& flags,
+                const std::string& listen);
   std::string WaitForAddress() const;
 
   const TemporaryFolder folder_;
