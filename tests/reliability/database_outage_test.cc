@@ -49,10 +49,10 @@ TEST(DatabaseOutageTest, LosesNothingAndNoRoundHasTwoPlans) {
   constexpr int64_t kPlansBetween = 40;
   const int64_t num_outages = Repetitions(3, 50);
   for (int64_t i = 0; i < num_outages; ++i) {
-    training.history().WaitForPlans(training.history().num_plans() + kPlansBetween);
+    ASSERT_TRUE(training.history().WaitForPlans(training.history().num_plans() + kPlansBetween));
     DisturbDatabase(i, server, proxy);
   }
-  training.history().WaitForPlans(training.history().num_plans() + kPlansBetween);
+  ASSERT_TRUE(training.history().WaitForPlans(training.history().num_plans() + kPlansBetween));
   training.Stop();
   replicas.ExpectCleanShutdown();
   const auto store = StoreUri::Parse(uri)->Open();

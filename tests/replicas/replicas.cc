@@ -13,7 +13,9 @@ Replicas::Replicas(const std::string& uri, const std::vector<std::string>& flags
 }
 
 std::unique_ptr<ServingDaemon> Replicas::Start(int i) const {
-  return std::unique_ptr<ServingDaemon>(new ServingDaemon(ServingDaemon::OnStore(uri_, flags_, ports_[i].address())));
+  std::vector<std::string> flags = flags_;
+  flags.insert(flags.end(), {"--listen", ports_[i].address()});
+  return std::unique_ptr<ServingDaemon>(new ServingDaemon(ServingDaemon::OnStore(uri_, flags)));
 }
 
 void Replicas::Restart(int i) {

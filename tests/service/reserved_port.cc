@@ -9,10 +9,10 @@
 
 namespace greenplan {
 
-// The socket is bound and does not listen, which allows others to bind the port and one of them to listen.
+// A socket that is bound and does not listen keeps the port. As both have SO_REUSEADDR, a server may bind it too.
 ReservedPort::ReservedPort() : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   const int on = 1;
-  setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  EXPECT_EQ(setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -5,8 +5,12 @@
 
 namespace greenplan {
 
-// A free port of 127.0.0.1 that the system gives to nobody else as long as this exists. A server that asks for the port
-// by its number and sets SO_REUSEADDR, as greenpland does, can listen on it, end, and listen on it again.
+// A free port of 127.0.0.1 for a server that is started again and again, so that its clients find it where it was.
+// While this object lives, the system gives the port to nobody who asks for any free one, and no client connects from
+// it.
+//
+//   const ReservedPort port;
+//   ServingDaemon daemon(data_dir, {"--listen", port.address()});
 class ReservedPort {
  public:
   ReservedPort();
@@ -14,11 +18,11 @@ class ReservedPort {
   ReservedPort(const ReservedPort&) = delete;
   ReservedPort& operator=(const ReservedPort&) = delete;
 
-  // Returns "127.0.0.1:PORT".
+  // "127.0.0.1:PORT".
   const std::string& address() const { return address_; }
 
  private:
-  int socket_ = -1;
+  const int socket_;
   std::string address_;
 };
 
