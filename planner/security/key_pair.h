@@ -19,7 +19,9 @@ struct KeyPair {
   std::string certificate_chain;
   std::string private_key;
 
-  // When the certificate expires. An expired certificate is no error here: its peers refuse it.
+  // When the certificate becomes valid and when it expires. A certificate outside these dates is no error here: its
+  // peers refuse it.
+  absl::Time not_before;
   absl::Time not_after;
 
   friend bool operator==(const KeyPair& a, const KeyPair& b) {

@@ -32,11 +32,13 @@ class ServerTls {
   };
 
   // Reads and checks the files. InvalidArgument, naming the flag and the file, if one of --tls-cert, --tls-key or
-  // --tls-client-ca is at fault (key_pair.h).
+  // --tls-client-ca is at fault (key_pair.h). An expired certificate is taken, so that a daemon can start and be told of
+  // a renewed one.
   static absl::StatusOr<std::unique_ptr<ServerTls>> Create(const Files& files);
   ~ServerTls();
 
-  // Reads the files again. On an error, which is one of Create's, what was read before stays in use. Open connections
+  // Reads the files again. On an error, what was read before stays in use. The errors are those of Create, and
+  // InvalidArgument if the certificate has expired or is not valid yet, since clients would refuse it. Open connections
   // are not affected.
   absl::Status Reload();
 

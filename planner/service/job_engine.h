@@ -47,8 +47,9 @@ class JobEngine {
     EngineObserver observer = {};
     // The threads that wait for the store.
     WorkQueue::Options calls = {.num_threads = 64};
-    // A search takes a core, and up to 512 MiB.
-    WorkQueue::Options searches = {.num_threads = 2};
+    // A search takes a core, and up to 512 MiB. One thread is there for the searches of others, however long those of
+    // one tenant take.
+    WorkQueue::Options searches = {.num_threads = 3, .max_running_per_tenant = 2};
   };
 
   // `store` must outlive the engine.

@@ -1,19 +1,22 @@
 #ifndef GREENPLAN_PLANNER_SERVICE_RPC_HANDLERS_H_
 #define GREENPLAN_PLANNER_SERVICE_RPC_HANDLERS_H_
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "greenplan/v1/planner_service.grpc.pb.h"
+#include "planner/admission/memory_budget.h"
 #include "planner/admission/quotas.h"
 #include "planner/admission/work_queue.h"
 #include "planner/security/access.h"
 #include "planner/security/audit.h"
 #include "planner/service/job_engine.h"
-#include "planner/service/plan_round_messages.h"
 #include "planner/service/plan_watches.h"
 
 namespace greenplan {
@@ -24,6 +27,8 @@ namespace greenplan {
 // its tenant may call now; a caller that is refused learns nothing else. The call then goes into the engine's queue of
 // its tenant, because gRPC's threads must not block, and is answered from there. Searches have a queue of their own, of
 // few threads. A call that waits for other ranks, or a watch for plans, holds no thread.
+//
+// Before a request is read at all, it takes its share of the memory for requests (guarded_request.h).
 // Thread-safety: safe.
 class RpcHandlers final : public v1::PlannerService::CallbackService {
  public:
@@ -37,6 +42,9 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
 
     // Receives the calls that IsAudited names. May be null.
     AuditLog audit = nullptr;
+
+    // The most bytes that the requests in progress of all callers together may take. Small requests do not count.
+    int64_t request_memory_bytes = int64_t{512} << 20;
   };
 
   // `engine` and what the options point to must outlive the service.
@@ -96,6 +104,11 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   void Audit(const grpc::CallbackServerContext& context, const Rpc& rpc, const Caller* caller,
              absl::StatusCode code) const;
 
+  // Lets gRPC read the requests of the RPC `name` within the memory for requests, and pass them to `handler`.
+  template <typename Request, typename Response>
+  void Guard(absl::string_view name, grpc::ServerUnaryReactor* (RpcHandlers::*handler)(grpc::CallbackServerContext*,
+                                                                                       const Request*, Response*));
+
   // Every RPC with one answer passes through here: once the caller is admitted, runs start(tenant, limits, done) on
   // `queue`. What `done` is called with, now or later, is the answer.
   template <typename Response, typename Start>
@@ -112,7 +125,8 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
 
   JobEngine& engine_;
   const Options options_;
-  PlanRoundMessages plan_round_messages_;
+  MemoryBudget request_memory_;
+  std::vector<std::shared_ptr<void>> messages_;  // What Guard has made for gRPC.
   PlanWatches watches_;
 };
 

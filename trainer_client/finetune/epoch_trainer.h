@@ -110,8 +110,7 @@ struct TrainingObserver {
 // of each step is sampled at its end. After the first step of a round that measured importance, it computes the loss on
 // the measured batches once more, to compare the loss reduction that the plan promised with the one that came. When a
 // plan is replaced, and at the end of the last epoch, it gives the session what came of the plan as an outcome
-// (TrainingSession::AddOutcome). Not
-// thread-safe.
+// (TrainingSession::AddOutcome). Not thread-safe.
 class EpochTrainer {
  public:
   EpochTrainer(const TrainingSetup& setup, TrainingObserver observer);

@@ -252,8 +252,8 @@ class TrainingSession {
   // Returns what Continue needs. Call it between steps.
   SessionState state() const;
 
-  // Keeps what came of the plan of round `outcome.round` on this rank until SendOutcomes() sends it to the planner, which
-  // adds it to the job's history. The rank is filled in. job.proto says what an outcome holds.
+  // Keeps what came of the plan of round `outcome.round` on this rank until SendOutcomes() sends it to the planner,
+  // which adds it to the job's history. The rank is filled in. job.proto says what an outcome holds.
   void AddOutcome(v1::Outcome outcome) { rounds_.AddOutcome(std::move(outcome)); }
 
   // Sends what AddOutcome() was given. A run that keeps checkpoints calls it once state(), which holds the outcomes
