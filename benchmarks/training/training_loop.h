@@ -20,13 +20,21 @@
 
 namespace greenplan::trainer {
 
-// For benchmarks: what fails ends the program.
+// For benchmarks: end the program with the error unless the status is OK.
 void Must(const absl::Status& status);
 template <typename Result>
 Result Must(absl::StatusOr<Result> result) {
   Must(result.status());
   return *std::move(result);
 }
+
+struct StepSeconds {
+  double forward = 0;
+  double backward = 0;
+  double optimizer = 0;
+
+  double sum() const { return forward + backward + optimizer; }
+};
 
 struct LoopOptions {
   std::string config_file;  // A config.json.
@@ -42,25 +50,31 @@ class TrainingLoop {
   explicit TrainingLoop(const LoopOptions& options);
 
   // Adds a session without a plan. Add all of them before the first BeginRound.
-  TrainingSession& AddSession(v1::PlanOptions plan);
+  TrainingSession& AddSession(v1::PlanOptions plan, FrozenState frozen_state = FrozenState::kKeep);
+  // What the forward pass of full fine-tuning keeps for backward, as the profile has it. `session` is any of them.
+  int64_t FullSavedBytes(TrainingSession& session) const;
   // Measures and plans. Blocks get one drop rate, so that no sensitivity is measured.
   Round BeginRound(TrainingSession& session);
 
+  // Returns the loss of the batch.
   at::Tensor Loss() const;
-  void Step(TrainingSession& session) const;
-  // A full step in a loop without a session.
+  // Makes one optimizer step under the session's plan, and returns where its time went.
+  StepSeconds Step(TrainingSession& session) const;
+  // Makes one full step in a loop without a session.
   void BareStep();
 
   // Waits until the device has done all that it was given.
   void Finish() const;
 
-  // Peak bytes of tensors on a device other than the CPU in the session's next step, beyond those that exist between
-  // steps.
+  // Makes the session's next step. Returns the most bytes of tensors in it beyond those that exist between steps.
+  // REQUIRES: the device is not the CPU.
   int64_t PeakBytes(TrainingSession& session) const;
-  // Bytes that the forward pass leaves for backward under the session's next draw, which it uses up.
+  // Returns the bytes that the forward pass leaves for backward under the session's next draw, which is used up.
   int64_t SavedBytes(TrainingSession& session) const;
-  // The same of a full step without a session.
+  // Returns the same of a full step without a session.
   int64_t BareSavedBytes() const;
+  // Returns the bytes of tensors on the device. On the CPU it counts those made since InstallCountingAllocator().
+  int64_t AllocatedBytes() const;
   const at::Device& device() const { return device_; }
 
  private:
