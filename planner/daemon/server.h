@@ -7,7 +7,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
@@ -50,8 +52,9 @@ class GrpcServer {
   // Drains without patience if Drain was not called.
   ~GrpcServer();
 
-  int port() const { return acceptor_->port(); }
-  int64_t CountConnections() const { return acceptor_->CountConnections(); }
+  int port() const { return port_; }
+  // How many connections of clients are open; 0 once the port is closed. O(connections). May be called at any time.
+  int64_t CountConnections() const;
 
   // Reports NOT_SERVING and ends health watches. Calls are served as before.
   void AnnounceDrain() { health_.Drain(); }
@@ -67,7 +70,9 @@ class GrpcServer {
   HealthService health_{{v1::PlannerService::service_full_name()}};
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;  // Of server_.
   std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<ConnectionAcceptor> acceptor_;
+  int port_ = 0;
+  mutable absl::Mutex mutex_;
+  std::unique_ptr<ConnectionAcceptor> acceptor_ ABSL_GUARDED_BY(mutex_);  // Null once the port is closed.
 };
 
 }  // namespace greenplan

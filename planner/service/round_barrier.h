@@ -88,7 +88,9 @@ class RoundBarrier {
 
   // Jobs of one rank.
   void PlanAlone(const std::shared_ptr<Call>& call);
-  absl::StatusOr<v1::Plan> SearchAlone(const Call& call, const Measurements& measurements,
+  // Answers the call, now or later. `previous` is the plan of the round before.
+  void SearchSoon(const std::shared_ptr<Call>& call, Measurements measurements, std::optional<v1::Plan> previous);
+  absl::StatusOr<v1::Plan> SearchAlone(Call& call, const Measurements& measurements,
                                        const std::optional<v1::Plan>& previous);
   // The plan that this very report has had. NotFound if the round has none; AlreadyExists if it came of another report.
   absl::StatusOr<v1::Plan> FindPlanOf(const Call& call);
