@@ -1,5 +1,7 @@
 #include "tests/replicas/history.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace greenplan {
@@ -32,22 +34,34 @@ void Compare(const std::map<int32_t, std::string>& acknowledged, const std::map<
 
 }  // namespace
 
+void History::AddJob(const v1::Job& job) {
+  absl::MutexLock lock(&mutex_);
+  jobs_[job.name()] = job.SerializeAsString();
+  new_answers_.push_back({.job_name = job.name(), .job = job});
+  ++num_answers_;
+}
+
 void History::AddPlan(const std::string& job_name, const v1::ImportanceReport& report, const v1::Plan& plan) {
   absl::MutexLock lock(&mutex_);
   Acknowledged& round = rounds_[{job_name, report.round()}];
   round.plans[report.rank()] = plan.SerializeAsString();
   round.reports[report.rank()] = report.SerializeAsString();
+  new_answers_.push_back({.job_name = job_name, .report = report, .plan = plan});
   ++num_plans_;
+  ++num_answers_;
 }
 
 void History::AddOutcome(const std::string& job_name, const v1::Outcome& outcome) {
   absl::MutexLock lock(&mutex_);
   rounds_[{job_name, outcome.round()}].outcomes[outcome.rank()] = outcome.SerializeAsString();
+  new_answers_.push_back({.job_name = job_name, .outcome = outcome});
+  ++num_answers_;
 }
 
-void History::WaitForPlans(int64_t count) const {
+bool History::WaitForPlans(int64_t count, absl::Duration timeout) const {
   const auto are_there = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return num_plans_ >= count; };
-  absl::MutexLock lock(&mutex_, absl::Condition(&are_there));
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithTimeout(absl::Condition(&are_there), timeout);
 }
 
 int64_t History::num_plans() const {
@@ -55,9 +69,27 @@ int64_t History::num_plans() const {
   return num_plans_;
 }
 
+int64_t History::num_answers() const {
+  absl::MutexLock lock(&mutex_);
+  return num_answers_;
+}
+
+std::vector<History::Answer> History::TakeNewAnswers() {
+  absl::MutexLock lock(&mutex_);
+  return std::exchange(new_answers_, {});
+}
+
 std::vector<std::string> History::FindFaults(Store& store) const {
   std::vector<std::string> faults;
   absl::MutexLock lock(&mutex_);
+  for (const auto& [name, bytes] : jobs_) {
+    const absl::StatusOr<KeptJob> kept = store.GetJob({"", name});
+    if (!kept.ok()) {
+      faults.push_back(absl::StrCat(name, " was acknowledged: ", kept.status().ToString()));
+    } else if (kept->job.SerializeAsString() != bytes) {
+      faults.push_back(absl::StrCat(name, " was acknowledged and another one is kept"));
+    }
+  }
   for (const auto& [key, acknowledged] : rounds_) {
     const auto& [job_name, round] = key;
     const std::string where = absl::StrCat(job_name, ", round ", round, ": ");
@@ -76,7 +108,9 @@ std::vector<std::string> History::FindFaults(Store& store) const {
     }
     Compare(acknowledged.reports, ByRank(store.ListReports(job->id, round, -1, kAll), round), where + "the report",
             faults);
-    Compare(acknowledged.outcomes, ByRank(store.ListOutcomes(job->id, round - 1, kAll, kAll), round),
+    if (acknowledged.outcomes.empty()) continue;
+    const int num_ranks = acknowledged.outcomes.rbegin()->first + 1;
+    Compare(acknowledged.outcomes, ByRank(store.ListOutcomes(job->id, round, -1, num_ranks), round),
             where + "the outcome", faults);
   }
   return faults;

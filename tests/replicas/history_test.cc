@@ -1,6 +1,7 @@
 #include "tests/replicas/history.h"
 
 #include <memory>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -59,6 +60,35 @@ TEST_F(HistoryTest, WhatIsKeptAsItWasAcknowledgedIsNoFault) {
   history_.AddOutcome(kJob, MakeOutcome());
   EXPECT_THAT(history_.FindFaults(*store_), IsEmpty());
   EXPECT_EQ(history_.num_plans(), 1);
+}
+
+TEST_F(HistoryTest, AJobThatIsLostOrReplacedIsAFault) {
+  v1::Job job;
+  job.set_name(kJob);
+  history_.AddJob(job);
+  EXPECT_THAT(history_.FindFaults(*store_), IsEmpty());
+  job.set_world_size(9);
+  history_.AddJob(job);
+  EXPECT_THAT(history_.FindFaults(*store_), ElementsAre("jobs/a was acknowledged and another one is kept"));
+  ASSERT_TRUE(store_->DeleteJob(1).ok());
+  EXPECT_EQ(history_.FindFaults(*store_).size(), 1u);
+}
+
+TEST_F(HistoryTest, TellsEveryAnswerOnce) {
+  history_.AddPlan(kJob, MakeReport(0), MakePlan());
+  history_.AddOutcome(kJob, MakeOutcome());
+  EXPECT_EQ(history_.num_answers(), 2);
+  const std::vector<History::Answer> answers = history_.TakeNewAnswers();
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_TRUE(answers[0].report.has_value());
+  EXPECT_TRUE(answers[1].outcome.has_value());
+  EXPECT_THAT(history_.TakeNewAnswers(), IsEmpty());
+}
+
+TEST_F(HistoryTest, SaysWhenPlansDoNotCome) {
+  history_.AddPlan(kJob, MakeReport(0), MakePlan());
+  EXPECT_TRUE(history_.WaitForPlans(1));
+  EXPECT_FALSE(history_.WaitForPlans(2, absl::ZeroDuration()));
 }
 
 TEST_F(HistoryTest, AnotherPlanForOneRankIsAFault) {

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "gtest/gtest.h"
@@ -25,6 +26,17 @@ void Redirect(int descriptor, const std::string& path) {
 
 std::vector<std::string> Append(std::vector<std::string> arguments, const std::vector<std::string>& more) {
   arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+// Where to serve, unless `flags` say it.
+std::vector<std::string> DefaultAddresses(const std::vector<std::string>& flags) {
+  std::vector<std::string> arguments;
+  for (const char* flag : {"--listen", "--http-listen"}) {
+    if (std::find(flags.begin(), flags.end(), flag) != flags.end()) continue;
+    arguments.push_back(flag);
+    arguments.push_back("127.0.0.1:0");
+  }
   return arguments;
 }
 
@@ -70,25 +82,32 @@ std::string DaemonProcess::output() const { return ReadAll(folder_.path() + "/st
 ServingDaemon::ServingDaemon(const std::string& data_dir, const std::vector<std::string>& flags)
     : ServingDaemon(std::vector<std::string>{"--data-dir", data_dir}, flags) {}
 
-ServingDaemon::ServingDaemon(const std::vector<std::string>& store, const std::vector<std::string>& flags)
+ServingDaemon::ServingDaemon(const std::vector<std::string>& store, const std::vector<std::string>& flags,
+                             bool must_serve)
     : port_file_(folder_.path(), "port"),
-      process_(Append(
-          Append({"--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--port-file", folder_.path() + "/port"},
-                 store),
-          flags)),
-      address_(WaitForAddress()) {}
+      process_(Append(Append(Append(DefaultAddresses(flags), {"--port-file", folder_.path() + "/port",
+                                                              "--http-port-file", folder_.path() + "/http-port"}),
+                             store),
+                      flags)),
+      address_(WaitForAddress(must_serve)) {}
+
+ServingDaemon ServingDaemon::Try(const std::string& data_dir, const std::vector<std::string>& flags) {
+  return ServingDaemon(std::vector<std::string>{"--data-dir", data_dir}, flags, /*must_serve=*/false);
+}
 
 ServingDaemon ServingDaemon::OnStore(const std::string& uri, const std::vector<std::string>& flags) {
   return ServingDaemon(std::vector<std::string>{"--store", uri}, flags);
 }
 
-std::string ServingDaemon::WaitForAddress() const {
+int ServingDaemon::http_port() const { return std::stoi(ReadAll(folder_.path() + "/http-port")); }
+
+std::string ServingDaemon::WaitForAddress(bool must_serve) const {
   const int process = static_cast<int>(syscall(SYS_pidfd_open, process_.pid(), 0));
   EXPECT_GE(process, 0);
   const std::string port = port_file_.WaitForContent(process);
   close(process);
   if (port.empty()) {
-    ADD_FAILURE() << "greenpland has ended: " << process_.errors();
+    if (must_serve) ADD_FAILURE() << "greenpland has ended: " << process_.errors();
     return "";
   }
   return "127.0.0.1:" + port.substr(0, port.find('\n'));

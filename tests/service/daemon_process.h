@@ -48,7 +48,8 @@ class DaemonProcess {
   pid_t pid_ = -1;
 };
 
-// Runs a greenpland on a free port. It answers calls once the constructor has returned.
+// Runs a greenpland on a free port, unless the flags have another --listen. It answers calls once the constructor has
+// returned.
 class ServingDaemon {
  public:
   // Serves `data_dir`. `flags` are further ones.
@@ -56,14 +57,21 @@ class ServingDaemon {
   // Serves the store of `uri`.
   static ServingDaemon OnStore(const std::string& uri, const std::vector<std::string>& flags = {});
 
-  // Returns "127.0.0.1:PORT". If the daemon ended before it served, the test has failed and the address is empty.
+  // Like the constructor, but a daemon that ends before it serves does not fail the test.
+  static ServingDaemon Try(const std::string& data_dir, const std::vector<std::string>& flags = {});
+
+  // Returns "127.0.0.1:PORT". The address is empty if the daemon ended before it served; then the test has failed, or
+  // Try has been used and process().Wait() is to be called.
   const std::string& address() const { return address_; }
+  // The port of /metrics, /livez and /readyz. REQUIRES: no flag says --http-listen.
+  int http_port() const;
   DaemonProcess& process() { return process_; }
+  const DaemonProcess& process() const { return process_; }
 
  private:
   // `store` is the flag that names the store, and its value.
-  ServingDaemon(const std::vector<std::string>& store, const std::vector<std::string>& flags);
-  std::string WaitForAddress() const;
+  ServingDaemon(const std::vector<std::string>& store, const std::vector<std::string>& flags, bool must_serve = true);
+  std::string WaitForAddress(bool must_serve) const;
 
   const TemporaryFolder folder_;
   const WatchedFile port_file_;  // This must be set up before the daemon starts, or events would be missed.
