@@ -3,10 +3,10 @@
 //
 //   ./dev bench training
 //
-// usage: training CONFIG_JSON            the table
+// usage: training CONFIG_JSON            the tables
+//        training CONFIG_JSON --state    the table of the optimizer's state alone
 //        training CONFIG_JSON --serve    for each line of standard input: "step" makes a full step without a session
-//        and
-//                                        prints its seconds, "memory" prints the bytes that its forward pass leaves
+//                                        and prints its seconds, "memory" prints the bytes that its forward pass leaves
 
 #include <algorithm>
 #include <chrono>
@@ -47,7 +47,7 @@ struct Setting {
   double time_aim = 0, bytes_aim = 0;  // Of the full step's.
 
   TrainingSession* session = nullptr;
-  std::vector<double> seconds = {}, ratios = {};
+  std::vector<StepSeconds> seconds = {};
   double executed_flops = 0;  // Of one step's forward and backward, mean over its draws.
   double saved_bytes = 0;
 };
@@ -66,11 +66,19 @@ v1::PlanOptions Drop(double rate) {
   return plan;
 }
 
-std::vector<Setting> Settings() {
+v1::PlanOptions Full() {
   v1::PlanOptions full;
   full.set_method(v1::METHOD_FULL);
-  return {{"full fine-tuning", full, 1, 1},
+  return full;
+}
+
+// `full_saved_bytes` are those of full fine-tuning.
+std::vector<Setting> Settings(int64_t full_saved_bytes) {
+  v1::PlanOptions limited = Plan(v1::METHOD_SELECTION, 0.5);
+  limited.mutable_budget()->set_max_saved_bytes(static_cast<int64_t>(0.55 * static_cast<double>(full_saved_bytes)));
+  return {{"full fine-tuning", Full(), 1, 1},
           {"selection, 50% of backward", Plan(v1::METHOD_SELECTION, 0.5), 0.66, 0.55},
+          {"the same, 55% of the saved bytes", limited, 0.66, 0.55},
           {"selection, 30% of backward", Plan(v1::METHOD_SELECTION, 0.3), 0.50, 0.35},
           {"drop rate 0.5", Drop(0.5), 0.65, 0.54},
           {"drop rate 0.75", Drop(0.75), 0.51, 0.30},
@@ -81,11 +89,24 @@ std::vector<Setting> Settings() {
 void MeasureTimes(const TrainingLoop& loop, std::vector<Setting>& settings) {
   for (Setting& setting : settings) loop.Step(*setting.session);
   for (int i = 0; i < kRepetitions; ++i) {
-    for (Setting& setting : settings) {
-      setting.seconds.push_back(Seconds([&] { loop.Step(*setting.session); }));
-      setting.ratios.push_back(setting.seconds.back() / settings[0].seconds.back());
-    }
+    for (Setting& setting : settings) setting.seconds.push_back(loop.Step(*setting.session));
   }
+}
+
+// The median over the repetitions of a part of the step in those of a whole step of full fine-tuning in the same turn.
+template <typename Part>
+double MedianRatio(const Setting& setting, const Setting& full, const Part& part) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < setting.seconds.size(); ++i) {
+    ratios.push_back(part(setting.seconds[i]) / full.seconds[i].sum());
+  }
+  return Quantile(ratios, 0.5);
+}
+
+double MedianSeconds(const Setting& setting) {
+  std::vector<double> seconds;
+  for (const StepSeconds& step : setting.seconds) seconds.push_back(step.sum());
+  return Quantile(seconds, 0.5);
 }
 
 void MeasureBytesAndFlops(const TrainingLoop& loop, std::vector<Setting>& settings) {
@@ -125,32 +146,65 @@ std::string Aim(double aim) { return aim == 1 ? "" : absl::StrFormat("%.2f", aim
 void PrintTable(const TrainingLoop& loop, const std::vector<Setting>& settings) {
   const Setting& full = settings[0];
   std::printf(
-      "| setting | step time | aim | FLOPs | saved activations | aim | ms a step | saved MB |\n"
-      "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+      "| setting | step time | aim | forward | backward | optimizer | FLOPs | saved activations | aim | ms a step | "
+      "saved MB |\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const Setting& setting : settings) {
-    std::printf("| %s | %.2f | %s | %.2f | %.2f | %s | %.0f | %.0f |\n", setting.name.c_str(),
-                Quantile(setting.ratios, 0.5), Aim(setting.time_aim).c_str(),
+    const auto ratio = [&](const auto& part) { return MedianRatio(setting, full, part); };
+    std::printf("| %s | %.2f | %s | %.2f | %.2f | %.2f | %.2f | %.2f | %s | %.0f | %.0f |\n", setting.name.c_str(),
+                ratio([](const StepSeconds& step) { return step.sum(); }), Aim(setting.time_aim).c_str(),
+                ratio([](const StepSeconds& step) { return step.forward; }),
+                ratio([](const StepSeconds& step) { return step.backward; }),
+                ratio([](const StepSeconds& step) { return step.optimizer; }),
                 setting.executed_flops / full.executed_flops, setting.saved_bytes / full.saved_bytes,
-                Aim(setting.bytes_aim).c_str(), 1e3 * Quantile(setting.seconds, 0.5), setting.saved_bytes / 1e6);
+                Aim(setting.bytes_aim).c_str(), 1e3 * MedianSeconds(setting), setting.saved_bytes / 1e6);
   }
   for (const Setting& setting : settings) {
     const double overhead = OverheadSeconds(*setting.session);
-    std::printf("| the session's own time, %s | %.4f | 0.01 | | | | %.2f | |\n", setting.name.c_str(),
-                overhead / Quantile(setting.seconds, 0.5), 1e3 * overhead);
+    std::printf("| the session's own time, %s | %.4f | 0.01 | | | | | | | %.2f | |\n", setting.name.c_str(),
+                overhead / MedianSeconds(setting), 1e3 * overhead);
   }
-  std::printf("| the session's own bytes, full fine-tuning | | | | %.2f | 0 | | %.0f |\n",
+  std::printf("| the session's own bytes, full fine-tuning | | | | | | | %.2f | 0 | | %.0f |\n",
               full.saved_bytes / static_cast<double>(loop.BareSavedBytes()) - 1,
               (full.saved_bytes - static_cast<double>(loop.BareSavedBytes())) / 1e6);
 }
 
+// What the optimizer's state takes in a step under a plan that freezes tensors, after one that trained all of them.
+void PrintStateBytes(const std::string& config_file) {
+  profiler::testing::InstallCountingAllocator();
+  std::printf(
+      "\n| optimizer's state of frozen tensors, selection at 50%% of backward | MB | of keep |\n| --- | --- | --- |\n");
+  double keep = 0;
+  for (const auto& [name, policy] : {std::pair("keep", FrozenState::kKeep), std::pair("offload", FrozenState::kOffload),
+                                     std::pair("drop", FrozenState::kDrop)}) {
+    TrainingLoop loop(config_file, kBatchSize, kSeqLen);
+    TrainingSession& full = loop.AddSession(Full());
+    TrainingSession& selection = loop.AddSession(Plan(v1::METHOD_SELECTION, 0.5), policy);
+    loop.BeginRound(full);
+    const int64_t before = profiler::testing::AllocatedBytes();  // Weights and the batch.
+    loop.Step(full);
+    loop.BeginRound(selection);
+    loop.Step(selection);
+    const double bytes = static_cast<double>(profiler::testing::AllocatedBytes() - before);
+    if (policy == FrozenState::kKeep) keep = bytes;
+    std::printf("| %s | %.0f | %.2f |\n", name, bytes / 1e6, bytes / keep);
+  }
+}
+
 void Compare(const std::string& config_file) {
-  std::vector<Setting> settings = Settings();
   TrainingLoop loop(config_file, kBatchSize, kSeqLen);
+  TrainingSession& first = loop.AddSession(Full());
+  std::vector<Setting> settings = Settings(loop.FullSavedBytes(first));
   for (Setting& setting : settings) setting.session = &loop.AddSession(setting.plan);
   for (Setting& setting : settings) loop.BeginRound(*setting.session);
   MeasureTimes(loop, settings);
   MeasureBytesAndFlops(loop, settings);
   PrintTable(loop, settings);
+}
+
+void Print(const std::string& config_file) {
+  Compare(config_file);
+  PrintStateBytes(config_file);
 }
 
 void Serve(const std::string& config_file) {
@@ -173,9 +227,15 @@ int main(int argc, char** argv) {
   greenplan::trainer::WaitPassivelyInOpenMp(argv);
   greenplan::profiler::KeepFreedMemory();
   if (argc < 2) {
-    std::fprintf(stderr, "usage: %s CONFIG_JSON [--serve]\n", argv[0]);
+    std::fprintf(stderr, "usage: %s CONFIG_JSON [--state | --serve]\n", argv[0]);
     return 2;
   }
-  const bool serves = argc > 2 && absl::string_view(argv[2]) == "--serve";
-  serves ? greenplan::trainer::Serve(argv[1]) : greenplan::trainer::Compare(argv[1]);
+  const absl::string_view mode = argc > 2 ? argv[2] : "";
+  if (mode == "--serve") {
+    greenplan::trainer::Serve(argv[1]);
+  } else if (mode == "--state") {
+    greenplan::trainer::PrintStateBytes(argv[1]);
+  } else {
+    greenplan::trainer::Print(argv[1]);
+  }
 }

@@ -1,7 +1,11 @@
 #include "benchmarks/training/training_loop.h"
 
+#include <chrono>
+
 #include "ATen/Functions.h"
 #include "nlohmann/json.hpp"
+#include "planner/core/cost.h"
+#include "planner/core/plan.h"
 #include "planner/files/files.h"
 #include "profiler/autograd/testing/counting_allocator.h"
 
@@ -32,9 +36,11 @@ TrainingLoop::TrainingLoop(const std::string& config_file, int64_t batch_size, i
   optimizer_ = std::make_unique<AdamW>(parameters_, AdamWOptions{});
 }
 
-TrainingSession& TrainingLoop::AddSession(v1::PlanOptions plan) {
-  SessionOptions options{
-      .plan = std::move(plan), .optimizer = optimizer_.get(), .branches = model_->residual_branches()};
+TrainingSession& TrainingLoop::AddSession(v1::PlanOptions plan, FrozenState frozen_state) {
+  SessionOptions options{.plan = std::move(plan),
+                         .optimizer = optimizer_.get(),
+                         .branches = model_->residual_branches(),
+                         .frozen_state = frozen_state};
   sessions_.push_back(Must(TrainingSession::Create(connection_, std::move(options), parameters_)));
   return *sessions_.back();
 }
@@ -45,11 +51,28 @@ void TrainingLoop::BeginRound(TrainingSession& session) {
 
 at::Tensor TrainingLoop::Loss() const { return CausalLmLoss(model_->forward(ids_), ids_); }
 
-void TrainingLoop::Step(TrainingSession& session) const {
+int64_t TrainingLoop::FullSavedBytes(TrainingSession& session) const {
+  Must(session.CreateJob([this](int) { return Loss(); }));
+  return EvaluateMask(session.profile(), FullMask(session.profile())).saved_bytes;
+}
+
+StepSeconds TrainingLoop::Step(TrainingSession& session) const {
+  using Clock = std::chrono::steady_clock;
+  const auto seconds = [](Clock::time_point begin, Clock::time_point end) {
+    return std::chrono::duration<double>(end - begin).count();
+  };
+  const Clock::time_point begin = Clock::now();
   Must(session.BeginStep());
-  Must(session.Backward(Loss()));
+  const at::Tensor loss = Loss();
+  const Clock::time_point forward_end = Clock::now();
+  Must(session.Backward(loss));
+  const Clock::time_point backward_end = Clock::now();
   Must(session.Step());
+  const Clock::time_point end = Clock::now();
   session.TakeNotices();  // Each session finds the others' requires_grad.
+  return {.forward = seconds(begin, forward_end),
+          .backward = seconds(forward_end, backward_end),
+          .optimizer = seconds(backward_end, end)};
 }
 
 void TrainingLoop::BareStep() {
@@ -67,7 +90,8 @@ int64_t TrainingLoop::SavedBytes(TrainingSession& session) const {
 }
 
 int64_t TrainingLoop::BareSavedBytes() const {
-  for (const auto& [name, parameter] : parameters_) parameter.set_requires_grad(true);  // As a session may have left it.
+  for (const auto& [name, parameter] : parameters_)
+    parameter.set_requires_grad(true);  // As a session may have left it.
   return BytesLeftBy([this] { return Loss(); });
 }
 

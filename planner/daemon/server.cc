@@ -54,6 +54,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& opt
   builder.SetResourceQuota(quota);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  // gRPC 1.51 expands a compressed request as a whole before it looks at its size: a megabyte would become a gigabyte.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   // A client may ask every 10 s, also during a call that waits for other ranks, whether this machine is still there.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000);
   server->connections_ = builder.experimental().AddExternalConnectionAcceptor(

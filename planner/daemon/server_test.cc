@@ -106,6 +106,22 @@ TEST(GrpcServerTest, RequestsOfUpTo16MiBAreTakenAndLargerOnesRefused) {
   }
 }
 
+TEST(GrpcServerTest, ACompressedRequestIsRefusedBeforeItIsExpanded) {
+  const std::unique_ptr<Store> store = NewMemoryStore();
+  JobEngine engine(store.get(), {});
+  const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto stub = v1::PlannerService::NewStub(
+      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  for (const grpc_compression_algorithm algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    grpc::ClientContext context;
+    context.set_compression_algorithm(algorithm);
+    v1::Plan plan;
+    const grpc::Status status = stub->Solve(&context, RequestOf(100'000), &plan);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << status.error_message();
+  }
+}
+
 TEST(GrpcServerTest, AnAddressThatIsNotOursIsRefusedByName) {
   const std::unique_ptr<Store> store = NewMemoryStore();
   JobEngine engine(store.get(), {});

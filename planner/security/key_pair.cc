@@ -59,9 +59,9 @@ Key ParseKey(const std::string& pem) {
   return key;
 }
 
-absl::Time TimeOf(const ASN1_TIME* time) {
+absl::Time TimeOf(const ASN1_TIME* time, absl::Time if_malformed) {
   std::tm calendar = {};
-  if (ASN1_TIME_to_tm(time, &calendar) != 1) return absl::InfiniteFuture();
+  if (ASN1_TIME_to_tm(time, &calendar) != 1) return if_malformed;
   return absl::FromTM(calendar, absl::UTCTimeZone());
 }
 
@@ -90,7 +90,9 @@ absl::StatusOr<KeyPair> ReadKeyPair(const std::string& certificate_file, const s
     return InvalidArgument(kKeyFlag, " is ", key_file, ", which is not the key of the certificate in ",
                            kCertificateFlag, " ", certificate_file);
   }
-  return KeyPair{*std::move(chain), *std::move(key_pem), TimeOf(X509_get0_notAfter(certificates.front().get()))};
+  const X509* certificate = certificates.front().get();
+  return KeyPair{*std::move(chain), *std::move(key_pem), TimeOf(X509_get0_notBefore(certificate), absl::InfinitePast()),
+                 TimeOf(X509_get0_notAfter(certificate), absl::InfiniteFuture())};
 }
 
 absl::StatusOr<std::string> ReadAuthorities(absl::string_view flag, const std::string& file) {

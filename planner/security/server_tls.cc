@@ -6,8 +6,10 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/memory/memory.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "grpc/grpc.h"
 #include "grpc/grpc_security.h"
+#include "planner/core/invalid_argument.h"
 #include "planner/security/key_pair.h"
 
 namespace greenplan {
@@ -29,6 +31,18 @@ absl::StatusOr<Material> ReadMaterial(const ServerTls::Files& files) {
   if (!authorities.ok()) return authorities.status();
   material.client_authorities = *std::move(authorities);
   return material;
+}
+
+// Whether clients would take the certificate now.
+absl::Status CheckDates(const KeyPair& pair, const std::string& file) {
+  const auto refuse = [&](absl::string_view what, absl::Time date) {
+    return InvalidArgument("--tls-cert", " is ", file, ", which ", what, " ",
+                           absl::FormatTime("%Y-%m-%d %H:%M UTC", date, absl::UTCTimeZone()));
+  };
+  const absl::Time now = absl::Now();
+  if (pair.not_after <= now) return refuse("expired on", pair.not_after);
+  if (pair.not_before > now) return refuse("is not valid before", pair.not_before);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -119,6 +133,7 @@ ServerTls::~ServerTls() = default;
 absl::Status ServerTls::Reload() {
   absl::StatusOr<Material> material = ReadMaterial(files_);
   if (!material.ok()) return material.status();
+  if (absl::Status status = CheckDates(material->pair, files_.certificate); !status.ok()) return status;
   state_->Replace(*std::move(material));
   return absl::OkStatus();
 }

@@ -121,6 +121,15 @@ TEST_F(ServerTlsTest, NewConnectionsGetTheNewCertificateAndOldAuthoritiesAreForg
   EXPECT_EQ(Call(Client(authority_.certificate(), other_.Issue({.name = "trainer"}))), grpc::StatusCode::UNAVAILABLE);
 }
 
+TEST_F(ServerTlsTest, ARenewedCertificateThatClientsWouldRefuseIsNotTaken) {
+  Serve();
+  WritePair(authority_.Issue({.name = "planner", .starts = -absl::Hours(2), .ends = -absl::Hours(1)}));
+  EXPECT_THAT(tls_->Reload().message(), HasSubstr("--tls-cert is " + certificate_ + ", which expired on "));
+  WritePair(authority_.Issue({.name = "planner", .starts = absl::Hours(1), .ends = absl::Hours(2)}));
+  EXPECT_THAT(tls_->Reload().message(), HasSubstr("--tls-cert is " + certificate_ + ", which is not valid before "));
+  EXPECT_EQ(Call(Client(authority_.certificate())), grpc::StatusCode::OK);
+}
+
 // A hundred rotations; between any two of them the files hold a pair that does not fit. Every call opens a connection.
 TEST_F(ServerTlsTest, NoCallFailsWhileCertificatesRotateWithBadPairsBetween) {
   Serve();

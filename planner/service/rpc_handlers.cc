@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "planner/rpc/grpc_status.h"
+#include "planner/service/guarded_request.h"
 #include "planner/service/solve.h"
 #include "planner/service/unary_call.h"
 
@@ -20,6 +21,12 @@ std::optional<absl::string_view> AuthorizationOf(const grpc::CallbackServerConte
   return absl::string_view(first->second.data(), first->second.size());
 }
 
+// The report of a call of PlanRound, whose request then has none: it will be in the store, and a rank that waits for
+// others need not keep it.
+v1::ImportanceReport TakeReport(grpc::CallbackServerContext& context) {
+  return std::move(*GuardedMessages<v1::PlanRoundRequest, v1::Plan>::ReleaseShare(context).mutable_report());
+}
+
 absl::StatusOr<google::protobuf::Empty> EmptyOr(const absl::Status& status) {
   if (!status.ok()) return status;
   return google::protobuf::Empty();
@@ -28,8 +35,45 @@ absl::StatusOr<google::protobuf::Empty> EmptyOr(const absl::Status& status) {
 }  // namespace
 
 RpcHandlers::RpcHandlers(JobEngine* engine, Options options)
-    : engine_(*engine), options_(std::move(options)), watches_(engine) {
-  SetMessageAllocatorFor_PlanRound(&plan_round_messages_);
+    : engine_(*engine), options_(std::move(options)), request_memory_(options_.request_memory_bytes), watches_(engine) {
+  Guard("CreateJob", &RpcHandlers::CreateJob);
+  Guard("GetJob", &RpcHandlers::GetJob);
+  Guard("ListJobs", &RpcHandlers::ListJobs);
+  Guard("DeleteJob", &RpcHandlers::DeleteJob);
+  Guard("UpdateJob", &RpcHandlers::UpdateJob);
+  Guard("PlanRound", &RpcHandlers::PlanRound);
+  Guard("GetPlan", &RpcHandlers::GetPlan);
+  Guard("ListPlans", &RpcHandlers::ListPlans);
+  Guard("WhatIf", &RpcHandlers::WhatIf);
+  Guard("Solve", &RpcHandlers::Solve);
+  Guard("ReportOutcome", &RpcHandlers::ReportOutcome);
+  Guard("ListOutcomes", &RpcHandlers::ListOutcomes);
+}
+
+// The base class has told gRPC of the same method with a handler that reads whatever comes; this takes its place.
+template <typename Request, typename Response>
+void RpcHandlers::Guard(absl::string_view name,
+                        grpc::ServerUnaryReactor* (RpcHandlers::*handler)(grpc::CallbackServerContext*, const Request*,
+                                                                          Response*)) {
+  const google::protobuf::MethodDescriptor* method = v1::CreateJobRequest::descriptor()
+                                                         ->file()
+                                                         ->FindServiceByName("PlannerService")
+                                                         ->FindMethodByName(std::string(name));
+  const auto messages = std::make_shared<GuardedMessages<Request, Response>>(&request_memory_);
+  messages_.push_back(messages);
+  auto* guarded = new grpc::internal::CallbackUnaryHandler<GuardedRequest<Request>, Response>(
+      [this, handler, name](grpc::CallbackServerContext* context, const GuardedRequest<Request>* request,
+                            Response* response) -> grpc::ServerUnaryReactor* {
+        if (request->status.ok()) return (this->*handler)(context, &request->message, response);
+        auto* call = new UnaryCall<Response>(*context, response);
+        const Rpc rpc = {.method = name, .resource = ""};
+        const absl::StatusOr<Caller> caller = Admit(*context, rpc);
+        if (caller.ok()) Audit(*context, rpc, &*caller, request->status.code());
+        call->Answer(caller.ok() ? request->status : caller.status());
+        return call;
+      });
+  guarded->SetMessageAllocator(messages.get());
+  MarkMethodCallback(method->index(), guarded);
 }
 
 void RpcHandlers::Drain() {
@@ -150,7 +194,7 @@ grpc::ServerUnaryReactor* RpcHandlers::PlanRound(grpc::CallbackServerContext* co
   return Begin(
       context, {.method = "PlanRound", .resource = request->job(), .searches = true}, engine_.calls(),
       [this, context, request](const std::string& tenant, const CallLimits& limits, const Done<v1::Plan>& done) {
-        engine_.rounds().PlanRound({tenant, request->job()}, PlanRoundMessages::TakeReport(*context), limits, done);
+        engine_.rounds().PlanRound({tenant, request->job()}, TakeReport(*context), limits, done);
       },
       plan);
 }

@@ -1,19 +1,22 @@
 #ifndef GREENPLAN_PLANNER_SERVICE_RPC_HANDLERS_H_
 #define GREENPLAN_PLANNER_SERVICE_RPC_HANDLERS_H_
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "greenplan/v1/planner_service.grpc.pb.h"
+#include "planner/admission/memory_budget.h"
 #include "planner/admission/quotas.h"
 #include "planner/admission/work_queue.h"
 #include "planner/security/access.h"
 #include "planner/security/audit.h"
 #include "planner/service/job_engine.h"
-#include "planner/service/plan_round_messages.h"
 #include "planner/service/plan_watches.h"
 
 namespace greenplan {
@@ -24,21 +27,33 @@ namespace greenplan {
 // its tenant may call now; a caller that is refused learns nothing else. The call then goes into the engine's queue of
 // its tenant, because gRPC's threads must not block, and is answered from there. Searches have a queue of their own, of
 // few threads. A call that waits for other ranks, or a watch for plans, holds no thread.
+//
+// Before a request is read at all, it takes its share of the memory for requests (guarded_request.h).
 // Thread-safety: safe.
 class RpcHandlers final : public v1::PlannerService::CallbackService {
  public:
+  // Who may call, how much, and what is recorded of it.
   struct Options {
-    const Access* access = nullptr;  // Null: everybody may call everything, as one tenant.
-    Quotas* quotas = nullptr;        // Null: no quotas.
-    AuditLog audit = nullptr;        // Gets the calls that IsAudited names.
+    // Who may call what. Null: everybody may call everything, as one tenant.
+    const Access* access = nullptr;
+
+    // How much each tenant may call. Null: there are no limits.
+    Quotas* quotas = nullptr;
+
+    // Receives the calls that IsAudited names. May be null.
+    AuditLog audit = nullptr;
+
+    // The most bytes that the requests in progress of all callers together may take. Small requests do not count.
+    int64_t request_memory_bytes = int64_t{512} << 20;
   };
 
   // `engine` and what the options point to must outlive the service.
   RpcHandlers(JobEngine* engine, Options options);
 
-  // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, also those that come later.
+  // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, including those that come later.
   void Drain();
 
+  // Jobs: answered by JobDirectory.
   grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context, const v1::CreateJobRequest* request,
                                       v1::Job* job) override;
   grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
@@ -49,6 +64,7 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
                                       google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* context, const v1::UpdateJobRequest* request,
                                       v1::Job* job) override;
+  // Rounds and their plans: answered by RoundBarrier, PlanHistory and PlanWatches.
   grpc::ServerUnaryReactor* PlanRound(grpc::CallbackServerContext* context, const v1::PlanRoundRequest* request,
                                       v1::Plan* plan) override;
   grpc::ServerUnaryReactor* GetPlan(grpc::CallbackServerContext* context, const v1::GetPlanRequest* request,
@@ -57,10 +73,12 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
                                       v1::ListPlansResponse* response) override;
   grpc::ServerWriteReactor<v1::Plan>* WatchPlans(grpc::CallbackServerContext* context,
                                                  const v1::WatchPlansRequest* request) override;
+  // Plans that are not kept.
   grpc::ServerUnaryReactor* WhatIf(grpc::CallbackServerContext* context, const v1::WhatIfRequest* request,
                                    v1::WhatIfResponse* response) override;
   grpc::ServerUnaryReactor* Solve(grpc::CallbackServerContext* context, const v1::SolveRequest* request,
                                   v1::Plan* plan) override;
+  // What came of plans.
   grpc::ServerUnaryReactor* ReportOutcome(grpc::CallbackServerContext* context, const v1::ReportOutcomeRequest* request,
                                           google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* ListOutcomes(grpc::CallbackServerContext* context, const v1::ListOutcomesRequest* request,
@@ -69,9 +87,14 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
  private:
   // What an RPC is to the gate.
   struct Rpc {
-    absl::string_view method;    // "GetJob"; of static storage.
-    absl::string_view resource;  // The name of the job or plan that the call is about; part of the request.
-    bool searches = false;       // Counts against the tenant's solver time.
+    // The RPC's name, such as "GetJob". Of static storage.
+    absl::string_view method;
+
+    // The name of the job or plan that the call is about. It refers to the request.
+    absl::string_view resource;
+
+    // Whether the call counts against the tenant's solver time.
+    bool searches = false;
   };
   template <typename Response>
   using Done = std::function<void(absl::StatusOr<Response>)>;
@@ -80,6 +103,11 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context, const Rpc& rpc);
   void Audit(const grpc::CallbackServerContext& context, const Rpc& rpc, const Caller* caller,
              absl::StatusCode code) const;
+
+  // Lets gRPC read the requests of the RPC `name` within the memory for requests, and pass them to `handler`.
+  template <typename Request, typename Response>
+  void Guard(absl::string_view name, grpc::ServerUnaryReactor* (RpcHandlers::*handler)(grpc::CallbackServerContext*,
+                                                                                       const Request*, Response*));
 
   // Every RPC with one answer passes through here: once the caller is admitted, runs start(tenant, limits, done) on
   // `queue`. What `done` is called with, now or later, is the answer.
@@ -97,7 +125,8 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
 
   JobEngine& engine_;
   const Options options_;
-  PlanRoundMessages plan_round_messages_;
+  MemoryBudget request_memory_;
+  std::vector<std::shared_ptr<void>> messages_;  // What Guard has made for gRPC.
   PlanWatches watches_;
 };
 

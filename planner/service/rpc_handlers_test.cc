@@ -3,7 +3,10 @@
 #include <chrono>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -235,6 +238,67 @@ TEST(RpcHandlersQuotaTest, WhoCallsTooOftenIsToldWhenToComeAgain) {
   const grpc::Status refused = list();
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(RetryDelayOf(FromGrpcStatus(refused)).has_value()) << refused.error_message();
+}
+
+// A request of `num_ops` empty ops, each of which takes two bytes on the wire and fifty times as much in memory.
+v1::SolveRequest RequestOfEmptyOps(int num_ops) {
+  v1::SolveRequest request;
+  for (int i = 0; i < num_ops; ++i) request.mutable_profile()->add_ops();
+  return request;
+}
+
+TEST_F(RpcHandlersTest, ARequestThatWouldTakeTooMuchMemoryIsNotRead) {
+  v1::Plan plan;
+  const grpc::Status status = Call(&Stub::Solve, RequestOfEmptyOps(4'000'000), &plan);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(RetryDelayOf(FromGrpcStatus(status)), std::nullopt) << "it is too large for good";
+  EXPECT_THAT(status.error_message(), HasSubstr("would take more than 256 MiB once read"));
+  EXPECT_EQ(Call(&Stub::Solve, RequestOfEmptyOps(100'000), &plan).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST(RequestMemoryTest, WhileItIsTakenLargeRequestsAreToComeAgainAndSmallOnesAreServed) {
+  TestServer server({.calls = {.request_memory_bytes = 4 << 20}});
+  const auto stub = server.NewStub();
+  const auto code_and_delay = [&](const v1::SolveRequest& request) {
+    grpc::ClientContext context;
+    v1::Plan plan;
+    const absl::Status status = FromGrpcStatus(stub->Solve(&context, request, &plan));
+    return std::pair(status.code(), RetryDelayOf(status).has_value());
+  };
+  const std::pair bad(absl::StatusCode::kInvalidArgument, false);
+  EXPECT_EQ(code_and_delay(RequestOfEmptyOps(1000)), bad);
+  EXPECT_EQ(code_and_delay(RequestOfEmptyOps(100'000)), std::pair(absl::StatusCode::kResourceExhausted, true));
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(code_and_delay(RequestOfEmptyOps(9'000)), bad) << "what was taken is given back";
+}
+
+// A rank that waits for others holds nothing of its report.
+TEST(RequestMemoryTest, CallsThatWaitTakeNone) {
+  TestServer server({.calls = {.request_memory_bytes = 1 << 20}});
+  const auto stub = server.NewStub();
+  v1::CreateJobRequest create;
+  *create.mutable_job() = LongTestJob("jobs/a");
+  create.mutable_job()->set_world_size(40);
+  v1::Job job;
+  grpc::ClientContext create_context;
+  ASSERT_TRUE(stub->CreateJob(&create_context, create, &job).ok());
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < 40; ++rank) {
+    ranks.emplace_back([&, rank] {
+      v1::PlanRoundRequest round;
+      round.set_job("jobs/a");
+      *round.mutable_report() = LongTestReport(0);  // 24 KB on the wire.
+      round.mutable_report()->set_rank(rank);
+      v1::Plan plan;
+      absl::Status status;
+      do {
+        grpc::ClientContext context;
+        status = FromGrpcStatus(stub->PlanRound(&context, round, &plan));
+      } while (RetryDelayOf(status).has_value());
+      EXPECT_TRUE(status.ok()) << status;
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
 }
 
 }  // namespace

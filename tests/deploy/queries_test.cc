@@ -35,8 +35,7 @@ constexpr char kAlerts[] = "deploy/helm/greenplan/files/alerts.yml";
 const Series& MeasuredSeries() {
   static const Series series = [] {
     const TemporaryFolder folder;
-    const std::string port_file = folder.path() + "/http";
-    ServingDaemon daemon(folder.path() + "/data", {"--http-port-file", port_file});
+    const ServingDaemon daemon(folder.path() + "/data");
     const auto connection = Connect({.planner = daemon.address(), .timeout = absl::Minutes(1)});
     EXPECT_TRUE(connection.ok()) << connection.status();
     EXPECT_TRUE((*connection)->CreateJob(TestJob("jobs/a")).ok());
@@ -46,7 +45,7 @@ const Series& MeasuredSeries() {
     outcome.set_executed_backward_flops(1);
     EXPECT_TRUE((*connection)->ReportOutcome("jobs/a", outcome).ok());
     EXPECT_FALSE((*connection)->GetPlan("jobs/a/plans/7").ok());
-    return ParseMetrics(HttpGet(std::stoi(ReadAll(port_file)), "/metrics"));
+    return ParseMetrics(HttpGet(daemon.http_port(), "/metrics"));
   }();
   return series;
 }

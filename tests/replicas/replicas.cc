@@ -8,10 +8,20 @@
 
 namespace greenplan {
 
-Replicas::Replicas(const std::string& uri, const std::vector<std::string>& flags) {
-  for (auto& daemon : daemons_) {
-    daemon = std::unique_ptr<ServingDaemon>(new ServingDaemon(ServingDaemon::OnStore(uri, flags)));
-  }
+Replicas::Replicas(const std::string& uri, const std::vector<std::string>& flags) : uri_(uri), flags_(flags) {
+  for (int i = 0; i < kNumReplicas; ++i) daemons_[i] = Start(i);
+}
+
+std::unique_ptr<ServingDaemon> Replicas::Start(int i) const {
+  std::vector<std::string> flags = flags_;
+  flags.insert(flags.end(), {"--listen", ports_[i].address()});
+  return std::unique_ptr<ServingDaemon>(new ServingDaemon(ServingDaemon::OnStore(uri_, flags)));
+}
+
+void Replicas::Restart(int i) {
+  daemons_[i]->process().Signal(SIGTERM);
+  EXPECT_EQ(daemons_[i]->process().Wait(), 0) << daemons_[i]->process().errors();
+  daemons_[i] = Start(i);
 }
 
 std::string Replicas::addresses(int i) const {

@@ -8,6 +8,7 @@
 
 #include "planner/client/connection.h"
 #include "tests/service/daemon_process.h"
+#include "tests/service/reserved_port.h"
 
 namespace greenplan {
 
@@ -25,10 +26,19 @@ class Replicas {
   std::string addresses(int i) const;
   ServingDaemon& daemon(int i) { return *daemons_[i]; }
 
+  // Restarts the i-th daemon at its address as an operator does: asks it to stop, waits until it has, starts it, and
+  // returns once it answers calls. The test fails unless it ends without an error.
+  void Restart(int i);
+
   // Stops all of them. The test fails unless each ends without an error.
   void ExpectCleanShutdown();
 
  private:
+  std::unique_ptr<ServingDaemon> Start(int i) const;
+
+  const std::string uri_;
+  const std::vector<std::string> flags_;
+  const std::array<ReservedPort, kNumReplicas> ports_;
   std::array<std::unique_ptr<ServingDaemon>, kNumReplicas> daemons_;
 };
 

@@ -17,6 +17,7 @@
 #include "trainer_client/finetune/batches.h"
 #include "trainer_client/finetune/peak_memory.h"
 #include "trainer_client/finetune/predicted_seconds.h"
+#include "trainer_client/finetune/round_sums.h"
 #include "trainer_client/parallel/rank_group.h"
 
 namespace greenplan::trainer {
@@ -167,7 +168,8 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
   report.joules_per_step = sums.energy.joules / steps;
   report.energy_is_estimate = sums.energy.is_estimate;
   report.train_loss = sums.loss / steps;
-  report.peak_memory_bytes = std::max(report.peak_memory_bytes, PeakMemoryBytes());
+  NotePeakMemory(report);
+  if (next_step() >= setup_.schedule.total_steps) EndRound();
   return std::move(report);
 }
 
@@ -178,7 +180,7 @@ absl::Status EpochTrainer::SaveIfDue(int64_t step_in_epoch, PartialEpoch& partia
   if (!is_save_due_ || (setup_.session.is_measuring() && !is_end_of_epoch)) return absl::OkStatus();
   is_save_due_ = false;
   if (is_end_of_epoch) return absl::OkStatus();
-  partial.report.peak_memory_bytes = std::max(partial.report.peak_memory_bytes, PeakMemoryBytes());
+  NotePeakMemory(partial.report);
   return observer_.save(partial);
 }
 
@@ -198,6 +200,7 @@ absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t
                        .sample_count = probe_batches * setup_.batch_size,
                        .uniform_rates = next_step() < setup_.uniform_steps};
   promise_.emplace();
+  if (step_in_epoch > 0) NotePeakMemory(report);  // Before this round's probe adds to it.
   if (setup_.probe == Probe::kInStep) {
     if (setup_.probe_steps > 1 && !is_under_plan_) {  // The steps before the first plan.
       if (absl::Status status = WarmUp(order); !status.ok()) return status;
@@ -219,7 +222,23 @@ absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t
   return absl::OkStatus();
 }
 
+void EpochTrainer::NotePeakMemory(EpochReport& report) {
+  const int64_t peak = PeakMemoryBytes();
+  report.peak_memory_bytes = std::max(report.peak_memory_bytes, peak);
+  std::optional<RoundSums>& sums = setup_.progress.round;
+  if (sums.has_value()) sums->peak_memory_bytes = std::max(sums->peak_memory_bytes, peak);
+}
+
+void EpochTrainer::EndRound() {
+  const std::optional<RoundSums> sums = std::exchange(setup_.progress.round, std::nullopt);
+  if (sums.has_value() && sums->steps > 0) setup_.session.AddOutcome(OutcomeOf(*sums));
+}
+
 void EpochTrainer::AddRound(const Round& round, EpochReport& report) {
+  if (!setup_.progress.round.has_value() || setup_.progress.round->round != round.plan.round()) {
+    EndRound();
+    setup_.progress.round = RoundSums{.round = round.plan.round()};
+  }
   Continue(round);
   AddTrainable(round.trainable, report);
   report.probe_seconds += round.probe_seconds;
@@ -332,6 +351,14 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   report.predicted_backward_flops.Add(predicted_flops);
   report.expected_backward_flops.Add(expected_backward_flops_);
   report.mismatched_steps += executed_flops != predicted_flops;
+  if (std::optional<RoundSums>& round_sums = setup_.progress.round; round_sums.has_value()) {
+    ++round_sums->steps;
+    round_sums->step_seconds += Seconds(begin, backward_end) + optimizer_seconds;
+    round_sums->executed_backward_flops += executed_flops;
+    round_sums->joules += energy.joules;
+    round_sums->loss += *loss;
+    round_sums->mismatched_steps += executed_flops != predicted_flops;
+  }
   if (absl::Status status = Redeem(order, report); !status.ok()) return status;
   Remark(setup_.session.TakeNotices());
   return absl::OkStatus();
@@ -372,6 +399,10 @@ absl::Status EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport
   report.probe_seconds += Seconds(begin, Clock::now());
   report.rounds.back().promised_loss_reduction = *promised;
   report.rounds.back().realised_loss_reduction = promise.loss_before - *after;
+  if (std::optional<RoundSums>& sums = setup_.progress.round; sums.has_value() && sums->steps == 1) {
+    sums->promised_loss_reduction = *promised;
+    sums->realised_loss_reduction = promise.loss_before - *after;
+  }
   return absl::OkStatus();
 }
 

@@ -5,12 +5,16 @@
 
 namespace greenplan::trainer {
 
-// The largest resident size that this process has had since the last ResetPeakMemory, in bytes (Linux: VmHWM). 0 where
-// the system does not tell.
+// Returns the largest resident size in bytes that this process has had since the last ResetPeakMemory (VmHWM on Linux).
+// Returns 0 where the system does not tell.
+//
+//   ResetPeakMemory();
+//   TrainEpoch();
+//   report.peak_memory_bytes = PeakMemoryBytes();
 int64_t PeakMemoryBytes();
 
-// First hands back what is free, which would count. False where the system does not allow it: the peak is then that
-// since the process began.
+// Starts the measurement of the peak anew. It first gives free memory back to the system, because that would count.
+// Returns false where the system does not allow it: the peak is then that since the process began.
 bool ResetPeakMemory();
 
 }  // namespace greenplan::trainer

@@ -101,6 +101,11 @@ void AdamW::Step() {
   if (!lists.parameters.empty()) ApplyFusedStep(lists, options_);
 }
 
+bool AdamW::Owns(const at::Tensor& parameter) const {
+  return std::any_of(parameters_.begin(), parameters_.end(),
+                     [&](const auto& entry) { return entry.second.is_same(parameter); });
+}
+
 void AdamW::ClearGradients() {
   for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
 }

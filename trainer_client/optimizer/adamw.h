@@ -43,7 +43,9 @@ class AdamW : public Optimizer {
   // REQUIRES: names are unique; the tensors are leaves, contiguous, of floating point, and all on one device.
   AdamW(NamedParameters parameters, const AdamWOptions& options);
 
+  // See Optimizer. Parameters whose gradient is undefined keep their value, their moments and their step count.
   void Step() override;
+  bool Owns(const at::Tensor& parameter) const override;
   void ClearGradients() override;
 
   const AdamWOptions& options() const { return options_; }

@@ -5,10 +5,14 @@
 
 namespace greenplan::trainer {
 
-// These return a double scalar on the tensors' device, so that nothing waits for it. They compute in double, in slices
-// of a few MB. Both tensors have one shape.
+// The functions below return a double scalar on the tensors' device, so nothing waits for the device. They compute in
+// double, in slices of a few MB. Both tensors must have the same shape.
+//
+// Returns the sum of a[i] * b[i].
 at::Tensor SumOfProducts(const at::Tensor& a, const at::Tensor& b);
+// Returns the sum of |a[i] * b[i]|.
 at::Tensor SumOfAbsoluteProducts(const at::Tensor& a, const at::Tensor& b);
+// Returns the sum of (a[i] - b[i])^2.
 at::Tensor SquaredDistance(const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace greenplan::trainer

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "ATen/Context.h"
+#include "ATen/TensorOperators.h"
+#include "ATen/ops/allclose.h"
 #include "ATen/ops/equal.h"
 #include "ATen/ops/randn.h"
 #include "gmock/gmock.h"
@@ -145,6 +147,24 @@ TEST_P(TorchOptimizerTest, SetsTheLearningRateOfEveryGroup) {
   const at::Tensor before = parameters[0].second.detach().clone();
   StepWithGradients(true);
   EXPECT_TRUE(at::equal(parameters[0].second, before));
+}
+
+TEST(WrapTorchOptimizerTest, EachParameterHasTheOptionsOfItsGroup) {
+  const at::Tensor a = at::randn({4}).requires_grad_(true), b = at::randn({4}).requires_grad_(true);
+  std::vector<optim::OptimizerParamGroup> groups;
+  groups.emplace_back(Tensors{a}, std::make_unique<optim::SGDOptions>(0.5));
+  groups.emplace_back(Tensors{b}, std::make_unique<optim::SGDOptions>(optim::SGDOptions(0.25).weight_decay(2)));
+  optim::SGD sgd(groups, optim::SGDOptions(1));
+  const auto optimizer = *WrapTorchOptimizer(sgd, {{"a", a}, {"b", b}});
+  const at::Tensor gradient = at::randn({4}), a_before = a.detach().clone(), b_before = b.detach().clone();
+  EXPECT_TRUE(at::allclose(optimizer->NextUpdate(a, gradient), gradient * -0.5));
+  EXPECT_TRUE(at::allclose(optimizer->NextUpdate(b, gradient), (gradient + b_before * 2) * -0.25));
+  b.mutable_grad() = gradient;
+  optimizer->Step();
+  EXPECT_TRUE(at::equal(a, a_before));
+  EXPECT_TRUE(at::allclose(b, b_before + (gradient + b_before * 2) * -0.25));
+  EXPECT_TRUE(optimizer->Owns(b));
+  EXPECT_FALSE(optimizer->Owns(gradient));
 }
 
 TEST(WrapTorchOptimizerTest, RefusesWhatItCannotReplay) {

@@ -1,0 +1,45 @@
+#ifndef GREENPLAN_PLANNER_ADMISSION_MEMORY_BUDGET_H_
+#define GREENPLAN_PLANNER_ADMISSION_MEMORY_BUDGET_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+
+namespace greenplan {
+
+// How much memory some things may take together. Each takes its share before it takes the memory.
+//
+//   MemoryBudget budget(int64_t{512} << 20);
+//   MemoryBudget::Share share = budget.Take(bytes);
+//   if (share == nullptr) refuse;
+//
+// Thread-safety: safe.
+class MemoryBudget {
+ public:
+  // Gives the bytes back when it is destroyed. Must not outlive its budget.
+  struct GiveBack {
+    int64_t bytes;
+    void operator()(MemoryBudget* budget) const { budget->Return(bytes); }
+  };
+  using Share = std::unique_ptr<MemoryBudget, GiveBack>;
+
+  // `bytes` >= 0 in all.
+  explicit MemoryBudget(int64_t bytes) : free_bytes_(bytes) {}
+
+  // Returns null if fewer than `bytes` are free. REQUIRES: `bytes` >= 0.
+  Share Take(int64_t bytes);
+
+  int64_t free_bytes() const;
+
+ private:
+  void Return(int64_t bytes);
+
+  mutable absl::Mutex mutex_;
+  int64_t free_bytes_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace greenplan
+
+#endif  // GREENPLAN_PLANNER_ADMISSION_MEMORY_BUDGET_H_

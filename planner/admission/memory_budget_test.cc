@@ -1,0 +1,54 @@
+#include "planner/admission/memory_budget.h"
+
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace greenplan {
+namespace {
+
+TEST(MemoryBudgetTest, GivesWhatIsThereAndTakesItBack) {
+  MemoryBudget budget(100);
+  {
+    const MemoryBudget::Share most = budget.Take(60);
+    EXPECT_NE(most, nullptr);
+    EXPECT_EQ(budget.Take(41), nullptr);
+    const MemoryBudget::Share rest = budget.Take(40);
+    EXPECT_NE(rest, nullptr);
+    EXPECT_EQ(budget.free_bytes(), 0);
+    EXPECT_EQ(budget.Take(1), nullptr);
+    EXPECT_NE(budget.Take(0), nullptr);
+  }
+  EXPECT_EQ(budget.free_bytes(), 100);
+  EXPECT_EQ(budget.Take(101), nullptr);
+}
+
+TEST(MemoryBudgetTest, AShareIsGivenBackOnce) {
+  MemoryBudget budget(100);
+  MemoryBudget::Share share = budget.Take(60);
+  MemoryBudget::Share moved = std::move(share);
+  share = nullptr;
+  EXPECT_EQ(budget.free_bytes(), 40);
+  moved = budget.Take(10);
+  EXPECT_EQ(budget.free_bytes(), 90);
+}
+
+TEST(MemoryBudgetTest, ManyThreadsNeverTakeMoreThanThereIs) {
+  MemoryBudget budget(10);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int k = 0; k < 1000; ++k) {
+        const MemoryBudget::Share share = budget.Take(1 + k % 5);
+        EXPECT_GE(budget.free_bytes(), 0);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(budget.free_bytes(), 10);
+}
+
+}  // namespace
+}  // namespace greenplan
