@@ -16,17 +16,20 @@
 namespace greenplan {
 
 // Accepts the connections of a port in place of gRPC, whose accept loop (1.51) never recovers from running out of file
-// descriptors (CVE-2023-4785). This one stops before: some descriptors stay reserved for the store, its files and the
-// log. While there is no room, clients wait in the operating system's queue and are served as soon as one connection
-// ends, without having to try again.
+// descriptors (CVE-2023-4785). This acceptor stops before that: some descriptors stay reserved for the store, its files
+// and the log. While there is no room, clients wait in the operating system's queue. They are served as soon as a
+// connection ends, without having to try again.
 //
 //   ConnectionAcceptor acceptor(*ListeningPort::Open("0.0.0.0:7437"), {},
 //                               [&](int listener, int connection) { hand it to gRPC });
 //
-// Runs on a thread of its own from construction to destruction; destruction closes the port, not the connections.
+// A thread of its own accepts from construction to destruction. Destruction closes the port, but not the connections
+// that were handed over.
+//
 // Thread-safety: safe. Memory: O(connections).
 class ConnectionAcceptor {
  public:
+  // How many connections may be open, and what to do when no more may.
   struct Options {
     int max_connections = 16384;  // Open at a time, >= 1.
     // Not used for connections, of those that RLIMIT_NOFILE allows; >= 1. If all the others are in use, whatever for,
@@ -37,17 +40,21 @@ class ConnectionAcceptor {
     // Called on the acceptor's thread: true once connections have to wait, false once they no longer do. Optional.
     std::function<void(bool)> on_full = nullptr;
   };
-  // Gets a connection, which is non-blocking, and the socket that it came by. Whoever gets it has to close it.
+  // Receives each connection, a non-blocking socket, together with the listening socket it came by. It is called on the
+  // acceptor's thread and must not block. It takes ownership of the connection and has to close it.
   using Handler = std::function<void(int listener, int connection)>;
 
+  // Starts to accept at once. Takes over `port`, whose sockets are closed on destruction.
   ConnectionAcceptor(ListeningPort port, Options options, Handler handler);
   ~ConnectionAcceptor();
   ConnectionAcceptor(const ConnectionAcceptor&) = delete;
   ConnectionAcceptor& operator=(const ConnectionAcceptor&) = delete;
 
+  // Returns the TCP port that is listened on.
   int port() const { return port_.port(); }
 
-  // How many of the connections that were handed over are open still. O(connections), a system call for each.
+  // Returns how many of the connections that were handed over are still open. O(connections), with one system call for
+  // each.
   int64_t CountConnections() const;
 
  private:
@@ -74,7 +81,8 @@ class ConnectionAcceptor {
   std::thread thread_;
 };
 
-// Raises RLIMIT_NOFILE of this process as far as it may be. Returns how many descriptors are allowed now.
+// Raises the soft limit RLIMIT_NOFILE of this process to the hard limit. Returns how many descriptors are allowed
+// afterwards; if the limit cannot be raised, it stays as it was. Call it before the daemon serves.
 int64_t RaiseDescriptorLimit();
 
 }  // namespace greenplan

@@ -8,20 +8,25 @@
 
 namespace greenplan {
 
-// A TCP port that is listened on: a socket for each address of a host. Movable; closes its sockets when destroyed.
+// A TCP port that is listened on, with one socket for each address of a host. Movable; closes its sockets when it is
+// destroyed.
+//
+//   absl::StatusOr<ListeningPort> port = ListeningPort::Open("127.0.0.1:0");
+//   for (int socket : port->sockets()) ... accept on it ...
 class ListeningPort {
  public:
-  // `listen` is HOST:PORT; port 0 takes a free one, the same for all addresses of the host. "[::]" takes IPv4
-  // connections too. InvalidArgument: `listen` is no HOST:PORT. Unavailable, with the system's reason: the port is
-  // taken, or the host is no address of this machine. Thread-safe.
+  // Starts to listen on `listen`, a HOST:PORT. Port 0 takes a free port, the same for all addresses of the host. "[::]"
+  // takes IPv4 connections too. InvalidArgument if `listen` is no HOST:PORT. Unavailable, with the system's reason, if
+  // the port is taken or the host is no address of this machine. Thread-safe.
   static absl::StatusOr<ListeningPort> Open(const std::string& listen);
 
   ListeningPort(ListeningPort&& other) noexcept;
   ListeningPort& operator=(ListeningPort&&) = delete;
   ~ListeningPort();
 
+  // Returns the port listened on, also where port 0 was asked for.
   int port() const { return port_; }
-  // Non-blocking, at least one. They belong to this object.
+  // Returns the listening sockets: at least one, all non-blocking. They belong to this object.
   const std::vector<int>& sockets() const { return sockets_; }
 
  private:

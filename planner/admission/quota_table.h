@@ -14,10 +14,17 @@ namespace greenplan {
 
 // What one tenant may use. The default is no limit.
 struct Quota {
-  int64_t jobs = std::numeric_limits<int64_t>::max();   // Kept at a time.
-  int64_t bytes = std::numeric_limits<int64_t>::max();  // Of kept jobs in all revisions, as Store::GetUsage counts.
-  double calls_per_second = std::numeric_limits<double>::infinity();           // > 0
-  double solver_seconds_per_minute = std::numeric_limits<double>::infinity();  // > 0. Time spent planning.
+  // Jobs that are kept at a time.
+  int64_t jobs = std::numeric_limits<int64_t>::max();
+
+  // Bytes of the kept jobs in all their revisions, as Store::GetUsage counts them.
+  int64_t bytes = std::numeric_limits<int64_t>::max();
+
+  // Calls of any RPC, > 0.
+  double calls_per_second = std::numeric_limits<double>::infinity();
+
+  // Seconds of planning per minute, > 0.
+  double solver_seconds_per_minute = std::numeric_limits<double>::infinity();
 
   friend bool operator==(const Quota&, const Quota&) = default;
 };
@@ -37,18 +44,22 @@ struct Quota {
 //
 // What neither names is not limited. A daemon without tokens has one tenant, for which [default] stands.
 // Immutable, thus thread-safe.
+//
+//   absl::StatusOr<QuotaTable> table = QuotaTable::Parse(text);
+//   const Quota& quota = table->Of("team-a");
 class QuotaTable {
  public:
   // Limits nobody.
   QuotaTable() = default;
 
-  // InvalidArgument: `text` is not such a file, a key is unknown or malformed, or a tenant appears twice. The message
-  // begins with "line 3: ".
+  // Reads the text of a quotas file. InvalidArgument if `text` is not such a file, if a key is unknown or malformed, or
+  // if a tenant appears twice. The message begins with the line, as in "line 3: ".
   static absl::StatusOr<QuotaTable> Parse(absl::string_view text);
 
+  // Returns the quota of a tenant: its own, with [default] for what its [[quota]] does not name. O(1).
   const Quota& Of(const std::string& tenant) const;
 
-  // Those that have a [[quota]], in order.
+  // Returns the tenants that have a [[quota]], in alphabetical order.
   std::vector<std::string> Tenants() const;
 
  private:

@@ -37,19 +37,25 @@ class Quotas {
  public:
   using Clock = std::function<absl::Time()>;
 
-  // `quotas_file` may be empty: no limits. InvalidArgument, naming --quotas, the file and the line.
+  // Reads the quotas file; an empty name stands for no limits. `now` is the clock that rates are counted by.
+  // InvalidArgument, naming --quotas, the file and the line, if the file cannot be read or is no quotas file.
   static absl::StatusOr<std::unique_ptr<Quotas>> Create(const std::string& quotas_file, Clock now = absl::Now);
 
-  // Reads the file again. The errors of Create; the quotas that were read before then stay. What a tenant has used of
-  // its rates is not forgotten.
+  // Reads the file again. What a tenant has used of its rates is not forgotten. On an error, which is one of Create's,
+  // the quotas that were read before stay in force.
   absl::Status Reload();
 
+  // Counts one call of the tenant. ResourceExhausted, with a retry delay, if its calls per second are used up.
   absl::Status AdmitCall(const std::string& tenant);
+  // Checks that the tenant may begin to plan. Nothing is counted before ChargeSolving. ResourceExhausted, with a retry
+  // delay, if its solver seconds per minute are used up.
   absl::Status AdmitSolving(const std::string& tenant);
+  // Charges the tenant with the time that a planning took; a negative time counts as zero.
   void ChargeSolving(const std::string& tenant, absl::Duration time);
 
-  // Whether the tenant may keep this many jobs and bytes in all, what is to be added included. Calls that ask at the
-  // same moment may each be told yes.
+  // Checks that the tenant may keep this many jobs and bytes in all, including what is about to be added.
+  // ResourceExhausted, without a retry delay, if either is above its quota. Nothing is reserved, so two calls at the
+  // same moment may both be admitted.
   absl::Status AdmitUsage(const std::string& tenant, int64_t num_jobs, int64_t num_bytes) const;
 
  private:

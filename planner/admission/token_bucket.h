@@ -5,23 +5,25 @@
 
 namespace greenplan {
 
-// An allowance that refills at a steady rate up to a capacity: what is not used is saved up to that much. Full at
-// first.
+// An allowance that refills at a steady rate up to a capacity, so that what is not used is saved up to that capacity.
+// It is full at first.
 //
 // What is known beforehand to cost one token, such as a call, takes it first:
 //
 //   if (absl::Duration wait = bucket.Take(now); wait > absl::ZeroDuration()) return Refuse(wait);
 //
-// What costs an amount that only its end tells, such as a search, begins while anything is left and is charged later;
-// the allowance then falls below zero:
+// What costs an amount that is known only at its end, such as a search, begins while anything is left and is charged
+// later. The allowance may then fall below zero:
 //
 //   if (absl::Duration wait = bucket.TimeUntilPositive(now); wait > absl::ZeroDuration()) return Refuse(wait);
 //   ...
 //   bucket.Charge(seconds, now);
 //
-// Not thread-safe. `now` is the caller's clock; a moment before the latest one counts as the latest one.
+// Not thread-safe. `now` comes from the caller's clock; a time before the latest one counts as the latest one. Every
+// function takes O(1).
 class TokenBucket {
  public:
+  // How fast the allowance refills, and how much can be saved.
   struct Limit {
     double tokens_per_second = 0;  // > 0; infinite: no limit.
     double capacity = 0;           // >= 1
@@ -29,17 +31,17 @@ class TokenBucket {
 
   TokenBucket(const Limit& limit, absl::Time now);
 
-  // Zero: a token was taken. Otherwise none was there, and the caller should come again after the time returned, at
-  // most 10 s. Callers that are refused one after the other are told moments that lie one token apart, so that they do
-  // not all come back at once.
+  // Takes a token and returns zero if there is one. Otherwise takes nothing and returns how long the caller should wait
+  // before it tries again, at most 10 s. Callers that are refused one after the other are given times one token apart,
+  // so that they do not all come back at once.
   absl::Duration Take(absl::Time now);
 
-  // Zero if anything is left, else the time until it is.
+  // Returns zero if anything is left, otherwise the time until something is.
   absl::Duration TimeUntilPositive(absl::Time now);
-  // `tokens` >= 0.
+  // Takes `tokens` >= 0, whether or not that many are left.
   void Charge(double tokens, absl::Time now);
 
-  // What is left stays, up to the new capacity.
+  // Changes the limit from now on. What is left stays, up to the new capacity.
   void SetLimit(const Limit& limit, absl::Time now);
 
  private:

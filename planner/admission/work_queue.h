@@ -20,23 +20,25 @@
 
 namespace greenplan {
 
-// The threads on which calls do what blocks or takes long: the store's calls and solving. gRPC's own threads must do
-// neither. Tenants share the threads fairly, and one that asks for more than it gets is refused before others wait.
+// The threads that do the blocking and long-running work of calls: calls of the store, and solving. gRPC's own threads
+// must do neither. Tenants share the threads fairly, and a tenant that asks for more than its share is refused before
+// other tenants have to wait.
 //
 //   WorkQueue queue({.num_threads = 64});
 //   absl::Status status = queue.Submit(tenant, [call] { call->Answer(engine.GetJob(call->request())); });
 //   if (!status.ok()) call->Fail(status);
 //
-// A thread that becomes free takes the oldest work of the tenant that has the fewest threads; among several such
-// tenants they take turns. A tenant that asks alone has every thread up to max_running_per_tenant; one that comes
-// beside it gets each thread that becomes free until both have the same number. Work once begun is not interrupted.
+// A thread that becomes free takes the oldest work of the tenant that uses the fewest threads; tenants with equally
+// many take turns. A tenant that asks alone gets every thread, up to max_running_per_tenant. A second tenant then gets
+// each thread that becomes free until both have the same number. Work that has begun is never interrupted.
 //
-// Thread-safety: safe. Work may submit further work.
-// Cost: O(log tenants) per work, no memory for a tenant that has none.
+// Thread-safety: safe. Work may submit further work. Cost: O(log tenants) for each piece of work. Tenants without work
+// take no memory.
 class WorkQueue {
  public:
   using Work = absl::AnyInvocable<void()>;
 
+  // How many threads there are, and how much of them and of the queue one tenant may have.
   struct Options {
     int num_threads = 64;  // >= 1
     // Of one tenant's work, at a time, >= 1. Less than num_threads leaves some threads to the others, however long this
@@ -55,6 +57,7 @@ class WorkQueue {
     int64_t num_tenants = 0;  // That have work queued or running.
   };
 
+  // Starts the threads.
   explicit WorkQueue(const Options& options);
   // Runs everything that is queued, what that work submits included, and returns once no work runs any more.
   // REQUIRES: nobody but such work submits from now on.
@@ -71,6 +74,7 @@ class WorkQueue {
   // as the caller has been promised an answer; it takes a place in the tenant's queue all the same.
   void Continue(const std::string& tenant, Work work);
 
+  // Returns what is queued and running now.
   Load load() const;
 
  private:

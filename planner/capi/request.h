@@ -22,18 +22,21 @@ namespace greenplan {
 // it.
 class Request {
  public:
-  // Refuses keys that are not in `keys`, and keys that come twice. A null is as good as a missing key.
+  // Splits `text` into its members. InvalidArgument if it is no JSON object, or if it has a key that is not in `keys`
+  // or that comes twice. A null counts as a missing key. The values themselves are not read yet.
   static absl::StatusOr<Request> Parse(absl::string_view text, const std::vector<absl::string_view>& keys);
 
+  // Returns whether the key is there with a value that is not null.
   bool Has(absl::string_view key) const { return !Text(key).empty(); }
 
-  // Fills `message` from its proto3 JSON. The key must be there.
+  // Fills `message` from the proto3 JSON of the key. InvalidArgument if the key is missing or its value is no such
+  // message.
   absl::Status ReadMessage(absl::string_view key, google::protobuf::Message& message) const;
 
-  // Any JSON value; null if the key is missing.
+  // Returns the JSON value of the key, of any type; null if the key is missing. InvalidArgument if it is no JSON.
   absl::StatusOr<nlohmann::json> ReadJson(absl::string_view key) const;
 
-  // An array of strings, empty if the key is missing.
+  // Returns the strings of an array, none if the key is missing. InvalidArgument if it is no array of strings.
   absl::StatusOr<std::vector<std::string>> ReadNames(absl::string_view key) const;
 
  private:

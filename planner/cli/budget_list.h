@@ -12,21 +12,26 @@
 
 namespace greenplan {
 
-// The values of --budgets as a user would write each: "0.1:0.3:0.1" stands for 0.1, 0.2, 0.3 (both ends included, in
-// decimal, so that 0.3 is the 0.3 that --budget takes). InvalidArgument: no range, a step of 0 or below, no budget at
-// all, or more than 100,000.
+// The budgets of a command that takes a list of them. All functions are pure and thread-safe.
+//
+// Returns the values of --budgets as a user would write each of them: "0.1:0.3:0.1" stands for 0.1, 0.2, 0.3. Both ends
+// are included, and the steps are computed in decimal, so that 0.3 is the 0.3 that --budget takes. InvalidArgument if a
+// value is no range, has a step of 0 or below or yields no budget, or if there are more than 100,000 budgets.
 absl::StatusOr<std::vector<std::string>> ExpandBudgets(const std::vector<std::string>& budgets);
 
-// The options that the flags give every budget of a list, with the whole of full as a budget to be replaced.
+// Returns the options that the flags give to every budget of a list. Their own budget is a placeholder (all of full),
+// to be replaced by each budget of the list. InvalidArgument as PlanFlags::Options.
 absl::StatusOr<v1::PlanOptions> OptionsOfList(const PlanFlags& flags);
 
-// The budgets that --budgets lists, each checked for `method`; none for an empty list.
+// Returns the budgets that --budgets lists, each checked for `method`; none for an empty list. InvalidArgument names
+// --budgets.
 absl::StatusOr<std::vector<v1::Budget>> ParseBudgetMessages(const std::vector<std::string>& budgets,
                                                             const PlanFlags& flags, Method method);
+// The same in core's terms.
 absl::StatusOr<std::vector<Budget>> ParseBudgets(const std::vector<std::string>& budgets, const PlanFlags& flags,
                                                  Method method);
 
-// An error about --budget, naming --budgets.
+// Returns an error about --budget as one about --budgets.
 absl::Status NameBudgets(const absl::Status& status);
 
 }  // namespace greenplan

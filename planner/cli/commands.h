@@ -9,14 +9,24 @@ namespace greenplan {
 // `program`, which keeps what the flags are bound to. Results go to stdout in the command's --format; errors are
 // statuses (see ExitCode).
 
-void AddPlanCommand(Program& program);     // The best plan within one budget.
-void AddWhatIfCommand(Program& program);   // What every budget of a list would buy.
-void AddExplainCommand(Program& program);  // Why each tensor is in a plan, or not.
-void AddCostCommand(Program& program);     // What a given mask costs.
-void AddProfileCommand(Program& program);  // A profile from a config.json, or from plain arrays.
+// `plan`: the best plan within one budget.
+void AddPlanCommand(Program& program);
 
-// Those of a daemon: `jobs list`, `jobs get`, `jobs delete`; `plans list`, `plans get`, `plans explain`.
+// `whatif`: what every budget of a list would buy.
+void AddWhatIfCommand(Program& program);
+
+// `explain`: why each tensor is in a plan, or is not.
+void AddExplainCommand(Program& program);
+
+// `cost`: what a given mask costs.
+void AddCostCommand(Program& program);
+
+// `profile`: a profile from a config.json, or from plain arrays.
+void AddProfileCommand(Program& program);
+
+// `jobs list`, `jobs get` and `jobs delete`, about the jobs of a daemon.
 void AddJobsCommands(Program& program);
+// `plans list`, `plans get` and `plans explain`, about the plans of a daemon's jobs.
 void AddPlansCommands(Program& program);
 
 }  // namespace greenplan

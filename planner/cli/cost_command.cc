@@ -14,7 +14,7 @@ namespace {
 struct CostCommand {
   explicit CostCommand(CLI::App& app) {
     app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).")->required();
-    app.add_option("--trainable", trainable, "Names of the tensors that train, or @FILE with one name a line.")
+    app.add_option("--trainable", trainable, "Names of the tensors that train, or @FILE with one name per line.")
         ->required();
     app.add_option("--drop-rates", drop_rates, "JSON file {block: rate}; without it no block is dropped.");
     AddFormatFlag(app, format);

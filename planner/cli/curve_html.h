@@ -9,9 +9,9 @@
 
 namespace greenplan {
 
-// A page that needs nothing but a browser: what every budget buys, as a curve and as a table.
-// `rows` are those of `greenplan whatif --format json`. REQUIRES: at least one row.
-// Pure function, thread-safe.
+// Returns an HTML page that shows what every budget buys, as a curve and as a table. The page needs nothing but a
+// browser: it loads no script or style from elsewhere. `rows` are those of `greenplan whatif --format json`, in order.
+// REQUIRES: at least one row. Pure function, thread-safe.
 std::string CurvePage(const std::vector<nlohmann::ordered_json>& rows, const ModelProfile& profile);
 
 }  // namespace greenplan

@@ -9,11 +9,16 @@
 
 namespace greenplan {
 
-// What `whatif` prints: a row per budget.
+// What `whatif` prints: one row for each budget.
 struct Curve {
-  std::vector<Budget> budgets;     // As the user named them.
-  std::vector<Plan> plans;         // [budgets.size()] What each of them buys.
-  std::vector<double> importance;  // [num_tensors] What the plans rest on.
+  // The budgets as the user named them.
+  std::vector<Budget> budgets;
+
+  // What each of them buys, [budgets.size()].
+  std::vector<Plan> plans;
+
+  // What the plans rest on, [num_tensors].
+  std::vector<double> importance;
 };
 
 // Prints the curve to stdout in `format`, which is table, json, csv, or html: a page with the curve drawn.

@@ -14,7 +14,9 @@
 
 namespace greenplan {
 
-// A planner service in this process for jobs of one rank, kept in maps.
+// A planner service in this process, for tests of the commands that call a daemon. It keeps jobs of one rank in maps
+// and plans their rounds as the daemon does, without store, tenants and barrier. It serves on a free port of 127.0.0.1
+// from construction to destruction. Thread-safe.
 class FakePlanner final : public v1::PlannerService::Service {
  public:
   FakePlanner();

@@ -83,6 +83,7 @@ class GreenplanTest : public testing::Test {
   const std::string folder_;
 };
 
+// Returns the keys of a JSON object, in alphabetical order.
 inline std::vector<std::string> KeysOf(const nlohmann::json& object) {
   std::vector<std::string> keys;
   for (const auto& item : object.items()) keys.push_back(item.key());

@@ -86,6 +86,12 @@ TEST_F(GreenplanTest, PlanRefusesWhatTheBestValuePerCostCannotHeed) {
                 "--algorithm is downscaled with budget.best_value_per_cost; allowed: exact");
 }
 
+TEST_F(GreenplanTest, PlanRefusesWhatTheDownscaledProgramDoesNotKnow) {
+  const std::string plan = "plan --profile p.json --importance i.json --budget 0.9 --algorithm downscaled ";
+  ExpectRefused(plan + "--max-saved-bytes 9", "--algorithm is downscaled with budget.max_saved_bytes; allowed: exact");
+  ExpectRefused(plan + "--method joint", "--algorithm is downscaled with method joint; allowed: exact");
+}
+
 TEST_F(GreenplanTest, PlanTellsTheWeightGradientOfATiedTensorToo) {
   Write("tied.json", R"({"model": "tied", "cost_unit": "COST_UNIT_FLOPS", "forward_cost": 100,
     "ops": [{"name": "loss", "inputs": [{"op": 1, "cost": 5}, {"op": 2, "cost": 21}]},

@@ -17,14 +17,14 @@ namespace greenplan {
 // Adds --format, "table" by default.
 void AddFormatFlag(CLI::App& app, std::string& format);
 
-// Columns as wide as their widest cell, two spaces between them. The first column is left-aligned, and so are those in
-// `left`; the others are right-aligned.
+// A table of text. Each column is as wide as its widest cell, with two spaces between columns. The first column and
+// those in `left` are left-aligned, the others right-aligned. Width is counted in bytes.
 class TextTable {
  public:
   explicit TextTable(std::vector<std::string> header, std::vector<size_t> left = {});
-  // REQUIRES: as many cells as the header has.
+  // Adds a row. REQUIRES: it has as many cells as the header.
   void AddRow(std::vector<std::string> cells);
-  // The table, each line with a line feed and without spaces at its end.
+  // Returns the table. Each line ends with a line feed and has no spaces before it.
   std::string ToString() const;
 
  private:
@@ -32,27 +32,31 @@ class TextTable {
   std::vector<size_t> left_;
 };
 
-// One line, quoted where RFC 4180 asks for it, with a line feed.
+// Returns one line of CSV with a line feed. Cells are quoted where RFC 4180 asks for it.
 std::string CsvLine(const std::vector<std::string>& cells);
 
-// The keys of `example` as header and a line per object of `rows`: numbers as JSON has them, null as nothing, arrays
-// joined by ';', objects as KEY=VALUE joined by ';'. REQUIRES: all have the same keys.
+// Returns rows as CSV: the keys of `example` as the header, then one line for each object of `rows`. Numbers are
+// written as JSON has them, null as nothing, arrays joined by ';', objects as KEY=VALUE joined by ';'. REQUIRES: all
+// objects have the same keys.
 std::string CsvOf(const std::vector<nlohmann::ordered_json>& rows, const nlohmann::ordered_json& example);
 // The same with the first row as example. REQUIRES: at least one row.
 std::string CsvOf(const std::vector<nlohmann::ordered_json>& rows);
 
-// JSON on one line, with a line feed.
+// Returns the value as JSON on one line, with a line feed.
 std::string JsonLine(const nlohmann::ordered_json& value);
 
-// "1.23 TFLOPs", "12.3 ms", "1.23 J": three significant digits.
+// Return an amount with a unit that people can read, rounded to three significant digits: "1.23 TFLOPs", "12.3 ms" or
+// "1.23 J" for a cost, and "1.50 GiB" for bytes.
 std::string HumanCost(int64_t cost, CostUnit unit);
-std::string HumanBytes(int64_t bytes);           // "1.50 GiB"
-std::string Percent(double part, double whole);  // "12.3%"; "-" of nothing.
+std::string HumanBytes(int64_t bytes);  // "1.50 GiB"
 
-// A budget of a row of `whatif`: a number, or "auto".
+// Returns a share such as "12.3%", or "-" of nothing.
+std::string Percent(double part, double whole);
+
+// Returns the budget of a row of `whatif` as text: a number, or "auto".
 std::string BudgetLabel(const nlohmann::ordered_json& budget);
 
-// Writes to stdout. Program::Run reports a write that failed.
+// Writes `text` to stdout. Errors are not reported here: Program::Run notices a write that failed and exits with 1.
 void Print(const std::string& text);
 
 }  // namespace greenplan

@@ -9,10 +9,11 @@
 
 namespace greenplan {
 
-// Prints a plan to stdout in `format`, which is table, json or csv: a summary, what trains and the drop rates. Every
-// command that prints a plan does it through this function.
-// `importance` is [num_tensors] for the table's column of it, or null if it is not known.
-// REQUIRES: `plan` was made for `profile`, as PreparedProfile::ReadPlan finds out. Not thread-safe.
+// Prints a plan to stdout in `format`, which is table, json or csv: a summary, what trains, and the drop rates. Every
+// command that prints a plan uses this function, so that they print the same.
+//
+// `importance` ([num_tensors]) fills a column of the table; null leaves the column out. REQUIRES: `plan` was made for
+// `profile`, as PreparedProfile::ReadPlan checks. Not thread-safe.
 void PrintPlan(const v1::Plan& plan, const ModelProfile& profile, const std::vector<double>* importance,
                const std::string& format);
 

@@ -138,7 +138,7 @@ struct GetPlanCommand : PlansCommand {
 struct ExplainPlanCommand : PlansCommand {
   explicit ExplainPlanCommand(CLI::App& app) : PlansCommand(app), flags(app, {.has_options = false}) {
     AddRound(app);
-    app.add_option("--importance", importance, "An ImportanceReport in place of what the round's ranks reported.");
+    app.add_option("--importance", importance, "An ImportanceReport, instead of what the round's ranks reported.");
     app.add_option("--budgets", budgets,
                    "Where to look for the budget at which a tensor enters: START:END:STEP, or a list of budgets. "
                    "Default: 0.02:1:0.02 of full.")

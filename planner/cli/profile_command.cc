@@ -38,7 +38,7 @@ struct ProfileCommand {
                    "Tokens of the target, for encoder-decoders (T5, BART, Whisper).");
     app.add_option("--attention", attention, "sdpa (default): fused attention; eager: separate products.")
         ->check(OneOf({"sdpa", "eager"}));
-    app.add_option("--dtype", dtype, "Of activations: float32 (default), bfloat16, float16, float64.");
+    app.add_option("--dtype", dtype, "Type of the activations: float32 (default), bfloat16, float16, float64.");
     app.add_option("--lora-rank", options.lora_rank, "Adapters of this rank over frozen weights. Default: 0, none.");
     app.add_option("--from-arrays", from_arrays, "JSON file of (t_dy, t_dw) arrays: a chain instead of a model.");
     app.add_option("--own-dx", own_dx,

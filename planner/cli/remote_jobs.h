@@ -32,37 +32,44 @@ struct RemotePlan {
   Plan plan;  // The message, checked.
 };
 
-// What a daemon answers to WhatIf about a job.
+// What a daemon answers to WhatIf about a job, checked.
 struct RemoteCurve {
-  RemoteJob job;              // At the revision that the plans were made for.
-  std::vector<Plan> plans;    // As the request's budgets.
-  Measurements measurements;  // What the plans rest on.
+  // The job at the revision that the plans were made for.
+  RemoteJob job;
+
+  // One plan for each budget of the request.
+  std::vector<Plan> plans;
+
+  // What the plans rest on.
+  Measurements measurements;
 };
 
 // The jobs of a daemon, as commands show them. What comes from the daemon is checked like a file, so that a daemon of
-// another version, or something else on that port, is an error and not a wrong table.
+// another version, or something else on that port, leads to an error and not to a wrong table.
 //
-// Errors are the daemon's, or Internal: its answer is not what it should be. A job is named "jobs/{job}", see
-// JobNameOf. Not thread-safe.
+// Every function calls the daemon and blocks until it answers. Errors are the daemon's, or Internal if its answer is
+// not what it should be. A job is named "jobs/{job}", see JobNameOf. Not thread-safe.
 class RemoteJobs {
  public:
-  // Of the daemon that the flags name. The errors of ServerFlags::Open.
+  // Connects to the daemon that the flags name. The errors of ServerFlags::Open.
   static absl::StatusOr<RemoteJobs> Open(const ServerFlags& flags);
   explicit RemoteJobs(std::unique_ptr<PlannerChannel> channel) : channel_(std::move(channel)) {}
 
-  // All jobs, without their profiles.
+  // Returns all jobs of the caller's tenant, without their profiles. It reads page after page.
   absl::StatusOr<std::vector<v1::Job>> List();
-  // At the latest revision, or at `revision` if it is not 0.
+  // Returns the job at its latest revision, or at `revision` if that is not 0. NotFound if there is none.
   absl::StatusOr<RemoteJob> Get(const std::string& job_name, int64_t revision = 0);
+  // Deletes the job with everything kept for it. NotFound if there is none.
   absl::Status Delete(const std::string& job_name);
 
-  // All plans of a job, by round.
+  // Returns all plans of a job, by rising round.
   absl::StatusOr<std::vector<v1::Plan>> ListPlans(const std::string& job_name);
+  // Returns the plan of one round, with the job at the revision that the plan was made for.
   absl::StatusOr<RemotePlan> GetPlan(const std::string& job_name, int64_t round);
 
-  // REQUIRES: request.job is set, and there are budgets.
+  // Asks what each budget of the request would buy. REQUIRES: request.job is set, and there are budgets.
   absl::StatusOr<RemoteCurve> WhatIf(const v1::WhatIfRequest& request);
-  // What the plan of `round` rests on: the mean over the ranks that reported.
+  // Returns what the plan of `round` rests on: the mean of the reports of the ranks that sent one.
   absl::StatusOr<v1::ImportanceReport> Importance(const std::string& job_name, int64_t round);
 
  private:
@@ -71,8 +78,8 @@ class RemoteJobs {
   std::unique_ptr<PlannerChannel> channel_;
 };
 
-// "jobs/{job}" of what a user names a job by: {job}, or the whole. InvalidArgument, naming `what` (such as JOB), if
-// there cannot be such a job. Thread-safe.
+// Returns "jobs/{job}" for what a user names a job by, which is {job} or the whole name. InvalidArgument, naming `what`
+// (such as JOB), if there can be no such job. Thread-safe.
 absl::StatusOr<std::string> JobNameOf(const std::string& what, const std::string& job);
 
 }  // namespace greenplan

@@ -33,7 +33,7 @@ struct WhatIfCommand {
     app.add_option("--importance", importance, "What training each tensor is worth (an ImportanceReport).");
     app.add_option(
         "--job", job,
-        "A job of the daemon in place of both files. Unless flags above say what to plan, its options hold.");
+        "A job of the daemon, instead of both files. Its own options apply unless flags above say what to plan.");
     app.add_option("--round", round, "With --job: the round whose importance counts. Default: the latest with a plan.");
     app.add_option("--budgets", budgets,
                    "START:END:STEP, or a list of budgets; auto is the one of the highest value per cost.")

@@ -9,8 +9,8 @@
 
 namespace greenplan {
 
-// The planner that `channel` reaches. Every call here is idempotent, so one that fails for now is tried again until
-// `timeout` has passed (PlannerChannel::Call).
+// Returns a connection to the planner that `channel` reaches. Every call of a Connection is idempotent, so one that
+// fails for now is tried again until `timeout` has passed (PlannerChannel::Call).
 std::unique_ptr<Connection> NewGrpcConnection(std::unique_ptr<PlannerChannel> channel, absl::Duration timeout);
 
 }  // namespace greenplan

@@ -8,12 +8,16 @@
 
 namespace greenplan {
 
-// A planner in this process. It answers what a daemon would, down to the digests, but keeps jobs in memory alone: after
-// a restart the same CreateJob starts the job anew, and PlanRound goes on at whichever round comes next. Where the
-// daemon wants the round before, this planner takes the latest that it knows. A job has one rank here: InvalidArgument
-// if its world_size is above 1, as no other process can report to this one. Outcomes are checked, and kept only to tell
-// a repeated one from another.
-// DeadlineExceeded if a plan takes longer than `timeout`; PlanOptions.time_limit gets the best plan found by then.
+// Returns a planner in this process. It answers what a daemon would, down to the digests, with these differences:
+//
+// - Jobs are kept in memory alone. After a restart the same CreateJob starts the job anew, and PlanRound goes on at
+//   whichever round comes next: where the daemon wants the round before, this planner takes the latest that it knows.
+// - A job has one rank, since no other process can report here. CreateJob answers InvalidArgument for a world_size
+//   above 1.
+// - Outcomes are checked, and kept only to tell a repeated one from a different one.
+//
+// A call answers DeadlineExceeded if a plan takes longer than `timeout`. PlanOptions.time_limit gets the best plan
+// found by then instead.
 std::unique_ptr<Connection> NewLocalConnection(absl::Duration timeout);
 
 }  // namespace greenplan

@@ -25,19 +25,21 @@ namespace greenplan {
 // Thread-safety: safe.
 class PlannerChannel {
  public:
-  // `addresses` is "HOST:PORT[,HOST:PORT...]", as IsServerList allows it. Does not wait for the daemon.
-  // InvalidArgument: the errors of server_security.h, or a token would cross the network in clear text.
+  // Reads the files of `security` and makes the channel; it does not wait for the daemon. `addresses` is
+  // "HOST:PORT[,HOST:PORT...]", as IsServerList allows it. InvalidArgument for the errors of server_security.h, and if
+  // a token would cross the network in clear text.
   static absl::StatusOr<std::unique_ptr<PlannerChannel>> Create(const std::string& addresses,
                                                                 const ServerSecurity& security);
   virtual ~PlannerChannel() = default;
 
-  // Calls `method`, such as "GetJob". A call that fails for now is tried again (RetrySchedule) until `timeout` has
-  // passed; the error then names the addresses. Other errors are those of the daemon: code, message and field.
+  // Calls `method`, such as "GetJob", and blocks until it is answered. A call that fails for now is tried again
+  // (RetrySchedule) until `timeout` has passed; the error then names the addresses. Other errors are those of the
+  // daemon, with its code, message and field.
   virtual absl::Status Call(absl::string_view method, const google::protobuf::Message& request,
                             google::protobuf::Message& response, absl::Duration timeout) = 0;
 };
 
-// Whether `addresses` is a list of HOST:PORT with commas between them, each PORT being 1 to 65535. Thread-safe.
+// Returns whether `addresses` is a list of HOST:PORT separated by commas, with each port from 1 to 65535. Thread-safe.
 bool IsServerList(absl::string_view addresses);
 
 }  // namespace greenplan

@@ -9,13 +9,15 @@
 
 namespace greenplan {
 
-// When an idempotent call that has failed is tried again: after Unavailable, and after ResourceExhausted that says when
-// (retry_delay.h), which means a queue or a quota that is full for now. Pauses grow exponentially, with jitter, and are
-// never shorter than the delay that the planner asked for.
-// Not thread-safe; one per call.
+// Decides when an idempotent call that has failed is tried again. That is so after Unavailable, and after
+// ResourceExhausted with a retry delay (planner/rpc/retry_delay.h), which means that a queue or a quota is full for
+// now. Pauses grow exponentially, with jitter, and are never shorter than the delay that the planner asked for.
+//
+// Not thread-safe. Make one for each call.
 class RetrySchedule {
  public:
-  // The pause before the next attempt; empty if the call is not to be tried again. REQUIRES: `error` is not OK.
+  // Returns the pause before the next attempt, or nullopt if the call is not to be tried again. The caller keeps the
+  // deadline. REQUIRES: `error` is not OK.
   std::optional<absl::Duration> PauseAfter(const absl::Status& error);
 
  private:

@@ -18,9 +18,9 @@ void SilenceGrpcLog() {
 
 void AddServerSecurityFlags(CLI::App& app, ServerSecurity& security) {
   SilenceGrpcLog();
-  app.add_option(
-      "--tls-ca", security.tls_ca,
-      "Reach the daemon over TLS. File of the authorities to trust, in PEM, or system: those of this machine.");
+  app.add_option("--tls-ca", security.tls_ca,
+                 "Reach the daemon over TLS. Names the file of the authorities to trust, in PEM, or system for those "
+                 "of this machine.");
   app.add_option("--tls-cert", security.tls_cert,
                  "File of this client's certificate chain, in PEM, for a daemon that asks for one (mTLS).");
   app.add_option("--tls-key", security.tls_key, "File of the private key of --tls-cert, in PEM.");
@@ -31,7 +31,7 @@ void AddServerSecurityFlags(CLI::App& app, ServerSecurity& security) {
 }
 
 ServerFlags::ServerFlags(CLI::App& app) {
-  app.add_option("--server", server_, "HOST:PORT of the daemon; of several replicas, with commas between them.")
+  app.add_option("--server", server_, "HOST:PORT of the daemon; separate several replicas by commas.")
       ->capture_default_str();
   AddServerSecurityFlags(app, security_);
 }

@@ -30,8 +30,8 @@ class ServerFlags {
   ServerFlags(const ServerFlags&) = delete;
   ServerFlags& operator=(const ServerFlags&) = delete;
 
-  // Does not wait for the daemon. InvalidArgument, naming the flag: --server is no list of HOST:PORT, or a file of the
-  // other flags is at fault.
+  // Makes a channel to the daemon without waiting for it. InvalidArgument, naming the flag, if --server is no list of
+  // HOST:PORT or a file of the other flags is at fault. REQUIRES: the command line has been parsed.
   absl::StatusOr<std::unique_ptr<PlannerChannel>> Open() const;
 
  private:

@@ -8,14 +8,23 @@
 
 namespace greenplan {
 
-// How a client trusts a planner daemon and how the daemon knows the client. Each is a flag of the same name
-// (server_flags.h).
+// How a client makes sure of the planner daemon, and how the daemon knows the client. Each field is a flag of the same
+// name (server_flags.h).
 struct ServerSecurity {
-  std::string tls_ca = {};    // File of the authorities to trust, in PEM, or "system". Empty: no TLS.
-  std::string tls_cert = {};  // The client's certificate chain and key, in PEM, for a daemon that asks for one (mTLS).
-  std::string tls_key = {};   // Both or none; they need tls_ca.
-  std::string token_file = {};  // A file of one line, the token. Empty: none.
-  bool insecure = false;        // Permits a token without TLS off loopback, for a network that is protected otherwise.
+  // A file with the certificates of the authorities to trust, in PEM, or "system" for those of this machine. Empty: no
+  // TLS.
+  std::string tls_ca = {};
+
+  // Files with the client's own certificate chain and key, in PEM, for a daemon that asks for one (mTLS). Both or none;
+  // they need tls_ca.
+  std::string tls_cert = {};
+  std::string tls_key = {};
+
+  // A file that holds one line, the token. Empty: no token is sent.
+  std::string token_file = {};
+
+  // Whether a token may be sent without TLS to another machine, for a network that is protected otherwise.
+  bool insecure = false;
 };
 
 // What the files of `tls_ca`, `tls_cert` and `tls_key` hold.
@@ -27,12 +36,13 @@ struct TlsFiles {
   friend bool operator==(const TlsFiles&, const TlsFiles&) = default;
 };
 
-// Reads the files; empty without TLS. InvalidArgument, naming the flag and the file: a file cannot be read, holds
-// something else, the key is not the certificate's, or flags that go together are not together. Thread-safe.
+// Reads the files; nullopt if there is no tls_ca, that is, no TLS. InvalidArgument, naming the flag and the file, if a
+// file cannot be read or holds something else, if the key is not the certificate's, or if a flag is given without the
+// one that it needs. Thread-safe.
 absl::StatusOr<std::optional<TlsFiles>> ReadTlsFiles(const ServerSecurity& security);
 
-// Reads the token. InvalidArgument, naming --token-file and the file: it cannot be read, or is not one line of visible
-// ASCII characters. Thread-safe.
+// Returns the token in `file`. InvalidArgument, naming --token-file and the file, if it cannot be read or is not one
+// line of visible ASCII characters. Thread-safe.
 absl::StatusOr<std::string> ReadTokenFile(const std::string& file);
 
 }  // namespace greenplan

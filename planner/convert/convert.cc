@@ -20,6 +20,8 @@ absl::StatusOr<CoreEnum> EnumFromProto(absl::string_view field, ProtoEnum value,
   return InvalidArgument(field, " is ", number, "; allowed: a number from 0 to ", kSize - 1);
 }
 
+constexpr char kCostUnits[] = "COST_UNIT_FLOPS, COST_UNIT_NANOSECONDS, COST_UNIT_MICROJOULES";
+
 absl::StatusOr<CostUnit> CostUnitFromProto(v1::CostUnit unit) {
   switch (unit) {
     case v1::COST_UNIT_FLOPS:
@@ -28,9 +30,10 @@ absl::StatusOr<CostUnit> CostUnitFromProto(v1::CostUnit unit) {
       return CostUnit::kNanoseconds;
     case v1::COST_UNIT_MICROJOULES:
       return CostUnit::kMicrojoules;
+    case v1::COST_UNIT_UNSPECIFIED:
+      return InvalidArgument("cost_unit", " is missing; allowed: ", kCostUnits);
     default:
-      return InvalidArgument("cost_unit", " is ", static_cast<int>(unit),
-                             "; allowed: COST_UNIT_FLOPS, COST_UNIT_NANOSECONDS, COST_UNIT_MICROJOULES");
+      return InvalidArgument("cost_unit", " is ", static_cast<int>(unit), "; allowed: ", kCostUnits);
   }
 }
 
@@ -184,21 +187,29 @@ absl::StatusOr<ModelProfile> ModelProfileFromProto(const v1::ModelProfile& messa
   profile.forward_cost = message.forward_cost();
   profile.ops.reserve(message.ops_size());
   for (const v1::Op& op_message : message.ops()) {
+    // An index that is present is checked here, because -1 stands for an absent one in ModelProfile.
+    if (op_message.has_block()) {
+      auto status = ValidateIndex("ops", profile.ops.size(), "block", op_message.block(), message.blocks_size());
+      if (!status.ok()) return status;
+    }
     Op& op = profile.ops.emplace_back();
     op.name = op_message.name();
     op.cost = op_message.cost();
     op.inputs.reserve(op_message.inputs_size());
     for (const v1::Edge& edge : op_message.inputs()) op.inputs.push_back({edge.op(), edge.cost()});
-    // -1 is kNone inside and a bad index outside: any other negative index keeps the error.
-    if (op_message.has_block()) op.block = op_message.block() == kNone ? kNone - 1 : op_message.block();
+    if (op_message.has_block()) op.block = op_message.block();
     op.saved_bytes = op_message.saved_bytes();
   }
   profile.tensors.reserve(message.tensors_size());
   for (const v1::Tensor& tensor_message : message.tensors()) {
+    if (tensor_message.has_op()) {
+      auto status = ValidateIndex("tensors", profile.tensors.size(), "op", tensor_message.op(), message.ops_size());
+      if (!status.ok()) return status;
+    }
     Tensor& tensor = profile.tensors.emplace_back();
     tensor.name = tensor_message.name();
     tensor.shape.assign(tensor_message.shape().begin(), tensor_message.shape().end());
-    if (tensor_message.has_op()) tensor.op = tensor_message.op() == kNone ? kNone - 1 : tensor_message.op();
+    if (tensor_message.has_op()) tensor.op = tensor_message.op();
     tensor.weight_grad_cost = tensor_message.weight_grad_cost();
     tensor.saved_bytes = tensor_message.saved_bytes();
   }

@@ -20,8 +20,10 @@ namespace greenplan {
 // it refuses is InvalidArgument, naming the field, its value and what is allowed.
 // Pure functions, thread-safe, linear in their input.
 
-// A profile, checked against all that ValidateModelProfile lists. Also ResourceExhausted, for too many ops or tensors.
+// Returns a profile that is checked against all that ValidateModelProfile lists. ResourceExhausted if it has too many
+// ops, edges, tensors or blocks.
 absl::StatusOr<ModelProfile> ModelProfileFromProto(const v1::ModelProfile& message);
+// Returns the message of a profile. Reading it back gives an equal profile.
 v1::ModelProfile ModelProfileToProto(const ModelProfile& profile);
 
 // Returns the method that the options ask for. METHOD_UNSPECIFIED stands for METHOD_SELECTION if `budget` sets
@@ -30,28 +32,32 @@ v1::Method EffectiveMethod(const v1::PlanOptions& message);
 // The same in core's terms. InvalidArgument if the number is not one of the protocol's methods.
 absl::StatusOr<Method> MethodFromProto(const v1::PlanOptions& message);
 
-// Names of tensors and blocks become indices; the method is the effective one.
+// Returns the options for a profile: names of tensors and blocks become indices, and the method is the effective one.
+// InvalidArgument also for a name that the profile lacks, a tensor in both `always` and `never`, and a pinned tensor
+// that the loss does not reach.
 absl::StatusOr<PlanOptions> PlanOptionsFromProto(const v1::PlanOptions& message, const ModelProfile& profile);
-// The budget, checked for `method`: its range, and that the method takes a budget of its kind.
+// Returns the budget. It is checked for `method`: its number is in range, and the method takes a budget of its kind.
 absl::StatusOr<Budget> BudgetFromProto(const v1::Budget& message, Method method);
-// What can be checked of options before the profile is known: all but the names.
+// Checks what can be checked of options before the profile is known: everything but the names.
 absl::Status ValidatePlanOptions(const v1::PlanOptions& message);
 
-// A report for `method`: full and drop, which need no importance, also take a report without any (every tensor 0).
-// Does not look at the digest; see PreparedProfile in planner/job.
+// Returns the measurements of a report for `method`. Methods full and drop, which need no importance, also take a
+// report without any: every tensor then counts 0. The digest is not looked at; PreparedProfile in planner/job does
+// that.
 absl::StatusOr<Measurements> MeasurementsFromProto(const v1::ImportanceReport& message, const ModelProfile& profile,
                                                    Method method);
 
-// The message with its digest (digest.h), outside a job: `name` and `round` are left empty.
+// Returns the message of a plan outside a job, with its digest (digest.h): `name` and `round` are left empty.
 v1::Plan PlanToProto(const Plan& plan, absl::string_view profile_digest, int64_t profile_revision);
-// The plan of a message: a plan in force, or one to be explained. The digest is not checked, and what the plan costs is
-// taken as the message says.
+// Returns the plan of a message, to keep it in force or to explain it. Mask and rates are checked against the profile.
+// The digest is not checked, and costs and value are taken as the message says.
 absl::StatusOr<Plan> PlanFromProto(const v1::Plan& message, const ModelProfile& profile);
 
 // Returns the mask ([num_tensors]) as v1.Plan.trainable has it: bit k % 8, least significant first, of byte k / 8 is
 // tensor k.
 std::string PackMask(const std::vector<bool>& mask);
-// InvalidArgument unless `bytes` has exactly the bytes that num_tensors bits take, unused bits 0.
+// Returns the mask in the bytes of v1.Plan.trainable, [num_tensors]. InvalidArgument unless `bytes` has exactly the
+// bytes that num_tensors bits take and the unused bits are 0.
 absl::StatusOr<std::vector<bool>> UnpackMask(absl::string_view bytes, int num_tensors);
 
 }  // namespace greenplan

@@ -26,18 +26,23 @@ TEST(ModelProfileTest, RoundTripKeepsEveryField) {
 
 TEST(ModelProfileTest, MinusOneIsABadIndexNotAMissingOne) {
   v1::ModelProfile message = SmallProfile();
-  message.mutable_tensors(0)->set_op(-1);
-  EXPECT_EQ(ModelProfileFromProto(message).status().code(), absl::StatusCode::kInvalidArgument);
+  message.mutable_tensors(1)->set_op(-1);
+  EXPECT_EQ(ModelProfileFromProto(message).status(),
+            InvalidArgument("tensors[1].op", " is -1; allowed: 0 <= op < ", message.ops_size()));
   message = SmallProfile();
-  message.mutable_ops(0)->set_block(-1);
-  EXPECT_EQ(ModelProfileFromProto(message).status().code(), absl::StatusCode::kInvalidArgument);
+  message.mutable_ops(1)->set_block(-1);
+  EXPECT_EQ(ModelProfileFromProto(message).status(),
+            InvalidArgument("ops[1].block", " is -1; allowed: 0 <= block < ", message.blocks_size()));
 }
 
-TEST(ModelProfileTest, RefusesAnUnspecifiedUnit) {
+TEST(ModelProfileTest, RefusesAMissingAndAnUnknownUnit) {
   v1::ModelProfile message = SmallProfile();
   message.clear_cost_unit();
   EXPECT_EQ(ModelProfileFromProto(message).status().message(),
-            "cost_unit is 0; allowed: COST_UNIT_FLOPS, COST_UNIT_NANOSECONDS, COST_UNIT_MICROJOULES");
+            "cost_unit is missing; allowed: COST_UNIT_FLOPS, COST_UNIT_NANOSECONDS, COST_UNIT_MICROJOULES");
+  message.set_cost_unit(static_cast<v1::CostUnit>(7));
+  EXPECT_EQ(ModelProfileFromProto(message).status().message(),
+            "cost_unit is 7; allowed: COST_UNIT_FLOPS, COST_UNIT_NANOSECONDS, COST_UNIT_MICROJOULES");
 }
 
 class PlanOptionsTest : public testing::Test {

@@ -12,16 +12,18 @@ namespace greenplan {
 
 // SHA-256 digests, as 64 lower-case hexadecimal characters. Pure functions, thread-safe.
 
-// Digest of any bytes.
+// Returns the digest of any bytes.
 std::string Sha256Hex(absl::string_view bytes);
 
-// Digest of the profile's deterministic binary serialization.
+// Returns the digest of the profile's deterministic binary serialization. O(size of the profile).
 std::string ProfileDigest(const v1::ModelProfile& profile);
 
-// FailedPrecondition, naming `field`, unless `digest` is the profile's.
+// Returns FailedPrecondition, naming `field`, unless `digest` is `profile_digest`.
 absl::Status CheckProfileDigest(absl::string_view field, absl::string_view digest, absl::string_view profile_digest);
 
-// Equal iff two ranks hold the same plan. Digest of these bytes, integers and doubles little-endian:
+// Returns a digest that is equal if and only if two ranks hold the same plan. It is the digest of these bytes, with
+// integers and doubles in little-endian order:
+//
 //   the characters of profile_digest, preceded by their number (uint64);
 //   method, the enum's number (uint32);
 //   the bytes of trainable, preceded by their number (uint64);

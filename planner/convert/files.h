@@ -13,8 +13,10 @@ namespace greenplan {
 // Messages as files: proto3 JSON with the fields' original names (.json) or binary (.pb), either one gzipped (.gz).
 // Readers take int64 as number or string, and refuse unknown fields. Thread-safe.
 
-// Fills `message`, such as a v1::ModelProfile. The errors of ReadFile (planner/files/files.h). InvalidArgument also if
-// the name has another extension, or the content is not such a message; the error names the file.
+// Fills `message`, such as a v1::ModelProfile, from a file. The errors of ReadFile (planner/files/files.h), and
+// InvalidArgument if the name has another extension or the content is not such a message. Every error names the file.
+//
+//   absl::StatusOr<v1::ModelProfile> profile = ReadMessageFile<v1::ModelProfile>("profile.json.gz");
 absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message& message);
 
 // The same, returning the message.
@@ -26,13 +28,15 @@ absl::StatusOr<Message> ReadMessageFile(const std::string& path) {
   return message;
 }
 
-// Leaves either the old file or the whole new one, as WriteFile does, and with its errors. InvalidArgument also if the
-// name has another extension.
+// Writes a message to a file, which afterwards holds either the old content or the whole new one (see WriteFile, whose
+// errors it returns). InvalidArgument if the name has another extension.
 absl::Status WriteMessageFile(const std::string& path, const google::protobuf::Message& message);
 
-// Proto3 JSON on one line (or indented), original field names, fields with default values left out.
+// Returns proto3 JSON on one line, or indented. Fields keep their original names, and those with default values are
+// left out.
 std::string MessageToJson(const google::protobuf::Message& message, bool indent = false);
-// InvalidArgument: what is wrong, without the name of a file.
+// Fills `message` from proto3 JSON; a byte order mark at the beginning is skipped. InvalidArgument says what is wrong,
+// without the name of a file: a syntax error, an unknown field, or a null as an element of an array.
 absl::Status MessageFromJson(absl::string_view json, google::protobuf::Message& message);
 
 }  // namespace greenplan

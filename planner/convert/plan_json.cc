@@ -49,8 +49,9 @@ ordered_json PlanToJson(const v1::Plan& plan, const ModelProfile& profile) {
   for (size_t k = 0; k < mask.size(); ++k) {
     if (mask[k]) trainable.push_back(profile.tensors[k].name);
   }
-  ordered_json drop_rates = ordered_json::object();
-  for (int b = 0; b < plan.drop_rates_size(); ++b) drop_rates[profile.blocks[b]] = plan.drop_rates(b);
+  // The names are unique, and operator[] would look through all that are there for each of them.
+  ordered_json::object_t drop_rates;
+  for (int b = 0; b < plan.drop_rates_size(); ++b) drop_rates.push_back({profile.blocks[b], plan.drop_rates(b)});
   return {
       {"method", MethodName(plan.method())},
       {"algorithm", AlgorithmName(plan.algorithm())},

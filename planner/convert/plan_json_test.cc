@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "planner/convert/convert.h"
 
@@ -43,6 +44,20 @@ TEST(PlanJsonTest, NamesTensorsAndBlocks) {
   EXPECT_EQ(json["trainable"].dump(), R"(["a","c"])");
   EXPECT_EQ(json["drop_rates"].dump(), R"({"top":0.1,"bottom":0.0})");
   EXPECT_EQ(json["predicted_cost"].dump(), "9007199254740993");
+}
+
+// If the time grew with the square of the number of blocks, this would take minutes.
+TEST(PlanJsonTest, NamesAsManyBlocksAsAProfileMayHave) {
+  constexpr int kMostBlocks = 1 << 18;
+  ModelProfile profile;
+  v1::Plan plan;
+  for (int b = 0; b < kMostBlocks; ++b) {
+    profile.blocks.push_back(absl::StrCat("block.", b));
+    plan.add_drop_rates(0.5);
+  }
+  const auto json = PlanToJson(plan, profile);
+  EXPECT_EQ(json["drop_rates"].size(), kMostBlocks);
+  EXPECT_EQ(json["drop_rates"].back(), 0.5);
 }
 
 TEST(PlanJsonTest, ReadsBackWhatAPlanIsComparedAndExplainedBy) {

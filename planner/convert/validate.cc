@@ -60,9 +60,8 @@ absl::Status ValidateOps(const ModelProfile& profile) {
     }
     if (auto status = CheckNonNegative("ops", i, "cost", op.cost, "costs"); !status.ok()) return status;
     if (auto status = CheckNonNegative("ops", i, "saved_bytes", op.saved_bytes, "bytes"); !status.ok()) return status;
-    if (op.block != kNone && (op.block < 0 || op.block >= static_cast<int>(profile.blocks.size()))) {
-      return InvalidArgument(Field("ops", i, "block"), " is ", op.block, "; allowed: 0 <= block < ",
-                             profile.blocks.size());
+    if (op.block != kNone) {
+      if (auto status = ValidateIndex("ops", i, "block", op.block, profile.blocks.size()); !status.ok()) return status;
     }
     for (size_t e = 0; e < op.inputs.size(); ++e) {
       const Edge& edge = op.inputs[e];
@@ -110,8 +109,8 @@ absl::Status ValidateTensors(const ModelProfile& profile) {
   for (size_t k = 0; k < profile.tensors.size(); ++k) {
     const Tensor& tensor = profile.tensors[k];
     if (auto status = CheckUniqueName("tensors", k, tensor.name, seen); !status.ok()) return status;
-    if (tensor.op != kNone && (tensor.op < 0 || tensor.op >= static_cast<int>(profile.ops.size()))) {
-      return InvalidArgument(Field("tensors", k, "op"), " is ", tensor.op, "; allowed: 0 <= op < ", profile.ops.size());
+    if (tensor.op != kNone) {
+      if (auto status = ValidateIndex("tensors", k, "op", tensor.op, profile.ops.size()); !status.ok()) return status;
     }
     auto status = CheckNonNegative("tensors", k, "weight_grad_cost", tensor.weight_grad_cost, "costs");
     if (!status.ok()) return status;
@@ -219,6 +218,11 @@ absl::Status ValidateDropRates(const PlanOptions& options) {
 }
 
 }  // namespace
+
+absl::Status ValidateIndex(absl::string_view list, size_t i, absl::string_view field, int64_t index, size_t size) {
+  if (index >= 0 && index < static_cast<int64_t>(size)) return absl::OkStatus();
+  return InvalidArgument(Field(list, i, field), " is ", index, "; allowed: 0 <= ", field, " < ", size);
+}
 
 absl::Status ValidateModelProfile(const ModelProfile& profile) {
   if (auto status = ValidateSizes(profile); !status.ok()) return status;

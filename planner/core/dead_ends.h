@@ -7,12 +7,15 @@
 
 namespace greenplan {
 
-// Returns `profile` without its dead ends: the ops from which no tensor is reachable, and the edges into them. They are
-// never live and count in no cost, so that the solvers need not look at them. The loss stays in any case.
+// Returns `profile` without its dead ends: the ops from which no tensor is reachable, and the edges into them. Dead
+// ends are never live and count in no cost, so the solvers need not look at them. The loss (op 0) always stays.
 //
-// Returns `profile` itself if it has none, as profiles of real models do; otherwise a copy in which ops have other
-// indices, and ops, tensors and blocks have no names and no shapes. Tensors and blocks keep their indices.
-// Pure, thread-safe, O(ops + edges + tensors).
+// If the profile has no dead ends, as those of real models, the return value is `profile` itself. Otherwise it is a
+// copy in which the remaining ops are numbered anew, and in which ops, tensors and blocks have no names and tensors
+// have no shapes. The indices of tensors and blocks do not change, so a mask or rates for the copy are valid for
+// `profile` too.
+//
+// Pure, thread-safe, O(ops + edges + tensors). REQUIRES: `profile` is valid.
 std::shared_ptr<const ModelProfile> WithoutDeadEnds(std::shared_ptr<const ModelProfile> profile);
 
 }  // namespace greenplan

@@ -7,34 +7,58 @@
 
 namespace greenplan {
 
-// What one unit of cost is.
+// What one unit of cost is. Every cost of a profile has the same unit.
 enum class CostUnit { kFlops, kNanoseconds, kMicrojoules };
 
-// In place of an index: an op outside every block, a tensor that the loss does not reach.
+// Stands for an index that is absent, such as the block of an op outside all blocks, or the op of a tensor that the
+// loss does not reach.
 inline constexpr int kNone = -1;
 
-// One gradient that an op produces.
+// The gradient that one op passes to another.
 struct Edge {
-  int op = 0;        // Index into ModelProfile::ops, higher than the index of the op that holds the edge.
-  int64_t cost = 0;  // Paid iff the target op is live, in cost_unit.
+  // The op that gets the gradient: an index into ModelProfile::ops, higher than that of the op that holds the edge.
+  int op = 0;
+
+  // What producing this gradient costs, in cost_unit. Paid if and only if the op that gets it is live.
+  int64_t cost = 0;
 };
 
-// One backward op.
+// One backward op: a node of the autograd graph, such as a matrix product's.
 struct Op {
-  std::string name = {};          // A label for people.
-  int64_t cost = 0;               // Paid once iff the op is live, in cost_unit.
-  std::vector<Edge> inputs = {};  // Parallel edges add.
-  int block = kNone;              // Index into ModelProfile::blocks.
-  int64_t saved_bytes = 0;        // Activations kept from forward iff the op is live.
+  // A label for people. It need not be unique.
+  std::string name = {};
+
+  // What the op pays once if and only if it is live, in cost_unit. Fused attention, whose gradients come all or none,
+  // has all its cost here.
+  int64_t cost = 0;
+
+  // The gradients that the op passes on. Parallel edges to one op add up.
+  std::vector<Edge> inputs = {};
+
+  // The residual block that the op belongs to: an index into ModelProfile::blocks, or kNone.
+  int block = kNone;
+
+  // Bytes of activations that are kept from forward if and only if the op is live.
+  int64_t saved_bytes = 0;
 };
 
-// One parameter tensor.
+// One parameter tensor of the model.
 struct Tensor {
+  // The name in named_parameters(). Unique; a tied tensor has its first name.
   std::string name = {};
-  std::vector<int64_t> shape = {};  // Empty for a scalar.
-  int op = kNone;                   // Index into ModelProfile::ops; kNone: never trainable, costs nothing.
-  int64_t weight_grad_cost = 0;     // Paid iff the tensor is trainable, in cost_unit.
-  int64_t saved_bytes = 0;          // Activations kept from forward iff the tensor is trainable.
+
+  // Empty for a scalar.
+  std::vector<int64_t> shape = {};
+
+  // The op that the tensor hangs on: an index into ModelProfile::ops. kNone if the loss does not reach the tensor,
+  // which then never trains and costs nothing.
+  int op = kNone;
+
+  // What its gradient costs, in cost_unit. Paid if and only if the tensor is trainable.
+  int64_t weight_grad_cost = 0;
+
+  // Bytes of activations that are kept from forward if and only if the tensor is trainable.
+  int64_t saved_bytes = 0;
 };
 
 // The cost model of one training step: forward, and backward as a directed acyclic graph of ops. Op 0 is the loss and
@@ -47,12 +71,21 @@ struct Tensor {
 // tensors, live or not, sum to at most 2^62; so do all saved_bytes.
 // A plain value; whoever builds one from outside data checks it with ValidateModelProfile (planner/convert).
 struct ModelProfile {
+  // A label, such as "opt-125m". May be empty.
   std::string model;
   CostUnit cost_unit = CostUnit::kFlops;
+
+  // The cost of a forward pass, in cost_unit.
   int64_t forward_cost = 0;
+
+  // In topological order from the loss, which is op 0.
   std::vector<Op> ops;
-  std::vector<Tensor> tensors;      // In forward order, as named_parameters().
-  std::vector<std::string> blocks;  // Names of the residual blocks that may be dropped.
+
+  // In forward order, which is that of named_parameters(). At least one.
+  std::vector<Tensor> tensors;
+
+  // Names of the residual blocks that a step may drop. Unique.
+  std::vector<std::string> blocks;
 };
 
 }  // namespace greenplan

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "planner/core/cost.h"
 #include "planner/core/exact_sum.h"
 #include "planner/core/invalid_argument.h"
@@ -41,6 +42,12 @@ int64_t SkippedAtMeanRate(double rate, const std::vector<int64_t>& block_costs) 
 // What was not measured does no harm.
 std::vector<double> SensitivityOf(const Measurements& measurements, size_t num_blocks) {
   return measurements.sensitivity.empty() ? std::vector<double>(num_blocks, 0.0) : measurements.sensitivity;
+}
+
+// The downscaled program does not know `what`.
+absl::Status NotDownscaled(absl::string_view what) {
+  return WithField(absl::UnimplementedError(absl::StrCat("algorithm is downscaled with ", what, "; allowed: exact")),
+                   "algorithm");
 }
 
 }  // namespace
@@ -101,7 +108,7 @@ PlanLimits PlanProblems::Limits(const PlanRequest& request, const Budget& budget
 absl::StatusOr<SelectionProblem> PlanProblems::Selection(const PlanRequest& request, const Budget& budget) const {
   SelectionProblem problem = WithoutChecks(request, budget);
   if (request.options->algorithm == Algorithm::kDownscaled) {
-    if (budget.max_saved_bytes) return absl::UnimplementedError("algorithm downscaled with max_saved_bytes");
+    if (budget.max_saved_bytes) return NotDownscaled("budget.max_saved_bytes");
     const auto num_tensors = static_cast<int64_t>(profile_.tensors.size());
     if (num_tensors * request.options->resolution > kMostCells) {
       return WithField(absl::ResourceExhaustedError(
@@ -117,9 +124,7 @@ absl::StatusOr<SelectionProblem> PlanProblems::Selection(const PlanRequest& requ
 
 absl::StatusOr<SelectionProblem> PlanProblems::BestRatio(const PlanRequest& request, const Budget& budget) const {
   if (request.options->algorithm == Algorithm::kDownscaled) {
-    return WithField(
-        absl::UnimplementedError("algorithm is downscaled with budget.best_value_per_cost; allowed: exact"),
-        "algorithm");
+    return NotDownscaled("budget.best_value_per_cost");
   }
   if (budget.max_saved_bytes) {
     return WithField(absl::UnimplementedError(absl::StrCat(
@@ -162,7 +167,7 @@ DropRateProblem PlanProblems::DropRates(const PlanRequest& request, const Budget
 
 absl::StatusOr<JointProblem> PlanProblems::Joint(const PlanRequest& request, const Budget& budget) const {
   if (request.options->algorithm == Algorithm::kDownscaled) {
-    return absl::UnimplementedError("algorithm downscaled with method joint");
+    return NotDownscaled("method joint");
   }
   const size_t num_blocks = profile_.blocks.size();
   RateBounds bounds = RateBoundsOf(*request.options, num_blocks);

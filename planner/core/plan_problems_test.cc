@@ -3,7 +3,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
@@ -62,10 +64,13 @@ TEST(PlanProblems, WhatIsNotBuiltIsUnimplementedByName) {
   options.algorithm = Algorithm::kDownscaled;
   const PlanRequest request{.measurements = &kMeasurements, .options = &options};
   const Budget budget{.kind = Budget::Kind::kAbsolute, .absolute = 120, .max_saved_bytes = 5};
-  for (const absl::Status& status : {PlanProblems(profile).Selection(request, budget).status(),
-                                     PlanProblems(profile).Joint(request, budget).status()}) {
-    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  }
+  const absl::Status selection = PlanProblems(profile).Selection(request, budget).status();
+  EXPECT_EQ(selection.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(selection.message(), "algorithm is downscaled with budget.max_saved_bytes; allowed: exact");
+  EXPECT_EQ(FieldOf(selection), "algorithm");
+  const absl::Status joint = PlanProblems(profile).Joint(request, budget).status();
+  EXPECT_EQ(joint.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(joint.message(), "algorithm is downscaled with method joint; allowed: exact");
 }
 
 TEST(PlanProblems, ATableOfTooManyStepsIsRefused) {

@@ -11,43 +11,54 @@
 
 namespace greenplan {
 
-// Plans for one profile: which tensors to train, which blocks to drop how often, within a budget. Start reading here.
+// Plans for one profile: which tensors to train, which blocks to drop how often, within a budget. Start reading here;
+// README.md in this folder says how to go on.
 //
 //   auto planner = Planner(profile);
 //   PlanRequest request{.measurements = &measurements, .options = &options};
 //   absl::StatusOr<Plan> plan = planner.MakePlan(request);
 //
 // Thread-safety: const methods may be called from many threads at once.
-// The same request gives the same plan, bit for bit, unless `should_stop` ended the search (status kFeasible).
-// The first plan of a method builds structure that later ones share.
+//
+// The same request gives the same plan, bit for bit, unless `should_stop` ended the search (status kFeasible). The
+// first plan of a method builds structure that later plans share, and a plan with the same importance as the last one
+// is cheaper still.
 class Planner {
  public:
-  // REQUIRES: `profile` is valid (ValidateModelProfile in planner/convert).
+  // Shares ownership of `profile` and builds nothing yet. REQUIRES: `profile` is valid (ValidateModelProfile in
+  // planner/convert).
   explicit Planner(std::shared_ptr<const ModelProfile> profile);
   ~Planner();
   Planner(const Planner&) = delete;
   Planner& operator=(const Planner&) = delete;
 
+  // Returns the profile that was passed to the constructor.
   const ModelProfile& profile() const;
 
-  // Returns a plan that keeps every limit of the request: what breaks one is never returned, but Internal.
-  // InvalidArgument if the pins alone exceed the budget, or a drop target cannot be reached within the rate bounds.
-  // Unimplemented for algorithm downscaled with method joint, with max_saved_bytes
-  // or with the best value per cost, and for the latter with max_saved_bytes. ResourceExhausted if the
-  // resolution is too high for so many tensors. "Nothing fits" and "stopped early" are plans, not errors.
+  // Returns a plan that keeps every limit of the request. A plan that breaks one is never returned: that would be a
+  // bug, and the answer is Internal.
   //
-  // Takes up to 256 MiB at a time beside the profile and the plan, none of it by recursion; what one plan keeps for the
-  // next is in MemoryBytes(). Without `should_stop` the search ends after a few seconds at the latest, or a minute for
-  // algorithm downscaled.
+  // InvalidArgument if the pins alone exceed the budget, or if a drop target cannot be reached within the rate bounds.
+  // Unimplemented for algorithm downscaled with method joint, with max_saved_bytes or with the best value per cost, and
+  // for the best value per cost with max_saved_bytes. ResourceExhausted if the resolution is too high for so many
+  // tensors. "Nothing fits" and "stopped early" are plans, not errors.
+  //
+  // Holds up to 256 MiB at a time beside the profile and the plan, and never recurses per op. What one plan keeps for
+  // the next is in MemoryBytes(). Without `should_stop` the search ends because its work is limited: after a few
+  // seconds at the latest on graphs like those of models, after about half a minute on the most entangled graphs of
+  // 100,000 ops, and after about a minute with algorithm downscaled.
+  //
+  // REQUIRES: the request's options and measurements are valid for the profile (planner/convert).
   absl::StatusOr<Plan> MakePlan(const PlanRequest& request) const;
 
-  // One plan per budget, sharing work; each point may take 1/64 of a plan's work, so that on the hardest importance it
-  // ends with a certified gap. The same errors, and ResourceExhausted if the plans together would be too large;
-  // request.options->budget is ignored.
+  // Returns one plan for each of `budgets`, in their order, sharing work between them; request.options->budget is
+  // ignored. Each point may take 1/64 of a plan's work, so on the hardest importance it ends with a certified gap.
+  // After a stop, the points that are left share a few plans. The errors are those of MakePlan, and ResourceExhausted
+  // if the plans together would take more than 64 MiB.
   absl::StatusOr<std::vector<Plan>> MakeCurve(const PlanRequest& request, const std::vector<Budget>& budgets) const;
 
-  // The memory that is kept between plans, in bytes, the profile excepted: what the next plan of the same importance,
-  // or of another, need not compute again.
+  // Returns the memory that is kept between plans, in bytes, not counting the profile: what the next plan need not
+  // compute again.
   size_t MemoryBytes() const;
 
  private:

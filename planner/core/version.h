@@ -3,7 +3,7 @@
 
 namespace greenplan {
 
-// Of all programs and libraries.
+// The version of all programs and libraries of the project. CHANGELOG.md lists what each version changed.
 inline constexpr char kVersion[] = "0.1.0";
 
 }  // namespace greenplan

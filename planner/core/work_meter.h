@@ -20,9 +20,10 @@ namespace greenplan {
 // Not thread-safe: one thread plans one request.
 class WorkMeter {
  public:
+  // As a number of units or bytes: no limit.
   static constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
-  // Without limits.
+  // A meter without limits.
   WorkMeter() : WorkMeter(kNoLimit, kNoStop) {}
   // `should_stop` may be empty; it must outlive the meter.
   WorkMeter(int64_t work, const StopFunction& should_stop, int64_t bytes = kNoLimit)
@@ -43,7 +44,8 @@ class WorkMeter {
     if (parent_->left_ != kNoLimit) parent_->left_ -= at_start_ - left_;
   }
 
-  // False once the work is used up or a stop was asked for.
+  // Charges `units` of work, and asks the stop function once enough work has been done since it was last asked. Returns
+  // false once the work is used up or the stop function has fired: the caller should then end with what it has.
   bool Spend(int64_t units) {
     left_ -= units;
     since_asked_ += units;
@@ -53,19 +55,20 @@ class WorkMeter {
 
   // Whether the work is used up or a stop was asked for.
   bool exhausted() const { return left_ <= 0 || stopped(); }
-  // The units of work that are left.
+  // Returns the units of work that are left.
   int64_t left() const { return left_; }
-  // Whether the stop function ended the request: then it does not depend on the problem alone how far it came.
+  // Returns whether the stop function ended the request. How far the request came then no longer depends on the problem
+  // alone.
   bool stopped() const { return stop_->has_fired; }
 
-  // Takes `bytes` of the memory that may be held at a time. False, and takes nothing, if so much is not left. HeldBytes
-  // gives back what it took.
+  // Reserves `bytes` of the memory that may be held at a time, here and in every meter above. Returns false, and
+  // reserves nothing, if that much is not left. Prefer HeldBytes, which gives back what it took.
   bool TakeBytes(int64_t bytes) {
     if (bytes > bytes_left_ || (parent_ != nullptr && !parent_->TakeBytes(bytes))) return false;
     bytes_left_ -= bytes;
     return true;
   }
-  // Gives back what TakeBytes took.
+  // Gives back `bytes` that TakeBytes took.
   void GiveBackBytes(int64_t bytes) {
     bytes_left_ += bytes;
     if (parent_ != nullptr) parent_->GiveBackBytes(bytes);
@@ -96,7 +99,8 @@ class WorkMeter {
   WorkMeter* parent_ = nullptr;
 };
 
-// Memory that a part of the planner holds, counted until this goes out of scope. `meter` must outlive it.
+// Memory that a part of the planner holds, counted against a meter until this object is destroyed. It only counts: it
+// allocates nothing. Can be moved. `meter` must outlive it.
 class HeldBytes {
  public:
   explicit HeldBytes(WorkMeter& meter) : meter_(&meter) {}
@@ -108,13 +112,13 @@ class HeldBytes {
   }
   ~HeldBytes() { GiveBack(); }
 
-  // False, and holds no more than before, if the request may not hold so much.
+  // Counts `bytes` more. Returns false, and counts no more than before, if the request may not hold that much.
   bool Grow(int64_t bytes) {
     if (!meter_->TakeBytes(bytes)) return false;
     bytes_ += bytes;
     return true;
   }
-  // Gives back all that is held.
+  // Gives back everything that is held.
   void GiveBack() { meter_->GiveBackBytes(std::exchange(bytes_, 0)); }
 
  private:

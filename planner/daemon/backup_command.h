@@ -8,8 +8,9 @@
 
 namespace greenplan {
 
-// greenpland backup: copies the SQLite database that --data-dir or --store names into the new file `output`, as
-// BackupSqliteStore does. InvalidArgument: the store is not in SQLite.
+// Carries out `greenpland backup`: copies the SQLite database that --data-dir or --store names into the new file
+// `output`. The daemon may go on serving from the database meanwhile. The errors of BackupSqliteStore
+// (planner/store/sqlite/backup.h), and InvalidArgument if the store is not in SQLite.
 absl::Status RunBackup(const DaemonOptions& options, const std::string& output);
 
 }  // namespace greenplan

@@ -58,6 +58,8 @@ class DaemonSignals {
     sigemptyset(&signals_);
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals_, signal);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    // A write beyond the limit of a file's size (ulimit -f) is an error of the call that needed it, as on a full disk.
+    signal(SIGXFSZ, SIG_IGN);
   }
 
   // Returns the signal, or 0 if there was none within `timeout`.

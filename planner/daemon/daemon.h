@@ -9,36 +9,81 @@
 
 namespace greenplan {
 
+// The daemon's flags, each under its own name. `greenpland --help` describes them for users.
 struct DaemonOptions {
-  std::string listen = "127.0.0.1:7437";       // HOST:PORT; port 0 takes a free one, which the log tells.
-  std::string http_listen = "127.0.0.1:7438";  // HOST:PORT of /metrics, /livez and /readyz. Empty: none.
-  bool http_required = true;                   // False: if http_listen is taken, serve without it.
-  std::string data_dir = "greenplan-data";     // Created if missing; holds greenplan.sqlite. Not used with `store`.
-  bool data_dir_given = false;                 // Then `store` is refused.
-  std::string store;                           // URI of a store (open_store.h). Empty: SQLite in data_dir.
-  std::optional<int64_t> keep_reports;         // Rounds of a job that keep their reports (retention.h); absent: all.
-  std::string delete_idle_after;               // As quorum_timeout; jobs unused for so long go. Empty: none.
-  std::string quorum_timeout = "60s";          // As ParseDurationFlag takes it; for jobs that do not say.
-  std::string port_file;                       // Gets the port, once calls are answered. Empty: none.
-  std::string http_port_file;                  // The same of http_listen.
-  std::string tls_cert;                        // Certificate chain and key in PEM: both or none. Empty: no TLS.
+  // HOST:PORT that answers calls. Port 0 takes a free port, which the log tells. Other addresses than those of this
+  // machine need TLS or `insecure`.
+  std::string listen = "127.0.0.1:7437";
+
+  // HOST:PORT that serves /metrics, /livez and /readyz over plain HTTP. Empty: none.
+  std::string http_listen = "127.0.0.1:7438";
+
+  // Whether it is an error if http_listen is taken. If false, the daemon then serves without that port.
+  bool http_required = true;
+
+  // The folder that holds greenplan.sqlite. Created if it is missing. Not used with `store`.
+  std::string data_dir = "greenplan-data";
+
+  // Whether the user named data_dir. Naming both data_dir and `store` is an error.
+  bool data_dir_given = false;
+
+  // The URI of a store (open_store.h). Empty: SQLite in data_dir.
+  std::string store;
+
+  // How many of a job's latest planned rounds keep their reports (retention.h), >= 1. Absent: all of them.
+  std::optional<int64_t> keep_reports;
+
+  // How long a job may be unused before it is deleted, as ParseDurationFlag reads it. Empty: no job is deleted.
+  std::string delete_idle_after;
+
+  // How long a round waits for all ranks after its first report, as ParseDurationFlag reads it. Jobs may have their
+  // own.
+  std::string quorum_timeout = "60s";
+
+  // A file that gets the port of `listen` once calls are answered. Empty: none.
+  std::string port_file;
+
+  // A file that gets the port of `http_listen`. Empty: none.
+  std::string http_port_file;
+
+  // Files with the certificate chain and its key, in PEM. Both or none; without them there is no TLS.
+  std::string tls_cert;
   std::string tls_key;
-  std::string tls_client_ca;        // Authorities of clients, in PEM. Empty: clients need no certificate.
-  std::string tokens;               // Tokens file (token_table.h). Empty: calls need no token.
-  std::string quotas;               // Quotas file (quota_table.h). Empty: no limits.
-  bool insecure = false;            // Permits `listen` off loopback without TLS.
-  bool reflection = true;           // Serves the descriptors of its services.
-  bool channelz = false;            // Serves gRPC's own state, connections included.
-  bool check_config = false;        // Checks the options and the files they name, and serves nothing.
-  std::string log_format = "text";  // Or "json": an object on each line.
-  std::string log_level = "info";   // trace, debug, info, warning, error, critical or off.
+
+  // A file with the authorities of clients, in PEM. Empty: clients need no certificate.
+  std::string tls_client_ca;
+
+  // The tokens file (token_table.h). Empty: calls need no token.
+  std::string tokens;
+
+  // The quotas file (quota_table.h). Empty: nobody is limited.
+  std::string quotas;
+
+  // Whether `listen` may be off loopback without TLS.
+  bool insecure = false;
+
+  // Whether the daemon serves the descriptors of its services.
+  bool reflection = true;
+
+  // Whether the daemon serves gRPC's own state, which includes the addresses of clients.
+  bool channelz = false;
+
+  // Whether to check the options and the files that they name, and then end without serving.
+  bool check_config = false;
+
+  // "text", or "json" for an object on each line.
+  std::string log_format = "text";
+
+  // The lowest severity that is logged: trace, debug, info, warning, error, critical or off.
+  std::string log_level = "info";
 };
 
-// Serves until SIGTERM or SIGINT, then drains. Reads certificates, key, tokens and quotas again on SIGHUP and every few
-// seconds; files that do not fit together change nothing. To be called from main, before any other thread is started:
-// it blocks the signals. OK after a clean shutdown. InvalidArgument: an address or a duration is malformed, a file of
-// TLS, tokens or quotas is at fault, or `listen` is off loopback without TLS. Other errors name the folder, file or
-// address at fault.
+// Serves until SIGTERM or SIGINT, then drains and returns OK. Certificates, key, tokens and quotas are read again on
+// SIGHUP and every few seconds; files that do not fit together change nothing.
+//
+// Call it from main before any other thread is started, since it blocks the signals. InvalidArgument if an address or a
+// duration is malformed, if a file of TLS, tokens or quotas is at fault, or if `listen` is off loopback without TLS.
+// Other errors name the folder, file or address at fault.
 absl::Status RunDaemon(const DaemonOptions& options);
 
 }  // namespace greenplan

@@ -13,10 +13,10 @@ namespace greenplan {
 // What connects the daemon's parts, which know nothing of metrics, with Metrics, which knows nothing of them. Whatever
 // is passed by pointer must outlive what it is connected with.
 
-// Records the engine's searches, plans, waits and outcomes.
+// Returns an observer that records the engine's searches, plans, waits and outcomes.
 EngineObserver RecordEngine(Metrics* metrics);
 
-// Records the calls of a store.
+// Returns a meter that records the calls of a store.
 StoreMeter RecordStore(Metrics* metrics);
 
 // Adds gauges of a queue, with the label queue = `name`: greenplan_queue_waiting, greenplan_queue_running and

@@ -7,7 +7,8 @@
 
 namespace greenplan {
 
-// What --keep-reports and --delete-idle-after say, to be logged as it is carried out. InvalidArgument names the flag.
+// Returns what --keep-reports and --delete-idle-after say, with callbacks that log what is carried out. InvalidArgument
+// names the flag.
 absl::StatusOr<Retention::Options> RetentionOf(const DaemonOptions& options);
 
 }  // namespace greenplan

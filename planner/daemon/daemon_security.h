@@ -14,20 +14,26 @@
 namespace greenplan {
 
 // What the daemon's options say about security, checked as a whole: TLS, tokens, and that nothing is open to the
-// network by oversight. Thread-safety: access() and NewCredentials() are safe; Reload is for one thread.
+// network by oversight.
+//
+// Thread-safety: access() and NewCredentials() may be called from any thread. LogState and Reload are for one thread.
 class DaemonSecurity {
  public:
-  // InvalidArgument, naming flags: see RunDaemon. REQUIRES: options.listen is HOST:PORT.
+  // Reads all files that the options name. InvalidArgument, naming flags, if flags that belong together are not given
+  // together, if `listen` is off loopback without TLS and without --insecure, or if a file is at fault. REQUIRES:
+  // options.listen is HOST:PORT.
   static absl::StatusOr<std::unique_ptr<DaemonSecurity>> Create(const DaemonOptions& options);
 
   // Logs whether there is TLS, and until when its certificate is valid.
   void LogState() const;
 
-  // Reads all files again. What is at fault is logged once and stays as it was; changes are logged too.
+  // Reads all files again. A file that is at fault is logged once and what it held before stays in force. Changes are
+  // logged too.
   void Reload();
 
+  // Returns who may call what. Valid as long as this object; it follows Reload.
   const Access& access() const { return *access_; }
-  // Of one port; plain text without TLS.
+  // Returns the credentials for one port: TLS that follows Reload, or plain text without TLS.
   std::shared_ptr<grpc::ServerCredentials> NewCredentials() const;
 
  private:

@@ -10,10 +10,12 @@
 
 namespace greenplan {
 
-// Which store --store and --data-dir name. Opens nothing. InvalidArgument: --store is malformed, or both are given.
+// Returns the store that --store or --data-dir names, without opening it. InvalidArgument if --store is malformed or
+// both are given.
 absl::StatusOr<StoreUri> StoreOf(const DaemonOptions& options);
 
-// Opens the store, and makes the folder of --data-dir if need be. Errors name the flag or the file: see StoreUri::Open.
+// Opens the store. Makes the folder of --data-dir if it is missing. Errors are those of StoreUri::Open and name the
+// flag or the file.
 absl::StatusOr<std::unique_ptr<Store>> OpenStoreOf(const DaemonOptions& options, const StoreUri& uri);
 
 }  // namespace greenplan

@@ -24,10 +24,10 @@ namespace greenplan {
 // Thread-safety: safe. Must outlive the server.
 class HealthService final : public grpc::health::v1::Health::CallbackService {
  public:
-  // Reports the server as a whole, "", and each of `services` as SERVING.
+  // Reports the server as a whole, "", and each of `services` as SERVING. Other names are NOT_FOUND.
   explicit HealthService(const std::vector<std::string>& services);
 
-  // From now on everything is NOT_SERVING. Open watches are told so and then end with UNAVAILABLE.
+  // Reports everything as NOT_SERVING from now on. Open watches are told so and then end with UNAVAILABLE.
   void Drain();
 
   grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,

@@ -16,6 +16,7 @@ namespace greenplan {
 // Checks every `interval` on a thread of its own, from construction to destruction. Thread-safe.
 class HeapTrimmer {
  public:
+  // How often to look, and how much must be free before anything is given back.
   struct Options {
     absl::Duration interval = absl::Seconds(2);
     size_t min_free_bytes = size_t{16} << 20;  // Less than this stays with the allocator, for the next request.

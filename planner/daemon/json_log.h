@@ -9,11 +9,12 @@
 
 namespace greenplan {
 
-// Log lines as JSON objects: {"level":"info","message":"...","time":"2026-01-02T03:04:05.678Z"}. Bytes of a message
-// that are no UTF-8 are replaced.
+// Returns a formatter that writes log lines as JSON objects:
+// {"level":"info","message":"...","time":"2026-01-02T03:04:05.678Z"}. The time is UTC. Bytes of a message that are not
+// UTF-8 are replaced.
 std::unique_ptr<spdlog::formatter> NewJsonLogFormatter();
 
-// Returns such a line for now, without a line break. Thread-safe.
+// Returns one such line for the present moment, without a line break. Thread-safe.
 std::string JsonLogLine(absl::string_view level, absl::string_view message);
 
 }  // namespace greenplan

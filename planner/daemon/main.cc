@@ -9,33 +9,30 @@ namespace {
 
 void AddServingFlags(CLI::App& app, greenplan::DaemonOptions& options) {
   app.add_option("--listen", options.listen,
-                 "HOST:PORT to serve on; port 0 takes a free one, which the log and --port-file tell. Off this machine "
-                 "it needs --tls-cert and --tls-key, or --insecure.")
+                 "HOST:PORT to serve on. Port 0 takes a free port, which the log and --port-file tell. An address that "
+                 "other machines reach needs --tls-cert and --tls-key, or --insecure.")
       ->capture_default_str();
-  app.add_option(
-         "--http-listen", options.http_listen,
-         "HOST:PORT of /metrics, /livez and /readyz over plain HTTP, without tokens. Empty: none. The default port is "
-         "left out, with a warning, if another program has it.")
+  app.add_option("--http-listen", options.http_listen,
+                 "HOST:PORT that serves /metrics, /livez and /readyz over plain HTTP, without tokens. An empty value "
+                 "turns it off. If another program has the default port, the daemon warns and serves without it.")
       ->capture_default_str();
   app.add_option("--http-port-file", options.http_port_file, "File that gets the port of --http-listen.");
   app.add_option("--data-dir", options.data_dir, "Folder of jobs, reports and plans; created if missing.")
       ->capture_default_str();
-  app.add_option(
-      "--store", options.store,
-      "Where to keep them instead: sqlite:PATH; postgresql://USER:PASSWORD@HOST:PORT/DATABASE, which several "
-      "daemons may share; or memory:, where nothing outlives the daemon. GREENPLAN_STORE keeps the password "
-      "off the command line.");
-  app.add_option(
-      "--keep-reports", options.keep_reports,
-      "Of how many of a job's latest rounds to keep the ranks' reports, at least 1. Plans and outcomes of older "
-      "rounds stay. Without the flag: of all.");
-  app.add_option(
-      "--delete-idle-after", options.delete_idle_after,
-      "Delete jobs, with everything that belongs to them, that have had no new round or revision for so long, "
-      "such as 720h. Without the flag: none.");
+  app.add_option("--store", options.store,
+                 "Where to keep them instead of --data-dir: sqlite:PATH; "
+                 "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, which several "
+                 "daemons may share; or memory:, where nothing outlives the daemon. GREENPLAN_STORE keeps the password "
+                 "off the command line.");
+  app.add_option("--keep-reports", options.keep_reports,
+                 "Keep the ranks' reports of this many of each job's latest rounds, at least 1. Plans and outcomes of "
+                 "older rounds stay. Without the flag, all reports are kept.");
+  app.add_option("--delete-idle-after", options.delete_idle_after,
+                 "Delete jobs, with everything that belongs to them, once they have had no new round or revision for "
+                 "this long, such as 720h. Without the flag, no job is deleted.");
   app.add_option("--quorum-timeout", options.quorum_timeout,
-                 "How long a round waits for all ranks after its first report, where its job does not say: seconds, or "
-                 "a duration such as 5m. The plan then rests on the ranks that have reported.")
+                 "How long a round waits for all ranks after its first report, unless its job says otherwise: seconds, "
+                 "or a duration such as 5m. The plan then rests on the ranks that have reported.")
       ->capture_default_str();
   app.add_option("--port-file", options.port_file, "File that gets the port once calls are answered.");
   app.add_flag("!--no-reflection", options.reflection, "Do not serve the descriptors of the services.");
@@ -59,7 +56,7 @@ void AddSecurityFlags(CLI::App& app, greenplan::DaemonOptions& options) {
       "--quotas", options.quotas,
       "TOML file of what each tenant may use: jobs, bytes, calls_per_second and solver_seconds_per_minute, in "
       "a [default] table and [[quota]] tables with a tenant.");
-  app.add_flag("--insecure", options.insecure, "Listen off this machine without TLS.");
+  app.add_flag("--insecure", options.insecure, "Listen without TLS on addresses that other machines reach, too.");
 }
 
 }  // namespace
@@ -79,12 +76,12 @@ int main(int argc, char** argv) {
     return options.log_format == "json" ? greenplan::JsonLogLine("error", line) : line;
   });
   app.add_option("--log-level", options.log_level,
-                 "Least severity to log on stderr: trace, debug, info, warning, error, critical or off.")
+                 "Lowest severity to log on stderr: trace, debug, info, warning, error, critical or off.")
       ->capture_default_str()
       ->check(greenplan::OneOf({"trace", "debug", "info", "warning", "error", "critical", "off"}));
   std::string output;
   CLI::App& backup =
-      program.AddCommand("backup", "Copies the SQLite database, checked, also while a daemon serves it.",
+      program.AddCommand("backup", "Copies the SQLite database and checks the copy, also while a daemon serves it.",
                          "greenpland backup --data-dir /var/lib/greenplan --output /backup/greenplan.sqlite", [&] {
                            options.data_dir_given = program.app().count("--data-dir") > 0;
                            return greenplan::RunBackup(options, output);

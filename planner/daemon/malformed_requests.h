@@ -7,9 +7,9 @@
 
 namespace greenplan {
 
-// Answers INVALID_ARGUMENT to a call whose request is no message of the RPC's type. gRPC's callback interface answers
-// UNIMPLEMENTED without a word, which tells a client that the daemon is too old rather than that the request is bad.
-// REQUIRES: no handler answers UNIMPLEMENTED with an empty message.
+// Returns an interceptor that answers INVALID_ARGUMENT to a call whose request is no message of the RPC's type. gRPC's
+// callback interface answers UNIMPLEMENTED without a message, which tells a client that the daemon is too old rather
+// than that the request is bad. REQUIRES: no handler answers UNIMPLEMENTED with an empty message.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> NewMalformedRequestAnswers();
 
 }  // namespace greenplan

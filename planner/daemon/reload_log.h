@@ -8,7 +8,8 @@
 
 namespace greenplan {
 
-// Logs what comes of reading a file again and again: an error when it appears or changes, and when it is gone.
+// Logs the results of reading a file again and again: an error when it appears or changes, and once more when it is
+// gone. The same error twice in a row is logged once.
 //
 //   ReloadLog log("--tokens");
 //   log.Record(access.Reload());
@@ -16,9 +17,10 @@ namespace greenplan {
 // Not thread-safe.
 class ReloadLog {
  public:
-  // `what` was read, as a user knows it.
+  // `what` names what is read, in terms that a user knows, such as a flag.
   explicit ReloadLog(std::string what) : what_(std::move(what)) {}
 
+  // Logs `status`, the result of the latest reading, if it differs from the one before.
   void Record(const absl::Status& status);
 
  private:

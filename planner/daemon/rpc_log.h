@@ -7,9 +7,9 @@
 
 namespace greenplan {
 
-// Logs every call once it is answered: method, peer, code, milliseconds and, if it failed, the message. Failures are
-// logged as info, what went well or was cancelled as debug, faults of the daemon (INTERNAL, DATA_LOSS, UNKNOWN) as
-// errors.
+// Returns an interceptor that logs every call once it is answered: method, peer, code, milliseconds and, if it failed,
+// the message. Failures are logged as info; what went well or was cancelled, as debug; faults of the daemon (INTERNAL,
+// DATA_LOSS, UNKNOWN), as errors.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> NewRpcLog();
 
 }  // namespace greenplan

@@ -8,7 +8,8 @@
 
 namespace greenplan {
 
-// Records every call of the planner service once it is answered. `metrics` must outlive the server.
+// Returns an interceptor that records the duration and code of every call of the planner service once it is answered.
+// `metrics` must outlive the server.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> NewRpcMetrics(Metrics* metrics);
 
 }  // namespace greenplan

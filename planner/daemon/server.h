@@ -35,30 +35,49 @@ namespace greenplan {
 // Thread-safety: AnnounceDrain and Drain are each called at most once, in this order; calls may be served meanwhile.
 class GrpcServer {
  public:
+  // Where the server listens, whom it trusts, and how much it takes on.
   struct Options {
-    std::string listen;  // "HOST:PORT"; port 0 takes a free one.
+    // "HOST:PORT". Port 0 takes a free port.
+    std::string listen;
     // Null: plain text.
     std::shared_ptr<grpc::ServerCredentials> credentials = nullptr;
-    RpcHandlers::Options calls = {};    // Who may call, and what is audited.
-    Metrics* metrics = nullptr;         // Records the calls; must outlive the server. Null: nobody does.
-    bool reflection = true;             // Serves the descriptors of the services.
-    bool channelz = false;              // Serves gRPC's own state.
-    size_t max_memory_bytes = 1 << 30;  // Of messages in transfer, over all connections.
+
+    // Who may call, and what is audited.
+    RpcHandlers::Options calls = {};
+
+    // Records every call. Must outlive the server. May be null.
+    Metrics* metrics = nullptr;
+
+    // Whether the server serves the descriptors of its services.
+    bool reflection = true;
+
+    // Whether the server serves gRPC's own state.
+    bool channelz = false;
+
+    // Bytes of messages that may be in transfer over all connections together.
+    size_t max_memory_bytes = 1 << 30;
+
+    // How many connections may be open.
     ConnectionAcceptor::Options connections = {};
   };
-  // `engine` must outlive the server. Unavailable: `listen` is taken, or is no address of this machine.
+
+  // Starts to serve and returns once calls are answered. `engine` must outlive the server. Unavailable if `listen` is
+  // taken or is no address of this machine.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const Options& options, JobEngine* engine);
-  // Drains without patience if Drain was not called.
+  // Drains without waiting for calls in progress, unless Drain was called.
   ~GrpcServer();
 
+  // Returns the port listened on, also where port 0 was asked for.
   int port() const { return acceptor_->port(); }
+  // Returns how many connections are open. O(connections).
   int64_t CountConnections() const { return acceptor_->CountConnections(); }
 
-  // Reports NOT_SERVING and ends health watches. Calls are served as before.
+  // Reports NOT_SERVING to health checks and ends health watches. Calls are still served.
   void AnnounceDrain() { health_.Drain(); }
 
-  // Announces it, ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, refuses new calls and
-  // connections, and waits for the calls in progress. After `patience` these end with UNAVAILABLE too.
+  // Announces the drain if that has not been done. Ends the calls that wait for other ranks or watch for plans with
+  // UNAVAILABLE, refuses new calls and connections, and waits for the calls in progress. After `patience` these end
+  // with UNAVAILABLE too.
   void Drain(absl::Duration patience);
 
  private:

@@ -33,6 +33,7 @@ class AtomicFile {
 
   // Writes behind what was appended before.
   absl::Status Append(absl::Span<const std::byte> bytes);
+  // The same for text.
   absl::Status Append(absl::string_view text);
 
   // If this returns OK, the file has its name and survives a power failure. DataLoss: the file has its name, but a

@@ -15,12 +15,12 @@ namespace greenplan {
 // (the path is a folder or no name for a file), ResourceExhausted (there is no room) or Unavailable (anything else,
 // such as an I/O error).
 
-// Returns the bytes of the file. The caller decides whether a file may be too large for the memory.
+// Returns the bytes of the file. There is no limit on its size; a caller that needs one checks it first.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
 // Replaces the file by one that holds `content`, or creates it. If this fails, the old file is as it was; see
-// atomic_file.h. A pipe, a terminal or another device is not replaced: the content is written to it.
-// DataLoss: the new file has its name, but its folder could not be flushed to the disk.
+// atomic_file.h. A pipe, a terminal or another device is not replaced: the content is written to it. DataLoss if the
+// new file has its name, but its folder could not be flushed to the disk.
 absl::Status WriteFile(const std::string& path, absl::string_view content);
 
 // Helps to write several files that belong together. `status` is what writing one of them returned. If it is DataLoss,

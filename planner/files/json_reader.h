@@ -42,6 +42,7 @@ std::string IndentedJsonText(const nlohmann::json& value);
 // Keeps a reference to the object, which must outlive the reader. Not thread-safe.
 class JsonReader {
  public:
+  // The limits of an integer that may have any value.
   static constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
   static constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 
@@ -61,11 +62,14 @@ class JsonReader {
                 double maximum = std::numeric_limits<double>::max(), double fallback = 0);
   // Returns nullopt if the value is null. The key must be there.
   std::optional<double> OptionalNumber(const std::string& key);
+  // Returns true or false. Numbers and texts are refused.
   bool Boolean(const std::string& key, bool fallback = false);
   // Returns one of the texts in `allowed`, or any text if `allowed` is empty.
   std::string Text(const std::string& key, std::initializer_list<absl::string_view> allowed = {},
                    std::string fallback = "");
+  // Returns an array of numbers. The key must be there; empty on an error.
   std::vector<double> Numbers(const std::string& key);
+  // Returns an array of texts. The key must be there; empty on an error.
   std::vector<std::string> Texts(const std::string& key);
   // Return the value itself, or an empty one if it is missing or has another type. Valid as long as the object.
   const nlohmann::json& Array(const std::string& key);

@@ -16,12 +16,19 @@ namespace greenplan {
 class SystemCalls {
  public:
   virtual ~SystemCalls() = default;
+  // Opens a file as open(2) does. Returns the descriptor, or -1 with errno set.
   virtual int Open(const char* path, int flags, mode_t mode);
+  // Reads as read(2) does: possibly fewer bytes than asked for, 0 at the end of the file.
   virtual ssize_t Read(int descriptor, void* bytes, size_t size);
+  // Writes as write(2) does: possibly fewer bytes than given.
   virtual ssize_t Write(int descriptor, const void* bytes, size_t size);
+  // Flushes a file or folder to the disk, as fsync(2) does.
   virtual int Fsync(int descriptor);
+  // Closes a descriptor, as close(2) does.
   virtual int Close(int descriptor);
+  // Renames a file within a file system, as rename(2) does, replacing what has the name.
   virtual int Rename(const char* from, const char* to);
+  // Removes a name, as unlink(2) does.
   virtual int Unlink(const char* path);
 
   // Returns the calls that this process uses.

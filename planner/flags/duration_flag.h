@@ -9,8 +9,8 @@
 
 namespace greenplan {
 
-// The value of `flag`: seconds, or a duration such as 250ms or 1m30s. InvalidArgument, naming the flag, unless it is
-// above zero and at most a year.
+// Returns the duration that the text of `flag` stands for: a number of seconds, or a duration such as 250ms or 1m30s.
+// InvalidArgument, naming the flag, unless it is above zero and at most a year. Thread-safe.
 absl::StatusOr<absl::Duration> ParseDurationFlag(absl::string_view flag, const std::string& text);
 
 }  // namespace greenplan

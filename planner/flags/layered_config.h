@@ -11,12 +11,13 @@
 
 namespace greenplan {
 
-// The environment variable of a flag: GREENPLAN_DATA_DIR for --data-dir. Empty for a flag that has none, as --help.
+// Returns the environment variable of a flag, such as GREENPLAN_DATA_DIR for --data-dir. Empty for a flag that has
+// none, such as --help.
 std::string EnvironmentNameOf(const CLI::Option& option);
-// Its value; empty if it is not set.
+// Returns the value of that variable; empty if it is not set.
 std::string EnvironmentValueOf(const CLI::Option& option);
 
-// Lets CLI11 read the environment for every flag of `app`, not of its commands.
+// Lets CLI11 read the environment for every flag of `app`. The flags of its commands are not included.
 void BindEnvironment(CLI::App& app);
 
 // Reads the file of --config and puts CLI11's order right: CLI11 asks the environment only for flags that the file has

@@ -105,17 +105,16 @@ void PlanFlags::AddOptionFlags(CLI::App& app, const Allowed& allowed) {
   app.add_option("--algorithm", algorithm_, "exact (default), or downscaled: the dynamic program over cost steps.")
       ->check(OneOf({"exact", "downscaled"}));
   app.add_option("--resolution", resolution_, "Cost steps of --algorithm downscaled. Default: 1000.");
-  app.add_option(
-         "--allocation", allocation_,
-         "Methods drop and joint: a drop rate for each block by its sensitivity (default: sensitivity), or one for all "
-         "(uniform).")
+  app.add_option("--allocation", allocation_,
+                 "Methods drop and joint: sensitivity (default) gives each block a drop rate of its own, uniform gives "
+                 "all blocks the same.")
       ->check(OneOf({"sensitivity", "uniform"}));
   app.add_option("--drop-objective", drop_objective_, "What drop rates minimise: quadratic (default) or linear.")
       ->check(OneOf({"quadratic", "linear"}));
   app.add_option("--min-drop-rate", min_drop_rate_, "Lowest drop rate of a block. Default: 0.");
   app.add_option("--max-drop-rate", max_drop_rate_, "Highest drop rate of a block. Default: 1.");
   app.add_option("--drop-rate-bounds", drop_rate_bounds_,
-                 "BLOCK=MIN:MAX, the bounds of one block instead; repeatable.");
+                 "BLOCK=MIN:MAX: bounds on the drop rate of one block, instead of the two above. May be repeated.");
   app.add_option("--mu", mu_, "Method joint: weight of the harm of dropping against importance. Default: 0.");
   app.add_option("--always", always_, "Tensors that train in every plan.");
   app.add_option("--never", never_, "Tensors that train in no plan.");

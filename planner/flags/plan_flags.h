@@ -42,20 +42,22 @@ class PlanFlags {
   PlanFlags(const PlanFlags&) = delete;
   PlanFlags& operator=(const PlanFlags&) = delete;
 
-  // The options as the flags have them, every range checked. METHOD_UNSPECIFIED without --method: full without a
-  // budget, selection with one. InvalidArgument: "--budget is 2; allowed: a number in (0, 1]".
+  // Returns the options as the flags have them, with every range checked. Without --method it is METHOD_UNSPECIFIED,
+  // which stands for full without a budget and for selection with one. InvalidArgument names the flag: "--budget is 2;
+  // allowed: a number in (0, 1]".
   absl::StatusOr<v1::PlanOptions> Options() const;
   // The same with `budget` in place of --budget.
   absl::StatusOr<v1::PlanOptions> Options(const v1::Budget& budget) const;
 
-  // Whether any of the flags is set but for --budget-of and --max-saved-bytes, which are about budgets.
+  // Returns whether any of the flags is set, leaving out --budget-of and --max-saved-bytes, which are about budgets.
   bool HasOptions() const;
 
-  // The budget that `text`, a number or "auto", is under --budget-of and --max-saved-bytes; its range is not checked.
-  // InvalidArgument naming `flag` if it is neither.
+  // Returns the budget that `text`, a number or "auto", stands for under --budget-of and --max-saved-bytes. Its range
+  // is not checked. InvalidArgument, naming `flag`, if `text` is neither.
   absl::StatusOr<v1::Budget> ParseBudget(const std::string& flag, const std::string& text) const;
 
-  // An error about PlanOptions from elsewhere (ValidateOptions, MakePlan, the daemon), naming flags in place of fields.
+  // Returns an error about PlanOptions from elsewhere (validation, MakePlan, the daemon) in terms of flags instead of
+  // fields. An OK status stays as it is.
   static absl::Status NameFlags(const absl::Status& status);
 
  private:

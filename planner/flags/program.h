@@ -35,7 +35,7 @@ class LayeredConfig;
 // Not thread-safe. The variables bound to flags must outlive Run.
 class Program {
  public:
-  // `example` is a command line shown by --help.
+  // `example` is a command line that --help shows.
   Program(std::string name, std::string description, const std::string& example);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -73,17 +73,17 @@ class Program {
     Program& program_;
     CLI::App& app_;
   };
-  // The group is for adding commands to before Run.
+  // Adds a group of commands. Use the result only to add commands to it, before Run.
   Group AddGroup(const std::string& name, const std::string& description, const std::string& example);
 
-  // Parses, then calls the named command's Run or `run`. Answers the exit code: 0; 2 for bad usage or input
-  // (ExitCode below); 1 for anything else. Lets no exception out.
+  // Parses the command line, then calls the named command's Run or `run`. Returns the exit code: 0 on success, 2 for
+  // bad usage or input (see ExitCode below), 1 for anything else. Lets no exception out.
   int Run(int argc, const char* const* argv, const std::function<absl::Status()>& run = nullptr);
 
   // Passes the line that a failure prints on stderr through `format` first.
   void FormatErrors(std::function<std::string(const std::string& line)> format) { format_error_ = std::move(format); }
 
-  // --quiet: no progress, no remarks. Valid within Run.
+  // Returns whether --quiet is set: print neither progress nor remarks. Valid within Run.
   bool quiet() const { return quiet_; }
 
  private:
@@ -114,14 +114,16 @@ class Program {
   bool quiet_ = false;
 };
 
-// 0 for OK; 2 for what the user can put right: InvalidArgument, NotFound, AlreadyExists, PermissionDenied,
-// Unauthenticated, FailedPrecondition, OutOfRange, ResourceExhausted, Unimplemented; else 1.
+// Returns the exit code of a program that ends with `status`: 0 for OK; 2 for what the user can put right, which is
+// InvalidArgument, NotFound, AlreadyExists, PermissionDenied, Unauthenticated, FailedPrecondition, OutOfRange,
+// ResourceExhausted and Unimplemented; 1 otherwise.
 int ExitCode(const absl::Status& status);
 
-// The message on one line, whatever line breaks it has.
+// Returns the message on one line: line breaks become spaces.
 std::string OneLine(absl::string_view message);
 
-// For CLI::Option::check: one of `allowed`. "--attention is fast; allowed: sdpa, eager".
+// Returns a check for CLI::Option::check that accepts the values in `allowed`. Its error reads "--attention is fast;
+// allowed: sdpa, eager".
 CLI::Validator OneOf(std::vector<std::string> allowed);
 
 }  // namespace greenplan

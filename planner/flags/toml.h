@@ -22,6 +22,8 @@ struct TomlEntry {
 // number, a boolean, or an array of these. A number becomes a text that reads back as the same number. InvalidArgument:
 // the text is not TOML, a key appears twice, or a value is a date, an array of tables or a table in a table. The
 // message begins with "line 3: ". Thread-safe.
+//
+//   ParseToml("budget = 0.5")  // One entry: key "budget", values {"0.5"}, line 1.
 absl::StatusOr<std::vector<TomlEntry>> ParseToml(absl::string_view text);
 
 }  // namespace greenplan

@@ -7,16 +7,18 @@
 namespace greenplan {
 
 // The weighted mean of doubles, rounded once: the double nearest to sum(w x) / sum(w), ties to even. The sum is kept
-// exactly, as a fixed-point number that has every bit which a double can have, so the order of the values does not
-// matter and no sum overflows. Takes 304 bytes. Not thread-safe.
+// exactly, as a fixed-point number that has every bit which a double can have. So the order of the values does not
+// matter, all replicas compute the same mean, and no sum overflows.
+//
+// A plain value of 304 bytes. Not thread-safe.
 class ExactMean {
  public:
-  // REQUIRES: `value` is finite, 1 <= weight < 2^63. At most 2^31 values.
+  // Adds one value with its weight. REQUIRES: `value` is finite, 1 <= weight < 2^63, and at most 2^31 values are added.
   void Add(double value, int64_t weight);
 
-  // False if nothing was added.
+  // Returns whether anything was added.
   bool has_value() const { return total_weight_ != 0; }
-  // 0 if nothing was added. Never -0.
+  // Returns the mean, or 0 if nothing was added. Never returns -0.
   double Mean() const;
 
  private:

@@ -11,11 +11,12 @@
 
 namespace greenplan {
 
-// Time since a fixed moment; never runs backwards.
+// A clock: the time since a fixed moment. It never runs backwards.
 using MonotonicClock = std::function<absl::Duration()>;
+// Returns the time of std::chrono::steady_clock, the clock that all callers but tests use.
 absl::Duration SteadyNow();
 
-// Until when the caller of a planning waits, and whether it still does.
+// How long the caller of a planning waits.
 struct CallLimits {
   // When the caller stops waiting, on `clock`.
   absl::Duration deadline = absl::InfiniteDuration();
@@ -30,17 +31,18 @@ enum class AtDeadline {
   kFail,        // DeadlineExceeded: a plan that depends on its caller's patience must not be kept.
 };
 
-// The one way from a request in core's terms to its plan, whoever asks: the daemon, the local connection, the command
-// line. Adds to Planner what needs a clock or a caller: options->time_limit, which answers the best plan found by then,
-// and the call's limits. request.should_stop is set here.
+// Makes the plan for a request in core's terms. This is the one way to a plan, whoever asks: the daemon, the local
+// connection or the command line. It adds to Planner what needs a clock or a caller, namely options->time_limit, after
+// which the best plan found is answered, and the limits of the call. It sets request.should_stop itself.
 //
-// The errors of Planner::MakePlan. InvalidArgument: every method but full needs measurements. Cancelled: the caller has
-// gone, so the plan would depend on when. DeadlineExceeded: the deadline passed before the search began, or, with
-// AtDeadline::kFail, before it ended. Thread-safe.
+// The errors of Planner::MakePlan, and InvalidArgument if a method other than full has no measurements. Cancelled if
+// the caller has gone, since the plan would depend on when. DeadlineExceeded if the deadline passed before the search
+// began or, with AtDeadline::kFail, before it ended. Thread-safe.
 absl::StatusOr<Plan> MakePlan(const Planner& planner, PlanRequest request, const CallLimits& limits = {},
                               AtDeadline at_deadline = AtDeadline::kAnswerBest);
 
-// One plan per budget, as Planner::MakeCurve. InvalidArgument if `budgets` is empty. The limits are of the whole curve.
+// Makes one plan for each of `budgets`, as Planner::MakeCurve. The limits, and options->time_limit, are for the whole
+// curve. The errors of MakePlan, and InvalidArgument if `budgets` is empty.
 absl::StatusOr<std::vector<Plan>> MakeCurve(const Planner& planner, PlanRequest request,
                                             const std::vector<Budget>& budgets, const CallLimits& limits = {});
 

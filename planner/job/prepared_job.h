@@ -20,26 +20,25 @@
 
 namespace greenplan {
 
-// The job that a CreateJob request asks for: what the client chose, with every output-only field set anew.
+// Returns the job that a CreateJob request asks for: what the client chose, with every output-only field set anew.
 v1::Job NewJob(const v1::Job& request, absl::Time create_time);
 
-// The next revision of `job`: what `request`, of an UpdateJob call, holds of profile, options and quorum_timeout takes
-// the place of the job's. Empty if that changes nothing. InvalidArgument if the request has a world_size that is not
-// the job's, or none of the three. What it returns is checked by PreparedJob::Create.
+// Returns the next revision of `job`. What `request`, of an UpdateJob call, holds of profile, options and
+// quorum_timeout replaces the job's. Returns nullopt if that changes nothing. InvalidArgument if the request has a
+// world_size other than the job's, or none of the three. PreparedJob::Create checks what this returns.
 absl::StatusOr<std::optional<v1::Job>> NextRevision(const v1::Job& job, const v1::Job& request, absl::Time update_time);
 
-// Whether two jobs are the same but for output-only fields.
+// Returns whether two jobs are the same apart from output-only fields.
 bool SameContent(const v1::Job& a, const v1::Job& b);
 
-// Whether two reports are the same, bit for bit (two NaNs of the same bits are).
+// Returns whether two reports are the same, bit for bit. Two NaNs of the same bits are.
 bool SameReport(const v1::ImportanceReport& a, const v1::ImportanceReport& b);
 
-// The errors that whoever keeps jobs and rounds answers.
-// AlreadyExists: the name belongs to a job of other content.
+// The errors of whoever keeps jobs and rounds. This one is AlreadyExists: the name belongs to a job of other content.
 absl::Status JobIsTaken(const std::string& job_name);
-// AlreadyExists: the report's rank has sent another one for its round.
+// AlreadyExists: the report's rank has sent a different one for its round.
 absl::Status ReportIsTaken(const std::string& job_name, const v1::ImportanceReport& report);
-// NotFound.
+// NotFound: there is no such job, plan or revision.
 absl::Status DoesNotExist(const std::string& resource_name);
 
 // A job that rounds can be planned for: the rules of one job, whoever keeps its rounds. The daemon's engine and the
@@ -53,33 +52,35 @@ absl::Status DoesNotExist(const std::string& resource_name);
 // Thread-safety: const methods may be called from many threads at once. Owns everything it needs.
 class PreparedJob {
  public:
-  // InvalidArgument: name, world_size, profile, options or quorum_timeout are malformed.
+  // Reads and checks a job. InvalidArgument if its name, world_size, profile, options or quorum_timeout are malformed.
   // REQUIRES: the output-only fields are set, as NewJob sets them.
   static absl::StatusOr<std::shared_ptr<const PreparedJob>> Create(const v1::Job& job);
 
   const v1::Job& job() const { return job_; }
   const PreparedProfile& profile() const { return *profile_; }
-  // The time that a round waits for more reports, or `otherwise` if the job leaves it to the daemon.
+  // Returns how long a round waits for more reports after its first one, or `otherwise` if the job leaves that to the
+  // daemon.
   absl::Duration QuorumTimeout(absl::Duration otherwise) const;
 
-  // The report as core takes it. InvalidArgument: it is malformed. FailedPrecondition: it was measured on another
-  // profile.
+  // Returns the report in core's terms. InvalidArgument if it is malformed; FailedPrecondition if it was measured on
+  // another profile.
   absl::StatusOr<Measurements> ReadReport(const v1::ImportanceReport& report) const;
 
-  // Whether a plan can be made for the mean of several ranks' reports. InvalidArgument if the sums that planning
-  // forms of it overflow, although those of each report do not.
+  // Checks whether a plan can be made for the mean of several ranks' reports. InvalidArgument if the sums that planning
+  // forms of the mean overflow, although those of each report do not.
   absl::Status ValidateAverage(const Measurements& average) const;
 
-  // The plan of `round`, with its name. `previous_plan`, which options.churn_threshold keeps in force, may be null;
-  // one of another profile counts as none.
-  // The errors of MakePlan (planning.h) with AtDeadline::kFail: the plan is made to be kept, so it must depend on the
-  // request alone, or on options.time_limit. InvalidArgument: previous_plan is malformed.
-  // REQUIRES: `measurements` is what ReadReport returned, or an average that ValidateAverage found to be valid.
+  // Returns the plan of `round`, with its name. `previous_plan`, which options.churn_threshold may keep in force, may
+  // be null; a plan of another profile counts as none.
+  //
+  // The errors of MakePlan (planning.h) with AtDeadline::kFail: the plan is made to be kept, so it must depend only on
+  // the request, or on options.time_limit. InvalidArgument also if previous_plan is malformed. REQUIRES: `measurements`
+  // is what ReadReport returned, or an average that ValidateAverage accepted.
   absl::StatusOr<v1::Plan> PlanRound(int64_t round, const Measurements& measurements, const v1::Plan* previous_plan,
                                      const CallLimits& limits) const;
 
-  // About what this takes, what its plans have built included. Grows with the first plan of a method.
-  // O(1).
+  // Returns about how many bytes this takes, including what its plans have built for later ones. It grows with the
+  // first plan of a method. O(1).
   size_t MemoryBytes() const;
 
  private:

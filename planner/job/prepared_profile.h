@@ -28,9 +28,11 @@ namespace greenplan {
 // Thread-safety: const methods may be called from many threads at once. Owns everything it needs.
 class PreparedProfile {
  public:
-  // InvalidArgument if the profile is malformed.
+  // Reads, checks and hashes a profile. InvalidArgument if it is malformed; ResourceExhausted if it is too large.
+  // O(profile).
   static absl::StatusOr<std::shared_ptr<const PreparedProfile>> Create(const v1::ModelProfile& message);
-  // The same for the profile of a job, whose digest and revision are known. REQUIRES: `digest` is the profile's.
+  // The same for the profile of a job, whose digest and revision are known already. REQUIRES: `digest` is the
+  // profile's.
   static absl::StatusOr<std::shared_ptr<const PreparedProfile>> Create(const v1::ModelProfile& message,
                                                                        std::string digest, int64_t revision);
 
@@ -38,17 +40,18 @@ class PreparedProfile {
   const Planner& planner() const { return planner_; }
   const std::string& digest() const { return digest_; }
 
-  // InvalidArgument if the options are malformed or name what the profile lacks.
+  // Returns the options in core's terms. InvalidArgument if they are malformed or name what the profile lacks.
   absl::StatusOr<PlanOptions> ReadOptions(const v1::PlanOptions& message) const;
 
-  // InvalidArgument if the report is malformed, or does not go with the options. FailedPrecondition if it names the
-  // digest of another profile; a report without a digest passes.
+  // Returns the report in core's terms. InvalidArgument if it is malformed or does not go with the options.
+  // FailedPrecondition if it carries the digest of another profile; a report without a digest passes.
   absl::StatusOr<Measurements> ReadReport(const v1::ImportanceReport& message, const PlanOptions& options) const;
 
-  // What PlanRequest::previous takes. The same errors, whose fields are those of the plan.
+  // Returns a plan for PlanRequest::previous. The same errors, whose fields are those of the plan.
   absl::StatusOr<Plan> ReadPlan(const v1::Plan& message) const;
 
-  // The plan outside a job, with its digest: `name` and `round`, which the digest does not cover, are left empty.
+  // Returns the message of a plan outside a job, with its digest. `name` and `round`, which the digest does not cover,
+  // are left empty.
   v1::Plan WritePlan(const Plan& plan) const;
 
   // Returns about how many bytes this takes, with what the plans so far have built for later ones. O(1).

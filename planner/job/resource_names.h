@@ -20,10 +20,12 @@ struct PlanName {
   int64_t round = 0;
 };
 
-// InvalidArgument, naming `field` (such as "job.name") and the value, unless `name` is "jobs/{job}".
+// Checks a job's name. InvalidArgument, naming `field` (such as "job.name") and the value, unless `name` is
+// "jobs/{job}".
 absl::Status ValidateJobName(absl::string_view name, absl::string_view field);
 
-// InvalidArgument, naming `field` and the value, unless `name` is "jobs/{job}/plans/{round}".
+// Returns the parts of a plan's name. InvalidArgument, naming `field` and the value, unless `name` is
+// "jobs/{job}/plans/{round}".
 absl::StatusOr<PlanName> ParsePlanName(absl::string_view name, absl::string_view field);
 
 // Returns "jobs/{job}/plans/{round}".

@@ -15,16 +15,18 @@ namespace greenplan {
 // of backward, 7, is spent best on tensors 1 and 2 (value 5), with TestReport's importance.
 
 v1::ModelProfile TestProfile();
+// A job of one rank for TestProfile, with half of backward as its budget.
 v1::Job TestJob(const std::string& name);
-// For TestProfile, from rank 0.
+// A report for TestProfile, from rank 0.
 v1::ImportanceReport TestReport(int64_t round);
-// From rank 0.
+// An outcome of `round`, from rank 0.
 v1::Outcome TestOutcome(int64_t round);
 // v1.Plan.trainable of the best plan: tensors 1 and 2.
 inline constexpr char kTestPlanTrainable[] = "\x06";
 
-// A job whose search is long enough to be stopped many times over: a chain of 3,000 ops with irregular costs.
+// A job whose search is long enough to be stopped many times: a chain of 3,000 ops with irregular costs.
 v1::Job LongTestJob(const std::string& name);
+// A report for LongTestJob, from rank 0.
 v1::ImportanceReport LongTestReport(int64_t round);
 // The limits of a caller with 20 ms left, on a clock that moves on by 1 ms whenever it is asked.
 CallLimits TestLimitsInAHurry();

@@ -12,15 +12,19 @@
 
 namespace greenplan {
 
-// Histograms of one family with the labels method and code, for what happens so often that the library's own way to a
-// histogram, which builds a new one to look an old one up, would count. Thread-safety: safe.
+// Histograms of one family with the labels method and code, for events so frequent that the library's own look-up would
+// matter: it builds a new histogram in order to find an old one. Thread-safety: safe.
+//
+//   HistogramTable durations(&registry, "greenplan_rpc_duration_seconds", "Time of a call.", buckets);
+//   durations.Of("GetJob", "OK").Observe(0.001);
 class HistogramTable {
  public:
-  // `registry` must outlive the object.
+  // Registers the family. `name`, `help` and `buckets` are those of Prometheus. `registry` must outlive the object.
   HistogramTable(prometheus::Registry* registry, const std::string& name, const std::string& help,
                  prometheus::Histogram::BucketBoundaries buckets);
 
-  // Made when it is asked for first; valid as long as the registry.
+  // Returns the histogram of the two labels, which is made when it is first asked for. Valid as long as the registry.
+  // O(1).
   prometheus::Histogram& Of(absl::string_view method, absl::string_view code);
 
  private:

@@ -20,20 +20,33 @@ namespace greenplan {
 //
 // It serves from a few threads of its own. A client that is slow with its request is cut off after 5 seconds.
 // Thread-safety: safe.
+//
+//   auto port = HttpPort::Start({.listen = "127.0.0.1:7438",
+//                                .metrics = [&] { return metrics.Text(); },
+//                                .not_ready = [&] { return ReasonsAgainstCalls(); }});
 class HttpPort {
  public:
+  // Where to listen, and where the answers come from.
   struct Options {
-    std::string listen;                                   // "HOST:PORT"; port 0 takes a free one.
-    std::function<std::string()> metrics;                 // The functions are called on the port's threads.
-    std::function<std::vector<std::string>()> not_ready;  // Why no calls should come; empty: they may.
+    // "HOST:PORT". Port 0 takes a free port.
+    std::string listen;
+
+    // Returns what /metrics answers. Like not_ready, it is called on the port's threads.
+    std::function<std::string()> metrics;
+
+    // Returns the reasons why no calls should come. None: /readyz answers 200.
+    std::function<std::vector<std::string>()> not_ready;
   };
 
-  // InvalidArgument: `listen` is no HOST:PORT. Unavailable: it is taken, or is no address of this machine.
+  // Starts to serve. InvalidArgument if `listen` is no HOST:PORT. Unavailable if it is taken or is no address of this
+  // machine.
   static absl::StatusOr<std::unique_ptr<HttpPort>> Start(Options options);
-  // Waits for the requests in progress.
+  // Closes the port and waits for the requests in progress.
   ~HttpPort();
 
+  // Returns the port listened on, also where port 0 was asked for.
   int port() const { return port_; }
+  // The options that the port was started with.
   const Options& options() const { return options_; }
 
  private:

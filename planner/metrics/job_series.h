@@ -29,6 +29,7 @@ class JobSeries {
  public:
   // What one outcome adds: sums over its steps, each finite and >= 0.
   struct Steps {
+    // The number of steps, and the sums of their time and energy.
     double count = 0;
     double seconds = 0;
     double joules = 0;
@@ -37,10 +38,11 @@ class JobSeries {
     double executed_backward_flops = 0;
   };
 
-  // `registry` must outlive the object. `max_jobs` >= 1.
+  // Registers the families. `registry` must outlive the object. `max_jobs` >= 1.
   JobSeries(prometheus::Registry* registry, int max_jobs, absl::Duration idle_time);
 
-  // `job` as "a", for "jobs/a". `now` is any clock's, not going back.
+  // Adds the steps of one outcome. `job` is "a" for the job "jobs/a". `now` comes from any clock that does not run
+  // backwards.
   void Add(const std::string& tenant, const std::string& job, const Steps& steps, absl::Duration now);
 
  private:

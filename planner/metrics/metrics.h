@@ -34,31 +34,39 @@ namespace greenplan {
 // AddGauge adds what is not counted but looked at.
 //
 // Thread-safety: safe.
+//
+//   Metrics metrics(kVersion);
+//   metrics.RecordRpc("GetJob", "OK", absl::Milliseconds(1));
+//   const std::string page = metrics.Text();  // What /metrics answers.
 class Metrics {
  public:
   using Labels = std::map<std::string, std::string>;
 
-  // `version` is the daemon's.
+  // Registers all families. `version` is the daemon's, for greenplan_build_info.
   explicit Metrics(const std::string& version);
   ~Metrics();
 
-  // `method` as "GetJob", `code` as "NOT_FOUND". Each pair is a time series, so they come from fixed sets.
+  // Records a call that was answered. `method` is written as "GetJob", `code` as "NOT_FOUND". Each pair is a time
+  // series, so both must come from fixed sets.
   void RecordRpc(absl::string_view method, absl::string_view code, absl::Duration duration);
+  // Records a call of the store, whose method is written as "AddReport".
   void RecordStoreCall(absl::string_view method, absl::StatusCode code, absl::Duration duration);
 
-  // A plan that this daemon has made and kept, without the reports of `num_missing_ranks` ranks.
+  // Records a plan that this daemon has made and kept, without the reports of `num_missing_ranks` ranks.
   void RecordPlan(const v1::Plan& plan, int64_t num_missing_ranks);
+  // Records how long a search for a round's plan took.
   void RecordSearch(absl::Duration duration);
+  // Records how long a rank's call waited for its round's plan.
   void RecordBarrierWait(absl::Duration duration);
 
-  // A new outcome of a round of `job`, whose plan was `plan`.
+  // Records a new outcome of a round of `job`, whose plan was `plan`.
   void RecordOutcome(const std::string& tenant, const v1::Job& job, const v1::Plan& plan, const v1::Outcome& outcome);
 
-  // From now on Text calls `read` for the value of this gauge, on any thread. `name` begins with "greenplan_"; gauges
-  // of one name differ in their labels.
+  // Adds a gauge whose value Text gets from `read`, on any thread. `name` begins with "greenplan_"; gauges of the same
+  // name differ in their labels.
   void AddGauge(const std::string& name, const std::string& help, const Labels& labels, std::function<double()> read);
 
-  // Everything in Prometheus' text format.
+  // Returns all metrics in Prometheus' text format.
   std::string Text() const;
 
  private:

@@ -13,10 +13,12 @@ namespace greenplan {
 // large for good.
 // Pure functions, thread-safe.
 
-// REQUIRES: `status` is not OK; `delay` is finite and >= 0.
+// Returns `status` with the delay. REQUIRES: `status` is not OK; `delay` is finite and >= 0.
+//
+//   return WithRetryDelay(absl::ResourceExhaustedError("the queue is full"), absl::Seconds(1));
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
 
-// Empty if `status` says nothing about it.
+// Returns the delay that `status` carries; nullopt if it carries none.
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 
 }  // namespace greenplan

@@ -24,17 +24,18 @@ namespace greenplan {
 // Thread-safety: safe; Reload may run while calls are checked.
 class Access {
  public:
-  // `tokens_file` may be empty: none. InvalidArgument, naming --tokens, the file and the line.
+  // Reads the tokens file; an empty name stands for none. InvalidArgument, naming --tokens, the file and the line, if
+  // it cannot be read or is no tokens file.
   static absl::StatusOr<std::unique_ptr<Access>> Create(const std::string& tokens_file);
 
-  // Reads the file again. The errors of Create; the tokens that were read before then stay valid.
+  // Reads the file again. On an error, which is one of Create's, the tokens that were read before stay valid.
   absl::Status Reload();
 
-  // Who calls with this value of the metadata "authorization". Unauthenticated: there is none, it is no "Bearer TOKEN",
-  // or the token is unknown. The message holds nothing of the token.
+  // Returns who calls with this value of the metadata "authorization". Unauthenticated if there is none, if it is no
+  // "Bearer TOKEN", or if the token is unknown. The message holds nothing of the token.
   absl::StatusOr<Caller> Identify(std::optional<absl::string_view> authorization) const;
 
-  // PermissionDenied unless the caller's role may call `method`.
+  // Returns PermissionDenied unless the caller's role may call `method`, such as "CreateJob".
   static absl::Status Authorize(const Caller& caller, absl::string_view method);
 
  private:

@@ -12,18 +12,27 @@ namespace greenplan {
 
 // One call, for the audit log: who asked for what, and what came of it.
 struct AuditEntry {
-  const Caller* caller = nullptr;  // Null: nobody knows who called.
-  std::string peer;                // The address, as gRPC writes it.
-  absl::string_view method;        // "CreateJob".
-  absl::string_view resource;      // "jobs/a"; empty if the call names none.
+  // Who called. Null if nobody knows.
+  const Caller* caller = nullptr;
+
+  // The caller's address, as gRPC writes it.
+  std::string peer;
+
+  // The RPC, such as "CreateJob".
+  absl::string_view method;
+
+  // What the call is about, such as "jobs/a". Empty if it names nothing.
+  absl::string_view resource;
+
+  // How the call ended.
   absl::StatusCode code;
 };
 
-// Takes the entries; called on the threads of the calls.
+// Receives the entries, on the threads of the calls and from several at once.
 using AuditLog = std::function<void(const AuditEntry&)>;
 
-// Whether a call belongs into the audit log: it changed what the daemon keeps, or it was refused for who called or for
-// how much (UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED).
+// Returns whether a call belongs in the audit log: it changed what the daemon keeps, or it was refused because of who
+// called or how much they called (UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED).
 bool IsAudited(absl::string_view method, absl::StatusCode code);
 
 // Returns the entry as one line: `tenant=a role=trainer peer=ipv4:10.0.0.1:5000 method=CreateJob resource=jobs/a

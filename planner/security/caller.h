@@ -9,7 +9,10 @@ namespace greenplan {
 
 // Who calls: a tenant, whose jobs are its own, and what this caller may do with them.
 struct Caller {
-  std::string tenant = {};  // Empty if the daemon has no tokens: then all callers are one tenant.
+  // Empty if the daemon has no tokens: then all callers are one tenant.
+  std::string tenant = {};
+
+  // What the caller may do within the tenant.
   Role role = Role::kAdmin;
 
   friend bool operator==(const Caller&, const Caller&) = default;

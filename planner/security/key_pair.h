@@ -14,12 +14,13 @@ namespace greenplan {
 // Errors are InvalidArgument and name the flags --tls-cert and --tls-key (or `flag`), the file and what is wrong with
 // it.
 
-// A certificate, followed by those of the authorities in between, and its private key, all in PEM.
+// A certificate, followed by those of the intermediate authorities, and its private key, all in PEM.
 struct KeyPair {
   std::string certificate_chain;
   std::string private_key;
-  // When the certificate becomes valid and when it expires. Peers refuse one outside these dates; to read it is no
-  // error.
+
+  // When the certificate becomes valid and when it expires. A certificate outside these dates is no error here: its
+  // peers refuse it.
   absl::Time not_before;
   absl::Time not_after;
 
@@ -28,10 +29,10 @@ struct KeyPair {
   }
 };
 
-// Reads both files and checks that the key is the certificate's. The key must not be encrypted.
+// Reads both files and checks that the key belongs to the certificate. The key must not be encrypted.
 absl::StatusOr<KeyPair> ReadKeyPair(const std::string& certificate_file, const std::string& key_file);
 
-// Reads the certificates of the authorities to trust: at least one certificate in PEM.
+// Returns the certificates of the authorities to trust. There must be at least one, and all must be PEM.
 absl::StatusOr<std::string> ReadAuthorities(absl::string_view flag, const std::string& file);
 
 }  // namespace greenplan

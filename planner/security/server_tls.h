@@ -22,26 +22,30 @@ namespace greenplan {
 // Thread-safety: safe.
 class ServerTls {
  public:
+  // The names of the files.
   struct Files {
-    std::string certificate;  // The chain and the key, in PEM.
+    // The certificate chain and its key, in PEM.
+    std::string certificate;
     std::string key;
     std::string client_ca =
         {};  // Authorities, in PEM. If named, every client must show a certificate of theirs (mTLS).
   };
 
-  // InvalidArgument, naming the flag and the file: --tls-cert, --tls-key or --tls-client-ca is at fault (key_pair.h). An
-  // expired certificate is taken, so that a daemon can start and be told of a renewed one.
+  // Reads and checks the files. InvalidArgument, naming the flag and the file, if one of --tls-cert, --tls-key or
+  // --tls-client-ca is at fault (key_pair.h). An expired certificate is taken, so that a daemon can start and be told of
+  // a renewed one.
   static absl::StatusOr<std::unique_ptr<ServerTls>> Create(const Files& files);
   ~ServerTls();
 
-  // Reads the files again. The errors of Create, and InvalidArgument if the certificate has expired or is not valid yet:
-  // clients would refuse it. What was read before then stays in use.
+  // Reads the files again. On an error, what was read before stays in use. The errors are those of Create, and
+  // InvalidArgument if the certificate has expired or is not valid yet, since clients would refuse it. Open connections
+  // are not affected.
   absl::Status Reload();
 
-  // When the certificate in use expires.
+  // Returns when the certificate in use expires.
   absl::Time not_after() const;
 
-  // Credentials of one port. This must outlive the server.
+  // Returns credentials for one port. This object must outlive the server.
   std::shared_ptr<grpc::ServerCredentials> NewCredentials() const;
 
  private:

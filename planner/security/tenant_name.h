@@ -9,7 +9,7 @@ namespace greenplan {
 // logs and metrics.
 inline constexpr absl::string_view kTenantNameRule = "1 to 63 letters, digits, '-', '_' and '.'";
 
-// Thread-safe.
+// Returns whether `name` is a tenant's name by that rule. Pure, thread-safe.
 bool IsTenantName(absl::string_view name);
 
 }  // namespace greenplan

@@ -21,13 +21,17 @@ namespace greenplan {
 //   sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # printf %s "$TOKEN" | sha256sum
 //
 // Immutable, thus thread-safe.
+//
+//   absl::StatusOr<TokenTable> table = TokenTable::Parse(text);
+//   std::optional<Caller> caller = table->Find("2f0c...");  // caller->tenant == "team-a"
 class TokenTable {
  public:
-  // InvalidArgument: `text` is not such a file, a key is unknown, missing or malformed, or a hash appears twice. The
-  // message begins with "line 3: ".
+  // Reads the text of a tokens file. InvalidArgument if `text` is not such a file, if a key is unknown, missing or
+  // malformed, or if a hash appears twice. The message begins with the line, as in "line 3: ".
   static absl::StatusOr<TokenTable> Parse(absl::string_view text);
 
-  // Whose `token` this is. Takes the same time whichever token it is, and whether or not it is one.
+  // Returns whose `token` this is; nullopt if it is unknown. Takes the same time for every token, known or not, so that
+  // the time tells nothing about the tokens. O(number of tokens).
   std::optional<Caller> Find(absl::string_view token) const;
 
  private:

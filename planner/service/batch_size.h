@@ -6,8 +6,8 @@
 
 namespace greenplan {
 
-// How many messages to ask the store for at a time when many are to be read, so that large ones do not fill the memory
-// and small ones do not take a query each. Learns from the messages seen. Not thread-safe.
+// How many messages to ask the store for at a time when many are to be read, so that large messages do not fill the
+// memory and small ones do not need a query each. It learns from the messages seen. Not thread-safe.
 //
 //   BatchSize batch;
 //   do {
@@ -16,9 +16,10 @@ namespace greenplan {
 //   } while (...);
 class BatchSize {
  public:
-  // >= 1.
+  // Returns how many messages to ask for next, >= 1.
   int next() const { return next_; }
 
+  // Takes the size of a message that was read into account.
   void Saw(size_t message_bytes) {
     largest_bytes_ = std::max(largest_bytes_, message_bytes);
     next_ = static_cast<int>(std::clamp<size_t>(kTargetBytes / largest_bytes_, 1, kMost));

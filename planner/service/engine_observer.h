@@ -11,8 +11,10 @@
 
 namespace greenplan {
 
-// Is told what the engine does, for metrics and quotas. Any function may be empty. They are called from many threads at
-// once, also with locks held: they must be quick, and must not call the engine.
+// Callbacks that are told what the engine does, for metrics and quotas. Any of them may be empty. They are called from
+// many threads at once, also with locks held, so they must be quick and must not call the engine.
+//
+//   EngineObserver observer{.on_plan = [&](const v1::Plan& plan, int64_t) { metrics.CountPlan(plan); }};
 struct EngineObserver {
   // A search for a round's plan took `time`. The tenant is empty if it is not known: nobody who called waits for the
   // plan.

@@ -17,10 +17,15 @@
 
 namespace greenplan {
 
-// The revisions of jobs that were used last, so that the rounds of one share what planning derives from its profile.
-// A revision of a job never changes, so nothing here becomes wrong; whether it is the latest is the store's to say.
-// Bounded by what the jobs take in memory (PreparedJob::MemoryBytes), which is counted anew whenever one is used.
+// The revisions of jobs that were used last, ready to plan with, so that the rounds of one revision share what planning
+// derives from its profile. A revision of a job never changes, so nothing here can become wrong; the store says which
+// revision is the latest.
+//
+// Bounded by the memory that the jobs take (PreparedJob::MemoryBytes), which is counted anew whenever a job is used.
 // Thread-safety: safe. A job that is in use outlives its eviction.
+//
+//   JobCache cache(size_t{256} << 20);
+//   absl::StatusOr<JobCache::Job> job = cache.FindOrLoad(id, revision, [&] { return ReadFromStore(id, revision); });
 class JobCache {
  public:
   using Job = std::shared_ptr<const PreparedJob>;
@@ -28,10 +33,10 @@ class JobCache {
   // `capacity_bytes` >= 0. A job that takes more by itself is not kept.
   explicit JobCache(size_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
 
-  // The job, from `load` if it is not here. Of several calls that need the same revision at the same time, one loads
-  // it; the others wait and get what that one gets. An error is not kept. `load` must not call the cache.
+  // Returns the revision, from `load` if it is not here. If several calls need the same revision at the same time, one
+  // loads it; the others wait and get its result. An error is not kept. `load` must not call the cache.
   absl::StatusOr<Job> FindOrLoad(int64_t job_id, int64_t revision, absl::FunctionRef<absl::StatusOr<Job>()> load);
-  // Takes the place of the same revision, if it is here.
+  // Adds a revision, in place of the same one if it is here already.
   void Insert(int64_t job_id, Job job);
   // Removes all revisions of a job that has been deleted.
   void Remove(int64_t job_id);

@@ -44,8 +44,11 @@ struct FoundJob {
 // Thread-safety: safe. Calls block their thread until the store has answered.
 class JobDirectory {
  public:
+  // The directory's clock, limits and callbacks.
   struct Options {
+    // The clock of create_time and update_time.
     std::function<absl::Time()> now = absl::Now;
+    // Is told of every failure of the store.
     StoreErrorLog on_store_error = {};
     // Of the jobs kept ready in memory, so that their rounds share what planning derives from their profiles.
     size_t max_cached_bytes = size_t{256} << 20;
@@ -57,22 +60,22 @@ class JobDirectory {
   // `store` must outlive the directory.
   JobDirectory(Store* store, Options options);
 
-  // The RPCs.
+  // The RPCs about jobs. Names and errors are those of planner_service.proto; a job of another tenant does not exist.
   absl::StatusOr<v1::Job> CreateJob(const std::string& tenant, const v1::CreateJobRequest& request);
   absl::StatusOr<v1::Job> GetJob(const std::string& tenant, const v1::GetJobRequest& request);
   absl::StatusOr<v1::ListJobsResponse> ListJobs(const std::string& tenant, const v1::ListJobsRequest& request);
   absl::StatusOr<v1::Job> UpdateJob(const std::string& tenant, const v1::UpdateJobRequest& request);
   absl::Status DeleteJob(const std::string& tenant, const v1::DeleteJobRequest& request);
 
-  // The job in its latest revision. NotFound. InvalidArgument, naming `field` of the request, if key.name is no name of
-  // a job.
+  // Returns the job in its latest revision, ready to plan with. NotFound if there is none. InvalidArgument, naming
+  // `field` of the request, if key.name is no name of a job.
   absl::StatusOr<FoundJob> Find(const JobKey& key, absl::string_view field = "job");
-  // The same, for whoever needs only the id and the latest revision's number: reads no profile.
+  // The same for callers that need only the id and the number of the latest revision. It reads no profile.
   absl::StatusOr<JobHead> FindHead(const JobKey& key, absl::string_view field = "job");
-  // Another revision of a job that was found. NotFound if there is none. A job that was deleted since may still be
-  // found.
+  // Returns another revision of a job that was found. NotFound if there is none. A job that was deleted in the meantime
+  // may still be found.
   absl::StatusOr<std::shared_ptr<const PreparedJob>> FindRevision(const FoundJob& found, int64_t revision);
-  // The same for whoever knows a job by its id alone, such as a timer for a round that was found open.
+  // The same for callers that know a job by its id alone, such as the timer of a round.
   absl::StatusOr<std::shared_ptr<const PreparedJob>> FindRevision(int64_t job_id, int64_t revision);
 
  private:

@@ -29,8 +29,11 @@ namespace greenplan {
 // Thread-safety: safe.
 class JobEngine {
  public:
+  // The engine's clock, limits, queues and callbacks.
   struct Options {
+    // The clock of times that are kept: when jobs are created and updated, and when rounds open and end.
     std::function<absl::Time()> now = absl::Now;
+    // Is told of every failure of the store.
     StoreErrorLog on_store_error = {};
     // Of the jobs kept ready in memory, so that their rounds share what planning derives from their profiles.
     size_t max_cached_bytes = size_t{256} << 20;
@@ -40,7 +43,9 @@ class JobEngine {
     absl::Duration tick = absl::Seconds(1);
     // Whether a tenant may keep this much: JobDirectory::Options::admit_usage.
     std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
+    // Is told of searches, plans, waits and outcomes.
     EngineObserver observer = {};
+    // The threads that wait for the store.
     WorkQueue::Options calls = {.num_threads = 64};
     // A search takes a core, and up to 512 MiB. One thread is there for the searches of others, however long those of
     // one tenant take.
@@ -54,12 +59,16 @@ class JobEngine {
   JobEngine(const JobEngine&) = delete;
   JobEngine& operator=(const JobEngine&) = delete;
 
+  // The RPCs about jobs.
   JobDirectory& jobs() { return jobs_; }
+  // The RPCs about rounds that are planned.
   PlanHistory& plans() { return plans_; }
+  // The RPC WhatIf.
   WhatIf& what_if() { return what_if_; }
+  // The RPC PlanRound.
   RoundBarrier& rounds() { return rounds_; }
 
-  // Where calls wait for the store, and where they search for plans.
+  // The queue for work that waits for the store, and the one for searches.
   WorkQueue& calls() { return *calls_; }
   WorkQueue& searches() { return *searches_; }
 

@@ -20,15 +20,15 @@ struct PagedList {
   absl::string_view parent;  // Of the request; empty if it has none.
 };
 
-// The number of items that a request with this page_size asks for: 0 means 100, more than 1000 means 1000.
+// Returns the number of items that a request with this page_size asks for: 0 means 100, and more than 1000 means 1000.
 // InvalidArgument, naming page_size, if it is negative.
 absl::StatusOr<int> PageSize(int32_t page_size);
 
-// `position` is where the list goes on, in its own words; any bytes.
+// Returns a token. `position` says where the list goes on, in the list's own terms; it may hold any bytes.
 std::string FormatPageToken(const PagedList& list, absl::string_view position);
 
-// The position; empty if the token is: the first page. InvalidArgument, naming page_token, if FormatPageToken has not
-// made the token for this list.
+// Returns the position in a token; it is empty for an empty token, which stands for the first page. InvalidArgument,
+// naming page_token, unless FormatPageToken made the token for this list.
 absl::StatusOr<std::string> ParsePageToken(const PagedList& list, absl::string_view token);
 
 }  // namespace greenplan

@@ -21,8 +21,11 @@ namespace greenplan {
 // store. Thread-safety: safe. Calls block their thread until the store has answered.
 class PlanHistory {
  public:
+  // Whom to tell of errors of the store and of outcomes.
   struct Options {
+    // Is told of every failure of the store.
     StoreErrorLog on_store_error = {};
+    // Is told of new outcomes.
     EngineObserver observer = {};
   };
 
@@ -30,6 +33,7 @@ class PlanHistory {
   PlanHistory(Store* store, JobDirectory* jobs, Options options)
       : store_(*store), jobs_(*jobs), options_(std::move(options)) {}
 
+  // The RPCs of these names, for the caller's tenant.
   absl::StatusOr<v1::Plan> GetPlan(const std::string& tenant, const v1::GetPlanRequest& request);
   absl::StatusOr<v1::ListPlansResponse> ListPlans(const std::string& tenant, const v1::ListPlansRequest& request);
 

@@ -10,7 +10,7 @@
 
 namespace greenplan {
 
-// One call of RoundBarrier::PlanRound for a thread that waits for its answer; for tests and fuzzers.
+// Makes one call of RoundBarrier::PlanRound and lets a thread wait for its answer. For tests and fuzzers. Thread-safe.
 class PlanWaiter {
  public:
   PlanWaiter(RoundBarrier& barrier, const JobKey& key, const v1::ImportanceReport& report, CallLimits limits = {}) {
@@ -20,8 +20,10 @@ class PlanWaiter {
     });
   }
 
+  // Returns whether the answer has come.
   bool IsAnswered() const { return answer_->is_there.HasBeenNotified(); }
 
+  // Waits for the answer and returns it.
   const absl::StatusOr<v1::Plan>& Wait() const {
     answer_->is_there.WaitForNotification();
     return answer_->plan;

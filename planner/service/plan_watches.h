@@ -23,14 +23,15 @@ namespace greenplan {
 // those. Thread-safety: safe.
 class PlanWatches {
  public:
-  // `engine` must outlive the object.
+  // Subscribes to the store's changes. `engine` must outlive the object.
   explicit PlanWatches(JobEngine* engine);
   // REQUIRES: no watch is open.
   ~PlanWatches();
 
-  // The call for plans of the job from `start_round` on. Its errors are those of WatchPlans.
+  // Returns the call that sends the plans of the job from `start_round` on. Its errors are those of WatchPlans in
+  // planner_service.proto. gRPC owns the call.
   grpc::ServerWriteReactor<v1::Plan>* Open(const JobKey& key, int64_t start_round);
-  // A call that ends with `status`, which is not OK.
+  // Returns a call that ends at once with `status`, which is not OK.
   static grpc::ServerWriteReactor<v1::Plan>* Refuse(const absl::Status& status);
 
   // Ends every watch with UNAVAILABLE, also those that are opened later.

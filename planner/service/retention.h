@@ -17,14 +17,16 @@
 
 namespace greenplan {
 
-// What is given up of what the store keeps, by policy (ADR 12): the reports of rounds long planned, and jobs that
-// nobody uses any more. Looks every `interval`, on a thread of its own, from construction to destruction.
+// Deletes what the store need no longer keep, by policy (ADR 12): the reports of rounds that were planned long ago, and
+// jobs that nobody uses any more. A thread of its own looks every `interval`, from construction to destruction.
 //
 // Several replicas may do so over one store: what one has deleted, the others find gone. A failure of the store is
-// logged, and what it prevented is done the next time.
-// Thread-safety: safe.
+// logged, and what it prevented is done the next time. Thread-safety: safe.
+//
+//   const Retention retention(store.get(), {.kept_report_rounds = 10, .max_idle_time = absl::Hours(720)});
 class Retention {
  public:
+  // What to delete, and how often to look for it.
   struct Options {
     // Of how many of a job's latest planned rounds the reports are kept, >= 1; absent: all. Reports are the bulk of
     // what is kept. A plan needs them no more; WhatIf and `explain` of an old round do, and so does telling a rank that
@@ -33,7 +35,9 @@ class Retention {
     // Jobs that were last used (Store::ListIdleJobs) longer ago are deleted with everything that belongs to them.
     // Absent: none.
     std::optional<absl::Duration> max_idle_time;
+    // How often to look.
     absl::Duration interval = absl::Minutes(1);
+    // The clock by which jobs are idle.
     std::function<absl::Time()> now = absl::Now;
     StoreErrorLog on_store_error = {};
     // Is told, after a look, how many jobs it has deleted, if any.
@@ -47,12 +51,14 @@ class Retention {
   Retention(const Retention&) = delete;
   Retention& operator=(const Retention&) = delete;
 
-  // Looks now, on this thread.
+  // Looks now, on the calling thread, and returns when everything due has been deleted.
   void Look();
 
  private:
   void Run();
+  // Remembers which round was planned.
   void Note(const Change& change);
+  // The two parts of Look: reports of old rounds, and jobs that are idle.
   void DeleteOldReports();
   void DeleteIdleJobs();
   bool is_stopped();

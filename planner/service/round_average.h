@@ -22,13 +22,18 @@ struct RoundAverage {
   bool has_importance = false;
 };
 
-// The mean of the reports of a round, but for those of the ranks in `missing_ranks` (in increasing order): none for a
-// round that is about to be planned, KeptPlan::missing_ranks for one that is. Reads the reports a few at a time; beside
-// them it takes about 300 bytes per tensor and block. A report that arrives meanwhile is either in the mean or missing.
+// Returns the mean of the reports of a round, leaving out those of the ranks in `missing_ranks` (in increasing order).
+// Pass no ranks for a round that is about to be planned, and KeptPlan::missing_ranks for one that is planned already. A
+// report that arrives meanwhile is either in the mean or missing.
 //
-// `job` is the revision of the round. A plan that is made of the mean needs PreparedJob::ValidateAverage before.
-// NotFound if no report is left: the job was deleted, or the round's reports were by the retention policy. Otherwise
-// the errors of the store, as they are; DataLoss if a report does not fit the job. Thread-safe.
+// The reports are read a few at a time; beside them this takes about 300 bytes for each tensor and block. `job` is the
+// revision of the round. Check the mean with PreparedJob::ValidateAverage before planning with it.
+//
+// NotFound if no report is left, because the job was deleted or the retention policy deleted the round's reports.
+// DataLoss if a report does not fit the job. Other errors are the store's, unchanged. Thread-safe.
+//
+//   absl::StatusOr<RoundAverage> average = AverageRound(store, *job, job_id, round, /*missing_ranks=*/{});
+//   // average->missing_ranks are the ranks that had not reported yet.
 absl::StatusOr<RoundAverage> AverageRound(Store& store, const PreparedJob& job, int64_t job_id, int64_t round,
                                           const std::vector<int32_t>& missing_ranks);
 

@@ -43,13 +43,19 @@ namespace greenplan {
 // A job of one rank does not wait: its report and its plan are kept in one step, or neither is if the call's deadline
 // cuts the search short.
 // Thread-safety: safe. Callers that wait hold no thread.
+//
+//   RoundBarrier barrier(store, &jobs, &calls, &searches, {});
+//   barrier.PlanRound({tenant, "jobs/a"}, report, limits, [call](const absl::StatusOr<v1::Plan>& plan) { ... });
 class RoundBarrier {
  public:
+  // The barrier's clock, timeouts and callbacks.
   struct Options {
+    // The clock of the rounds' deadlines, which replicas compare with each other.
     std::function<absl::Time()> now = absl::Now;
     StoreErrorLog on_store_error = {};
     // How long a round waits after its first report, where the job does not say.
     absl::Duration quorum_timeout = absl::Seconds(60);
+    // Is told of searches, plans and waits.
     EngineObserver observer = {};
     // How often to look for rounds that nobody attends to, and for callers that have gone.
     absl::Duration tick = absl::Seconds(1);
@@ -60,15 +66,16 @@ class RoundBarrier {
   RoundBarrier(Store* store, JobDirectory* jobs, WorkQueue* calls, WorkQueue* searches, Options options);
   ~RoundBarrier() { Stop(); }
 
-  // Calls `done` exactly once: on this thread, or later on one of the queues' or of the barrier's. The errors are those
-  // listed with PlanRound in planner_service.proto. Blocks for calls of the store, not for other ranks or a search.
+  // Takes a rank's report and calls `done` exactly once with the round's plan or an error: either on this thread, or
+  // later on a thread of the queues or of the barrier. Blocks for calls of the store, but neither for other ranks nor
+  // for a search. The errors are those listed with PlanRound in planner_service.proto.
   void PlanRound(const JobKey& key, v1::ImportanceReport report, const CallLimits& limits, PlanCallback done);
 
-  // Answers everybody who waits for other ranks with UNAVAILABLE, from now on as well. Reports that were accepted count
-  // nevertheless: a caller that asks another replica gets the plan there.
+  // Answers everybody who waits for other ranks with UNAVAILABLE, including those who come later. Reports that were
+  // accepted count nevertheless: a caller that asks another replica gets the plan there.
   void Drain();
 
-  // Drains, and begins nothing any more.
+  // Drains, and starts nothing any more. May be called again.
   void Stop();
 
  private:
@@ -88,6 +95,7 @@ class RoundBarrier {
 
   // Jobs of one rank.
   void PlanAlone(const std::shared_ptr<Call>& call);
+  // Searches the plan of a job of one rank and keeps it with its report, in one step.
   absl::StatusOr<v1::Plan> SearchAlone(const Call& call, const Measurements& measurements,
                                        const std::optional<v1::Plan>& previous);
   // The plan that this very report has had. NotFound if the round has none; AlreadyExists if it came of another report.
@@ -97,16 +105,22 @@ class RoundBarrier {
   void Join(const std::shared_ptr<Call>& call);
   // Keeps the report, read against the revision that the round has.
   absl::StatusOr<KeptRound> Accept(const Call& call);
+  // Returns how a round opens now: with the job's revision and its deadline.
   RoundOpening OpeningOf(const PreparedJob& job) const;
   // Makes the plan of a round, soon, unless that is under way already.
   void PlanSoon(const RoundId& id, const std::string& tenant);
+  // Makes the plan and answers everyone who waits for it. Runs on the queue of searches.
   void Plan(const RoundId& id, const std::string& tenant);
+  // Returns the round's plan: the one that the store has, or a new one that it now keeps.
   absl::StatusOr<v1::Plan> MakeAndKeepPlan(const RoundId& id, const std::string& tenant);
+  // Returns the plan that the store has. NotFound if the job was deleted.
   absl::StatusOr<v1::Plan> ReadPlan(const RoundId& id);
   // Gives the waiters of a round the plan that the store has by now, if any.
   void AnswerIfPlanned(const RoundId& id);
 
+  // Takes a notice of the store's change feed.
   void Tell(const Change& change);
+  // Answers everyone who waits for a round of a job that was deleted.
   void EndJob(int64_t job_id);
   // Attends to rounds past their deadline that nobody plans, and to callers that have gone.
   void LookAroundSoon();
@@ -115,6 +129,7 @@ class RoundBarrier {
   bool IsInSearch(const RoundId& id);
   bool IsHopeless(const RoundId& id);
   int NumHopeless();
+  // Answers waiters that were taken out, and records how long they waited.
   void Answer(const std::vector<RoundWaiter>& waiters, const absl::StatusOr<v1::Plan>& plan) const;
   void TellSearch(const std::string& tenant, absl::Time start) const;
   void TellPlan(const v1::Plan& plan, size_t num_missing_ranks) const;

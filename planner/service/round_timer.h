@@ -23,25 +23,29 @@ namespace greenplan {
 // Thread-safety: safe.
 class RoundTimer {
  public:
+  // The clock and the functions to call.
   struct Options {
+    // The clock of the deadlines.
     std::function<absl::Time()> now = absl::Now;
     // Called on the timer's thread, which they must not block for long.
     std::function<void(const RoundId&)> on_due;  // Once per Set, at its deadline.
     std::function<void()> on_tick;               // At the start, then every `tick`.
+    // The time between two calls of on_tick.
     absl::Duration tick = absl::Seconds(1);
   };
 
+  // Starts the timer's thread.
   explicit RoundTimer(Options options);
   ~RoundTimer() { Stop(); }
   RoundTimer(const RoundTimer&) = delete;
   RoundTimer& operator=(const RoundTimer&) = delete;
 
-  // Takes the place of the deadline that the round has, if any.
+  // Sets the deadline of a round, in place of the one that it has, if any.
   void Set(const RoundId& id, absl::Time deadline);
-  // The round has its plan: nobody need be told of its deadline.
+  // Removes a round's deadline, for a round that has its plan. Does nothing if it has none.
   void Forget(const RoundId& id);
 
-  // Waits for the function that is being called. Nothing is called afterwards. May be called again.
+  // Stops the timer. Waits for the function that is being called; nothing is called afterwards. May be called again.
   void Stop();
 
  private:

@@ -24,32 +24,42 @@ struct RoundId {
   friend auto operator<=>(const RoundId&, const RoundId&) = default;
 };
 
-// Gets a round's plan, or why there is none.
+// Receives a round's plan, or the reason why there is none.
 using PlanCallback = std::function<void(const absl::StatusOr<v1::Plan>&)>;
 
 // A caller that waits for the plan of a round, without a thread.
 struct RoundWaiter {
   PlanCallback done;
-  CallLimits limits;          // Until when, and whether it still does.
-  absl::Duration since = {};  // When it began to wait, on limits.clock.
+
+  // Until when the caller waits, and whether it still does.
+  CallLimits limits;
+
+  // When it began to wait, on limits.clock.
+  absl::Duration since = {};
 };
 
 // The callers of this process that wait for the plans of rounds. Whoever takes waiters out answers them, so each is
 // answered once, however many learn at the same moment that there is a plan.
 // Thread-safety: safe. Calls no callback. About 200 bytes per waiter, and what its callback holds.
+//
+//   waiters.Add({job_id, round}, {.done = call->done, .limits = call->limits, .since = call->limits.clock()});
+//   ... once the plan is there:
+//   for (const RoundWaiter& waiter : waiters.Take({job_id, round})) waiter.done(plan);
 class RoundWaiters {
  public:
+  // Adds a caller that waits for the plan of `id`.
   void Add(const RoundId& id, RoundWaiter waiter);
 
-  // Each takes out the waiters that it returns.
+  // Each of these functions removes the waiters that it returns: those of a round, those of a job, and all of them.
   std::vector<RoundWaiter> Take(const RoundId& id);
   std::vector<RoundWaiter> TakeJob(int64_t job_id);
   std::vector<RoundWaiter> TakeAll();
-  // Those whose caller has cancelled or is past its deadline.
+  // Removes and returns those whose caller has cancelled or is past its deadline.
   std::vector<RoundWaiter> TakeGone();
 
+  // Returns whether somebody waits for the round.
   bool Has(const RoundId& id) const;
-  // The rounds that somebody waits for.
+  // Returns the rounds that somebody waits for.
   std::vector<RoundId> Rounds() const;
 
  private:

@@ -32,20 +32,28 @@ namespace greenplan {
 // Thread-safety: safe.
 class RpcHandlers final : public v1::PlannerService::CallbackService {
  public:
+  // Who may call, how much, and what is recorded of it.
   struct Options {
-    const Access* access = nullptr;  // Null: everybody may call everything, as one tenant.
-    Quotas* quotas = nullptr;        // Null: no quotas.
-    AuditLog audit = nullptr;        // Gets the calls that IsAudited names.
-    // Of the requests in progress, all callers' together. Small ones do not count.
+    // Who may call what. Null: everybody may call everything, as one tenant.
+    const Access* access = nullptr;
+
+    // How much each tenant may call. Null: there are no limits.
+    Quotas* quotas = nullptr;
+
+    // Receives the calls that IsAudited names. May be null.
+    AuditLog audit = nullptr;
+
+    // The most bytes that the requests in progress of all callers together may take. Small requests do not count.
     int64_t request_memory_bytes = int64_t{512} << 20;
   };
 
   // `engine` and what the options point to must outlive the service.
   RpcHandlers(JobEngine* engine, Options options);
 
-  // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, also those that come later.
+  // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, including those that come later.
   void Drain();
 
+  // Jobs: answered by JobDirectory.
   grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context, const v1::CreateJobRequest* request,
                                       v1::Job* job) override;
   grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
@@ -56,6 +64,7 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
                                       google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* context, const v1::UpdateJobRequest* request,
                                       v1::Job* job) override;
+  // Rounds and their plans: answered by RoundBarrier, PlanHistory and PlanWatches.
   grpc::ServerUnaryReactor* PlanRound(grpc::CallbackServerContext* context, const v1::PlanRoundRequest* request,
                                       v1::Plan* plan) override;
   grpc::ServerUnaryReactor* GetPlan(grpc::CallbackServerContext* context, const v1::GetPlanRequest* request,
@@ -64,10 +73,12 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
                                       v1::ListPlansResponse* response) override;
   grpc::ServerWriteReactor<v1::Plan>* WatchPlans(grpc::CallbackServerContext* context,
                                                  const v1::WatchPlansRequest* request) override;
+  // Plans that are not kept.
   grpc::ServerUnaryReactor* WhatIf(grpc::CallbackServerContext* context, const v1::WhatIfRequest* request,
                                    v1::WhatIfResponse* response) override;
   grpc::ServerUnaryReactor* Solve(grpc::CallbackServerContext* context, const v1::SolveRequest* request,
                                   v1::Plan* plan) override;
+  // What came of plans.
   grpc::ServerUnaryReactor* ReportOutcome(grpc::CallbackServerContext* context, const v1::ReportOutcomeRequest* request,
                                           google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* ListOutcomes(grpc::CallbackServerContext* context, const v1::ListOutcomesRequest* request,
@@ -76,9 +87,14 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
  private:
   // What an RPC is to the gate.
   struct Rpc {
-    absl::string_view method;    // "GetJob"; of static storage.
-    absl::string_view resource;  // The name of the job or plan that the call is about; part of the request.
-    bool searches = false;       // Counts against the tenant's solver time.
+    // The RPC's name, such as "GetJob". Of static storage.
+    absl::string_view method;
+
+    // The name of the job or plan that the call is about. It refers to the request.
+    absl::string_view resource;
+
+    // Whether the call counts against the tenant's solver time.
+    bool searches = false;
   };
   template <typename Response>
   using Done = std::function<void(absl::StatusOr<Response>)>;

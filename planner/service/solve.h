@@ -8,8 +8,9 @@
 
 namespace greenplan {
 
-// The RPC Solve: plans from the data of the request alone. Shortly before limits.deadline it answers the best plan
-// found; Cancelled if the caller has gone. The other errors are those listed in planner_service.proto. Thread-safe.
+// The RPC Solve: plans from the data of the request alone. Where the call has a deadline, it answers the best plan
+// found shortly before it. Cancelled if the caller has gone. The other errors are those listed in
+// planner_service.proto. Thread-safe; blocks its thread until the plan is made.
 absl::StatusOr<v1::Plan> Solve(const v1::SolveRequest& request, const CallLimits& limits);
 
 }  // namespace greenplan

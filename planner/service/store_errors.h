@@ -7,13 +7,14 @@
 
 namespace greenplan {
 
-// Gets every error of the store as it is, with the file or host that it names. Called on the thread of the call that
-// failed, from many threads at once.
+// Receives every error of the store as it is, with the file or host that it names. Called on the thread of the call
+// that failed, and from many threads at once.
 using StoreErrorLog = std::function<void(const absl::Status&)>;
 
-// What a client may know of an error of the store: that it happened and whether to try again, not where. `log`, which
-// may be empty, is told the rest. Unavailable if the store cannot be reached or is full, Internal for everything else.
-// REQUIRES: `status` is not OK, and not an answer such as NotFound or AlreadyExists that the caller gives a meaning to.
+// Returns what a client may know of an error of the store: that it happened and whether to try again, but not where.
+// `log`, which may be empty, is told everything. Unavailable if the store cannot be reached or is full, Internal
+// otherwise. REQUIRES: `status` is not OK, and not an answer such as NotFound or AlreadyExists that the caller gives a
+// meaning to.
 absl::Status HideStoreError(const absl::Status& status, const StoreErrorLog& log);
 
 }  // namespace greenplan

@@ -12,12 +12,13 @@
 
 namespace greenplan {
 
-// Jobs and planned rounds, put into a store without the barrier that makes them in a daemon. What fails ends
-// the test.
+// Functions that put jobs and planned rounds into a store without the barrier that makes them in a daemon, for tests. A
+// failure ends the test.
 
+// Creates the job and returns it as it is kept.
 v1::Job CreateTestJob(JobDirectory& jobs, const std::string& tenant, const v1::Job& job);
 
-// Keeps `reports`, which are of one round, and the plan that rests on them all, and returns the plan.
+// Keeps `reports`, which are of one round, with the plan that rests on all of them. Returns the plan.
 v1::Plan PlanTestRound(Store& store, JobDirectory& jobs, const JobKey& key,
                        const std::vector<v1::ImportanceReport>& reports);
 

@@ -16,6 +16,7 @@ namespace greenplan {
 // progress.
 class TestServer {
  public:
+  // The store, and the options of the parts that the server is made of.
   struct Options {
     Store* store = nullptr;  // Must outlive the server; two servers over one store are replicas. Null: one in memory.
     JobEngine::Options engine = {};
@@ -28,10 +29,12 @@ class TestServer {
 
   // "127.0.0.1:PORT".
   const std::string& address() const { return address_; }
+  // The engine behind the server, for what a test does without RPCs.
   JobEngine& engine() { return engine_; }
+  // Ends waiting calls and watches with UNAVAILABLE, as a daemon that drains.
   void Drain() { handlers_.Drain(); }
 
-  // A stub with a connection of its own.
+  // Returns a stub with a connection of its own.
   std::unique_ptr<v1::PlannerService::Stub> NewStub() const;
 
  private:

@@ -13,8 +13,8 @@
 
 namespace greenplan {
 
-// How long the caller of `context` waits: until the call's deadline, and while `is_cancelled` is false. The limits keep
-// `is_cancelled` and may outlive the call.
+// Returns how long the caller of `context` waits: until the call's deadline, and as long as `is_cancelled` is false.
+// The limits share `is_cancelled`, so they may outlive the call.
 CallLimits LimitsOf(const grpc::ServerContextBase& context, std::shared_ptr<const std::atomic<bool>> is_cancelled);
 
 // One call of an RPC with one answer, which may come later and from any thread (gRPC's callback interface): the handler
@@ -32,16 +32,18 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   UnaryCall(const grpc::CallbackServerContext& context, Response* response) : context_(context), response_(*response) {}
 
-  // The call's deadline; cancelled once the client has cancelled the call or its connection is gone.
+  // Returns the call's deadline, with `cancelled` true once the client has cancelled the call or its connection is
+  // gone.
   CallLimits limits() const { return LimitsOf(context_, is_cancelled_); }
 
-  // Sends the answer or the error.
+  // Sends the answer or the error. Call it exactly once.
   void Answer(absl::StatusOr<Response> result) {
     if (!result.ok()) return Finish(ToGrpcStatus(result.status()));
     response_ = *std::move(result);
     Finish(grpc::Status::OK);
   }
 
+  // Called by gRPC once the client has cancelled the call, and after its last use of the call.
   void OnCancel() override { *is_cancelled_ = true; }
   void OnDone() override { delete this; }
 

@@ -25,6 +25,7 @@ class WhatIf {
   WhatIf(Store* store, JobDirectory* jobs, StoreErrorLog on_store_error)
       : store_(*store), jobs_(*jobs), on_store_error_(std::move(on_store_error)) {}
 
+  // Answers a request of a caller of `tenant`.
   absl::StatusOr<v1::WhatIfResponse> Answer(const std::string& tenant, const v1::WhatIfRequest& request,
                                             const CallLimits& limits);
 

@@ -11,7 +11,7 @@
 
 namespace greenplan {
 
-// Something that planners which share a store tell each other.
+// A notice that planners which share a store give each other.
 struct Change {
   enum class Kind {
     kPlan,        // `round` of the job has a plan now.
@@ -27,24 +27,29 @@ struct Change {
   }
 };
 
+// Is called with each change, possibly from several threads at once.
 using ChangeListener = std::function<void(const Change&)>;
 
-// Ends when it is destroyed. The destructor waits for calls of the listener that are in progress, so it must not run
-// inside the listener. Must not outlive the store.
+// Calls of a listener, which end when this object is destroyed. The destructor waits for calls of the listener that are
+// in progress, so it must not run inside the listener. Must not outlive the store.
 class Subscription {
  public:
   virtual ~Subscription() = default;
 };
 
-// The listeners of one store in this process; for drivers. Thread-safe.
+// The listeners of one store in this process; used by drivers. Thread-safe.
+//
+//   std::unique_ptr<Subscription> subscription = feed.Subscribe([](const Change& change) { ... });
+//   feed.Publish({.kind = Change::Kind::kPlan, .job_id = id, .round = 3});
 class ChangeFeed {
  public:
   ChangeFeed() = default;
   ChangeFeed(const ChangeFeed&) = delete;
   ChangeFeed& operator=(const ChangeFeed&) = delete;
 
+  // Calls `listener` with every change that is published until the subscription is destroyed.
   std::unique_ptr<Subscription> Subscribe(ChangeListener listener);
-  // Calls every listener on this thread.
+  // Calls every listener on the calling thread.
   void Publish(const Change& change);
 
  private:

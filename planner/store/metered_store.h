@@ -11,11 +11,12 @@
 
 namespace greenplan {
 
-// Is told, after each call of a store, the method ("AddReport"), how it ended, and how long it took; on the thread of
-// the call, from many threads at once.
+// Is told after each call of a store the method (such as "AddReport"), how it ended, and how long it took. It is called
+// on the thread of the call, and from many threads at once.
 using StoreMeter = std::function<void(absl::string_view method, absl::StatusCode code, absl::Duration duration)>;
 
-// A store that does what `store` does and tells `meter` of every call but Subscribe. `store` must outlive it.
+// Returns a store that does what `store` does and tells `meter` of every call except Subscribe. `store` must outlive
+// it.
 std::unique_ptr<Store> NewMeteredStore(Store* store, StoreMeter meter);
 
 }  // namespace greenplan

@@ -22,11 +22,14 @@ class StoreUri {
  public:
   enum class Driver { kSqlite, kPostgres, kMemory };
 
-  // InvalidArgument, worded to follow "--store ". The message repeats no part of the text that may hold a password.
+  // Reads the value of --store. InvalidArgument, worded to follow "--store ". The message repeats no part of the text
+  // that may hold a password.
   static absl::StatusOr<StoreUri> Parse(absl::string_view text);
+  // Returns the URI of the SQLite file at `path`.
   static StoreUri Sqlite(std::string path) { return StoreUri(Driver::kSqlite, path, path); }
 
-  // Errors are those of the driver.
+  // Opens the store, and makes or updates its schema. Errors are those of the driver: OpenSqliteStore,
+  // OpenPostgresStore.
   absl::StatusOr<std::unique_ptr<Store>> Open() const;
 
   Driver driver() const { return driver_; }

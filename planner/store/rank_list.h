@@ -10,10 +10,10 @@
 
 namespace greenplan {
 
-// A list of ranks as drivers keep it in a column: 4 bytes per rank, least significant first. Pure functions,
-// thread-safe.
+// Returns a list of ranks as drivers keep it in a column: 4 bytes for each rank, least significant byte first. Both
+// functions are pure and thread-safe.
 std::string EncodeRanks(const std::vector<int32_t>& ranks);
-// Empty if `bytes` is not such a list.
+// Returns the list in `bytes`; nullopt if they are not such a list.
 std::optional<std::vector<int32_t>> DecodeRanks(absl::string_view bytes);
 
 }  // namespace greenplan

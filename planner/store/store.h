@@ -20,8 +20,11 @@ namespace greenplan {
 
 // Which job a client means. Two tenants may use the same name for two jobs.
 struct JobKey {
-  std::string tenant;  // Empty where the daemon has no tokens.
-  std::string name;    // "jobs/{job}"
+  // Empty if the daemon has no tokens: then all callers are one tenant.
+  std::string tenant;
+
+  // "jobs/{job}"
+  std::string name;
 
   friend bool operator==(const JobKey& a, const JobKey& b) { return a.tenant == b.tenant && a.name == b.name; }
   template <typename H>
@@ -50,6 +53,7 @@ struct RoundOpening {
   absl::Time deadline;  // When the round stops waiting for more reports.
 };
 
+// A round as it is kept: opened by its first report, and then planned once.
 struct KeptRound {
   int64_t job_id = 0;
   int64_t round = 0;
@@ -60,6 +64,7 @@ struct KeptRound {
   bool is_planned = false;
 };
 
+// What came of AddReport.
 struct ReportResult {
   KeptRound round;  // As it is after the call.
   // What this rank had reported for this round before; nothing was added then. Otherwise the report was added, unless
@@ -77,14 +82,18 @@ struct NewPlan {
   RoundOpening opening;  // Used if `report` opens the round.
 };
 
+// A plan as it is kept.
 struct KeptPlan {
   v1::Plan plan;
   std::vector<int32_t> missing_ranks;
 };
 
+// What a tenant's jobs take in the store.
 struct TenantUsage {
   int64_t num_jobs = 0;
-  int64_t num_bytes = 0;  // Of the jobs' messages in all revisions, without reports and plans.
+
+  // Bytes of the jobs' messages in all revisions. Reports and plans are not counted.
+  int64_t num_bytes = 0;
 };
 
 // What outlives the planner: jobs with their revisions, and the reports, the plan and the outcomes of each round.
@@ -102,6 +111,14 @@ struct TenantUsage {
 // nevertheless; all of them can be tried again.
 // Thread-safety: safe. Calls block their thread until the medium has answered. Drivers lie in folders of their own, and
 // each passes testing/store_conformance.h.
+//
+// A job's life, without errors:
+//
+//   store->CreateJob({tenant, "jobs/a"}, {.id = id, .job = job});
+//   absl::StatusOr<ReportResult> result = store->AddReport(id, report, {.revision = 1, .open_time = now, ...});
+//   if (result->round.num_reports == job.world_size()) store->PutPlan(id, {.plan = plan});
+//   store->AddOutcome(id, outcome);
+//   store->DeleteJob(id);
 class Store {
  public:
   virtual ~Store() = default;
@@ -111,21 +128,22 @@ class Store {
   // Keeps revision job.job.profile_revision, the first one. AlreadyExists if a job of this key is kept.
   // The job counts as used at job.create_time.
   virtual absl::Status CreateJob(const JobKey& key, const KeptJob& job) = 0;
-  // The latest revision. NotFound.
+  // Returns the job in its latest revision. NotFound if there is none.
   virtual absl::StatusOr<KeptJob> GetJob(const JobKey& key) = 0;
-  // NotFound. Reads no profile.
+  // Returns the job's id and its latest revision without reading its profile. NotFound if there is none.
   virtual absl::StatusOr<JobHead> GetJobHead(const JobKey& key) = 0;
-  // NotFound.
+  // Returns a revision of the job. NotFound if there is none.
   virtual absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) = 0;
   // Keeps a further revision of the job, which is now the latest; the earlier ones stay. NotFound. AlreadyExists unless
   // job.profile_revision is the latest revision plus 1: another call was quicker.
   virtual absl::Status UpdateJob(int64_t job_id, const v1::Job& job) = 0;
-  // The first `limit` jobs of the tenant by the bytes of their names, after `after_name`, in their latest revisions,
-  // without their profiles.
+  // Returns the first `limit` jobs of the tenant after `after_name`, in the order of their names' bytes, in their
+  // latest revisions and without their profiles.
   virtual absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& tenant, const std::string& after_name,
                                                         int limit) = 0;
-  // Deletes the job and everything that belongs to it. NotFound.
+  // Deletes the job and everything that belongs to it. NotFound if there is none.
   virtual absl::Status DeleteJob(int64_t job_id) = 0;
+  // Returns what the tenant's jobs take now.
   virtual absl::StatusOr<TenantUsage> GetUsage(const std::string& tenant) = 0;
 
   // Rounds and reports.
@@ -137,7 +155,7 @@ class Store {
   // NotFound if the job does not exist.
   virtual absl::StatusOr<ReportResult> AddReport(int64_t job_id, const v1::ImportanceReport& report,
                                                  const RoundOpening& opening) = 0;
-  // NotFound if nobody has reported for the round.
+  // Returns the round. NotFound if nobody has reported for it.
   virtual absl::StatusOr<KeptRound> GetRound(int64_t job_id, int64_t round) = 0;
   // The first `limit` reports of the round by rank, after `after_rank` (-1: from the first). None if there is no such
   // round or job.
@@ -153,9 +171,9 @@ class Store {
   // have been opened; if plan.report opens it, the round gets plan.opening.
   // AlreadyExists if the round has a plan, or the rank of plan.report a report. NotFound if the job does not exist.
   virtual absl::Status PutPlan(int64_t job_id, const NewPlan& plan) = 0;
-  // NotFound.
+  // Returns the plan of a round. NotFound if it has none.
   virtual absl::StatusOr<KeptPlan> GetPlan(int64_t job_id, int64_t round) = 0;
-  // The plan of the latest planned round. NotFound if there is none.
+  // Returns the plan of the latest planned round. NotFound if there is none.
   virtual absl::StatusOr<KeptPlan> GetLatestPlan(int64_t job_id) = 0;
   // The first `limit` plans of the job by round, from `start_round` on; none if the job does not exist.
   virtual absl::StatusOr<std::vector<v1::Plan>> ListPlans(int64_t job_id, int64_t start_round, int limit) = 0;
@@ -175,7 +193,7 @@ class Store {
   // The first `limit` jobs, by id, that were last used before `time`. A job is used by CreateJob, UpdateJob (at the
   // job's update_time) and the opening of a round (at its open_time).
   virtual absl::StatusOr<std::vector<int64_t>> ListIdleJobs(absl::Time time, int limit) = 0;
-  // As DeleteJob, if the job was last used before `time`. NotFound: it was used since, or is gone.
+  // Does what DeleteJob does if the job was last used before `time`. NotFound if it was used since, or is gone.
   virtual absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) = 0;
   // Deletes the reports of the job's planned rounds below `round`; their plans and outcomes stay. OK if there are none.
   virtual absl::Status DeleteReports(int64_t job_id, int64_t round) = 0;

@@ -18,19 +18,25 @@ namespace greenplan::profiler {
 // fused path in transformers: they run separate products either way.
 enum class Attention { kSdpa, kEager };
 
+// The sizes of a training step, and how the model is run. Lengths that a family does not need are ignored.
 struct AnalyticOptions {
-  int64_t batch_size = 1;  // Sequences, images or recordings per step, >= 1.
+  // Sequences, images or recordings of one step, >= 1.
+  int64_t batch_size = 1;
   // Tokens of a sequence, >= 1; of the source for T5. Whisper: mel frames, 2 x max_source_positions, also the default.
   // ViT ignores it. Default: none.
   std::optional<int64_t> seq_len = std::nullopt;
   // Tokens of the target for T5 and Whisper, >= 1; others ignore it. Default: none.
   std::optional<int64_t> target_len = std::nullopt;
   Attention attention = Attention::kSdpa;
-  int64_t bytes_per_element = 4;  // Of an activation, for saved_bytes, in [1, 8].
+
+  // Bytes of one element of an activation, in [1, 8], for saved_bytes.
+  int64_t bytes_per_element = 4;
+
   // Above 0: adapters of this rank on every linear layer inside the transformer blocks; the base weights are listed
   // without an op. Their tensors follow the weight they adapt as MODULE.lora_A.weight [rank, in] and
   // MODULE.lora_B.weight [out, rank].
   int64_t lora_rank = 0;
+
   // What stands on top of the model: "causal-lm", "masked-lm", "classifier" or "none". Empty: what the config says.
   std::string head = {};
 };
@@ -52,16 +58,21 @@ struct AnalyticOptions {
 // Thread-safe. Cost: linear in ops, below 5 ms for a model of 70 billion parameters.
 absl::StatusOr<ModelProfile> AnalyticProfile(const nlohmann::json& config, const AnalyticOptions& options);
 
+// One model_type that AnalyticProfile knows.
 struct SupportedFamily {
   std::string model_type;
-  std::string title;                       // What people call its models.
-  std::vector<std::string> architectures;  // Classes that architectures[0] may name; the first is the default.
+
+  // What people call its models.
+  std::string title;
+
+  // The classes that architectures[0] may name. The first one is the default.
+  std::vector<std::string> architectures;
 };
-// What AnalyticProfile knows, sorted by model_type. A model of text and images is listed as its text.
+// Returns all of them, sorted by model_type. A model of text and images is listed as its text model.
 std::vector<SupportedFamily> SupportedFamilies();
 
-// Bytes of one element of "float32", "bfloat16", "float16", "float64" (also as fp32, bf16, fp16, fp64).
-// InvalidArgument: another name.
+// Returns the bytes of one element of "float32", "bfloat16", "float16" or "float64", also written fp32, bf16, fp16 and
+// fp64. InvalidArgument for any other name.
 absl::StatusOr<int64_t> BytesPerElement(absl::string_view dtype);
 
 }  // namespace greenplan::profiler

@@ -13,7 +13,7 @@ namespace greenplan::profiler {
 //   kAutograd: backward = sum over S of t_dw + t_dy[0] + ... + t_dy[d - 1]  what autograd executes
 enum class OwnDx { kSeed, kAutograd };
 
-// "seed" or "autograd". InvalidArgument: anything else.
+// Returns the reading that is called "seed" or "autograd". InvalidArgument for any other name.
 absl::StatusOr<OwnDx> ParseOwnDx(absl::string_view name);
 
 // A chain of ops, one per tensor, from GreenTrainer's plain arrays:

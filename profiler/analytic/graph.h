@@ -15,10 +15,11 @@ namespace greenplan::profiler {
 
 // Costs saturate just above 2^62, so that a total that is too large is seen however large its parts were.
 inline constexpr int64_t kMaxCost = int64_t{1} << 62;
+// Return the product or sum, or a number above kMaxCost if it exceeds kMaxCost.
 int64_t SaturatingProduct(std::initializer_list<int64_t> factors);  // REQUIRES: factors >= 0.
 int64_t SaturatingSum(int64_t a, int64_t b);                        // REQUIRES: a, b >= 0.
 
-// A tensor of the forward pass, [rows, width]: where its gradient goes and where its data lies.
+// A tensor of the forward pass, [rows, width]. A row is one token, pixel or prediction.
 struct Value {
   int op = kNone;       // Receives its gradient; kNone: it needs none.
   int storage = kNone;  // Two values may share one, such as the queries and keys cut from one product.
@@ -26,6 +27,7 @@ struct Value {
   int64_t width = 0;
 };
 
+// A tensor of the model, as the graph knows it.
 struct Parameter {
   int op = kNone;  // Receives its gradient; kNone: it is frozen.
 };
@@ -46,47 +48,53 @@ enum class Loss {
 // storage is kept if that op receives a gradient.
 class Graph {
  public:
+  // An edge of an op: where a gradient goes, and what producing it costs in FLOPs.
   struct Input {
     int op = kNone;    // Ignored if kNone.
     int64_t cost = 0;  // Of producing the gradient that goes there.
   };
 
+  // `options` are copied.
   explicit Graph(const AnalyticOptions& options) : options_(options) {}
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
+  // The sizes of the step, and how the model is run.
   const AnalyticOptions& options() const { return options_; }
 
-  // Names that start with `from` start with `to` instead: a model is called otherwise within another one. Of several
-  // that fit a name the first counts.
+  // From now on, names that start with `from` start with `to` instead, for a model that is called otherwise within
+  // another one. If several prefixes fit a name, the one given first counts.
   void RenamePrefix(std::string from, std::string to) { renamed_.emplace_back(std::move(from), std::move(to)); }
 
-  // A tensor of the model, in the order of named_parameters(). With adapters asked for, it is frozen.
+  // Adds a tensor of the model. Call it in the order of named_parameters(). If the options ask for adapters, the tensor
+  // is frozen.
   Parameter AddParameter(std::string name, std::vector<int64_t> shape);
-  // A tensor of an adapter: never frozen.
+  // Adds a tensor of an adapter, which is never frozen.
   Parameter AddAdapterParameter(std::string name, std::vector<int64_t> shape);
 
-  // An op that pays `cost` once and passes gradients to `inputs`. Returns kNone if none of them needs one.
-  // It lies in the block that is open.
+  // Adds an op that pays `cost` once and passes gradients to `inputs`, in the block that is open. Returns its index, or
+  // kNone, without adding an op, if none of the inputs needs a gradient.
   int AddOp(std::string name, int64_t cost, std::initializer_list<Input> inputs);
+  // Adds to the cost of the forward pass.
   void AddForwardCost(int64_t cost) { forward_cost_ = SaturatingSum(forward_cost_, cost); }
 
-  // A value with memory of its own of rows * width elements, `copies` such pieces in all.
+  // Returns a value whose gradient goes to `op` and that has memory of its own: `copies` times rows * width elements.
   Value NewValue(int op, int64_t rows, int64_t width, int64_t copies = 1);
-  // The storage lives until backward if `op` receives a gradient. kNone on either side: nothing happens.
+  // Says that the storage lives until backward if `op` receives a gradient. Does nothing if either is kNone.
   void Keep(int storage, int op);
-  // Memory of `bytes` that no value shares, kept if `op` receives a gradient.
+  // Says that `bytes` of memory that no value shares live until backward if `op` receives a gradient.
   void KeepBytes(int64_t bytes, int op);
 
-  // What cross-entropy of `logits` keeps, with so many labels.
+  // Says what cross-entropy keeps of `logits`, with that many labels.
   void KeepCrossEntropy(const Value& logits, int64_t labels);
 
-  // Everything added until CloseBlock() belongs to the residual block `name`. Blocks do not nest.
+  // Puts everything that is added until CloseBlock() into the residual block `name`. Blocks do not nest.
   void OpenBlock(std::string name);
+  // Ends the block that is open.
   void CloseBlock() { block_ = kNone; }
 
-  // The profile of the loss computed from `output`. InvalidArgument: costs or bytes exceed 2^62, or nothing that is
-  // trained reaches the loss. Call once, at the end.
+  // Returns the profile of a step whose loss is computed from `output`. Call it once, at the end. InvalidArgument if
+  // costs or bytes exceed 2^62, or if nothing that is trained reaches the loss.
   absl::StatusOr<ModelProfile> Finish(const Value& output, Loss loss = Loss::kCrossEntropy);
 
  private:

@@ -20,21 +20,22 @@ struct ModelChoice {
   std::string composite_type;       // model_type of the whole model where the config is of more than text.
   const char* text_base = nullptr;  // Of a model of text and images: what the text model is called within it.
 
-  // Whether only the text of a model of text and images is profiled.
+  // Returns whether only the text of a model of text and images is profiled.
   bool IsTextAlone() const { return !composite_type.empty(); }
-  // Whether the loss is made of the last hidden state.
+  // Returns whether the loss is made of the last hidden state.
   bool IsBare() const { return head.head == Head::kNone || head.head == Head::kEncoder; }
-  // The names of tensors in the class that is profiled; families give those of their classes with heads.
+  // Makes `graph` name tensors as the class that is profiled does. Families describe the names of their classes with
+  // heads.
   void NameTensors(Graph& graph) const;
 };
 
-// head: empty for what architectures[0] says, else "causal-lm", "masked-lm", "classifier", "none".
-// InvalidArgument: a family or a class that is not known, a head that the family does not have; the message names what
-// is nearest or allowed.
+// Returns the model that a config stands for. `head` is "causal-lm", "masked-lm", "classifier" or "none"; if it is
+// empty, architectures[0] decides. InvalidArgument for a family or class that is not known, or a head that the family
+// does not have; the message names what is nearest or allowed.
 absl::StatusOr<ModelChoice> ChooseModel(const nlohmann::json& config, absl::string_view head);
 
-// The value of model_type that is nearest to `type`: one of the same family by its first letters, else by the number of
-// letters to change.
+// Returns the model_type that is nearest to `type`: one that begins with the same letters, or otherwise the one with
+// the fewest letters to change.
 std::string NearestModelType(absl::string_view type);
 
 }  // namespace greenplan::profiler

@@ -15,7 +15,7 @@
 
 namespace greenplan::profiler {
 
-// What stands on top of the model and computes its loss.
+// What stands on top of the model and computes its loss, by the class in architectures[0].
 enum class Head {
   kCausalLm,     // A language model's, that of an encoder-decoder too.
   kMaskedLm,     // Of an encoder.
@@ -39,49 +39,53 @@ class Request {
   Request(const nlohmann::json& config, const AnalyticOptions& options, Head head)
       : config_(config), options_(options), head_(head) {}
 
-  // The first thing that was wrong: InvalidArgument.
+  // Returns InvalidArgument about the first thing that was wrong; OK if nothing was.
   const absl::Status& status() const { return status_; }
 
-  // A size in [1, 2^30].
+  // Returns a size in [1, 2^30]. Here and below, `missing` is the value of a key that is missing or null.
   int64_t Size(Keys keys, int64_t missing);
   int64_t Size(const char* key, int64_t missing) { return Size({key}, missing); }
-  // A number of layers in [0, 10000].
+  // Returns a number of layers in [0, 10000].
   int64_t Layers(Keys keys, int64_t missing);
   int64_t Layers(const char* key, int64_t missing) { return Layers({key}, missing); }
-  // The same where null is a value of its own: nullopt.
+  // Returns a size, or nullopt if the key is there with the value null, which is a value of its own.
   std::optional<int64_t> SizeOrNull(const char* key, std::optional<int64_t> missing);
-  // Whether a number is given rather than null.
+  // Returns whether a number is given rather than null; `missing` if the key is not there.
   bool HasNumber(const char* key, bool missing);
-  // Whether the key is there and not null.
+  // Returns whether the key is there and not null.
   bool Has(const char* key) const;
+  // Returns true or false.
   bool Flag(const char* key, bool missing);
+  // Returns a text.
   std::string Text(const char* key, absl::string_view missing);
-  // The name of an activation that transformers has.
+  // Returns the name of an activation. Names that transformers does not have are refused.
   std::string Activation(Keys keys, absl::string_view missing);
   std::string Activation(const char* key, absl::string_view missing) { return Activation({key}, missing); }
-  // A list of whole numbers in [0, 2^30], of texts; empty where it is missing.
+  // Return a list of whole numbers in [0, 2^30], or of texts; empty if the key is missing.
   std::vector<int64_t> Numbers(const char* key);
   std::vector<std::string> Texts(const char* key);
-  // An object below the config; null where the key is missing or holds something else.
+  // Returns an object below the config; null if the key is missing or holds something else.
   const nlohmann::json* Object(const char* key) const;
-  // One size or [height, width].
+  // Returns [height, width]. A single size stands for both.
   std::pair<int64_t, int64_t> Extent(const char* key, int64_t missing);
-  // num_labels, else the size of id2label, else `missing`.
+  // Returns num_labels, or else the size of id2label, or else `missing`.
   int64_t NumLabels(int64_t missing = 2);
 
   Head head() const { return head_; }
   int64_t batch_size() const { return options_.batch_size; }
-  // Tokens of the (source) sequence; `limit` of them have a position where positions are learned.
+  // Returns the tokens of the (source) sequence. At most `limit` of them, if that is given, because learned positions
+  // have no more.
   int64_t SeqLen(std::optional<int64_t> limit = std::nullopt);
+  // Returns the tokens of the target sequence, with the same limit.
   int64_t TargetLen(std::optional<int64_t> limit = std::nullopt);
-  // Mel frames: `frames`, whether given or not.
+  // Returns the mel frames of a recording, which must be `frames` where the options give them.
   int64_t MelFrames(int64_t frames);
 
-  // The value of one key must divide that of another.
+  // Reports unless the value `part` of one key divides the value `whole` of another.
   void CheckDivides(absl::string_view part_key, int64_t part, absl::string_view whole_key, int64_t whole);
-  // pad_token_id, if it is given, must be a row of the embedding; a negative one counts from the end.
+  // Reports unless pad_token_id, if it is given, is a row of the embedding. A negative one counts from the end.
   void CheckPaddingRow(int64_t vocab_size);
-  // Whatever else a family finds wrong.
+  // Reports anything else that a family finds wrong. The first message counts.
   void Fail(absl::string_view message);
 
  private:

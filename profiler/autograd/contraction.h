@@ -31,8 +31,7 @@ void HangTensors(ModelProfile& profile);
 // - If there is one op below, the old edge's cost stays on the new edge, and the bytes that the removed op saved go to
 //   the op below.
 // - If there are several, the op is removed only if it saves nothing, all edges involved cost 0, and the number of
-// edges
-//   does not grow.
+//   edges does not grow.
 // - An op of a block is removed only if no path around the block results.
 // - Op 0 stays.
 void ContractOps(ModelProfile& profile);

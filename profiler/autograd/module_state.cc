@@ -24,9 +24,9 @@ RequireGrad::~RequireGrad() {
   for (const at::Tensor& parameter : changed_) parameter.set_requires_grad(false);
 }
 
-KeepBuffers::KeepBuffers(const torch::nn::Module& module) {
+KeepBuffers::KeepBuffers(const std::vector<at::Tensor>& buffers) {
   const at::NoGradGuard no_grad;
-  for (const at::Tensor& buffer : module.buffers()) saved_.emplace_back(buffer, buffer.clone());
+  for (const at::Tensor& buffer : buffers) saved_.emplace_back(buffer, buffer.clone());
 }
 
 KeepBuffers::~KeepBuffers() {

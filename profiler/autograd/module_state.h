@@ -28,10 +28,10 @@ class RequireGrad {
   std::vector<at::Tensor> changed_;
 };
 
-// Copies the contents of the module's buffers. The destructor writes them back.
+// Copies the contents of the buffers, such as module.buffers(). The destructor writes them back.
 class KeepBuffers {
  public:
-  explicit KeepBuffers(const torch::nn::Module& module);
+  explicit KeepBuffers(const std::vector<at::Tensor>& buffers);
   ~KeepBuffers();
   KeepBuffers(const KeepBuffers&) = delete;
   KeepBuffers& operator=(const KeepBuffers&) = delete;

@@ -32,7 +32,7 @@ TEST(ModuleStateTest, RestoresBuffers) {
   torch::nn::Module module;
   const at::Tensor mean = module.register_buffer("mean", at::ones({2}));
   {
-    const KeepBuffers keep_buffers(module);
+    const KeepBuffers keep_buffers(module.buffers());
     mean.fill_(7);
   }
   EXPECT_TRUE(at::equal(mean, at::ones({2})));

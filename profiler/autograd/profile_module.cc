@@ -21,7 +21,7 @@ absl::StatusOr<ModelProfile> Profile(torch::nn::Module& module, const std::funct
   std::vector<at::Tensor> tensors;
   for (const auto& [name, parameter] : parameters) tensors.push_back(parameter);
   const KeepRandomState keep_random_state(tensors);
-  const KeepBuffers keep_buffers(module);
+  const KeepBuffers keep_buffers(module.buffers());
   const RequireGrad require_grad(parameters);
   const at::AutoGradMode grad_mode(true);
   ProfileOptions with_buffers = options;

@@ -231,7 +231,7 @@ absl::StatusOr<ModelProfile> ProfileTime(torch::nn::Module& module, const std::f
     return absl::InvalidArgumentError(
         absl::StrCat("module ", module.name(), " has no floating-point parameters; there is nothing to train"));
   }
-  const KeepBuffers keep_buffers(module);
+  const KeepBuffers keep_buffers(module.buffers());
   const RequireGrad require_grad(parameters);
   const at::AutoGradMode grad_mode(true);
   TimeOptions with_buffers = options;

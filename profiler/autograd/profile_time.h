@@ -43,8 +43,7 @@ struct TimeOptions {
 //   gradients that always appear together is divided in proportion to their FLOPs, or equally if they have none. The
 //   time of a checkpoint is divided by FLOPs among the nodes within it.
 // - All costs of backward are then multiplied by one constant, so that full backward costs the median of the passes
-// that
-//   were timed as a whole.
+//   that were timed as a whole.
 // - forward_cost is the median time of a forward pass in which every parameter requires grad.
 // - There are more ops than in a profile of FLOPs, because few ops cost no time: up to as many as there are nodes that
 //   join or split gradients.

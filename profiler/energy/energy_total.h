@@ -29,8 +29,8 @@ struct EnergyTotal {
   std::string source() const;
 };
 
-// Returns the grams of CO2 equivalent that producing `joules` of electricity emits. The intensity of the grid is in
-// grams per kWh.
+// Returns how many grams of CO2 equivalent the production of `joules` of electricity emits, given the intensity of the
+// grid in grams per kWh.
 double Co2eGrams(double joules, double grams_per_kwh);
 
 }  // namespace greenplan::profiler

@@ -20,19 +20,19 @@ struct Adapter {
   std::string base;
 };
 
-// Whether the folder holds an adapter rather than a whole model.
+// Returns whether the folder holds an adapter rather than a whole model.
 bool HoldsAdapter(const std::string& directory);
 
-// Writes the adapter of `model` (see AddLora), each file whole or not at all. Creates the folder. The errors are those
-// of planner/files/files.h. REQUIRES: `model` has this adapter.
+// Writes the adapter of `model` (see AddLora) into the folder, which is created if need be. Each file appears whole or
+// not at all. The errors are those of planner/files/files.h. REQUIRES: `model` carries this adapter.
 absl::Status SaveAdapter(torch::nn::Module& model, const Adapter& adapter, const std::string& directory);
 
-// Returns the base that adapter_config.json names, empty if it names none. The errors are those of LoadAdapter about
-// this file.
+// Returns the base model that adapter_config.json names; empty if it names none. The errors are those of LoadAdapter
+// about this file.
 absl::StatusOr<std::string> AdapterBase(const std::string& directory);
 
-// Adds the adapter of the folder to `model`, which has none, and returns it. Afterwards requires_grad is true for the
-// additions alone.
+// Adds the adapter in the folder to `model`, which has none yet, and returns it. Afterwards requires_grad is true for
+// the additions alone.
 //
 // Returns NOT_FOUND or INVALID_ARGUMENT, naming the file and what is wrong with it: a kind of adapter that is not
 // supported (DoRA, trained biases, a rank per layer, modules that are trained whole), or a tensor that `model` has no

@@ -16,8 +16,10 @@ namespace greenplan::trainer {
 
 // Hugging Face checkpoint folders: config.json, model.safetensors or model.safetensors.index.json with its shards.
 
+// What such a folder holds, loaded.
 struct Checkpoint {
-  nlohmann::json config;  // config.json as it is.
+  // config.json as it is in the file.
+  nlohmann::json config;
   std::shared_ptr<CausalLm> model;
   // Tensors of layers behind the last one of the config, whose num_hidden_layers was lowered. They were not loaded and
   // will not be saved. In the order of their names.
@@ -26,12 +28,13 @@ struct Checkpoint {
   std::optional<Adapter> adapter = {};
 };
 
-// NotFound / InvalidArgument name the file and what is wrong with it (a missing or surplus tensor, a shape, an offset).
+// Loads a checkpoint folder onto the CPU, in float32. NotFound or InvalidArgument name the file and what is wrong with
+// it, such as a missing or surplus tensor, a shape or an offset.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& directory, Attention attention);
 
-// Writes config.json and model.safetensors (float32) or, of a model that carries an adapter, the adapter's folder
-// (SaveAdapter); each file whole or not at all. Creates the folder. The errors of planner/files/files.h; DataLoss: all
-// is written, but the folder could not be flushed.
+// Writes config.json and model.safetensors (float32) into the folder, which is created if need be. If the model carries
+// an adapter, writes the adapter's folder instead (SaveAdapter). Each file appears whole or not at all. The errors are
+// those of planner/files/files.h; DataLoss means that everything is written, but the folder could not be flushed.
 absl::Status SaveCheckpoint(const Checkpoint& checkpoint, const std::string& directory);
 
 }  // namespace greenplan::trainer

@@ -19,10 +19,12 @@ namespace greenplan::trainer {
 
 enum class TensorDtype { kFloat32, kFloat16, kBfloat16 };
 
-// "F32", "F16", "BF16".
+// Returns the type's name in the format: "F32", "F16" or "BF16".
 std::string DtypeName(TensorDtype dtype);
+// Returns the bytes of one element.
 int64_t DtypeSize(TensorDtype dtype);
 
+// A tensor in the memory of a file or of a parameter, without a copy.
 struct TensorView {
   TensorDtype dtype;
   std::vector<int64_t> shape;
@@ -31,16 +33,19 @@ struct TensorView {
 };
 
 // A file mapped into memory. Views live as long as the file; thread-safe.
+//
+//   auto file = SafetensorsFile::Open("model.safetensors");
+//   const TensorView& view = (*file)->tensors().at("lm_head.weight");
 class SafetensorsFile {
  public:
-  // Checks everything that the header claims before anything uses it.
-  // NotFound: no such file. InvalidArgument names the file, the tensor and what is wrong with it.
+  // Maps the file and checks everything that its header claims before anything uses it. NotFound if there is no such
+  // file. InvalidArgument names the file, the tensor and what is wrong with it.
   static absl::StatusOr<std::unique_ptr<SafetensorsFile>> Open(const std::string& path);
   ~SafetensorsFile();
   SafetensorsFile(const SafetensorsFile&) = delete;
   SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
-  // By name.
+  // Returns all tensors by name.
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
 
  private:
@@ -50,12 +55,13 @@ class SafetensorsFile {
   std::map<std::string, TensorView> tensors_;
 };
 
-// What Open() makes of a file's bytes, views into `file`; messages begin with `path`.
+// Returns the tensors in the bytes of a safetensors file, as views into `file`. InvalidArgument; messages begin with
+// `path`.
 absl::StatusOr<std::map<std::string, TensorView>> ParseSafetensors(absl::Span<const std::byte> file,
                                                                    const std::string& path);
 
 // Writes the tensors in the order of their names, with the metadata {"format": "pt"} that transformers asks for. The
-// file appears whole or not at all.
+// file appears whole or not at all. The errors of planner/files/files.h.
 absl::Status WriteSafetensors(const std::string& path, const std::map<std::string, TensorView>& tensors);
 
 }  // namespace greenplan::trainer

@@ -11,12 +11,17 @@
 
 namespace greenplan::trainer {
 
-// Parameters as they are written to a safetensors file: in float32 on the CPU. It keeps copies where a parameter is
-// something else, and refers to the parameter's memory otherwise.
+// Parameters in the form in which a safetensors file holds them: float32 on the CPU. A parameter that has another form
+// is copied; otherwise this refers to the parameter's memory. Not thread-safe.
+//
+//   TensorBytes tensors;
+//   for (const auto& item : model.named_parameters()) tensors.Add(item.key(), item.value());
+//   absl::Status status = WriteSafetensors(path, tensors.views());
 class TensorBytes {
  public:
+  // Adds a parameter under a name, which must be new.
   void Add(const std::string& name, const torch::Tensor& parameter);
-  // By name; valid as long as this object and the parameters.
+  // Returns all that was added, by name. Valid as long as this object and the parameters.
   const std::map<std::string, TensorView>& views() const { return views_; }
 
  private:
@@ -24,8 +29,8 @@ class TensorBytes {
   std::map<std::string, TensorView> views_;
 };
 
-// Copies the values of `view` into `parameter`, converted to its dtype and device.
-// InvalidArgument if the shapes differ: "has the shape [2, 3]; WANTED asks for [3, 3]".
+// Copies the values of `view` into `parameter` and converts them to its dtype and device. InvalidArgument if the shapes
+// differ: "has the shape [2, 3]; WANTED asks for [3, 3]", where WANTED is `wanted_by`.
 absl::Status CopyInto(torch::Tensor& parameter, const TensorView& view, const std::string& wanted_by);
 
 }  // namespace greenplan::trainer

@@ -13,9 +13,12 @@ namespace greenplan::trainer {
 
 // All tensors of a checkpoint folder, of one file or of several shards.
 struct Weights {
-  std::string path;  // model.safetensors or the shards' index, for messages.
+  // The path of model.safetensors or of the shards' index, for messages.
+  std::string path;
   std::vector<std::unique_ptr<SafetensorsFile>> files;
-  std::map<std::string, TensorView> tensors;  // Views into `files`.
+
+  // All tensors by name, as views into `files`.
+  std::map<std::string, TensorView> tensors;
 };
 
 // Opens model.safetensors or, if there is none, the shards that model.safetensors.index.json names. As in transformers,

@@ -10,10 +10,11 @@
 
 namespace greenplan::trainer {
 
+// The label of a token that is not predicted, as in PyTorch's cross_entropy.
 inline constexpr int64_t kIgnoredLabel = -100;
 
-// Rows of exactly seq_len tokens. labels[i] is input_ids[i] where that token is to be predicted, else kIgnoredLabel;
-// the first token of a row is never predicted (CausalLmLoss shifts).
+// Rows of exactly seq_len tokens. labels[i] is input_ids[i] where that token is to be predicted, and kIgnoredLabel
+// elsewhere. The first token of a row is never predicted: CausalLmLoss shifts the labels by one.
 struct Dataset {
   int64_t seq_len = 0;
   std::vector<int64_t> input_ids;  // [num_rows * seq_len]
@@ -21,15 +22,23 @@ struct Dataset {
   // How the file was read if its name alone does not say: "is read as an array of rows, not as text". Else empty.
   std::string remark = {};
 
+  // Returns the number of rows.
   int64_t num_rows() const { return static_cast<int64_t>(input_ids.size()) / seq_len; }
 };
 
 // How a file becomes rows.
 struct DatasetOptions {
-  JsonlEncoding encoding = {};  // The tokenizer is also that of text.
-  int64_t seq_len = 0;          // 0: for rows of JSON the longest (at most max_seq_len), else max_seq_len.
-  int64_t max_seq_len = 0;      // max_position_embeddings of the model, or less.
-  int64_t vocab_size = 0;       // Of the model.
+  // How rows become token ids. The tokenizer is also used for text.
+  JsonlEncoding encoding = {};
+
+  // Tokens of a row. 0: the longest row of a file of JSON rows (at most max_seq_len), and max_seq_len for other files.
+  int64_t seq_len = 0;
+
+  // The longest row that is allowed: the model's max_position_embeddings, or less.
+  int64_t max_seq_len = 0;
+
+  // The model's vocabulary. Other ids are refused.
+  int64_t vocab_size = 0;
 };
 
 // Reads training or validation data:

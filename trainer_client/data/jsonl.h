@@ -15,27 +15,36 @@ namespace greenplan::trainer {
 // One example: BOS source target EOS, without BOS where the model or the tokenizer has none.
 struct JsonlRow {
   std::vector<int64_t> ids;
-  int64_t first_predicted;  // Position of the target's first token, or of EOS if the target is empty. At least 1.
-  std::string place;        // For messages: "17" for line 17 of JSONL, "[16]" for element 16 of an array.
+
+  // The position of the target's first token, or of EOS if the target is empty. At least 1.
+  int64_t first_predicted;
+
+  // Where the row stands, for messages: "17" for line 17 of JSONL, "[16]" for element 16 of an array.
+  std::string place;
 };
 
 // How rows become token ids.
 struct JsonlEncoding {
-  const Tokenizer* tokenizer = nullptr;        // Of the strings source and target, with its BOS and EOS. May be null.
-  std::string no_tokenizer = "none is given";  // Why it is null, for messages.
-  SpecialTokens special = {};                  // BOS and EOS of source_ids and target_ids.
+  // Makes the ids of the strings source and target, with its BOS and EOS. May be null.
+  const Tokenizer* tokenizer = nullptr;
+
+  // Why `tokenizer` is null, for messages.
+  std::string no_tokenizer = "none is given";
+
+  // BOS and EOS of rows that hold source_ids and target_ids.
+  SpecialTokens special = {};
 };
 
-// Parses a text of which every line is an object that holds either the strings source and target or the lists
-// source_ids and target_ids. Other keys and blank lines are passed over. InvalidArgument: the message begins with the
+// Parses a text in which every line is an object that holds either the strings source and target or the lists
+// source_ids and target_ids. Other keys and blank lines are ignored. InvalidArgument; the message begins with the
 // line's number, counted from 1, and says what is wrong there.
 absl::StatusOr<std::vector<JsonlRow>> ParseJsonl(std::string_view text, const JsonlEncoding& encoding);
 
 // Parses a text that is one JSON array of such objects. InvalidArgument: the message begins with the element's index.
 absl::StatusOr<std::vector<JsonlRow>> ParseJsonArray(std::string_view text, const JsonlEncoding& encoding);
 
-// Whether a text begins with an object that has one of the keys above: in its first line that is not blank, or as the
-// first element of the array that the whole text is.
+// Returns whether a text begins with an object that has one of the keys above: in its first line that is not blank, or
+// as the first element of the array that the whole text is.
 bool HoldsRow(std::string_view text);
 
 }  // namespace greenplan::trainer

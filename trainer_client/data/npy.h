@@ -10,11 +10,11 @@
 
 namespace greenplan::trainer {
 
-// Whether a file's bytes begin as a .npy file does.
+// Returns whether a file's bytes begin as those of a .npy file do.
 bool IsNpy(std::string_view file);
 
-// The values of a one-dimensional .npy file (format versions 1 to 3) of little-endian uint16, int32 or int64, given the
-// file's bytes. InvalidArgument says what in it is something else.
+// Returns the values in the bytes of a .npy file (format versions 1 to 3) that holds one dimension of little-endian
+// uint16, int32 or int64. InvalidArgument says what in it is something else.
 absl::StatusOr<std::vector<int64_t>> ParseNpy(std::string_view file);
 
 }  // namespace greenplan::trainer

@@ -22,13 +22,16 @@ class SentencePieceModel {
   SentencePieceModel();
   ~SentencePieceModel();
 
+  // Loads the bytes of a tokenizer.model. Returns an empty string, or what is wrong with them.
   std::string Load(const std::string& serialized_model);
   // Returns the ids of the text's pieces. SentencePiece's time and memory grow faster than the text, so the text is cut
   // into chunks of at least `chunk_bytes`, at spaces that no piece of this model can reach across: the pieces are those
   // of the whole text. A unigram model's text is never cut, because every piece depends on the whole text before it.
   std::vector<int> Encode(std::string_view text, size_t chunk_bytes = 1 << 12) const;
-  int bos_id() const;  // -1 where there is none, as eos_id().
+  // Return the ids of BOS and EOS; -1 if there is none.
+  int bos_id() const;
   int eos_id() const;
+  // Returns the number of pieces.
   int size() const;
 
  private:

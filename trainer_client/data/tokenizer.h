@@ -20,6 +20,9 @@ inline constexpr char kTokenizeInPython[] =
 
 // A SentencePiece model, with what tokenizer_config.json and the like beside it say about special and added tokens.
 // Thread-safe.
+//
+//   auto tokenizer = Tokenizer::Load("my-model/tokenizer.model");
+//   absl::StatusOr<std::vector<int64_t>> ids = (*tokenizer)->Encode("a text");
 class Tokenizer {
  public:
   // Loads `path`, usually a tokenizer.model, and the files beside it. NotFound / InvalidArgument name the file and say

@@ -9,6 +9,7 @@
 
 #include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
+#include "c10/core/impl/VirtualGuardImpl.h"
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
@@ -17,6 +18,7 @@
 #include "trainer_client/finetune/batches.h"
 #include "trainer_client/finetune/peak_memory.h"
 #include "trainer_client/finetune/predicted_seconds.h"
+#include "trainer_client/finetune/round_sums.h"
 #include "trainer_client/parallel/rank_group.h"
 
 namespace greenplan::trainer {
@@ -32,6 +34,13 @@ double Seconds(Clock::time_point begin, Clock::time_point end) {
 
 int64_t TrainingSetup::world_size() const { return ranks == nullptr ? 1 : ranks->world_size(); }
 
+// The time once the device has done all that it was given. Without the wait, a GPU's work would count where the next
+// number is read from it.
+Clock::time_point EpochTrainer::Now() const {
+  if (!device_.is_cpu()) c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(device_.index());
+  return Clock::now();
+}
+
 struct EpochTrainer::StepTimes {
   double forward_seconds = 0;
   double backward_seconds = 0;
@@ -40,6 +49,7 @@ struct EpochTrainer::StepTimes {
 EpochTrainer::EpochTrainer(const TrainingSetup& setup, TrainingObserver observer)
     : setup_(setup),
       observer_(std::move(observer)),
+      device_(DeviceOf(setup.model)),
       steps_per_epoch_(StepsPerEpoch(static_cast<int64_t>(setup.rows.size()),
                                      setup.batch_size * setup.grad_accum * setup.world_size())) {
   for (const auto& parameter : setup.model.named_parameters()) {
@@ -135,7 +145,7 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
   EpochSums& sums = partial->sums;
   const std::vector<int64_t> order = Shuffled(setup_.rows, setup_.seed, epoch);
   setup_.model.train();
-  ResetPeakMemory();
+  ResetPeakMemory(device_);
   SampleEnergy();  // What was used before is none of this epoch's.
   for (int64_t i = report.executed_backward_flops.steps; i < steps_per_epoch_; ++i) {
     setup_.optimizer.set_learning_rate(setup_.schedule.LearningRate(next_step()));
@@ -167,7 +177,8 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
   report.joules_per_step = sums.energy.joules / steps;
   report.energy_is_estimate = sums.energy.is_estimate;
   report.train_loss = sums.loss / steps;
-  report.peak_memory_bytes = std::max(report.peak_memory_bytes, PeakMemoryBytes());
+  NotePeakMemory(report);
+  if (next_step() >= setup_.schedule.total_steps) EndRound();
   return std::move(report);
 }
 
@@ -178,7 +189,7 @@ absl::Status EpochTrainer::SaveIfDue(int64_t step_in_epoch, PartialEpoch& partia
   if (!is_save_due_ || (setup_.session.is_measuring() && !is_end_of_epoch)) return absl::OkStatus();
   is_save_due_ = false;
   if (is_end_of_epoch) return absl::OkStatus();
-  partial.report.peak_memory_bytes = std::max(partial.report.peak_memory_bytes, PeakMemoryBytes());
+  NotePeakMemory(partial.report);
   return observer_.save(partial);
 }
 
@@ -198,6 +209,7 @@ absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t
                        .sample_count = probe_batches * setup_.batch_size,
                        .uniform_rates = next_step() < setup_.uniform_steps};
   promise_.emplace();
+  if (step_in_epoch > 0) NotePeakMemory(report);  // Before this round's probe adds to it.
   if (setup_.probe == Probe::kInStep) {
     if (setup_.probe_steps > 1 && !is_under_plan_) {  // The steps before the first plan.
       if (absl::Status status = WarmUp(order); !status.ok()) return status;
@@ -219,7 +231,23 @@ absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t
   return absl::OkStatus();
 }
 
+void EpochTrainer::NotePeakMemory(EpochReport& report) {
+  const int64_t peak = PeakMemoryBytes(device_);
+  report.peak_memory_bytes = std::max(report.peak_memory_bytes, peak);
+  std::optional<RoundSums>& sums = setup_.progress.round;
+  if (sums.has_value()) sums->peak_memory_bytes = std::max(sums->peak_memory_bytes, peak);
+}
+
+void EpochTrainer::EndRound() {
+  const std::optional<RoundSums> sums = std::exchange(setup_.progress.round, std::nullopt);
+  if (sums.has_value() && sums->steps > 0) setup_.session.AddOutcome(OutcomeOf(*sums));
+}
+
 void EpochTrainer::AddRound(const Round& round, EpochReport& report) {
+  if (!setup_.progress.round.has_value() || setup_.progress.round->round != round.plan.round()) {
+    EndRound();
+    setup_.progress.round = RoundSums{.round = round.plan.round()};
+  }
   Continue(round);
   AddTrainable(round.trainable, report);
   report.probe_seconds += round.probe_seconds;
@@ -254,10 +282,10 @@ absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::v
                                                      int64_t& predicted_flops) {
   double loss_sum = 0;
   for (int64_t i = 0; i < setup_.grad_accum; ++i) {
-    const Clock::time_point begin = Clock::now();
+    const Clock::time_point begin = Now();
     at::Tensor loss = Loss(order, step_in_epoch * setup_.grad_accum + i);
     const double loss_value = loss.item<double>();
-    const Clock::time_point forward_end = Clock::now();
+    const Clock::time_point forward_end = Now();
     if (!std::isfinite(loss_value)) {
       return absl::AbortedError(absl::StrCat("the training loss is ", loss_value, " at step ", next_step(),
                                              " of epoch ", epoch, ": training has diverged; a lower --lr may help"));
@@ -266,7 +294,7 @@ absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::v
     if (setup_.grad_accum > 1) loss = loss / static_cast<double>(setup_.grad_accum);
     if (absl::StatusOr<bool> ran = setup_.session.Backward(loss); !ran.ok()) return ran.status();
     times.forward_seconds += Seconds(begin, forward_end);
-    times.backward_seconds += Seconds(forward_end, Clock::now());
+    times.backward_seconds += Seconds(forward_end, Now());
     loss_sum += loss_value;
   }
   return loss_sum / static_cast<double>(setup_.grad_accum);
@@ -275,7 +303,7 @@ absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::v
 absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
                                      EpochReport& report) {
   const profiler::ExecutedFlopsCounter counter;
-  const Clock::time_point begin = Clock::now();
+  const Clock::time_point begin = Now();
   if (absl::Status status = setup_.session.BeginStep(); !status.ok()) return status;
   if (promise_.has_value()) promise_->random_state = GetRandomState();
   StepTimes times;
@@ -283,7 +311,7 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   absl::StatusOr<double> loss = RunMicroBatches(report.epoch, order, step_in_epoch, times, predicted_flops);
   if (loss.ok()) loss = MeanOverRanks(*loss);
   if (!loss.ok()) return loss.status();
-  const Clock::time_point backward_end = Clock::now();
+  const Clock::time_point backward_end = Now();
   absl::StatusOr<std::optional<Round>> round = setup_.session.PlanFromGradients();
   if (!round.ok()) return round.status();
   const StepProbe& probe = setup_.session.step_probe();
@@ -306,13 +334,13 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
       promise_->loss_before = *mean;
     }
   }
-  const Clock::time_point optimizer_begin = Clock::now();
+  const Clock::time_point optimizer_begin = Now();
   const int64_t bytes_before = setup_.ranks == nullptr ? 0 : setup_.ranks->averaged_bytes();
   if (absl::Status status = setup_.session.AverageGradients(); !status.ok()) return status;
   report.reduced_bytes.Add(setup_.ranks == nullptr ? 0 : setup_.ranks->averaged_bytes() - bytes_before);
   ClipGradients();
   if (absl::Status status = setup_.session.Step().status(); !status.ok()) return status;
-  const Clock::time_point end = Clock::now();
+  const Clock::time_point end = Now();
   const profiler::EnergyReading energy = SampleEnergy();
 
   const double optimizer_seconds = Seconds(optimizer_begin, end);
@@ -332,6 +360,14 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   report.predicted_backward_flops.Add(predicted_flops);
   report.expected_backward_flops.Add(expected_backward_flops_);
   report.mismatched_steps += executed_flops != predicted_flops;
+  if (std::optional<RoundSums>& round_sums = setup_.progress.round; round_sums.has_value()) {
+    ++round_sums->steps;
+    round_sums->step_seconds += Seconds(begin, backward_end) + optimizer_seconds;
+    round_sums->executed_backward_flops += executed_flops;
+    round_sums->joules += energy.joules;
+    round_sums->loss += *loss;
+    round_sums->mismatched_steps += executed_flops != predicted_flops;
+  }
   if (absl::Status status = Redeem(order, report); !status.ok()) return status;
   Remark(setup_.session.TakeNotices());
   return absl::OkStatus();
@@ -361,7 +397,7 @@ absl::Status EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport
   if (!promise_.has_value() || setup_.session.is_measuring()) return absl::OkStatus();
   const Promise promise = *std::exchange(promise_, std::nullopt);
   if (!setup_.measures_importance) return absl::OkStatus();
-  const Clock::time_point begin = Clock::now();
+  const Clock::time_point begin = Now();
   const profiler::ExecutedFlopsCounter counter;
   const absl::StatusOr<double> after = MeanOverRanks(MeanLoss(order, promise.micro_batches, promise.random_state));
   if (!after.ok()) return after.status();
@@ -369,9 +405,13 @@ absl::Status EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport
   if (!promised.ok()) return promised.status();
   setup_.progress.probe_flops += counter.forward_flops();
   setup_.progress.executed_flops += counter.forward_flops();
-  report.probe_seconds += Seconds(begin, Clock::now());
+  report.probe_seconds += Seconds(begin, Now());
   report.rounds.back().promised_loss_reduction = *promised;
   report.rounds.back().realised_loss_reduction = promise.loss_before - *after;
+  if (std::optional<RoundSums>& sums = setup_.progress.round; sums.has_value() && sums->steps == 1) {
+    sums->promised_loss_reduction = *promised;
+    sums->realised_loss_reduction = promise.loss_before - *after;
+  }
   return absl::OkStatus();
 }
 

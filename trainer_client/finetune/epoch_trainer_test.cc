@@ -19,6 +19,7 @@
 #include "planner/client/connection.h"
 #include "trainer_client/finetune/test_inputs.h"
 #include "trainer_client/optimizer/adamw.h"
+#include "trainer_client/session/testing/fake_planner.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -53,7 +54,7 @@ struct EpochTrainerTest : ::testing::Test {
   EpochTrainer Make() {
     session.reset();  // Thaws what the last plan has frozen.
     optimizer = std::make_unique<AdamW>(model->named_parameters().pairs(), AdamWOptions{});
-    session = *TrainingSession::Create(*Connect({}),
+    session = *TrainingSession::Create(connection,
                                        {.job = "",
                                         .model = "llama",
                                         .plan = plan_options,
@@ -97,6 +98,7 @@ struct EpochTrainerTest : ::testing::Test {
          .remark = [this](const std::string& text) { remarks.push_back(text); }});
   }
 
+  std::shared_ptr<Connection> connection = *Connect({});
   std::shared_ptr<CausalLm> model;
   Dataset data = MakeData(10);
   std::vector<int64_t> rows = std::vector<int64_t>(10);
@@ -303,6 +305,48 @@ TEST_F(EpochTrainerTest, HoldsARoundToItsPromise) {
     EXPECT_DOUBLE_EQ(*round.promised_loss_reduction, round.value);
     EXPECT_GT(*round.realised_loss_reduction, 0) << "the step helps on its own batch";
     EXPECT_LT(*round.realised_loss_reduction, 2 * *round.promised_loss_reduction);
+  }
+}
+
+TEST_F(EpochTrainerTest, TellsThePlannerWhatCameOfEachPlan) {
+  for (Probe each : {Probe::kSeparate, Probe::kInStep}) {
+    const auto planner = std::make_shared<FakePlanner>();
+    planner->trainable = {"lm_head.weight", "model.norm.weight"};
+    connection = planner;
+    probe = each;
+    progress = {};
+    EpochTrainer trainer = Make();  // Twenty steps in all, two an epoch, a round each.
+    std::vector<EpochReport> epochs;
+    for (int64_t epoch = 1; epoch <= 10; ++epoch) {
+      planner->is_away = epoch == 3;  // The plan of epoch 2 stays in force.
+      const auto report = trainer.TrainEpoch(epoch);
+      ASSERT_TRUE(report.ok()) << report.status();
+      epochs.push_back(*report);
+      if (epoch == 2) EXPECT_EQ(session->state().outcomes.size(), 1u) << "the plan in force has no outcome yet";
+    }
+    EXPECT_THAT(planner->outcomes, IsEmpty()) << "sent when the run says so";
+    session->SendOutcomes();
+    ASSERT_EQ(planner->outcomes.size(), planner->reports.size()) << "one for each plan";
+    for (size_t i = 0, epoch = 0; i < planner->outcomes.size(); ++i, ++epoch) {
+      const v1::Outcome& outcome = planner->outcomes[i];
+      EXPECT_EQ(outcome.round(), static_cast<int64_t>(i));
+      const RoundReport& round = epochs[epoch].rounds[0];
+      EXPECT_EQ(outcome.promised_loss_reduction(), *round.promised_loss_reduction);
+      EXPECT_EQ(outcome.realised_loss_reduction(), *round.realised_loss_reduction);
+      EXPECT_EQ(outcome.mismatched_steps(), 0);
+      EXPECT_EQ(outcome.energy_joules(), 10);
+      EXPECT_EQ(outcome.executed_backward_flops(), round.predicted_backward_flops);
+      if (i == 1) {
+        EXPECT_EQ(outcome.step_count(), 4);
+        EXPECT_DOUBLE_EQ(outcome.train_loss(), (*epochs[1].train_loss + *epochs[2].train_loss) / 2);
+        ++epoch;
+        continue;
+      }
+      EXPECT_EQ(outcome.step_count(), 2);
+      EXPECT_DOUBLE_EQ(outcome.train_loss(), *epochs[epoch].train_loss);
+      EXPECT_DOUBLE_EQ(outcome.step_seconds(), epochs[epoch].step_seconds);
+      EXPECT_EQ(outcome.peak_memory_bytes(), epochs[epoch].peak_memory_bytes);
+    }
   }
 }
 

@@ -10,9 +10,9 @@
 
 namespace greenplan::trainer {
 
-// The mean loss over all predicted tokens of the data, in natural logarithm: rows weigh by their tokens, the last
-// partial batch counts. Dropout is off; the model's mode is put back. NaN if nothing is predicted. `autocast` as
-// BatchLoss takes it.
+// Returns the mean loss over all predicted tokens of the data, in natural logarithm. Rows weigh by their tokens, and
+// the last partial batch counts. Dropout is off meanwhile, and the model's mode is put back. NaN if nothing is
+// predicted. `autocast` is as in BatchLoss.
 double MeanLoss(CausalLm& model, const Dataset& data, int64_t batch_size,
                 std::optional<at::ScalarType> autocast = std::nullopt);
 

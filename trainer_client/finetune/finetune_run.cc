@@ -14,6 +14,7 @@
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
 #include "profiler/autograd/profile_time.h"
+#include "trainer_client/finetune/batch_loss.h"
 #include "trainer_client/finetune/epoch_table.h"
 #include "trainer_client/finetune/evaluate.h"
 #include "trainer_client/finetune/peak_memory.h"
@@ -118,6 +119,7 @@ absl::Status FinetuneRun::TrainEpochs() {
     if (!trained.ok()) return trained.status();
     FinishEpoch(*std::move(trained));
     if (absl::Status status = Save(); !status.ok()) return status;
+    SendOutcomes();
     if (io_.after_epoch && !io_.after_epoch(state_.epochs.back())) return absl::OkStatus();
   }
   const profiler::EnergyTotal& energy = state_.progress.energy;
@@ -215,11 +217,7 @@ TrainingObserver FinetuneRun::Observer() {
               [this](int64_t epoch, int64_t done, int64_t total, double loss) {
                 progress_bar_.Update(absl::StrCat("epoch ", epoch, "/", options_.epochs), done, total, loss);
               },
-          .remark =
-              [this](const std::string& text) {
-                progress_bar_.Clear();
-                if (!options_.quiet && leads()) io_.err << "greenplan-finetune: " << text << std::endl;
-              }};
+          .remark = [this](const std::string& text) { Remark(text); }};
 }
 
 absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) {
@@ -263,7 +261,8 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) 
   const SessionState state{.plan = state_.plan,
                            .next_round = state_.next_round,
                            .next_step = static_cast<int64_t>(state_.progress.step_losses.size()),
-                           .drift = state_.drift};
+                           .drift = state_.drift,
+                           .outcomes = state_.outcomes};
   if (state.next_step == 0) return absl::OkStatus();
   absl::StatusOr<std::optional<Round>> round = session_->Continue(trainer_->FirstLoss(), state);
   if (!round.ok()) return round.status();
@@ -311,11 +310,11 @@ absl::Status FinetuneRun::RestoreRandomState() const {
 }
 
 void FinetuneRun::FinishEpoch(EpochReport epoch) {
-  if (epoch.epoch == 0) ResetPeakMemory();
+  if (epoch.epoch == 0) ResetPeakMemory(DeviceOf(model()));
   if (!inputs_.valid.input_ids.empty()) {
     epoch.validation_loss = MeanLoss(model(), inputs_.valid, options_.batch_size, AutocastType(options_));
   }
-  if (epoch.epoch == 0) epoch.peak_memory_bytes = PeakMemoryBytes();
+  if (epoch.epoch == 0) epoch.peak_memory_bytes = PeakMemoryBytes(DeviceOf(model()));
   state_.epochs.push_back(std::move(epoch));
   PrintLine(EpochTableRow(state_.epochs.back()));
 }
@@ -334,6 +333,13 @@ void FinetuneRun::UpdateState() {
   state_.next_round = session_->next_round();
   state_.plan = session_->plan();
   state_.drift = session_->state().drift;
+  state_.outcomes = session_->state().outcomes;
+}
+
+void FinetuneRun::SendOutcomes() {
+  if (session_ == nullptr || !leads()) return;
+  session_->SendOutcomes();
+  for (const std::string& notice : session_->TakeNotices()) Remark(notice);
 }
 
 absl::Status FinetuneRun::Save() {
@@ -358,6 +364,7 @@ absl::Status FinetuneRun::SaveWithinEpoch(const PartialEpoch& epoch) {
         return companions.ok() ? SaveRun(folder, inputs_.checkpoint, optimizer_, state_) : companions;
       });
   state_.partial.reset();
+  if (status.ok()) SendOutcomes();
   return status;
 }
 
@@ -377,6 +384,11 @@ absl::Status FinetuneRun::WriteReport() const {
 
 double FinetuneRun::seconds() const {
   return seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+}
+
+void FinetuneRun::Remark(const std::string& text) {
+  progress_bar_.Clear();
+  if (!options_.quiet && leads()) io_.err << "greenplan-finetune: " << text << std::endl;
 }
 
 void FinetuneRun::PrintLine(const std::string& line) const {

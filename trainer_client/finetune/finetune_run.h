@@ -26,36 +26,48 @@ namespace greenplan::trainer {
 // report. What is referenced must outlive it. Not thread-safe.
 class FinetuneRun {
  public:
-  // `output` may be null: nothing is kept. `ranks` is null if the run has one rank.
+  // Prepares the run. If `output` is null, nothing is kept. `ranks` is null if the run has one rank.
   FinetuneRun(const FinetuneOptions& options, const FinetuneIo& io, Inputs inputs, OutputFolder* output,
               RankGroup* ranks = nullptr);
 
-  // With `resume_from`, goes on with the run in that folder, whose weights `inputs` holds; empty: the run begins.
-  // Errors as Finetune's; those of the session are as the session gives them.
+  // Runs to the end. With `resume_from`, it goes on with the run in that folder, whose weights `inputs` holds; if that
+  // is empty, the run begins. The errors of Finetune; those of the session are as the session gives them.
   absl::Status Run(std::shared_ptr<Connection> connection, const std::string& resume_from);
 
  private:
   CausalLm& model() const { return *inputs_.checkpoint.model; }
+  // Returns what must be the same before and after a resume and on all ranks, {flag: value}.
   nlohmann::json Identity() const;
 
   // Whether this rank writes and prints.
   bool leads() const { return options_.rank == 0; }
+  // Loads the state of the run to go on with, and refuses flags that differ from those of that run.
   absl::Status LoadState(const std::string& folder);
+  // Creates session, energy meter and trainer, creates the job, and takes up the plan of a run that goes on.
   absl::Status StartTraining(std::shared_ptr<Connection> connection);
+  // Measures the time profile and writes it to --time-profile.
   absl::Status MeasureTime();
+  // Return what the trainer works with, and whom it tells.
   TrainingSetup Setup();
   TrainingObserver Observer();
+  // Puts the random generators back to where the run stopped.
   absl::Status RestoreRandomState() const;
 
+  // Trains the epochs that are left, with a checkpoint after each, and writes the report.
   absl::Status TrainEpochs();
+  // Adds an epoch to the report, with its validation loss, and prints its line.
   void FinishEpoch(EpochReport epoch);
   void UpdateState();
   absl::Status Save();
   absl::Status SaveWithinEpoch(const PartialEpoch& epoch);
+  // Sends the planner what came of its plans, on rank 0. Call it once what there is to send is saved.
+  void SendOutcomes();
   absl::Status WriteReport() const;
 
+  // Returns the seconds that the run has taken, including what was done before a resume.
   double seconds() const;
   void PrintLine(const std::string& line) const;
+  void Remark(const std::string& text);
 
   const FinetuneOptions& options_;
   const FinetuneIo& io_;

@@ -3,10 +3,10 @@
 
 namespace greenplan::trainer {
 
-// Lets idle OpenMP threads sleep instead of spin, which on a machine with other work makes backward up to 6 times as
-// fast. The OpenMP library reads its variables when it is loaded, before main: so this starts the program anew, once,
-// with OMP_WAIT_POLICY=passive. Does nothing if the user has set OMP_WAIT_POLICY or GOMP_SPINCOUNT. Call it first in
-// main.
+// Lets idle OpenMP threads sleep instead of spin, which makes backward up to 6 times as fast on a machine that has
+// other work. The OpenMP library reads its variables when it is loaded, before main. So this function starts the
+// program anew, once, with OMP_WAIT_POLICY=passive. It does nothing if the user has set OMP_WAIT_POLICY or
+// GOMP_SPINCOUNT. Call it first in main.
 void WaitPassivelyInOpenMp(char** argv);
 
 }  // namespace greenplan::trainer

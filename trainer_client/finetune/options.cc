@@ -176,7 +176,7 @@ void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
   app.add_option("--base", options_.base,
                  "Hugging Face checkpoint folder to start from: llama, mistral, qwen2, qwen3, smollm3, opt.");
   app.add_option("--model-config", options_.config,
-                 "In place of --base: a config.json; the weights start at random. --config FILE.json says the same.");
+                 "A config.json instead of --base: the weights start at random. --config FILE.json means the same.");
   app.add_option("--train", options_.train,
                  "Training data: a text file, .jsonl {source, target}, or token ids as .npy.");
   app.add_option("--valid", options_.valid, "Validation data, in the same forms. Default: no validation.");
@@ -201,13 +201,13 @@ void FinetuneFlags::AddAdapterFlags(CLI::App& app) {
                  "all-linear: every linear layer but the output head (default); or the names of layers or their last "
                  "parts, such as q_proj,v_proj.")
       ->delimiter(',');
-  app.add_option("--adapter", options_.adapter,
-                 "In place of --lora-rank: a folder with a LoRA adapter of --base, from here or from PEFT, to go on "
-                 "with.");
+  app.add_option(
+      "--adapter", options_.adapter,
+      "Instead of --lora-rank: a folder with a LoRA adapter of --base, made here or by PEFT, to go on with.");
 }
 
 void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
-  app.add_option("--epochs", options_.epochs, "Passes over the training data; 0 evaluates alone. Default: 3.");
+  app.add_option("--epochs", options_.epochs, "Passes over the training data; 0 only evaluates. Default: 3.");
   app.add_option("--batch-size", options_.batch_size, "Rows of a micro-batch. Default: 8.");
   app.add_option("--grad-accum", options_.grad_accum,
                  "Micro-batches whose gradients an optimizer step averages. Default: 1.");
@@ -217,16 +217,18 @@ void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
       ->check(OneOf({"float32", "bfloat16"}));
   app.add_option("--device", options_.device, "auto (default: a GPU if LibTorch has one), cpu, cuda or cuda:N.");
   app.add_flag("--checkpoint-activations", options_.checkpoint_activations,
-               "Keep the input of each layer alone and run the layer again in backward. Default: off.");
-  app.add_option("--optimizer-state", options_.optimizer_state,
-                 "Of tensors that a plan freezes. keep (default); offload: to the host's memory; drop: begin anew when "
-                 "they thaw.")
+               "Keep only the input of each layer and run the layer again in backward. Default: off.");
+  app.add_option(
+         "--optimizer-state", options_.optimizer_state,
+         "What becomes of the optimizer's state of tensors that a plan freezes. keep (default): it stays; offload: it "
+         "moves to the host's memory; drop: it is freed, and the tensors begin anew when they thaw.")
       ->check(OneOf({"keep", "offload", "drop"}));
-  app.add_option("--checkpoint-every", checkpoint_every_,
-                 "Also keep a checkpoint every so many steps, as checkpoint-STEP in --output. Default: after epochs.");
-  app.add_option("--keep-checkpoints", options_.keep_checkpoints, "How many of those remain. Default: 2.");
+  app.add_option(
+      "--checkpoint-every", checkpoint_every_,
+      "Also keep a checkpoint every this many steps, as checkpoint-STEP in --output. Default: only after epochs.");
+  app.add_option("--keep-checkpoints", options_.keep_checkpoints, "How many of these checkpoints to keep. Default: 2.");
   app.add_option("--clip-norm", clip_norm_,
-                 "Scale the gradients down where the norm of all together is above this. Default: not clipped.");
+                 "Scale the gradients down if the norm of all of them together is above this. Default: no clipping.");
   app.add_option("--seq-len", seq_len_,
                  "Tokens per row. Default: the longest row for .jsonl, else what the model takes, at most 512.");
   app.add_option("--lr", options_.learning_rate, "Peak learning rate; it falls to 0 by a half cosine. Default: 5e-5.");
@@ -239,14 +241,14 @@ void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
 void FinetuneFlags::AddRankFlags(CLI::App& app) {
   app.add_option("--world-size", options_.world_size,
                  "Processes that train together, each on its share of every batch (data parallel). Default: 1.");
-  app.add_option("--rank", rank_, "Number of this process, from 0 to one less than --world-size.");
+  app.add_option("--rank", rank_, "The number of this process, from 0 to one less than --world-size.");
   app.add_option("--init", options_.init, "tcp://HOST:PORT of rank 0, where the ranks meet.");
 }
 
 void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
-  app.add_option("--planner", options_.planner,
-                 "local: plan in this process (default); or HOST:PORT of a greenpland, "
-                 "with commas between those of several replicas.");
+  app.add_option(
+      "--planner", options_.planner,
+      "local: plan in this process (default); or HOST:PORT of a greenpland. Separate several replicas by commas.");
   app.add_option("--planner-away", options_.planner_away,
                  "If the planner does not answer at the start. error: exit 1 (default); local: plan in this process.")
       ->check(OneOf({"error", "local"}));
@@ -284,12 +286,12 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
 }
 
 void FinetuneFlags::AddEnergyFlags(CLI::App& app) {
-  app.add_option(
-      "--power-watts", options_.power_watts,
-      "Power that energy is estimated with where the machine does not count it. Default: 65, a common desktop "
-      "processor under load.");
+  app.add_option("--power-watts", options_.power_watts,
+                 "Power in watts from which energy is estimated if the machine does not count it. Default: 65, a "
+                 "common desktop processor under load.");
   app.add_option("--grid-intensity", options_.grid_grams_per_kwh,
-                 "Grams of CO2 equivalent per kWh of the grid, for emissions. Default: they are not told.");
+                 "Grams of CO2 equivalent per kWh of the grid, from which emissions are computed. Default: they are "
+                 "not reported.");
 }
 
 absl::StatusOr<std::optional<NewAdapter>> FinetuneFlags::Lora() const {

@@ -16,8 +16,9 @@
 
 namespace greenplan::trainer {
 
-// The arguments with every `--config FILE.json` as `--model-config FILE.json`. Two things are called --config: for all
-// programs the TOML file of flag values, for this one also the config.json of a model. Their endings tell them apart.
+// Returns the arguments with every `--config FILE.json` written as `--model-config FILE.json`. Two things are called
+// --config: the TOML file of flag values, which all programs have, and the config.json of a model, which this program
+// has too. Their endings tell them apart.
 std::vector<std::string> SeparateModelConfig(int argc, const char* const* argv);
 
 // A LoRA adapter to begin (trainer_client/models/lora.h).
@@ -29,52 +30,138 @@ struct NewAdapter {
 
 // What greenplan-finetune was asked to do. The flags are described where they are made, in options.cc.
 struct FinetuneOptions {
-  std::string base;                     // Checkpoint folder; or empty, and
-  std::string config;                   // a config.json, for random weights. Both empty only on a resume.
-  std::optional<NewAdapter> lora = {};  // An adapter to begin; or absent, and
-  std::string adapter;                  // the folder of one to go on with. Both absent: no adapter.
+  // The checkpoint folder to start from, or, in its place, the config.json of a model with random weights. Both are
+  // empty only if `resume` is true.
+  std::string base;
+  std::string config;
+
+  // A LoRA adapter to begin, or the folder of an adapter to go on with. Neither: the model's own weights train.
+  std::optional<NewAdapter> lora = {};
+  std::string adapter;
+
+  // The training data, see ReadDataset (trainer_client/data/dataset.h).
   std::string train;
-  std::string valid;      // Empty: no validation.
-  std::string tokenizer;  // Empty: tokenizer.model of `base`, if there is one.
+
+  // The validation data. Empty: no validation.
+  std::string valid;
+
+  // A SentencePiece model. Empty: tokenizer.model in `base`, if there is one.
+  std::string tokenizer;
+
+  // Passes over the training data. 0: the model is only evaluated.
   int64_t epochs = 3;
+
+  // Rows of a micro-batch of one rank.
   int64_t batch_size = 8;
-  int64_t seq_len = 0;  // Tokens; 0: as ReadDataset chooses, at most 512 and what the model takes.
+
+  // Tokens of a row. 0: as ReadDataset chooses, at most 512 and at most what the model takes.
+  int64_t seq_len = 0;
+
+  // The peak of the learning rate, which rises over warmup_steps optimizer steps and then falls to 0 (CosineSchedule).
   double learning_rate = 5e-5;
   int64_t warmup_steps = 0;
+
+  // Decoupled weight decay of the tensors that train.
   double weight_decay = 0;
+
+  // Seeds random weights, the order of the rows, dropout and the draws of dropped blocks.
   uint64_t seed = 0;
-  std::string attention = "sdpa";        // Or "eager".
-  int64_t grad_accum = 1;                // Micro-batches of an optimizer step.
-  double clip_norm = 0;                  // 0: gradients are not clipped.
-  std::string dtype = "float32";         // Or "bfloat16": autocast.
-  bool checkpoint_activations = false;   // Layers run again in backward.
-  std::string device = "auto";           // "cpu", "cuda", "cuda:N".
-  std::string optimizer_state = "keep";  // "offload", "drop".
-  int64_t checkpoint_every = 0;          // Steps; 0: at the end of every epoch alone.
-  int64_t keep_checkpoints = 2;          // Within epochs.
+
+  // "sdpa" (fused), or "eager" (separate products).
+  std::string attention = "sdpa";
+
+  // Micro-batches of an optimizer step.
+  int64_t grad_accum = 1;
+
+  // The largest norm of all gradients together. 0: gradients are not clipped.
+  double clip_norm = 0;
+
+  // "float32", or "bfloat16": the products are computed in bfloat16 (autocast), while the weights stay in float32.
+  std::string dtype = "float32";
+
+  // Whether layers keep only their input and run again in backward.
+  bool checkpoint_activations = false;
+
+  // "auto" (a GPU if LibTorch has one), "cpu", "cuda" or "cuda:N".
+  std::string device = "auto";
+
+  // What becomes of the optimizer's state of frozen tensors: "keep", "offload" or "drop" (FrozenState).
+  std::string optimizer_state = "keep";
+
+  // Optimizer steps between checkpoints within an epoch. 0: there are checkpoints only at the end of epochs.
+  int64_t checkpoint_every = 0;
+
+  // How many of the checkpoints within epochs to keep.
+  int64_t keep_checkpoints = 2;
+
+  // What to plan: method, budget and the like.
   v1::PlanOptions plan;
-  int64_t warmup_rounds = 0;                        // Rounds that train everything before the first plan.
-  std::string draw_per = "step";                    // Or "micro-batch".
-  std::string sensitivity = "gradient_difference";  // Or "norm_difference".
-  double uniform_until = 0.1;                       // Share of all steps, in [0, 1].
-  int64_t plan_every = 0;                           // Steps; 0: at the start of every epoch.
-  bool plans_by_drift = false;                      // In place of plan_every: when drift repays a round.
-  std::string probe = "separate";                   // Or "in-step".
+
+  // Rounds that train everything before the first plan.
+  int64_t warmup_rounds = 0;
+
+  // How often blocks to drop are drawn: per "step" or per "micro-batch".
+  std::string draw_per = "step";
+
+  // How sensitivity is defined: "gradient_difference" or "norm_difference".
+  std::string sensitivity = "gradient_difference";
+
+  // The share of all steps in which all blocks have one drop rate, in [0, 1].
+  double uniform_until = 0.1;
+
+  // Optimizer steps between rounds. 0: a round begins with every epoch.
+  int64_t plan_every = 0;
+
+  // Whether a round begins when the drift of importance repays it, instead of every plan_every steps.
+  bool plans_by_drift = false;
+
+  // Where importance is measured: "separate" passes, or "in-step".
+  std::string probe = "separate";
+
+  // Batches of a separate probe, or steps of an in-step probe with the cross-fitted metric.
   int64_t probe_batches = 1;
+
+  // The formula of importance; importance.proto lists them.
   v1::ImportanceMetric importance_metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
-  std::string planner = "local";       // Or HOST:PORT, with commas between those of several replicas.
-  std::string planner_away = "error";  // At the start. Or "local": plan in this process.
-  ServerSecurity planner_security;     // For a planner that is not local.
-  std::string job;                     // Empty: a new unique one.
-  int64_t world_size = 1;              // Ranks of a data-parallel run.
-  int64_t rank = 0;                    // This one, in [0, world_size).
-  std::string init;                    // tcp://HOST:PORT, where rank 0 is met. Empty if there is one rank.
-  std::string output;                  // Empty: the weights are not kept.
+
+  // "local", or HOST:PORT[,HOST:PORT...] of a daemon and its replicas.
+  std::string planner = "local";
+
+  // What to do if the planner does not answer at the start: "error", or "local" to plan in this process.
+  std::string planner_away = "error";
+
+  // TLS and token for a planner that is not local.
+  ServerSecurity planner_security;
+
+  // The job's id. Empty: a new unique one.
+  std::string job;
+
+  // The ranks of a data-parallel run, and which of them this process is, in [0, world_size).
+  int64_t world_size = 1;
+  int64_t rank = 0;
+
+  // tcp://HOST:PORT of rank 0, where the ranks meet. Empty if there is only one rank.
+  std::string init;
+
+  // The folder of the checkpoint. Empty: the weights are not kept.
+  std::string output;
+
+  // Whether to go on with the run in `output`.
   bool resume = false;
-  std::string report;                             // Empty: none.
-  std::string time_profile;                       // Empty: times are not predicted.
-  double power_watts = profiler::kDefaultWatts;   // What estimates of energy assume.
-  std::optional<double> grid_grams_per_kwh = {};  // CO2 equivalent. Absent: emissions are not told.
+
+  // The file of the report. Empty: none.
+  std::string report;
+
+  // The file of the time profile. Empty: times are neither measured nor predicted.
+  std::string time_profile;
+
+  // The power from which energy is estimated where the machine does not count it.
+  double power_watts = profiler::kDefaultWatts;
+
+  // Grams of CO2 equivalent per kWh of the grid. Absent: emissions are not reported.
+  std::optional<double> grid_grams_per_kwh = {};
+
+  // Whether to print neither progress nor remarks.
   bool quiet = false;
 };
 
@@ -83,7 +170,8 @@ class FinetuneFlags {
  public:
   explicit FinetuneFlags(Program& program);
 
-  // Within Program::Run. InvalidArgument names the flag, its value and what is allowed; Unimplemented the method.
+  // Returns the options as the flags have them. Call it within Program::Run. InvalidArgument names the flag, its value
+  // and what is allowed. Unimplemented names the method.
   absl::StatusOr<FinetuneOptions> Options() const;
 
  private:

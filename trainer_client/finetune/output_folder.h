@@ -14,10 +14,14 @@ namespace greenplan::trainer {
 // written. While the object lives, the folder is locked against other runs: the lock is on the folder itself and ends
 // with the process, however that ends. (File systems without locks, such as some network ones, are not protected.) A
 // folder that was made here and is still empty at the end is removed again.
+//
+//   auto output = OutputFolder::Prepare("tuned", /*resume=*/false);
+//   if (!output.ok()) return output.status();  // Before anything is trained.
 class OutputFolder {
  public:
-  // With `resume`, removes the temporary files of a run that was killed. InvalidArgument: it is no folder, cannot be
-  // made or written, is in use by another run, or is not empty though `resume` is false.
+  // Makes the folder, or takes the one that is there, and locks it. With `resume`, it removes the temporary files of a
+  // run that was killed. InvalidArgument if `path` is no folder, cannot be made or written, is in use by another run,
+  // or is not empty though `resume` is false.
   static absl::StatusOr<std::unique_ptr<OutputFolder>> Prepare(const std::string& path, bool resume);
   ~OutputFolder();
   OutputFolder(const OutputFolder&) = delete;
@@ -25,16 +29,16 @@ class OutputFolder {
 
   const std::string& path() const { return path_; }
 
-  // Whether a run may begin here although the folder may not be empty: it holds nothing but what a run that was stopped
-  // before its first checkpoint leaves, so no weights and no other files.
+  // Returns whether a run may begin here although the folder may not be empty. That is so if it holds only what a run
+  // that was stopped before its first checkpoint leaves: no weights and no other files.
   bool MayStartOver() const;
 
-  // Copies what is not here yet of the files that belong to the tokenizer and its chat templates, and
-  // `tokenizer_model`, unless it is empty, as tokenizer.model: so that the output opens like the base. The files are
-  // those beside `tokenizer_model` or, if it is empty, in `base`; generation_config.json is that of `base`. The errors
-  // of planner/files/files.h.
+  // Copies the files that the output needs in order to open like the base, as far as they are not here yet: those that
+  // belong to the tokenizer and its chat templates, and `tokenizer_model`, unless it is empty, as tokenizer.model. They
+  // are taken from the folder of `tokenizer_model` or, if it is empty, from `base`; generation_config.json comes from
+  // `base`. The errors of planner/files/files.h.
   absl::Status AddCompanions(const std::string& base, const std::string& tokenizer_model);
-  // Removes what AddCompanions has copied: for a run that could not be saved even once.
+  // Removes what AddCompanions has copied, for a run that could not be saved even once.
   void RemoveCompanions();
 
  private:

@@ -8,8 +8,8 @@
 
 namespace greenplan::trainer {
 
-// How long one backward pass takes that trains the tensors named `trainable`, by a profile in nanoseconds.
-// REQUIRES: they are tensors of that profile, and the loss reaches them.
+// Returns how many seconds a backward pass takes that trains the tensors named `trainable`, according to a profile in
+// nanoseconds. REQUIRES: they are tensors of that profile, and the loss reaches them.
 double PredictedBackwardSeconds(const ModelProfile& time_profile, const std::vector<std::string>& trainable);
 
 }  // namespace greenplan::trainer

@@ -8,8 +8,9 @@
 
 namespace greenplan::trainer {
 
-// One line that is drawn over and over:  epoch 2/3 [=========>          ]  120/256  loss 3.2104
-// Drawn at most ten times a second; wiped when it is done. Not thread-safe.
+// One line that is drawn again and again:  epoch 2/3 [=========>          ]  120/256  loss 3.2104
+//
+// It is drawn at most ten times a second and wiped at the end. Not thread-safe.
 class ProgressBar {
  public:
   // Draws nothing unless `enabled`: pass whether `out` is a terminal that wants it.
@@ -18,8 +19,9 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
+  // Draws the line for `done` of `total` steps, unless it was drawn a moment ago.
   void Update(const std::string& label, int64_t done, int64_t total, double loss);
-  // Wipes the line, so that another can be printed.
+  // Wipes the line, so that something else can be printed.
   void Clear();
 
  private:
@@ -29,7 +31,7 @@ class ProgressBar {
   std::chrono::steady_clock::time_point last_drawn_{};
 };
 
-// The line without its control characters.
+// Returns the text of the line, without control characters.
 std::string ProgressLine(const std::string& label, int64_t done, int64_t total, double loss);
 
 }  // namespace greenplan::trainer

@@ -10,12 +10,13 @@
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 #include "profiler/energy/energy_total.h"
+#include "trainer_client/finetune/round_sums.h"
 
 namespace greenplan::trainer {
 
 // What a run reports (--report FILE.json): plain values and their JSON. FLOPs are counts of executed operations.
 
-// A sum over steps of which the mean is told: exact where it is a whole number.
+// A sum over steps whose mean is reported. It is kept as a whole number, so it is exact.
 struct PerStep {
   int64_t sum = 0;
   int64_t steps = 0;
@@ -29,49 +30,102 @@ struct PerStep {
 
 using DropRates = std::map<std::string, double>;  // By block.
 
+// What is reported of one round.
 struct RoundReport {
   int64_t round = 0;
-  int64_t step = 0;  // The first step under its plan, counted from 0 over the whole run.
+
+  // The first step under the round's plan, counted from 0 over the whole run.
+  int64_t step = 0;
+
+  // Names of the tensors that the plan trains, and drop rates by block.
   std::vector<std::string> trainable = {};
   DropRates drop_rates = {};
-  std::string status = {};   // "OPTIMAL", "FEASIBLE", "EMPTY".
-  std::string message = {};  // The plan's, or why the last plan was kept. Usually empty.
+
+  // "OPTIMAL", "FEASIBLE" or "EMPTY".
+  std::string status = {};
+
+  // The plan's message, or why the last plan was kept. Usually empty.
+  std::string message = {};
+
+  // The plan's digest, equal on all ranks.
   std::string digest = {};
-  int64_t predicted_backward_flops = 0;  // Per step; the expectation if blocks are dropped.
+
+  // Per optimizer step. If blocks are dropped, this is the expectation.
+  int64_t predicted_backward_flops = 0;
+
+  // The plan's value, and the proved bound on the best possible one.
   double value = 0;
   double upper_bound = 0;
-  std::optional<double> drift = {};  // Round::drift of the session.
+
+  // Round::drift of the session.
+  std::optional<double> drift = {};
+
+  // What measuring and planning took.
   double probe_seconds = 0;
   double plan_seconds = 0;
+
   // Of its first step, on the batches that importance was measured on: the sum of the trained tensors' importance, and
   // by how much the loss fell. Absent if no importance was measured.
   std::optional<double> promised_loss_reduction = {};
   std::optional<double> realised_loss_reduction = {};
 };
 
+// What is reported of one epoch. Epoch 0 is the model as it was loaded.
 struct EpochReport {
   int64_t epoch = 0;
-  std::vector<std::string> trainable = {};  // The union over its rounds, in the model's order.
+
+  // The tensors that trained in any of the epoch's rounds, in the model's order.
+  std::vector<std::string> trainable = {};
+
+  // All tensors that the run may train.
   int64_t tensor_count = 0;
-  DropRates drop_rates = {};              // Of its last round.
-  PerStep predicted_backward_flops = {};  // Of the mask and the blocks that each step drops.
-  PerStep expected_backward_flops = {};   // Of the mask and the rates.
-  PerStep executed_backward_flops = {};   // Without what an in-step probe runs beyond the plan.
-  PerStep reduced_bytes = {};             // Gradients that the ranks averaged. No steps: there is one rank.
-  int64_t mismatched_steps = 0;           // Steps whose executed FLOPs differ from the predicted ones.
-  int64_t full_backward_flops = 0;        // Per step.
-  double step_seconds = 0;                // These four: means per step.
+
+  // Those of the epoch's last round.
+  DropRates drop_rates = {};
+
+  // Exact: of the mask and of the blocks that each step drops.
+  PerStep predicted_backward_flops = {};
+
+  // By the mask and the drop rates.
+  PerStep expected_backward_flops = {};
+
+  // As counted, without what an in-step probe runs beyond the plan.
+  PerStep executed_backward_flops = {};
+
+  // Bytes of the gradients that the ranks averaged. 0 if there is only one rank.
+  PerStep reduced_bytes = {};
+
+  // Steps whose executed FLOPs differ from the predicted ones.
+  int64_t mismatched_steps = 0;
+
+  // Backward of full fine-tuning, per step.
+  int64_t full_backward_flops = 0;
+
+  // Means per optimizer step.
+  double step_seconds = 0;
   double forward_seconds = 0;
   double backward_seconds = 0;
   double optimizer_seconds = 0;
-  std::optional<double> predicted_backward_seconds = {};  // Mean per step. Absent without --time-profile.
-  double probe_seconds = 0;                               // These two: sums.
+
+  // The mean per step. Absent without --time-profile.
+  std::optional<double> predicted_backward_seconds = {};
+
+  // Sums over the epoch.
+  double probe_seconds = 0;
   double plan_seconds = 0;
-  double joules_per_step = 0;  // Mean.
+
+  // The mean, and whether any part of it is an estimate.
+  double joules_per_step = 0;
   bool energy_is_estimate = false;
+
+  // The largest resident size of the process in the epoch.
   int64_t peak_memory_bytes = 0;
-  std::optional<double> train_loss = {};       // Absent in epoch 0.
-  std::optional<double> validation_loss = {};  // Absent without --valid.
+
+  // The mean over the steps. Absent in epoch 0.
+  std::optional<double> train_loss = {};
+
+  // The loss after the epoch. Absent without --valid.
+  std::optional<double> validation_loss = {};
   std::vector<RoundReport> rounds = {};
 };
 
@@ -95,31 +149,49 @@ struct PartialEpoch {
 
 // What the steps of a run add up to.
 struct TrainingProgress {
-  std::vector<double> step_losses = {};  // Of step 0, 1, ...
-  int64_t executed_flops = 0;            // Forward and backward of all steps and probes; validation is not counted.
-  int64_t probe_flops = 0;               // The probes' part.
-  profiler::EnergyTotal energy = {};     // Of all steps, probes and plans; validation is not counted.
+  // The losses of step 0, 1, ... over the whole run.
+  std::vector<double> step_losses = {};
+
+  // Forward and backward of all steps and probes. Validation is not counted.
+  int64_t executed_flops = 0;
+
+  // The part of executed_flops that probes ran.
+  int64_t probe_flops = 0;
+  profiler::EnergyTotal energy = {};  // Of all steps, probes and plans; validation is not counted.
+
+  // The sums over the steps under the plan in force. Absent before the first plan.
+  std::optional<RoundSums> round = {};
 };
 
+// What is reported of a run.
 struct RunReport {
   std::string model;
   int64_t parameter_count = 0;
-  nlohmann::json options;  // v1.PlanOptions
+
+  // The v1.PlanOptions of the run.
+  nlohmann::json options;
   std::string planner;
   uint64_t seed = 0;
   std::vector<EpochReport> epochs;
   TrainingProgress progress;
+
+  // Of the whole run, including what was done before a resume.
   double seconds = 0;
-  std::optional<double> grid_grams_per_kwh = {};  // CO2 equivalent.
+
+  // Grams of CO2 equivalent per kWh. Absent: emissions are not reported.
+  std::optional<double> grid_grams_per_kwh = {};
 };
 
-// Every key of the contract, always. A loss that was not measured is null, so are emissions of an unknown grid.
+// Returns the report as JSON in which every key of the format is present. A loss that was not measured is null, and so
+// are the emissions if the grid is unknown.
 nlohmann::json ToJson(const RunReport& report);
 
 nlohmann::json ToJson(const EpochReport& epoch);
-// The inverse. InvalidArgument: not such JSON; names the key, with `place` before it, the value and what is allowed.
+// Returns the report in the JSON of an epoch. InvalidArgument names the key, with `place` before it, the value and what
+// is allowed.
 absl::StatusOr<EpochReport> EpochReportFromJson(const nlohmann::json& json, const std::string& place = "");
 
+// Return an epoch that has begun as JSON, and the reverse with the same errors.
 nlohmann::json ToJson(const PartialEpoch& epoch);
 absl::StatusOr<PartialEpoch> PartialEpochFromJson(const nlohmann::json& json, const std::string& place = "");
 

@@ -13,13 +13,14 @@
 
 namespace greenplan::trainer {
 
-// Joins the ranks of the run that the options describe; null if it has one rank. `remark` is told whom a rank waits
-// for. Unavailable: ranks are missing; names them.
+// Joins the ranks of the run that the options describe; returns null if the run has one rank. `remark` is told which
+// ranks are waited for. Unavailable if ranks are missing; the message names them.
 absl::StatusOr<std::unique_ptr<RankGroup>> JoinRanks(const FinetuneOptions& options,
                                                      const std::function<void(const std::string&)>& remark);
 
-// Checks that all ranks run the same: `run` is an object by flag, `weights` a digest of the model. InvalidArgument
-// names the flag, the ranks and both values; FailedPrecondition: the models differ. The errors of RankGroup.
+// Checks that all ranks run the same. `run` holds the values of flags, and `weights` is a digest of the model.
+// Collective. InvalidArgument names the flag, the ranks and both values; FailedPrecondition means that the models
+// differ. Also the errors of RankGroup.
 absl::Status CheckSameRun(const nlohmann::json& run, const std::string& weights, RankGroup& ranks);
 
 }  // namespace greenplan::trainer

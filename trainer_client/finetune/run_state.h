@@ -24,10 +24,10 @@ namespace greenplan::trainer {
 absl::Status SaveRun(const std::string& directory, const Checkpoint& checkpoint, const Optimizer& optimizer,
                      const RunState& state);
 
-// SHA-256 over the names and values of all parameters.
+// Returns the SHA-256 over the names and values of all parameters, in hexadecimal.
 std::string WeightsDigest(const CausalLm& model);
 
-// Whether the folder holds the state of a run and its weights: a run that was stopped while it wrote its first
+// Returns whether the folder holds the state of a run and its weights. A run that was stopped while it wrote its first
 // checkpoint leaves none.
 bool HasRun(const std::string& directory);
 
@@ -41,15 +41,16 @@ bool HasRun(const std::string& directory);
 absl::Status WriteStepCheckpoint(const std::string& output, int64_t step, int64_t kept,
                                  const std::function<absl::Status(const std::string& folder)>& write);
 
-// Returns the folder with the state of the most steps: `output` itself or a checkpoint below it. Empty if none has one.
+// Returns the folder whose state has the most steps: `output` itself or a checkpoint below it. Empty if none has a
+// state.
 std::string FolderToResume(const std::string& output);
 
-// Removes what a killed WriteStepCheckpoint has left.
+// Removes what a WriteStepCheckpoint that was killed has left.
 void RemoveUnfinishedCheckpoints(const std::string& output);
 
-// The state that belongs to `model`, as it was loaded from the folder, and puts the optimizer's back.
-// InvalidArgument, FailedPrecondition: a file is damaged, or no state belongs to these weights; names the file or
-// folder.
+// Returns the state that belongs to `model`, as it was loaded from the folder, and puts the optimizer's state back.
+// InvalidArgument if a file is damaged, FailedPrecondition if no state belongs to these weights; the message names the
+// file or folder.
 absl::StatusOr<RunState> LoadRun(const std::string& directory, const CausalLm& model, Optimizer& optimizer);
 
 }  // namespace greenplan::trainer

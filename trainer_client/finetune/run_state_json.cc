@@ -22,6 +22,21 @@ std::vector<std::string> Base64(const std::vector<std::string>& values) {
   return encoded;
 }
 
+json OutcomesToJson(const std::vector<v1::Outcome>& outcomes) {
+  json array = json::array();
+  for (const v1::Outcome& outcome : outcomes) array.push_back(json::parse(MessageToJson(outcome)));
+  return array;
+}
+
+std::vector<v1::Outcome> ReadOutcomes(JsonReader& reader) {
+  std::vector<v1::Outcome> outcomes;
+  for (const json& outcome : reader.Array("outcomes")) {
+    const absl::Status status = MessageFromJson(JsonText(outcome), outcomes.emplace_back());
+    if (!status.ok()) reader.Fail("outcomes", absl::StrCat("a list of outcomes, but one ", status.message()));
+  }
+  return outcomes;
+}
+
 }  // namespace
 
 json RunStateToJson(const RunState& state) {
@@ -43,6 +58,8 @@ json RunStateToJson(const RunState& state) {
           {"energy_is_estimate", state.progress.energy.is_estimate},
           {"energy_sources", state.progress.energy.sources},
           {"step_losses", state.progress.step_losses},
+          {"round", state.progress.round.has_value() ? ToJson(*state.progress.round) : json(nullptr)},
+          {"outcomes", OutcomesToJson(state.outcomes)},
           {"epochs", std::move(epochs)},
           {"partial_epoch", state.partial.has_value() ? ToJson(*state.partial) : json(nullptr)}};
 }
@@ -54,6 +71,7 @@ absl::StatusOr<RunState> RunStateFromJson(const json& object, const std::string&
                  .next_round = reader.Integer("next_round", 0),
                  .drift = {.last_round_step = reader.Integer("last_round_step", 0),
                            .next_round_step = reader.Integer("next_round_step", 0)},
+                 .outcomes = ReadOutcomes(reader),
                  .seconds = reader.Number("seconds"),
                  .progress = {.step_losses = reader.Numbers("step_losses"),
                               .executed_flops = reader.Integer("executed_flops", 0),
@@ -73,6 +91,12 @@ absl::StatusOr<RunState> RunStateFromJson(const json& object, const std::string&
     absl::StatusOr<PartialEpoch> partial = PartialEpochFromJson(epoch, reader.PathOf("partial_epoch"));
     if (!partial.ok()) return partial.status();
     state.partial = *std::move(partial);
+  }
+  if (!reader.IsNull("round")) {
+    absl::StatusOr<RoundSums> round = RoundSumsFromJson(reader.Object("round"), reader.PathOf("round"));
+    if (!reader.status().ok()) return reader.status();
+    if (!round.ok()) return round.status();
+    state.progress.round = *std::move(round);
   }
   if (!reader.IsNull("plan")) {
     state.plan.emplace();

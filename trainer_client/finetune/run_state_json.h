@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "nlohmann/json.hpp"
 #include "trainer_client/finetune/report.h"
@@ -16,17 +17,33 @@ namespace greenplan::trainer {
 
 // What a run needs beside the weights to go on as if it had not stopped, after a whole epoch or within one.
 struct RunState {
-  nlohmann::json identity;  // What must be the same on both sides of a resume: {flag: value}.
+  // What must be the same before and after a resume: {flag: value}.
+  nlohmann::json identity;
   std::string job;
+
+  // The number of the round that comes next.
   int64_t next_round = 0;
-  std::optional<v1::Plan> plan = {};  // In force at the end of the epoch.
+
+  // The plan in force when the state was saved. Absent before the first plan.
+  std::optional<v1::Plan> plan = {};
   DriftSchedule::State drift = {};
-  std::string random_state = {};                       // Of the CPU's generator; its bytes.
-  std::vector<std::string> device_random_states = {};  // Of those of the devices in use.
+
+  // The outcomes that the planner has not been sent yet.
+  std::vector<v1::Outcome> outcomes = {};
+
+  // The bytes of the CPU's random generator, and of those of the devices in use.
+  std::string random_state = {};
+  std::vector<std::string> device_random_states = {};
+
+  // What the run has taken so far.
   double seconds = 0;
   TrainingProgress progress = {};
-  std::vector<EpochReport> epochs = {};      // 0 to the last whole one.
-  std::optional<PartialEpoch> partial = {};  // The one after it, if it has begun.
+
+  // Epoch 0 up to the last whole one.
+  std::vector<EpochReport> epochs = {};
+
+  // The epoch after them, if it has begun.
+  std::optional<PartialEpoch> partial = {};
 
   int64_t last_epoch() const { return epochs.empty() ? 0 : epochs.back().epoch; }
 };

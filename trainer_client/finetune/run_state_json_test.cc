@@ -24,7 +24,9 @@ RunState SomeState() {
   state.progress = {.step_losses = {3.5, 0.1},
                     .executed_flops = 7,
                     .probe_flops = 2,
-                    .energy = {.joules = 0.1, .is_estimate = true, .sources = {"a", "b"}}};
+                    .energy = {.joules = 0.1, .is_estimate = true, .sources = {"a", "b"}},
+                    .round = RoundSums{.round = 4, .steps = 2, .loss = 3.75}};
+  state.outcomes.emplace_back().set_round(3);
   state.epochs = {{.epoch = 0, .validation_loss = 4}, {.epoch = 1, .trainable = {"a"}, .train_loss = 3}};
   return state;
 }
@@ -47,6 +49,9 @@ TEST(RunStateJsonTest, ComesBackAsItWas) {
   EXPECT_EQ(read->progress.step_losses, state.progress.step_losses);
   EXPECT_EQ(read->progress.executed_flops, 7);
   EXPECT_EQ(read->progress.probe_flops, 2);
+  EXPECT_EQ(read->progress.round->loss, 3.75);
+  ASSERT_EQ(read->outcomes.size(), 1u);
+  EXPECT_EQ(read->outcomes[0].round(), 3);
   EXPECT_EQ(read->progress.energy.sources, state.progress.energy.sources);
   EXPECT_EQ(read->last_epoch(), 1);
   EXPECT_EQ(read->partial->sums.loss, 12.5);
@@ -56,6 +61,7 @@ TEST(RunStateJsonTest, ComesBackAsItWas) {
 TEST(RunStateJsonTest, AStateWithoutPlanOrPartialEpochHasNulls) {
   RunState state = SomeState();
   state.plan.reset();
+  state.progress.round.reset();
   const json object = RunStateToJson(state);
   EXPECT_TRUE(object["plan"].is_null());
   EXPECT_TRUE(object["partial_epoch"].is_null());

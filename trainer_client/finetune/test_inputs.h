@@ -25,6 +25,7 @@ inline const nlohmann::json kOpt = {{"model_type", "opt"},           {"hidden_si
                                     {"num_hidden_layers", 2},        {"num_attention_heads", 4},  {"vocab_size", 32},
                                     {"max_position_embeddings", 16}, {"word_embed_proj_dim", 16}, {"dropout", 0.1}};
 
+// Writes a file.
 inline void WriteText(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }

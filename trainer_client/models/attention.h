@@ -11,10 +11,16 @@ namespace greenplan::trainer {
 // How attention is computed: by one fused operator (scaled_dot_product_attention) or by separate matrix products.
 enum class Attention { kSdpa, kEager };
 
+// How scores become weights.
 struct CausalAttentionOptions {
-  double scale = 1;                    // Of the scores.
-  double dropout = 0;                  // The probability of dropping an attention weight; pass 0 outside training.
-  std::optional<int64_t> window = {};  // Sliding window: a position sees itself and the window - 1 before it. >= 1.
+  // What scores are multiplied by.
+  double scale = 1;
+
+  // The probability of dropping an attention weight. Pass 0 outside training.
+  double dropout = 0;
+
+  // A sliding window, >= 1: a position sees itself and the window - 1 positions before it. Absent: all of them.
+  std::optional<int64_t> window = {};
 };
 
 // Returns causal attention, softmax(scale * query * key^T + mask) * value, as [batch, length, heads * head_dim]. The

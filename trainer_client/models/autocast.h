@@ -14,12 +14,13 @@ struct Autocast {
   c10::DeviceType device = c10::DeviceType::CPU;
   std::optional<c10::ScalarType> dtype = {};  // Absent: nothing is cast.
 
-  // What this thread does now.
+  // Returns what this thread does now on devices of that kind.
   static Autocast Current(c10::DeviceType device);
 };
 
-// Casts, or does not, as long as it lives; then this thread does what it did before. Copies of weights are kept for the
-// outermost scope that casts, so let a scope end with the forward pass: weights change afterwards.
+// Makes this thread cast, or not cast, as long as the object lives. The destructor restores what the thread did before.
+// LibTorch keeps the cast copies of weights until the outermost scope that casts ends, so let a scope end with the
+// forward pass: the weights change afterwards.
 class AutocastScope {
  public:
   explicit AutocastScope(const Autocast& autocast);

@@ -13,8 +13,11 @@ namespace greenplan::trainer {
 
 // What one layer's attention sees.
 struct DecoderLayerConfig {
-  bool has_rotary = true;              // Whether queries and keys are rotated by their positions.
-  std::optional<int64_t> window = {};  // A position sees itself and the window - 1 positions before it; or all.
+  // Whether queries and keys are rotated by their positions.
+  bool has_rotary = true;
+
+  // A position sees itself and the window - 1 positions before it. Absent: it sees all positions before it.
+  std::optional<int64_t> window = {};
 };
 
 // A decoder of LLaMA's design: rotary positions, root-mean-square norms before both branches, a gated MLP. The families
@@ -26,20 +29,35 @@ struct DecoderConfig {
   int64_t hidden_size;
   int64_t intermediate_size;
   int64_t num_attention_heads;
-  int64_t num_key_value_heads;  // Divides num_attention_heads.
-  int64_t head_dim;             // Even.
+
+  // Divides num_attention_heads. Each head of keys and values serves several heads of queries if it is smaller.
+  int64_t num_key_value_heads;
+
+  // Features of a head. Even, because rotation takes pairs.
+  int64_t head_dim;
   int64_t max_position_embeddings;
   Activation hidden_act;
   double rms_norm_eps;
   double initializer_range;
   double attention_dropout;
   bool tie_word_embeddings;
-  std::optional<int64_t> pad_token_id;  // In [0, vocab_size).
+
+  // The padding row of the embedding, in [0, vocab_size). Absent: there is none.
+  std::optional<int64_t> pad_token_id;
+
+  // The rotary position embedding.
   RopeConfig rope;
+
+  // Which linear layers have biases: the projections of queries, keys and values, that of attention's output, and those
+  // of the MLP.
   bool has_query_key_value_bias = false;
-  bool has_output_bias = false;  // Of the attention's output projection.
+  bool has_output_bias = false;
   bool has_mlp_bias = false;
-  bool has_query_key_norms = false;  // Each head's queries and keys are normalised before they are rotated.
+
+  // Whether each head's queries and keys are normalised before they are rotated.
+  bool has_query_key_norms = false;
+
+  // One entry for each layer, num_hidden_layers in all.
   std::vector<DecoderLayerConfig> layers;
 };
 

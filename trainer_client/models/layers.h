@@ -34,7 +34,7 @@ class Linear : public torch::nn::Module {
 
   // Adds the parameters lora_A.weight and lora_B.weight, which are not initialised. REQUIRES: there are none yet.
   const LowRankAddition& AddLowRank(int64_t rank, double scale, double dropout);
-  // Null if there is no addition. Valid as long as the layer.
+  // Returns the addition, or null if there is none. Valid as long as the layer.
   const LowRankAddition* low_rank() const { return low_rank_ ? &*low_rank_ : nullptr; }
 
   const torch::Tensor& weight() const { return weight_; }

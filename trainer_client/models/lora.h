@@ -13,16 +13,22 @@
 
 namespace greenplan::trainer {
 
-// LoRA (ICLR 2022): linear layers keep their weights, and each is trained through a low-rank addition. Names and
-// initialisation are those of Hugging Face's PEFT library: an addition to MODULE has the parameters
+// LoRA (Hu et al., ICLR 2022): linear layers keep their weights, and each is trained through a low-rank addition. Names
+// and initialisation are those of Hugging Face's PEFT library: an addition to MODULE has the parameters
 // MODULE.lora_A.weight [rank, in_features] and MODULE.lora_B.weight [out_features, rank].
 struct LoraOptions {
-  int64_t rank = 8;         // >= 1.
-  double alpha = 8;         // > 0. An addition is scaled by alpha / rank.
-  bool use_rslora = false;  // If true, it is scaled by alpha / sqrt(rank).
-  double dropout = 0;       // In [0, 1).
-  std::vector<std::string> targets = {
-      "all-linear"};  // Module names, suffixes of them such as "q_proj", or "all-linear".
+  // The inner dimension of an addition, >= 1.
+  int64_t rank = 8;
+
+  // An addition is scaled by alpha / rank, or by alpha / sqrt(rank) if use_rslora is true. > 0.
+  double alpha = 8;
+  bool use_rslora = false;
+
+  // The probability with which an entry of the addition's input is dropped in training, in [0, 1).
+  double dropout = 0;
+
+  // Which linear layers to adapt: their names, last parts of their names such as "q_proj", or "all-linear".
+  std::vector<std::string> targets = {"all-linear"};
 };
 
 // Returns the linear layers of `model` by their names, such as "model.layers.0.self_attn.q_proj".

@@ -9,6 +9,10 @@ namespace greenplan::trainer {
 // Rotary position embedding (Su et al., 2021, "RoFormer"). At position t the pair of dimensions i and i + head_dim / 2
 // is rotated by the angle t * frequency_i. The frequency is theta^(-2i / head_dim), scaled as the config says.
 // Immutable and thread-safe.
+//
+//   const RotaryEmbedding rotary(config.rope, config.head_dim);
+//   const auto angles = rotary.AnglesFor(length, query);
+//   query = ApplyRotary(query, angles);
 class RotaryEmbedding {
  public:
   // REQUIRES: head_dim is even.

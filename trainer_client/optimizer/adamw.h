@@ -43,13 +43,15 @@ class AdamW : public Optimizer {
   // REQUIRES: names are unique; the tensors are leaves, contiguous, of floating point, and all on one device.
   AdamW(NamedParameters parameters, const AdamWOptions& options);
 
+  // See Optimizer. Parameters whose gradient is undefined keep their value, their moments and their step count.
   void Step() override;
+  bool Owns(const at::Tensor& parameter) const override;
   void ClearGradients() override;
 
   const AdamWOptions& options() const { return options_; }
   void set_learning_rate(double learning_rate) override { options_.learning_rate = learning_rate; }
 
-  // See UpdateRule. Needs a few MB of scratch memory in addition to the result.
+  // See UpdateRule. Needs a few MB of scratch memory, on a GPU tens of MB, in addition to the result.
   // REQUIRES: `parameter` was given to the constructor.
   at::Tensor NextUpdate(const at::Tensor& parameter, const at::Tensor& gradient) const override;
 

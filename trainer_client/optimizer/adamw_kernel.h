@@ -7,12 +7,21 @@ namespace greenplan::trainer {
 
 // One step of AdamW, as LibTorch's fused kernel computes it. Knows nothing of tensors.
 struct AdamWStep {
-  float decay;                  // 1 - learning_rate * weight_decay.
-  float exp_avg_gain;           // 1 - beta1, rounded once.
-  float exp_avg_sq_decay;       // beta2.
-  float exp_avg_sq_gain;        // 1 - beta2, rounded once.
-  float step_size;              // learning_rate / (1 - beta1^step).
-  float bias_correction2_sqrt;  // sqrt(1 - beta2^step).
+  // 1 - learning_rate * weight_decay.
+  float decay;
+
+  // 1 - beta1, rounded once to float.
+  float exp_avg_gain;
+
+  // beta2, and 1 - beta2, which is rounded once.
+  float exp_avg_sq_decay;
+  float exp_avg_sq_gain;
+
+  // learning_rate / (1 - beta1^step).
+  float step_size;
+
+  // sqrt(1 - beta2^step).
+  float bias_correction2_sqrt;
   float epsilon;
 };
 

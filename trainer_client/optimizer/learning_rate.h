@@ -12,6 +12,9 @@ namespace greenplan::trainer {
 //
 // If the peak is positive, so is the rate at each of these steps. Otherwise the update, and with it every importance,
 // would be 0 there. After the last step the rate is 0.
+//
+//   const CosineSchedule schedule{.peak = 5e-5, .warmup_steps = 10, .total_steps = 100};
+//   optimizer.set_learning_rate(schedule.LearningRate(step));
 struct CosineSchedule {
   double peak = 0;           // >= 0.
   int64_t warmup_steps = 0;  // In [0, total_steps].

@@ -21,6 +21,10 @@ enum class FrozenState {
 // What a training session needs of an optimizer. AdamW (adamw.h) is one; teach the session another by writing a
 // subclass. The rule that keeps frozen tensors where they are: a parameter whose gradient is undefined must not change
 // by one bit in Step(), and neither must its state. Not thread-safe.
+//
+//   optimizer.Step();            // Parameters without a gradient stay as they are.
+//   optimizer.ClearGradients();
+//   optimizer.PlaceState(frozen, FrozenState::kDrop);
 class Optimizer : public UpdateRule {
  public:
   using State = std::map<std::string, at::Tensor>;
@@ -28,16 +32,21 @@ class Optimizer : public UpdateRule {
   // Makes one step for every parameter that has a gradient.
   virtual void Step() = 0;
 
+  // Returns whether Step() changes `parameter`, once that has a gradient.
+  virtual bool Owns(const at::Tensor& parameter) const { return true; }
+
   // Makes every gradient undefined. (Gradients set to zero would let momentum and weight decay move frozen tensors.)
   virtual void ClearGradients() = 0;
 
+  // Sets the learning rate of the steps from now on.
   virtual void set_learning_rate(double learning_rate) = 0;
 
-  // Does to the state of `frozen` what `policy` says, and brings back what the others had offloaded.
+  // Treats the state of the parameters in `frozen` as `policy` says, and brings back what had been offloaded for
+  // others.
   virtual void PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) = 0;
 
-  // Returns what is needed to resume, under names of the form "PARAMETER.ENTRY". The tensors are not copies, so Step()
-  // changes them.
+  // Returns what is needed to resume, under names of the form "PARAMETER.ENTRY". The tensors are not copies, so a later
+  // Step() changes them.
   virtual State state() const = 0;
 
   // Replaces the state by a copy of `state`. Returns INVALID_ARGUMENT if the state is not one of these parameters; it

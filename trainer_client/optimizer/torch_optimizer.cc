@@ -57,6 +57,7 @@ class Wrapper : public Optimizer {
   }
 
   void Step() override { optimizer_.step(); }
+  bool Owns(const at::Tensor& parameter) const override { return groups_.contains(parameter.unsafeGetTensorImpl()); }
   void ClearGradients() override { optimizer_.zero_grad(/*set_to_none=*/true); }
 
   void set_learning_rate(double learning_rate) override {

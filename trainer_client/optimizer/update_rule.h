@@ -23,7 +23,7 @@ class UpdateRule {
     return SumOfProducts(direction, NextUpdate(parameter, gradient));
   }
 
-  // Whether LastUpdate() may be called.
+  // Returns whether LastUpdate() may be called.
   virtual bool TellsLastUpdate() const { return false; }
 
   // Returns how the last step changed `parameter`, w' - w, to rounding, as the optimizer's state tells it afterwards.

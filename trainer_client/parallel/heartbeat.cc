@@ -9,7 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -17,7 +20,19 @@ namespace {
 // How long the destructor waits for a call of the store that is under way.
 constexpr std::chrono::seconds kFarewell(1);
 
+constexpr char kLostKey[] = "greenplan/lost";
+
 std::string Key(int rank) { return absl::StrCat("greenplan/beat/", rank); }
+std::string HeardKey(int rank) { return absl::StrCat("greenplan/heard/", rank); }
+
+std::set<int> ParseRanks(const std::string& text) {
+  std::set<int> ranks;
+  for (absl::string_view part : absl::StrSplit(text, ',')) {
+    int rank = 0;
+    if (absl::SimpleAtoi(part, &rank)) ranks.insert(rank);
+  }
+  return ranks;
+}
 
 // Of a clock that nobody sets and that stands still while the machine sleeps.
 absl::Time SteadyTime() {
@@ -41,6 +56,7 @@ struct Heartbeat::State {
   std::vector<Beats> beats;     // By rank.
   absl::Time last_answer = {};  // Of the store.
   bool has_failed = false;      // Whether a call of the store threw; the thread has then ended.
+  std::set<int> announced;      // As lost.
   bool is_stopping = false;
   bool has_ended = false;
   std::thread thread = {};
@@ -54,7 +70,10 @@ struct Heartbeat::State {
     for (int rank = 0; rank < options.world_size; ++rank) {
       if (rank != options.rank) counts[static_cast<size_t>(rank)] = store->add(Key(rank), 0);
     }
+    const std::set<int> lost = store->check({kLostKey}) ? ParseRanks(store->get_to_str(kLostKey)) : std::set<int>();
+    if (!lost.empty()) store->set(HeardKey(options.rank), "1");
     const std::lock_guard<std::mutex> lock(mutex);
+    announced = lost;
     last_answer = Now();
     for (size_t rank = 0; rank < counts.size(); ++rank) {
       if (beats[rank].count != counts[rank]) beats[rank] = {.count = counts[rank], .last = last_answer};
@@ -117,5 +136,19 @@ std::set<int> Heartbeat::RanksSilentFor(absl::Duration silence) const {
   }
   return silent;
 }
+
+std::set<int> Heartbeat::Announce(c10d::Store& store, int rank, const std::set<int>& lost) {
+  // A value that is expected to be empty is one that is not there.
+  const std::set<int> first = ParseRanks(store.compareSet(kLostKey, std::string(), absl::StrJoin(lost, ",")));
+  store.set(HeardKey(rank), "1");
+  return first;
+}
+
+std::set<int> Heartbeat::AnnouncedLost() const {
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  return state_->announced;
+}
+
+bool Heartbeat::HasHeard(c10d::Store& store, int rank) { return store.check({HeardKey(rank)}); }
 
 }  // namespace greenplan::trainer

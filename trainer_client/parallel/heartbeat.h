@@ -20,12 +20,18 @@ namespace greenplan::trainer {
 //     if (!heartbeat.SilentRanks().empty()) ...
 //   }
 //
+// The ranks that see a failure also agree on who is lost: the first of them announces it in the store, and every
+// heartbeat takes note of it. So a rank that comes late, when those that saw the failure have ended long ago, and with
+// them rank 0's store, still knows which rank was the cause.
+//
 // Thread-safety: safe. The destructor does not wait for a store that does not answer.
 class Heartbeat {
  public:
+  // Which rank this is, and when another one counts as lost.
   struct Options {
     int rank = 0;
     int world_size = 1;
+    // The time between two beats.
     absl::Duration period = absl::Seconds(2);
     // After this long without a beat a rank counts as lost. It is much longer than a period, because a busy machine
     // may hold a thread up for seconds.
@@ -46,6 +52,15 @@ class Heartbeat {
   std::set<int> SilentRanks() const;
   // The same for another length of silence.
   std::set<int> RanksSilentFor(absl::Duration silence) const;
+
+  // Announces in `store`, a connection of the caller's own to the same store, that `lost` are lost, unless others have
+  // been announced. Returns those that were announced first; `rank`, the caller's, has then heard of them. Throws what
+  // the store throws.
+  static std::set<int> Announce(c10d::Store& store, int rank, const std::set<int>& lost);
+  // Returns the ranks that have been announced as lost, as far as this rank has heard; usually none.
+  std::set<int> AnnouncedLost() const;
+  // Whether `rank` has heard of what was announced. Throws what the store throws.
+  static bool HasHeard(c10d::Store& store, int rank);
 
  private:
   struct State;

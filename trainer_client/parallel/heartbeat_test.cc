@@ -68,6 +68,19 @@ TEST(HeartbeatTest, ARankThatHasNotBegunIsNotLost) {
   EXPECT_THAT(zero->SilentRanks(), IsEmpty());
 }
 
+TEST(HeartbeatTest, WhoIsLostIsAnnouncedOnceAndHeardByAll) {
+  const auto store = c10::make_intrusive<c10d::HashStore>();
+  const auto zero = Beat(store, 0, 4), three = Beat(store, 3, 4);
+  EXPECT_THAT(three->AnnouncedLost(), IsEmpty());
+  EXPECT_FALSE(Heartbeat::HasHeard(*store, 3));
+  EXPECT_THAT(Heartbeat::Announce(*store, 0, {1, 2}), ElementsAre(1, 2));
+  EXPECT_TRUE(Heartbeat::HasHeard(*store, 0));
+  WaitUntil([&] { return Heartbeat::HasHeard(*store, 3); });
+  WaitUntil([&] { return !three->AnnouncedLost().empty(); });
+  EXPECT_THAT(three->AnnouncedLost(), ElementsAre(1, 2));
+  EXPECT_THAT(Heartbeat::Announce(*store, 3, {2}), ElementsAre(1, 2)) << "the first announcement stands";
+}
+
 class BrokenStore : public c10d::HashStore {
  public:
   int64_t add(const std::string& key, int64_t value) override {

@@ -28,7 +28,8 @@ constexpr int64_t kBucketBytes = int64_t{25} << 20;
 constexpr absl::Duration kRollCall = absl::Seconds(10);
 // A rank that has not beaten for so long when others see a failure is its cause.
 constexpr absl::Duration kRollCallSilence = absl::Seconds(6);
-constexpr absl::Duration kSilentWait = absl::Seconds(5);
+// How long rank 0 waits for the others to hear who is lost: a few heartbeats.
+constexpr absl::Duration kHearing = absl::Seconds(10);
 constexpr absl::Duration kPoll = absl::Milliseconds(20);
 // How often a rank that waits for others in a collective call looks whether they still beat.
 constexpr std::chrono::milliseconds kLook(500);
@@ -60,7 +61,7 @@ absl::Status CheckOptions(const JoinOptions& options) {
 std::set<int> AwaitRanks(c10d::Store& store, const JoinOptions& options, absl::Time deadline) {
   std::set<int> missing;
   for (int rank = 0; rank < options.world_size; ++rank) missing.insert(rank);
-  const absl::Time silent_until = absl::Now() + kSilentWait;
+  const absl::Time silent_until = absl::Now() + options.remark_after;
   bool is_said = !options.remark;
   while (true) {
     std::erase_if(missing, [&](int rank) { return store.check({JoinedKey(rank)}); });
@@ -153,14 +154,34 @@ absl::Status RankGroup::Lost(const std::string& reason) {
     // A call may still be under way in a thread of the backend. Destroying the backend would wait for it.
     new c10::intrusive_ptr<c10d::Backend>(backend_);
   }
-  // The store is rank 0's and does not answer if that is frozen.
-  std::set<int> lost = silent;
-  if (!silent.contains(0)) lost = RollCall();
-  if (!silent.empty()) lost = silent;
+  std::set<int> lost = heartbeat_.AnnouncedLost();
+  if (lost.empty()) lost = FindLost(silent);
   if (lost.empty()) return absl::UnavailableError(absl::StrCat("the ranks lost touch with each other: ", reason));
   return absl::UnavailableError(absl::StrCat(RankList(lost), " of ", world_size(),
                                              lost.size() == 1 ? " is lost: it has" : " are lost: they have",
                                              " ended or cannot be reached"));
+}
+
+std::set<int> RankGroup::FindLost(const std::set<int>& silent) {
+  if (silent.contains(0)) return silent;  // The store is rank 0's and does not answer if that is frozen.
+  std::set<int> lost = RollCall();
+  if (!silent.empty()) lost = silent;
+  if (lost.empty()) return lost;
+  try {
+    lost = Heartbeat::Announce(*store_, rank(), lost);
+    if (rank() == 0) AwaitHearing(lost);
+  } catch (const std::exception&) {
+    // Rank 0 has ended and the store with it.
+  }
+  return lost;
+}
+
+void RankGroup::AwaitHearing(const std::set<int>& lost) {
+  const absl::Time deadline = absl::Now() + kHearing;
+  for (int other = 0; other < world_size(); ++other) {
+    if (lost.contains(other)) continue;
+    while (!Heartbeat::HasHeard(*store_, other) && absl::Now() < deadline) absl::SleepFor(kPoll);
+  }
 }
 
 std::set<int> RankGroup::RollCall() {

@@ -2,11 +2,13 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "ATen/ops/equal.h"
 #include "ATen/ops/full.h"
 #include "ATen/ops/ones.h"
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "trainer_client/parallel/test_ranks.h"
@@ -71,6 +73,44 @@ TEST(RankGroupTest, NamesRankZeroThoughItKeepsTheStore) {
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
     EXPECT_THAT(std::string(status.message()), HasSubstr("rank 0 of 2 is lost"));
   });
+}
+
+// Rank 2 is busy elsewhere while rank 1 ends, and rank 0 sees it, names it and ends, too.
+TEST(RankGroupTest, NamesTheLostRankToOneThatComesAfterTheOthersHaveEnded) {
+  const int port = FreePort();
+  const auto join = [port](int rank) {
+    return *RankGroup::Join({.world_size = 3, .rank = rank, .host = "127.0.0.1", .port = port});
+  };
+  absl::Notification zero_has_ended;
+  std::thread zero([&] {
+    std::unique_ptr<RankGroup> ranks = join(0);
+    EXPECT_TRUE(ranks->Mean(1).ok());
+    EXPECT_THAT(std::string(ranks->Mean(1).status().message()), HasSubstr("rank 1 of 3 is lost"));
+    ranks.reset();
+    zero_has_ended.Notify();
+  });
+  std::thread one([&] { EXPECT_TRUE(join(1)->Mean(1).ok()); });
+  std::thread two([&] {
+    const std::unique_ptr<RankGroup> ranks = join(2);
+    EXPECT_TRUE(ranks->Mean(1).ok());
+    zero_has_ended.WaitForNotification();
+    EXPECT_THAT(std::string(ranks->Mean(1).status().message()), HasSubstr("rank 1 of 3 is lost"));
+  });
+  for (std::thread* thread : {&zero, &one, &two}) thread->join();
+}
+
+TEST(RankGroupTest, ARankThatWaitsSaysForWhom) {
+  std::vector<std::string> remarks;
+  const absl::Status status = RankGroup::Join({.world_size = 3,
+                                               .rank = 0,
+                                               .host = "127.0.0.1",
+                                               .port = FreePort(),
+                                               .timeout = absl::Seconds(1),
+                                               .remark = [&](const std::string& line) { remarks.push_back(line); },
+                                               .remark_after = absl::ZeroDuration()})
+                                  .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(remarks, ElementsAre("waiting for ranks 1, 2 of 3"));
 }
 
 TEST(RankGroupTest, NamesTheRanksThatDoNotCome) {

@@ -8,10 +8,11 @@
 
 namespace greenplan::trainer {
 
-// A TCP port of loopback that nobody listens on.
+// Returns a TCP port of loopback that nobody listens on.
 int FreePort();
 
-// Runs `body` on as many ranks, each in a thread of its own with a group over real Gloo, and waits for all of them.
+// Runs `body` on `world_size` ranks, each in a thread of its own with a group over real Gloo, and waits for all of
+// them.
 void OnRanks(int world_size, const std::function<void(RankGroup& ranks)>& body,
              absl::Duration timeout = absl::Seconds(50));
 

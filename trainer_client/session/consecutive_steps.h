@@ -27,9 +27,11 @@ class ConsecutiveSteps {
   // are [num_tensors]: what importance is measured of, and what the optimizer is about to step.
   void AddStep(const std::vector<bool>& measured, const std::vector<bool>& steps);
 
+  // Returns whether all steps have been added.
   bool is_complete() const { return steps_added_ == step_count_; }
 
-  // REQUIRES: is_complete(). FailedPrecondition: an importance is not finite.
+  // Returns the mean and its standard error over the pairs. FailedPrecondition if an importance is not finite.
+  // REQUIRES: is_complete().
   absl::StatusOr<Importance> Result() const;
 
  private:

@@ -15,10 +15,10 @@ namespace greenplan::trainer {
 // step.predicted_backward_cost. Ops that cost nothing are left out.
 std::map<std::string, int64_t> CostByOp(const ModelProfile& profile, const StepPlan& step);
 
-// The same from what was executed by backward node: the kind of MmBackward0 is "Mm".
+// Returns the same for what was executed, from FLOPs by backward node: the kind of MmBackward0 is "Mm".
 std::map<std::string, int64_t> FlopsByOp(const std::map<std::string, int64_t>& flops_by_node);
 
-// "Bmm 30 (0 predicted), Mm 120 (100 predicted)": the names whose values differ.
+// Returns the kinds whose values differ as text, such as "Bmm 30 (0 predicted), Mm 120 (100 predicted)".
 std::string Differences(const std::map<std::string, int64_t>& executed,
                         const std::map<std::string, int64_t>& predicted);
 

@@ -20,6 +20,9 @@ namespace greenplan::trainer {
 // Where no drift is known, after the first round or one that brought no new plan, k = 10 * price.
 //
 // ADR 14 says why this and not a threshold. Not thread-safe.
+//
+//   DriftSchedule schedule;
+//   if (schedule.IsRoundDue(step)) schedule.AddRound(step, probe_flops / step_flops, round.drift);
 class DriftSchedule {
  public:
   // What a resume needs. Steps count from 0.
@@ -28,13 +31,14 @@ class DriftSchedule {
     int64_t next_round_step = 0;
   };
 
-  // Whether a round is due before `step`. True before the first round.
+  // Returns whether a round is due before `step`. True before the first round.
   bool IsRoundDue(int64_t step) const { return step >= state_.next_round_step; }
 
-  // A round was made before `step`. REQUIRES: price >= 0; drift, if it is known, is in [0, 1].
+  // Records that a round was made before `step`. `price` is in steps under the plan, >= 0. `drift` is in [0, 1];
+  // nullopt if it is not known.
   void AddRound(int64_t step, double price, std::optional<double> drift);
 
-  // The round that was due before `step` measured nothing. The next one comes after the same interval.
+  // Records that the round that was due before `step` measured nothing. The next one comes after the same interval.
   void PassOver(int64_t step) {
     state_ = {.last_round_step = step, .next_round_step = step + state_.next_round_step - state_.last_round_step};
   }

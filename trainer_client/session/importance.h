@@ -16,13 +16,19 @@ namespace greenplan::trainer {
 // Runs forward on probe batch 0, 1, ... and returns the loss, a scalar.
 using LossFunction = std::function<at::Tensor(int probe_batch)>;
 
+// Which importance to measure, and on how many batches.
 struct ImportanceOptions {
-  v1::ImportanceMetric metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;  // importance.proto has the formulas.
-  const UpdateRule* update_rule = nullptr;  // Required by the metrics that know an update.
-  int probe_batches = 1;                    // >= 1; importance is the mean over them. CROSS_FITTED: >= 2.
+  // The formula; importance.proto lists them.
+  v1::ImportanceMetric metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
+
+  // Tells the optimizer's next update. Required by the metrics that use an update.
+  const UpdateRule* update_rule = nullptr;
+
+  // The batches to measure on, >= 1. Importance is the mean over them. CROSS_FITTED needs 2 or more.
+  int probe_batches = 1;
 };
 
-// InvalidArgument: the options contradict each other; names the field.
+// Returns InvalidArgument, naming the field, if the options contradict each other.
 absl::Status ValidateImportanceOptions(const ImportanceOptions& options);
 
 // Measures importance by a backward pass per probe batch.

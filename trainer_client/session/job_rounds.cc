@@ -54,12 +54,14 @@ absl::StatusOr<JobRounds::Answer> JobRounds::PlanNextRound(v1::ImportanceReport 
     Answer answer{.plan = *std::move(plan), .is_new = true};
     if (failures_ > 0) answer.notice = absl::StrCat("the planner answers again, from round ", next_round_, " on");
     failures_ = 0;
+    outcomes_wait_ = false;
     return answer;
   }
   if (!plan_.has_value() || absl::IsInvalidArgument(plan.status()) || absl::IsUnimplemented(plan.status())) {
     return plan.status();
   }
   ++failures_;
+  outcomes_wait_ = true;
   rounds_to_wait_ = (1 << (std::min(failures_, kMostDoublings) - 1)) - 1;
   Answer answer{.plan = *plan_};
   if (failures_ == 1) {
@@ -80,6 +82,22 @@ absl::Status JobRounds::CheckProfile(const v1::Plan& plan) const {
   return absl::FailedPreconditionError(
       absl::StrCat("the plan is for a profile with the digest \"", plan.profile_digest(),
                    "\", but the profile of this model and batch has \"", profile_digest_, "\""));
+}
+
+std::string JobRounds::SendOutcomes() {
+  std::string notice;
+  while (!outcomes_.empty() && !outcomes_wait_) {
+    const v1::Outcome& outcome = outcomes_.front();
+    const absl::Status status = connection_->ReportOutcome(job_name_, outcome);
+    const bool is_expected = status.ok() || absl::IsAlreadyExists(status) || absl::IsFailedPrecondition(status);
+    if (!is_expected && !std::exchange(has_told_of_outcomes_, true)) {
+      notice = absl::StrCat("the planner did not take what came of round ", outcome.round(), " (", status.message(),
+                            "); training goes on");
+    }
+    outcomes_wait_ = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+    if (!outcomes_wait_) outcomes_.erase(outcomes_.begin());
+  }
+  return notice;
 }
 
 void JobRounds::TakeOver(const Answer& answer) {

@@ -5,10 +5,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "greenplan/v1/importance.pb.h"
+#include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "greenplan/v1/profile.pb.h"
 #include "planner/client/connection.h"
@@ -17,6 +20,11 @@ namespace greenplan::trainer {
 
 // The planner's side of a training run: one job, its rounds one after the other, and the plan in force. Knows nothing
 // of tensors. Not thread-safe.
+//
+//   JobRounds rounds(connection, "jobs/a");
+//   absl::Status status = rounds.CreateJob(profile, options);
+//   absl::StatusOr<JobRounds::Answer> answer = rounds.PlanNextRound(report);
+//   if (answer.ok() && Apply(answer->plan)) rounds.TakeOver(*answer);
 class JobRounds {
  public:
   // `job_name` is "jobs/{job}".
@@ -24,11 +32,13 @@ class JobRounds {
 
   // Creates the job, or finds it as it was created before. The errors of CreateJob.
   absl::Status CreateJob(const v1::ModelProfile& profile, const v1::PlanOptions& options);
+  // Returns whether CreateJob has succeeded.
   bool has_job() const { return !profile_digest_.empty(); }
 
-  // Takes up a run where it stopped: the plan then in force and the number of the next round.
+  // Takes up a run where it stopped, with the plan then in force and the number of the next round.
   void Continue(const v1::Plan& plan, int64_t next_round);
 
+  // What came of a round.
   struct Answer {
     v1::Plan plan;
     bool is_new = false;  // Whether it was made from this report; otherwise the plan in force stays.
@@ -49,16 +59,35 @@ class JobRounds {
   // for 1, 3, 7 and from then on 15 rounds, since each call that fails takes its whole timeout. If this is false, there
   // is no need to measure: KeepPlan() is the round.
   bool AsksPlanner() const { return rounds_to_wait_ == 0; }
-  // The round without asking. REQUIRES: !AsksPlanner().
+  // Counts a round without asking the planner: the plan in force stays. REQUIRES: !AsksPlanner().
   Answer KeepPlan();
 
-  // FailedPrecondition unless `plan` is for the job's profile. REQUIRES: has_job().
+  // Returns FailedPrecondition unless `plan` is for the job's profile. REQUIRES: has_job().
   absl::Status CheckProfile(const v1::Plan& plan) const;
 
-  // Puts the plan of PlanNextRound's answer in force, once it has been applied; the round after it is then the next.
+  // Puts the plan of PlanNextRound's answer in force, once it has been applied. The round after it is then the next
+  // one.
   void TakeOver(const Answer& answer);
 
+  // Keeps what came of a round's plan until SendOutcomes() has sent it.
+  void AddOutcome(v1::Outcome outcome) { outcomes_.push_back(std::move(outcome)); }
+
+  // Sends the outcomes that are kept, the oldest first. Nothing that goes wrong is an error of the run:
+  // - The planner is away: the outcomes are kept, and none is sent before it has made a plan again.
+  // - The planner has another outcome for the round (AlreadyExists) or does not have the round (FailedPrecondition):
+  //   the outcome is passed over in silence.
+  // - Any other error: the outcome is passed over.
+  // Returns one line about the first outcome that the planner did not take for a reason worth telling, once in the
+  // life of this object; otherwise an empty text.
+  std::string SendOutcomes();
+
+  // What has not been sent yet.
+  const std::vector<v1::Outcome>& outcomes() const { return outcomes_; }
+  void set_outcomes(std::vector<v1::Outcome> outcomes) { outcomes_ = std::move(outcomes); }
+
+  // The number of the round that PlanNextRound asks for.
   int64_t next_round() const { return next_round_; }
+  // The plan in force; absent before the first.
   const std::optional<v1::Plan>& plan() const { return plan_; }
 
  private:
@@ -69,6 +98,9 @@ class JobRounds {
   std::optional<v1::Plan> plan_;
   int failures_ = 0;  // In a row.
   int rounds_to_wait_ = 0;
+  std::vector<v1::Outcome> outcomes_;
+  bool outcomes_wait_ = false;  // Until the planner makes a plan again.
+  bool has_told_of_outcomes_ = false;
 };
 
 }  // namespace greenplan::trainer

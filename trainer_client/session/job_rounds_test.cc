@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 // Answers PlanRound with what the test queued (OK when nothing is), and notes what it was asked.
 class FakeConnection : public Connection {
@@ -37,13 +38,22 @@ class FakeConnection : public Connection {
     return plan;
   }
   absl::StatusOr<v1::Plan> GetPlan(const std::string&) override { return absl::NotFoundError("no plan"); }
-  absl::Status ReportOutcome(const std::string&, const v1::Outcome&) override { return absl::OkStatus(); }
+  absl::Status ReportOutcome(const std::string& job_name, const v1::Outcome& outcome) override {
+    EXPECT_EQ(job_name, "jobs/j");
+    outcomes_sent.push_back(outcome.round());
+    if (outcome_answers.empty()) return absl::OkStatus();
+    absl::Status answer = outcome_answers.front();
+    outcome_answers.pop_front();
+    return answer;
+  }
 
   std::string digest_of_plans = "digest";
   v1::Job created;
   v1::ImportanceReport last_report;
   std::vector<int64_t> rounds_asked;
   std::deque<absl::Status> failures;
+  std::vector<int64_t> outcomes_sent;  // By their rounds.
+  std::deque<absl::Status> outcome_answers;
 };
 
 struct JobRoundsTest : ::testing::Test {
@@ -59,6 +69,14 @@ struct JobRoundsTest : ::testing::Test {
     absl::StatusOr<JobRounds::Answer> answer = rounds.PlanNextRound({});
     if (answer.ok()) rounds.TakeOver(*answer);
     return answer;
+  }
+
+  void AddOutcomes(std::vector<int64_t> of_rounds) {
+    for (int64_t round : of_rounds) {
+      v1::Outcome outcome;
+      outcome.set_round(round);
+      rounds.AddOutcome(outcome);
+    }
   }
 
   std::shared_ptr<FakeConnection> connection = std::make_shared<FakeConnection>();
@@ -171,6 +189,50 @@ TEST_F(JobRoundsTest, PassesOverRoundsThatThePlannerHoldsWithOtherReports) {
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->plan.round(), 2);
   EXPECT_THAT(connection->rounds_asked, ElementsAre(0, 1, 2));
+}
+
+TEST_F(JobRoundsTest, SendsOutcomesOnceInTheirOrder) {
+  AddOutcomes({0, 1});
+  EXPECT_THAT(connection->outcomes_sent, IsEmpty());
+  EXPECT_EQ(rounds.SendOutcomes(), "");
+  EXPECT_EQ(rounds.SendOutcomes(), "");
+  EXPECT_THAT(connection->outcomes_sent, ElementsAre(0, 1));
+  EXPECT_THAT(rounds.outcomes(), IsEmpty());
+}
+
+TEST_F(JobRoundsTest, PassesOverOutcomesThatThePlannerHasOrDoesNotWant) {
+  connection->outcome_answers = {absl::AlreadyExistsError("another"), absl::FailedPreconditionError("no plan"),
+                                 absl::PermissionDeniedError("not yours"), absl::PermissionDeniedError("not yours")};
+  AddOutcomes({0, 1});
+  EXPECT_EQ(rounds.SendOutcomes(), "") << "a repeat is expected after a resume";
+  AddOutcomes({2});
+  EXPECT_EQ(rounds.SendOutcomes(), "the planner did not take what came of round 2 (not yours); training goes on");
+  AddOutcomes({3});
+  EXPECT_EQ(rounds.SendOutcomes(), "") << "told once";
+  EXPECT_THAT(connection->outcomes_sent, ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(rounds.outcomes(), IsEmpty());
+}
+
+TEST_F(JobRoundsTest, OutcomesWaitForAPlannerThatIsAway) {
+  ASSERT_TRUE(PlanAndApply().ok());
+  for (absl::Status away : {absl::UnavailableError("gone"), absl::DeadlineExceededError("gone")}) {
+    connection->outcomes_sent.clear();
+    connection->outcome_answers = {away};
+    AddOutcomes({0, 1});
+    rounds.SendOutcomes();
+    rounds.SendOutcomes();
+    EXPECT_THAT(connection->outcomes_sent, ElementsAre(0)) << "each try takes a whole timeout";
+    EXPECT_EQ(rounds.outcomes().size(), 2u);
+    ASSERT_TRUE(PlanAndApply()->is_new);
+    rounds.SendOutcomes();
+    EXPECT_THAT(connection->outcomes_sent, ElementsAre(0, 0, 1));
+  }
+  connection->outcomes_sent.clear();
+  connection->failures = {absl::UnavailableError("gone")};
+  ASSERT_FALSE(PlanAndApply()->is_new);
+  AddOutcomes({2});
+  EXPECT_EQ(rounds.SendOutcomes(), "") << "that it is away has been told";
+  EXPECT_THAT(connection->outcomes_sent, IsEmpty());
 }
 
 TEST_F(JobRoundsTest, ContinuesWhereARunStopped) {

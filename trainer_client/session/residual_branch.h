@@ -33,7 +33,9 @@ class ResidualBranch {
   // Returns forward(). If the branch is dropped, nothing is recorded and the result does not require grad.
   at::Tensor operator()(absl::FunctionRef<at::Tensor()> forward) const;
 
+  // Returns the name of the block in the profile.
   const std::string& name() const;
+  // Whether the branch runs without recording from now on, until it is set anew.
   bool is_dropped() const;
   void set_dropped(bool is_dropped) const;
 

@@ -9,7 +9,8 @@
 
 namespace greenplan::trainer {
 
-// What dropping a block harms. g is the gradient of all trainable tensors, g_b the same with block b alone dropped.
+// How much dropping a block harms. g is the gradient of all trainable tensors with nothing dropped, and g_b the
+// gradient with block b alone dropped.
 enum class SensitivityDefinition {
   kGradientDifference,  // ||g - g_b||^2
   kNormDifference,      // (||g|| - ||g_b||)^2

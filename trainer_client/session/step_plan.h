@@ -21,6 +21,10 @@ struct StepPlan {
 
 // Turns a plan into what its steps run. A draw depends on the plan's rates, mask and seed and on its own number alone,
 // so a run that is resumed and every rank draw the same. Thread-safe.
+//
+//   const StepPlanner planner(profile, plan);
+//   const StepPlan step = planner.Draw(number_of_the_step);
+//   // step.predicted_backward_cost is what backward executes if it drops step.dropped_blocks.
 class StepPlanner {
  public:
   // REQUIRES: `plan` is one for `profile`, which must outlive this.

@@ -14,13 +14,13 @@ using profiler::NamedParameters;
 // alone. (A zero-filled gradient would not do: momentum and weight decay keep moving the weights.)
 void SetTrainable(const NamedParameters& parameters, const std::vector<bool>& trainable);
 
-// The same, but leaves gradients as they are: those of earlier micro-batches stay while a block is dropped.
+// Does the same but leaves gradients as they are: those of earlier micro-batches stay while a block is dropped.
 void SetRequiresGrad(const NamedParameters& parameters, const std::vector<bool>& trainable);
 
-// [num_tensors]: requires_grad of each.
+// Returns requires_grad of each parameter, [num_tensors].
 std::vector<bool> GetTrainable(const NamedParameters& parameters);
 
-// Puts requires_grad back, at the end of its scope, to what it found; gradients are then undefined.
+// Restores requires_grad at the end of its scope to what it was at the beginning. Gradients are then undefined.
 class TrainableGuard {
  public:
   explicit TrainableGuard(const NamedParameters& parameters)

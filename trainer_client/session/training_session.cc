@@ -16,6 +16,7 @@
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
+#include "profiler/autograd/module_state.h"
 #include "trainer_client/parallel/rank_group.h"
 #include "trainer_client/session/consecutive_steps.h"
 #include "trainer_client/session/cost_by_op.h"
@@ -53,10 +54,22 @@ bool DropsBlocks(const v1::PlanOptions& options) {
   return options.method() == v1::METHOD_DROP || options.method() == v1::METHOD_JOINT;
 }
 
+// Returns the first name that comes twice, or an empty text.
+template <typename Entries, typename NameOf>
+std::string FirstRepeated(const Entries& entries, const NameOf& name_of) {
+  std::set<std::string> seen;
+  for (const auto& entry : entries) {
+    if (!seen.insert(name_of(entry)).second) return name_of(entry);
+  }
+  return "";
+}
+
 // The cost model of the step that `loss` computes, read off its graph with every candidate requiring grad.
 absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, const std::vector<bool>& candidates,
-                                         const LossFunction& loss) {
-  RandomStateGuard keep_random_state;
+                                         const std::vector<at::Tensor>& buffers, const LossFunction& loss) {
+  const RandomStateGuard keep_random_state;
+  const profiler::KeepGradients keep_gradients(parameters);
+  const profiler::KeepBuffers keep_buffers(buffers);
   TrainableGuard keep_trainable(parameters);
   SetTrainable(parameters, candidates);
   return WithoutExceptions("the profiled forward pass", [&]() -> absl::StatusOr<ModelProfile> {
@@ -122,10 +135,34 @@ absl::StatusOr<std::unique_ptr<TrainingSession>> TrainingSession::Create(std::sh
   if (options.importance.update_rule == nullptr) options.importance.update_rule = options.optimizer;
   std::unique_ptr<TrainingSession> session(
       new TrainingSession(std::move(connection), std::move(options), std::move(parameters)));
+  if (absl::Status status = session->CheckOptions(); !status.ok()) return status;
   if (session->PlansImportance()) {
     if (absl::Status status = ValidateImportanceOptions(session->options_.importance); !status.ok()) return status;
   }
   return session;
+}
+
+absl::Status TrainingSession::CheckOptions() const {
+  const std::string tensor = FirstRepeated(parameters_, [](const auto& entry) { return entry.first; });
+  if (!tensor.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("parameters holds two tensors with the name ", tensor,
+                                                   "; allowed: a name of its own for each tensor"));
+  }
+  const std::string branch = FirstRepeated(options_.branches, [](const auto& entry) { return entry.name(); });
+  if (!branch.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("options.branches holds two branches with the name ", branch,
+                                                   "; allowed: a name of its own for each residual block"));
+  }
+  if (options_.optimizer == nullptr) return absl::OkStatus();
+  const std::set<std::string> never(options_.plan.never().begin(), options_.plan.never().end());
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto& [name, parameter] = parameters_[i];
+    if (!candidates_[i] || never.contains(name) || options_.optimizer->Owns(parameter)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("options.optimizer does not step ", name,
+                                                   ", which requires grad; give the tensor to the optimizer, name it ",
+                                                   "in options.plan.never, or freeze it"));
+  }
+  return absl::OkStatus();
 }
 
 bool TrainingSession::PlansImportance() const {
@@ -138,7 +175,7 @@ bool TrainingSession::PlansSensitivity(const RoundOptions& options) const {
 
 absl::Status TrainingSession::CreateJob(const LossFunction& loss) {
   if (rounds_.has_job()) return absl::OkStatus();
-  return CreateJobFrom(ProfileStep(parameters_, candidates_, loss));
+  return CreateJobFrom(ProfileStep(parameters_, candidates_, options_.buffers, loss));
 }
 
 absl::Status TrainingSession::CreateJobFrom(absl::StatusOr<ModelProfile> profile) {
@@ -212,19 +249,26 @@ absl::StatusOr<v1::ImportanceReport> TrainingSession::Measure(const LossFunction
   return report;
 }
 
+absl::StatusOr<v1::ImportanceReport> TrainingSession::MeasureAside(const LossFunction& loss,
+                                                                   const RoundOptions& options) const {
+  const profiler::KeepGradients keep_gradients(parameters_);
+  const profiler::KeepBuffers keep_buffers(options_.buffers);
+  return Measure(loss, options);
+}
+
 absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, const RoundOptions& options) {
   EndStep();
   const Stopwatch probe;
   if (absl::Status status = CreateJob(loss); !status.ok()) return status;
   if (!rounds_.AsksPlanner()) return KeepPlan();
   const profiler::ExecutedFlopsCounter counter;
-  absl::StatusOr<v1::ImportanceReport> report = Measure(loss, options);
+  absl::StatusOr<v1::ImportanceReport> report = MeasureAside(loss, options);
   if (!report.ok()) return report.status();
   const int64_t probe_flops = counter.forward_flops() + counter.backward_flops();
   const double probe_seconds = probe.seconds();
   absl::StatusOr<Round> round = PlanRound(*std::move(report));
   if (!round.ok()) return round.status();
-  for (const auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
+  UndefineFrozenGradients();
   round->probe_seconds = probe_seconds;
   ScheduleNextRound(*round, probe_flops);
   return round;
@@ -340,6 +384,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunctio
   }
   next_step_ = state.next_step;
   drift_schedule_.set_state(state.drift);
+  rounds_.set_outcomes(state.outcomes);
   return round;
 }
 
@@ -347,7 +392,13 @@ SessionState TrainingSession::state() const {
   return {.plan = rounds_.plan(),
           .next_round = rounds_.next_round(),
           .next_step = next_step_,
-          .drift = drift_schedule_.state()};
+          .drift = drift_schedule_.state(),
+          .outcomes = rounds_.outcomes()};
+}
+
+void TrainingSession::SendOutcomes() {
+  std::string notice = rounds_.SendOutcomes();
+  if (!notice.empty()) notices_.push_back(std::move(notice));
 }
 
 absl::Status TrainingSession::BeginRoundInStep(const RoundOptions& options) {

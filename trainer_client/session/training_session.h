@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "planner/client/connection.h"
 #include "planner/core/model_profile.h"
@@ -30,27 +31,53 @@ class RankGroup;
 // drawing per step keeps the memory of a step's micro-batches equal.
 enum class DrawPer { kStep, kMicroBatch };
 
+// What a session plans, and what it works on.
 struct SessionOptions {
-  std::string job;                       // {job} of "jobs/{job}". Empty: a new unique one.
-  std::string model;                     // A label in the profile. May be empty.
-  v1::PlanOptions plan;                  // What to plan.
-  Optimizer* optimizer = nullptr;        // What Step() steps. Null: the loop steps by itself and calls EndStep().
-  ImportanceOptions importance;          // Its update_rule may be null: `optimizer` then.
-  std::vector<ResidualBranch> branches;  // Those of the model. Required by the methods drop and joint.
+  // The {job} of "jobs/{job}". Empty: a new unique one.
+  std::string job;
+
+  // A label for the profile. May be empty.
+  std::string model;
+
+  // What to plan.
+  v1::PlanOptions plan;
+
+  // The optimizer that Step() steps. Null: the loop steps it by itself and calls EndStep().
+  Optimizer* optimizer = nullptr;
+
+  // How to measure importance. If its update_rule is null, `optimizer` is used.
+  ImportanceOptions importance;
+
+  // The branches of the model. The methods drop and joint require them.
+  std::vector<ResidualBranch> branches;
+
+  // How sensitivity is defined, and how often the blocks to drop are drawn.
   SensitivityDefinition sensitivity = SensitivityDefinition::kGradientDifference;
   DrawPer draw_per = DrawPer::kStep;
-  FrozenState frozen_state = FrozenState::kKeep;  // Of `optimizer`, for the tensors that a plan freezes.
+
+  // What becomes of the optimizer's state of tensors that a plan freezes.
+  FrozenState frozen_state = FrozenState::kKeep;
+
   // The ranks of a data-parallel run (parallel/rank_group.h); null: this process trains alone. The connection must then
   // be one of ShareConnection. All ranks call the same methods of their sessions in the same order.
   RankGroup* ranks = nullptr;
-  int micro_batches = 1;  // Of a step, >= 1: what IsRoundDue() holds the price of a probe against.
+
+  // The micro-batches of a step, >= 1. IsRoundDue() compares the cost of a probe with that of a step.
+  int micro_batches = 1;
+
+  // Tensors that a forward pass changes without autograd, such as the running statistics of a norm: module->buffers().
+  // Passes that only measure leave them as they were.
+  std::vector<at::Tensor> buffers = {};
 };
 
 // About one round. The first three are labels for people who read the planner's history.
 struct RoundOptions {
   int64_t epoch = 0;
   int64_t step = 0;
-  int64_t sample_count = 0;  // Samples that are measured.
+
+  // Samples that importance is measured on. It is the weight of this report among those of other ranks.
+  int64_t sample_count = 0;
+
   // Measures no sensitivity, so that all blocks get one drop rate: early in training, while gradients change quickly.
   bool uniform_rates = false;
 };
@@ -58,26 +85,50 @@ struct RoundOptions {
 // What a round decided. Costs in FLOPs per forward and backward pass.
 struct Round {
   v1::Plan plan;
-  std::vector<std::string> trainable;  // In the order of the parameters. Empty: nothing trains; plan.message says why.
-  std::vector<std::pair<std::string, double>> drop_rates;  // By block; empty if the method drops nothing.
-  int64_t predicted_backward_cost = 0;                     // Its expectation, rounded up, if blocks are dropped.
+
+  // The tensors that train, in the order of the parameters. Empty: nothing trains, and plan.message says why.
+  std::vector<std::string> trainable;
+
+  // Drop rates by block. Empty if the method drops nothing.
+  std::vector<std::pair<std::string, double>> drop_rates;
+
+  // If blocks are dropped, this is the expectation, rounded up.
+  int64_t predicted_backward_cost = 0;
+
+  // The backward cost of full fine-tuning.
   int64_t full_backward_cost = 0;
-  bool is_measured = true;          // False: the planner has been away for a while and was not asked this time.
-  double importance_sum = 0;        // Of the measured tensors that train: the loss reduction promised for a step.
-  int64_t sensitivity_flops = 0;    // In-step probe: what the passes that measure sensitivity ran in backward.
-  int64_t probe_backward_cost = 0;  // In-step probe: what its steps' backward ran beyond the plan, in each micro-batch.
+
+  // False if the planner was not asked this time, because it has been away for a while.
+  bool is_measured = true;
+
+  // The importance of the measured tensors that train: the loss reduction that the plan promises for a step.
+  double importance_sum = 0;
+
+  // For an in-step probe: what the passes that measure sensitivity executed in backward.
+  int64_t sensitivity_flops = 0;
+
+  // For an in-step probe: what backward of its steps executes beyond the plan, in each micro-batch.
+  int64_t probe_backward_cost = 0;
+
   // The share of importance_sum that the plan so far in force would miss, by this round's measurements and less their
   // standard error, in [0, 1]. Absent without such a plan, without a new one, and if no importance is measured.
   std::optional<double> drift = {};
+
+  // What measuring and planning took.
   double probe_seconds = 0;
   double plan_seconds = 0;
-  std::string notice;  // One line worth telling: the planner has gone and the last plan stays. Usually empty.
+
+  // One line worth telling, such as that the planner has gone and the last plan stays. Usually empty.
+  std::string notice;
 };
 
 // What a step that measures runs in backward beyond its plan.
 struct StepProbe {
-  int64_t backward_cost = 0;      // In each micro-batch.
-  int64_t sensitivity_flops = 0;  // In the step.
+  // FLOPs of backward in each micro-batch.
+  int64_t backward_cost = 0;
+
+  // FLOPs of backward in the whole step.
+  int64_t sensitivity_flops = 0;
 };
 
 // What a run needs to go on where it stopped.
@@ -86,6 +137,7 @@ struct SessionState {
   int64_t next_round = 0;
   int64_t next_step = 0;  // Optimizer steps ended. Draws depend on it.
   DriftSchedule::State drift = {};
+  std::vector<v1::Outcome> outcomes = {};  // Those that have not been sent.
 };
 
 // What a training loop adopts. It decides at the start of each round which tensors train and how often blocks are
@@ -118,7 +170,9 @@ struct SessionState {
 // Not thread-safe. Outlived by connection, optimizer and the model's tensors (shared or referenced).
 class TrainingSession {
  public:
-  // InvalidArgument: no parameter, or options that contradict each other.
+  // Makes a session for `parameters`, which are [num_tensors] names and tensors in forward order. Talks to no planner
+  // yet. InvalidArgument if there is no parameter, if two tensors or two branches have one name, if options.optimizer
+  // does not step a tensor that may train, or if options contradict each other.
   static absl::StatusOr<std::unique_ptr<TrainingSession>> Create(std::shared_ptr<Connection> connection,
                                                                  SessionOptions options, NamedParameters parameters);
   // Puts requires_grad back to what it was at Create.
@@ -129,8 +183,9 @@ class TrainingSession {
   // refused. FailedPrecondition: blocks are to be dropped, but no branch of the model is declared as one.
   absl::Status CreateJob(const LossFunction& loss);
 
-  // Measures, plans, applies. Call it between steps: gradients are undefined afterwards, requires_grad is set to the
-  // plan; all else is untouched (weights, optimizer, random generators). On an error nothing has changed.
+  // Measures, plans, applies: sets requires_grad to the plan and undefines the gradients of the tensors that it
+  // freezes. All else is untouched: weights, buffers (options.buffers), other gradients, the optimizer, random
+  // generators. On an error nothing has changed. Call it between steps.
   // If the planner has failed several rounds in a row, it is not asked at some rounds (JobRounds::AsksPlanner): nothing
   // is measured then, and the plan in force stays. The errors of CreateJob, PlanRound (JobRounds::PlanNextRound),
   // MeasureImportance and MeasureSensitivity.
@@ -149,11 +204,11 @@ class TrainingSession {
   // REQUIRES: the method is selection or joint; others measure no importance.
   bool IsRoundDue() const { return drift_schedule_.IsRoundDue(next_step_); }
 
-  // Whether a round that began with BeginRoundInStep has not planned yet. What it has measured so far is not part of
-  // state(): do not stop for a resume meanwhile.
+  // Returns whether a round that began with BeginRoundInStep has not planned yet. What it has measured so far is not
+  // part of state(), so do not stop for a resume meanwhile.
   bool is_measuring() const { return in_step_probe_ != nullptr; }
 
-  // Trains every tensor that may train, with nothing dropped, until the next round: for warm-up. Asks no planner and
+  // Trains every tensor that may train, with nothing dropped, until the next round, for warm-up. Asks no planner and
   // counts as no round. The errors of CreateJob.
   absl::Status TrainEverything(const LossFunction& loss);
 
@@ -162,17 +217,17 @@ class TrainingSession {
   // have filled with zeros. FailedPrecondition before the first round.
   absl::Status BeginStep();
 
-  // What the next forward and backward pass runs. Before the first plan of an in-step probe its cost is 0.
+  // Returns what the next forward and backward pass runs. Before the first plan of an in-step probe its cost is 0.
   const StepPlan& step_plan() const { return step_plan_; }
 
-  // loss.backward(), unless nothing is left to train. Returns whether it ran. Call it for each micro-batch of the step;
-  // gradients add up, so divide the loss by their number for a mean. FailedPrecondition: blocks are dropped under this
-  // plan, but no step has begun. Internal: backward threw; gradients may then be incomplete.
+  // Runs loss.backward(), unless nothing is left to train. Returns whether it ran. Call it for each micro-batch of the
+  // step. Gradients add up, so divide the loss by the number of micro-batches for a mean. FailedPrecondition if blocks
+  // are dropped under this plan, but no step has begun. Internal if backward threw; gradients may then be incomplete.
   absl::StatusOr<bool> Backward(const at::Tensor& loss);
 
-  // After the last Backward of a step that measures: measures, plans, applies, and undefines the gradients of tensors
-  // that do not train. Absent in other steps, and until the last step that the metric needs. Call it before gradients
-  // are clipped or reduced among ranks; Step() calls it otherwise.
+  // Measures, plans, applies the plan, and undefines the gradients of tensors that do not train, after the last
+  // Backward of a step that measures. Returns nullopt in other steps, and until the last step that the metric needs.
+  // Call it before gradients are clipped or reduced among ranks; Step() calls it otherwise.
   absl::StatusOr<std::optional<Round>> PlanFromGradients();
 
   // Replaces the gradients of this step by their means over the ranks: of the tensors that the plan trains in it alone.
@@ -180,8 +235,8 @@ class TrainingSession {
   // tensor that this rank's loss did not reach takes part with zeros. The errors of RankGroup.
   absl::Status AverageGradients();
 
-  // PlanFromGradients(), AverageGradients(), the optimizer's step, ClearGradients(), EndStep(). FailedPrecondition: no
-  // optimizer was given.
+  // Calls PlanFromGradients(), AverageGradients(), the optimizer's step, ClearGradients() and EndStep().
+  // FailedPrecondition if no optimizer was given.
   absl::StatusOr<std::optional<Round>> Step();
 
   // Ends the step for a loop that steps its optimizer by itself. Nothing is dropped until the next one begins.
@@ -191,13 +246,23 @@ class TrainingSession {
   // step does not measure.
   const StepProbe& step_probe() const { return step_probe_; }
 
-  // Takes up a run where it stopped: goes on with its numbers, and applies the plan then in force, if there was one.
-  // The result is absent if there was none.
+  // Takes up a run where it stopped: goes on with its numbers, and applies the plan that was in force. Returns nullopt
+  // if there was none.
   absl::StatusOr<std::optional<Round>> Continue(const LossFunction& loss, const SessionState& state);
+  // Returns what Continue needs. Call it between steps.
   SessionState state() const;
 
-  // Lines worth telling since the last call: requires_grad that someone else changed, and executed FLOPs that differ
-  // from predicted ones at the first step of a round.
+  // Keeps what came of the plan of round `outcome.round` on this rank until SendOutcomes() sends it to the planner,
+  // which adds it to the job's history. The rank is filled in. job.proto says what an outcome holds.
+  void AddOutcome(v1::Outcome outcome) { rounds_.AddOutcome(std::move(outcome)); }
+
+  // Sends what AddOutcome() was given. A run that keeps checkpoints calls it once state(), which holds the outcomes
+  // that have not been sent, is written: if it is killed and goes on, it then never sends other figures for a round
+  // that it has reported. What the planner refuses is never an error; JobRounds::SendOutcomes has the rules.
+  void SendOutcomes();
+
+  // Returns the lines worth telling since the last call: requires_grad that someone else changed, executed FLOPs that
+  // differ from predicted ones at the first step of a round, and the first outcome that the planner did not take.
   std::vector<std::string> TakeNotices() { return std::exchange(notices_, {}); }
 
   const std::string& job() const { return options_.job; }
@@ -208,29 +273,55 @@ class TrainingSession {
  private:
   TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options, NamedParameters parameters);
 
+  // Returns InvalidArgument if options contradict each other or do not fit the parameters.
+  absl::Status CheckOptions() const;
+  // Removes the blocks that no branch declares from the profile, creates the job with it, and keeps it as profile_.
   absl::Status CreateJobFrom(absl::StatusOr<ModelProfile> profile);
+  // Returns whether the method selects tensors, so that importance has to be measured.
   bool PlansImportance() const;
+  // Returns whether the round allocates drop rates by sensitivity, so that it has to be measured.
   bool PlansSensitivity(const RoundOptions& options) const;
+  // Returns the branches of the profile's blocks, in the order of the blocks.
   std::vector<ResidualBranch> BlockBranches() const;
+  // Returns the tensors that importance is measured of, [num_tensors]: those that the loss reaches and that may train.
   std::vector<bool> MeasuredTensors() const;
   std::vector<bool> TensorsThatTrain() const;  // Under the plan in force; before the first, all that are measured.
+  // Frees the gradients of tensors that the plan does not train, so that the optimizer skips them.
   void UndefineFrozenGradients();
+  // Returns a report with the labels of `options` in which nothing is measured yet.
   v1::ImportanceReport NewReport(const RoundOptions& options) const;
+  // Runs the probes of BeginRound and returns what they measured.
   absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundOptions& options) const;
+  // Measures without touching gradients that are pending, and buffers.
+  absl::StatusOr<v1::ImportanceReport> MeasureAside(const LossFunction& loss, const RoundOptions& options) const;
+  // Asks the planner, applies the plan and puts it in force.
   absl::StatusOr<Round> PlanRound(v1::ImportanceReport report);
+  // Counts a round in which the planner is not asked.
   absl::StatusOr<Round> KeepPlan();
+  // Reads a plan against the profile, enforces it, and describes it as a Round.
   absl::StatusOr<Round> Apply(const v1::Plan& plan);
+  // Returns Round::drift for the plans `before` and `after` by the importance in `report`.
   std::optional<double> Drift(const v1::ImportanceReport& report, const v1::Plan& before, const v1::Plan& after) const;
+  // Tells the drift schedule what the round cost and found.
   void ScheduleNextRound(const Round& round, int64_t probe_flops);
+  // Sets requires_grad to the plan's mask, and places the optimizer's state of the tensors that it freezes.
   void Enforce(const Plan& plan);
 
+  // Makes exactly the branches of these blocks run without recording.
   void SetDropped(const std::vector<std::string>& blocks);
+  // Draws what the next forward and backward pass drops, or makes every candidate live in a step that measures.
   void StartMicroBatch();
+  // Puts requires_grad right if someone else has changed it, and adds a notice.
   void RestoreForeignFlips();
+  // Creates the job from the graph of `loss` if there is none yet, and measures sensitivity if that is due.
   absl::Status PrepareInStepProbe(const at::Tensor& loss);
+  // Measures importance from the gradients of the current step. Returns whether everything has been measured.
   absl::StatusOr<bool> MeasureStep();
+  // Records which tensors the latest backward pass reached, for AverageGradients.
   void NoteReached();
+  // Gives all ranks the drift that rank 0 measured.
   absl::Status AgreeOn(std::optional<double>& drift) const;
+  // Runs loss.backward(). In the first step of a round it compares executed with predicted FLOPs.
   absl::Status RunBackward(const at::Tensor& loss);
 
   const SessionOptions options_;

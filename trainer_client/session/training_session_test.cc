@@ -12,21 +12,25 @@
 #include "ATen/ops/dropout.h"
 #include "ATen/ops/equal.h"
 #include "ATen/ops/mm.h"
-#include "ATen/ops/randn.h"
+#include "ATen/ops/zeros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/checkpoint.h"
 #include "profiler/autograd/executed_flops.h"
+#include "profiler/autograd/testing/test_device.h"
 #include "torch/optim/adamw.h"
 #include "torch/optim/sgd.h"
 #include "trainer_client/optimizer/adamw.h"
+#include "trainer_client/optimizer/torch_optimizer.h"
 #include "trainer_client/session/random_state.h"
+#include "trainer_client/session/testing/fake_planner.h"
 #include "trainer_client/session/trainable.h"
 
 namespace greenplan::trainer {
 namespace {
 
+using profiler::testing::Randn;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -69,10 +73,10 @@ struct TrainingSessionTest : ::testing::Test {
   TrainingSessionTest() {
     at::manual_seed(3);
     for (int layer = 0; layer < 6; ++layer) {
-      parameters.emplace_back("layers." + std::to_string(layer) + ".weight", at::randn({8, 8}).requires_grad_(true));
-      parameters.emplace_back("layers." + std::to_string(layer) + ".bias", at::randn({8}).requires_grad_(true));
+      parameters.emplace_back("layers." + std::to_string(layer) + ".weight", Randn({8, 8}).requires_grad_(true));
+      parameters.emplace_back("layers." + std::to_string(layer) + ".bias", Randn({8}).requires_grad_(true));
     }
-    input = at::randn({4, 8});
+    input = Randn({4, 8});
     optimizer = std::make_unique<AdamW>(parameters, AdamWOptions{.learning_rate = 1e-2, .weight_decay = 0.1});
     options.job = "test";
     options.importance.update_rule = optimizer.get();
@@ -159,7 +163,7 @@ TEST_F(TrainingSessionTest, LeavesAllButRequiresGradUntouched) {
   }
   EXPECT_EQ(optimizer->state().size(), moments.size());
   for (const auto& [name, tensor] : optimizer->state()) EXPECT_TRUE(at::equal(tensor, moments.at(name))) << name;
-  EXPECT_TRUE(at::equal(GetRandomState()[0].second, random_state[0].second));
+  EXPECT_TRUE(at::equal(GetRandomState().back().second, random_state.back().second));
 }
 
 TEST_F(TrainingSessionTest, FrozenTensorsKeepEveryBitUnderMomentumAndWeightDecay) {
@@ -230,6 +234,31 @@ TEST_F(TrainingSessionTest, NeverThawsWhatWasFrozenBeforeAndCountsATiedTensorOnc
   EXPECT_EQ(round->trainable.size(), 11u);
   EXPECT_THAT(round->trainable, Not(Contains("layers.0.weight")));
   EXPECT_THAT(round->trainable, Not(Contains("head.weight")));
+}
+
+TEST_F(TrainingSessionTest, SeveralLossesAreOneSum) {
+  parameters.emplace_back("class_head", Randn({8, 3}).requires_grad_(true));
+  parameters.emplace_back("value_head", Randn({8, 1}).requires_grad_(true));
+  loss = [this](int) {
+    at::Tensor x = input;
+    for (int i = 0; i < 12; i += 2) x = (at::mm(x, parameters[i].second) + parameters[i + 1].second).tanh();
+    const at::Tensor classes = at::mm(x, parameters[12].second), value = at::mm(x, parameters[13].second);
+    return classes.logsumexp(1).mean() + value.square().mean() * 0.5;
+  };
+  auto session = NewSession();
+  auto round = session->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  for (int head : {12, 13}) EXPECT_NE(connection->last_report.importance(head), 0);
+  for (int step = 0; step < 2; ++step) {
+    ASSERT_TRUE(session->BeginStep().ok());
+    const at::Tensor sum = loss(0);
+    const profiler::ExecutedFlopsCounter counter;
+    ASSERT_TRUE(*session->Backward(sum));
+    EXPECT_EQ(counter.backward_flops(), round->predicted_backward_cost);
+    session->EndStep();
+    optimizer->ClearGradients();
+  }
+  EXPECT_THAT(session->TakeNotices(), IsEmpty());
 }
 
 TEST_F(TrainingSessionTest, FailsWithoutAPlannerBeforeTheFirstPlanAndChangesNothing) {
@@ -358,6 +387,102 @@ TEST_F(TrainingSessionTest, RefusesWhatItCannotDo) {
   EXPECT_THAT(round.status().message(), HasSubstr("no.such.tensor"));
 }
 
+TEST_F(TrainingSessionTest, RefusesTwoTensorsUnderOneName) {
+  parameters.emplace_back("layers.2.bias", Randn({8}).requires_grad_(true));
+  const absl::Status status = TrainingSession::Create(connection, options, parameters).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("two tensors with the name layers.2.bias"));
+}
+
+TEST_F(TrainingSessionTest, RefusesAnOptimizerThatDoesNotStepATensorThatMayTrain) {
+  std::vector<at::Tensor> some;
+  for (const auto& [name, parameter] : parameters) {
+    if (name != "layers.1.weight") some.push_back(parameter);
+  }
+  torch::optim::SGD sgd(some, torch::optim::SGDOptions(0.1));
+  const std::unique_ptr<Optimizer> wrapped = *WrapTorchOptimizer(sgd, parameters);
+  AdamW adamw({parameters.begin() + 3, parameters.end()}, AdamWOptions{});
+  const auto create = [&](Optimizer* lacking) {
+    options.optimizer = lacking;
+    return TrainingSession::Create(connection, options, parameters).status();
+  };
+  EXPECT_THAT(std::string(create(wrapped.get()).message()),
+              HasSubstr("options.optimizer does not step layers.1.weight, which requires grad"));
+  const absl::Status status = create(&adamw);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("does not step layers.0.weight"));
+
+  options.plan.add_never("layers.0.weight");
+  parameters[1].second.requires_grad_(false);
+  parameters[2].second.requires_grad_(false);
+  EXPECT_EQ(create(&adamw), absl::OkStatus()) << "these never train";
+}
+
+TEST_F(TrainingSessionTest, ARoundLeavesBuffersAndPendingGradientsAsTheyAre) {
+  const at::Tensor running_mean = at::zeros({8}, profiler::testing::TestDevice());
+  loss = [&](int) {
+    const at::NoGradGuard no_grad;
+    running_mean.mul_(0.9).add_(input.mean(0) + 1);
+    const at::AutoGradMode record(true);
+    return Forward(0);
+  };
+  options.buffers = {running_mean};
+  auto session = NewSession();
+  std::vector<at::Tensor> pending;
+  for (const auto& [name, parameter] : parameters) {
+    parameter.mutable_grad() = pending.emplace_back(Randn(parameter.sizes()));
+  }
+  const at::Tensor expected = Copy(pending[0]);
+  for (int round = 0; round < 2; ++round) {  // The first also profiles.
+    ASSERT_TRUE(session->BeginRound(loss).ok());
+    EXPECT_TRUE(at::equal(running_mean, at::zeros({8}, profiler::testing::TestDevice())));
+    int kept = 0;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      const at::Tensor& parameter = parameters[i].second;
+      EXPECT_EQ(parameter.grad().defined(), parameter.requires_grad() && pending[i].defined());
+      if (!parameter.grad().defined()) {
+        pending[i].reset();  // Frozen in this round.
+        continue;
+      }
+      EXPECT_TRUE(parameter.grad().is_same(pending[i])) << parameters[i].first;
+      ++kept;
+    }
+    EXPECT_GT(kept, 0);
+  }
+  parameters[0].second.mutable_grad() = expected;
+  connection->is_away = true;
+  options.job = "away";
+  EXPECT_FALSE(NewSession()->BeginRound(loss).ok());
+  EXPECT_TRUE(at::equal(parameters[0].second.grad(), expected)) << "an error changes nothing";
+}
+
+TEST_F(TrainingSessionTest, SendsWhatCameOfARoundAndKeepsItUntilThen) {
+  const auto planner = std::make_shared<FakePlanner>();
+  auto created = TrainingSession::Create(planner, options, parameters);
+  ASSERT_TRUE(created.ok()) << created.status();
+  TrainingSession& session = **created;
+  ASSERT_TRUE(session.BeginRound(loss).ok());
+  v1::Outcome outcome;
+  outcome.set_train_loss(2.5);
+  outcome.set_step_count(3);
+  session.AddOutcome(outcome);
+  planner->is_away = true;
+  session.SendOutcomes();
+  EXPECT_THAT(session.TakeNotices(), ElementsAre(HasSubstr("did not take what came of round 0 (the fake planner is")));
+  const SessionState state = session.state();
+  ASSERT_EQ(state.outcomes.size(), 1u);
+
+  planner->is_away = false;
+  auto resumed = TrainingSession::Create(planner, options, parameters);
+  ASSERT_TRUE((*resumed)->Continue(loss, state).ok());
+  EXPECT_THAT(planner->outcomes, IsEmpty());
+  (*resumed)->SendOutcomes();
+  ASSERT_EQ(planner->outcomes.size(), 1u);
+  EXPECT_EQ(planner->outcomes[0].train_loss(), 2.5);
+  EXPECT_THAT((*resumed)->state().outcomes, IsEmpty());
+  EXPECT_THAT((*resumed)->TakeNotices(), IsEmpty());
+}
+
 TEST_F(TrainingSessionTest, PutsRequiresGradRightThatSomeoneElseChangedAndNamesIt) {
   auto session = NewSession();
   auto round = session->BeginRound(loss);
@@ -379,7 +504,7 @@ TEST_F(TrainingSessionTest, PutsRequiresGradRightThatSomeoneElseChangedAndNamesI
 TEST_F(TrainingSessionTest, TellsWhenAStepExecutesOtherFlopsThanPredicted) {
   auto session = NewSession();
   ASSERT_TRUE(session->BeginRound(loss).ok());
-  input = at::randn({5, 8});  // A batch of another size than the profiled one.
+  input = Randn({5, 8});  // A batch of another size than the profiled one.
   TrainStep(*session);
   const int64_t predicted = session->step_plan().predicted_backward_cost;
   EXPECT_THAT(session->TakeNotices(), ElementsAre(AllOf(HasSubstr("FLOPs in the first step of round 0, but"),
@@ -393,17 +518,17 @@ TEST_F(TrainingSessionTest, TellsWhenAStepExecutesOtherFlopsThanPredicted) {
 struct DropTest : TrainingSessionTest {
   DropTest() {
     parameters.clear();
-    parameters.emplace_back("embedding", (at::randn({8, 8}) / 3).requires_grad_(true));
+    parameters.emplace_back("embedding", (Randn({8, 8}) / 3).requires_grad_(true));
     for (int b = 0; b < kBlocks; ++b) {
       const std::string name = "layers." + std::to_string(b);
       for (const char* part : {".up", ".down"}) {
         const int64_t width = 8 + 4 * (b % 3);  // Blocks of three costs.
         const auto shape = part[1] == 'u' ? std::vector<int64_t>{8, width} : std::vector<int64_t>{width, 8};
-        parameters.emplace_back(name + part, (at::randn(shape) / 3).requires_grad_(true));
+        parameters.emplace_back(name + part, (Randn(shape) / 3).requires_grad_(true));
       }
       options.branches.emplace_back(name);
     }
-    parameters.emplace_back("head", at::randn({8, 2}).requires_grad_(true));
+    parameters.emplace_back("head", Randn({8, 2}).requires_grad_(true));
     loss = [this](int) { return Stack(); };
     UseMethod(v1::METHOD_DROP, 0.5);
   }
@@ -669,6 +794,30 @@ TEST_F(DropTest, NeedsBranchesAndSteps) {
   const absl::Status status = (*undeclared)->CreateJob(loss);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(status.message(), HasSubstr("the blocks of the profile are: layers.0, layers.1"));
+}
+
+TEST_F(DropTest, RefusesTwoBranchesUnderOneName) {
+  options.branches.emplace_back("layers.4");
+  const absl::Status status = TrainingSession::Create(connection, options, parameters).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("two branches with the name layers.4"));
+}
+
+TEST_F(DropTest, RefusesRatesOutsideTheirBoundsAndBlocksThatAreNotThere) {
+  const auto create_job = [&] {
+    options.job = "";
+    return NewSession()->CreateJob(loss);
+  };
+  options.plan.set_max_drop_rate(1.5);
+  const absl::Status outside = create_job();
+  EXPECT_EQ(outside.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(outside.message()), HasSubstr("max_drop_rate is 1.5"));
+  options.plan.set_max_drop_rate(1);
+  auto* bounds = options.plan.add_drop_rate_bounds();
+  bounds->set_block("layers.9");
+  const absl::Status unknown = create_job();
+  EXPECT_EQ(unknown.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(unknown.message()), HasSubstr("layers.9"));
 }
 
 TEST_F(DropTest, ABlockWhoseBranchIsNotDeclaredIsNeverDropped) {

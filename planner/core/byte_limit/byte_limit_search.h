@@ -10,16 +10,27 @@
 
 namespace greenplan {
 
-// The best selection under two limits, cost and saved bytes.
+// Finds the best selection under two limits: backward cost and saved bytes.
 //
-// Every live set is bounded by the linear relaxation of its own knapsack with two limits (priced_live_sets.h); the
-// prices that give one its bound bound all others too, so that few need prices of their own. At its prices a live set's
-// items, taken by value per priced cost, fill both limits: a selection that lacks two items at most. What bounds leave
-// open is searched by branch and bound, over the departures from the best choices at the prices; each costs what it
-// loses there. The result is proved if that ends within the meter's leave.
+// The search runs in three steps.
 //
-// `tree` must have been built with use_saved_bytes. values: [num_tensors], see Ranking. REQUIRES: the root's live set
-// keeps both limits.
+// 1. Bounds. The linear relaxation of a live set's own knapsack gives a bound for that live set, together with prices
+// for the two limits (priced_live_sets.h). The same prices also give a bound for every other live set, so only few live
+// sets need prices of their own.
+//
+// 2. A first selection. At its own prices, a live set's items are taken by falling value per priced cost until both
+// limits are full. Such a selection lacks at most two items of the relaxation's optimum.
+//
+// 3. Branch and bound in the live sets that are still open (departures.h).
+//
+// Returns the best selection found, with a bound that no selection exceeds. The selection is proved optimal (value ==
+// upper_bound) if the search ends before the meter runs out of work. If the meter's stop function fires, the result is
+// the best selection until then, and the bound still holds.
+//
+// backward_budget is in cost_unit, max_saved_bytes in bytes; both limit the whole live set, the root included. values:
+// [num_tensors], see Ranking; tensors of value <= 0 are not selected.
+//
+// REQUIRES: `tree` was built with LiveSetOptions::use_saved_bytes, and the root's live set keeps both limits.
 LiveSetResult SearchLiveSetsWithByteLimit(const LiveSetTree& tree, const std::vector<int64_t>& values,
                                           int64_t backward_budget, int64_t max_saved_bytes, WorkMeter& meter);
 

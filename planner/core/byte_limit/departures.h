@@ -11,21 +11,29 @@
 
 namespace greenplan {
 
-// A selection within a live set: items of PricedLiveSets with the choice made, for those that select something.
+// A selection within one live set.
 struct PricedSelection {
   int64_t value = 0;
   std::vector<std::pair<int, int>> chosen;
 };
 
-// Branch and bound within one live set under two limits, over the departures from the best choices at its prices: each
-// loses what its reduced value says, and what is left unused of a limit loses its price. Items of the same cost and
-// bytes are one decision, how many of them to take, since a better one is never left for a worse.
+// Searches one live set under two limits by branch and bound.
+//
+// At the live set's prices every item has a best choice. Departing from that choice loses the difference in reduced
+// value, and leaving a part of a limit unused loses that part's price. A branch is cut off as soon as the bound less
+// these losses cannot beat the best selection known. Single tensors of the same cost and bytes form one decision,
+// namely how many of them to take, because a tensor of higher value is never left for one of lower value.
+//
+// Not thread-safe. Memory: O(items and choices of the live set). The constructor sorts the items: O(n log n).
 class Departures {
  public:
-  // bound: the live set's at these prices, rounded up. `best` is improved in place. Both references must outlive this.
+  // `bound` is the live set's bound at `prices`, rounded up. Run() improves `best` in place. `sets` and `best` must
+  // outlive this object.
   Departures(const PricedLiveSets& sets, int live_set, const LimitPrices& prices, int64_t bound, PricedSelection& best);
 
-  // Depth first. False if max_work or the meter ran out before all was searched.
+  // Searches depth first and takes over every selection that is better than `best`. Returns true if the whole live set
+  // was searched, so that no selection of it is worth more than `best`; false if `max_work` units or the meter ran out
+  // before.
   bool Run(int64_t max_work, WorkMeter& meter);
 
  private:
@@ -52,13 +60,20 @@ class Departures {
     size_t next = 0;
   };
 
+  // Returns the one choice, beside none, of an item that is a single tensor.
   const PricedLiveSets::Choice& OnlyChoice(int item) const;
+  // Add the decisions: one for a bundle, and one for all single tensors of the same cost and bytes.
   void AddBundle(int item);
   void AddGroups(std::vector<int> singles);
+  // Computes what each option loses against the best one, and sorts the options by it.
   void SetLosses(Decision& decision) const;
+  // Fills most_.
   void SumUpMost();
+  // Returns the price of what must stay unused of both limits, whatever the decisions from `depth` on take.
   double WasteBeyond(size_t depth, const Room& room) const;
+  // Returns whether a selection with this bound can beat the best one.
   bool CanBeat(double bound) const;
+  // Makes the selection that path_ describes the best one.
   void TakePath();
 
   const PricedLiveSets& sets_;

@@ -9,23 +9,25 @@
 
 namespace greenplan {
 
-// What a unit of each limit is worth, in value.
+// What one unit of each limit is worth, in units of value: per unit of cost, and per byte. Both are >= 0.
 struct LimitPrices {
   double cost = 0;
   double bytes = 0;
 };
 
-// The live sets of a tree under two limits, cost and saved bytes, and what prices say of them (Lagrangian duality).
+// Bounds for the live sets of a tree under two limits, cost and saved bytes, by Lagrangian duality.
 //
-// At prices (t, u) no selection within live set L is worth more than
+// At prices (t, u) >= 0 no selection within live set L is worth more than
 //
 //   t * (budget - cost(L)) + u * (max_bytes - bytes(L)) + sum over its items of max over choices of (v - t c - u b),
 //
-// and the least of this over all prices is the bound of the linear relaxation for L alone. A bound at one pair of
-// prices for all live sets is one sweep over the tree.
+// where an item's choice has value v, cost c and b bytes. The lowest such bound over all prices is that of the linear
+// relaxation for L alone. One sweep over the tree evaluates one pair of prices for all live sets.
+//
+// Thread-safe after construction: all methods are const.
 class PricedLiveSets {
  public:
-  // One way to select from an item; an item's first selects nothing.
+  // One way to select from an item. The first choice of every item selects nothing.
   struct Choice {
     int64_t cost = 0;
     int64_t bytes = 0;
@@ -36,26 +38,35 @@ class PricedLiveSets {
   struct PricedItem {
     const int* tensors = nullptr;
     int num_tensors = 0;
+    // The item's choices begin here in choices() and end where the next item's begin.
     int choices_begin = 0;  // Into choices(), up to the next item's.
   };
-  // What a live set leaves for its items.
+  // What a live set leaves of both limits for its items: the budget less its own cost, and max_bytes less its own
+  // bytes. A negative number means that the live set alone exceeds that limit.
   struct Room {
     int64_t cost = 0;
     int64_t bytes = 0;
+    // Returns whether the live set keeps both limits by itself.
     bool fits() const { return cost >= 0 && bytes >= 0; }
   };
 
-  // values: [num_tensors]; tensors of value <= 0 are never selected. `tree` must outlive this and hold saved bytes.
+  // Lists the items and choices of `tree`. values: [num_tensors]; tensors of value <= 0 are never selected. O(nodes +
+  // choices). `tree` must outlive this object. REQUIRES: `tree` was built with LiveSetOptions::use_saved_bytes.
   PricedLiveSets(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t budget, int64_t max_bytes);
 
-  // Live sets are numbered as the nodes of the tree.
+  // Live sets are numbered as the nodes of the tree: 0 is the root's.
   int num_live_sets() const { return static_cast<int>(rooms_.size()); }
+  // Returns what the live set leaves of both limits.
   const Room& room(int live_set) const { return rooms_[live_set]; }
+  // Returns whether the tree knows only a relaxation of the live set: then its bound holds, but no selection is found
+  // in it.
   bool is_relaxed(int live_set) const { return tree_.nodes[live_set].relaxed; }
 
   // The choices of item i are choices()[item(i).choices_begin, ChoicesEnd(i)), in the order of the tree's options.
   const std::vector<Choice>& choices() const { return choices_; }
+  // The items in the order of the tree, each of them a tensor or a bundle of positive value.
   const PricedItem& item(int index) const { return items_[index]; }
+  // Returns the end of the item's choices in choices().
   int ChoicesEnd(int item) const { return items_[item + 1].choices_begin; }
 
   // Returns the indices of the items that the live set can select: its own, and those of the live sets it contains.
@@ -86,7 +97,9 @@ class PricedLiveSets {
     double cost = 0;
     double bytes = 0;
   };
+  // Returns what the best choices of `items` at these prices cost and keep together.
   Totals BestTotals(const std::vector<int>& items, const LimitPrices& prices, WorkMeter& meter) const;
+  // Returns the lowest price of cost at which the best choices cost at most `room`, given the price of bytes.
   double BestCostPrice(const std::vector<int>& items, int64_t room, double byte_price, const PriceRange& range,
                        WorkMeter& meter) const;
 

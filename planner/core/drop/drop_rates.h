@@ -19,14 +19,27 @@ namespace greenplan {
 // that jump at the same t, such as those that harm nothing, share one rate as far as their bounds let them, and no more
 // is skipped than needed. Thread-safe, O(num_blocks log num_blocks).
 
-// What each block costs, the harm of skipping it, and how much has to be skipped. Costs are in cost_unit.
+// What each block costs, how much harm skipping it does, and how much has to be skipped. Costs are in cost_unit.
+//
+//   DropRateProblem problem{.block_costs = {30, 10}, .linear = {0, 0}, .quadratic = {2, 1},
+//                           .min_rates = {0, 0}, .max_rates = {1, 1}, .required_skip = 20};
+//   WorkMeter unlimited;
+//   absl::StatusOr<DropRates> rates = OptimalDropRates(problem, unlimited);  // rates->rates[0] * 30 + ... >= 20
 struct DropRateProblem {
-  std::vector<int64_t> block_costs;  // [num_blocks], >= 0, sum <= 2^62.
-  std::vector<double> linear;        // [num_blocks], finite.
-  std::vector<double> quadratic;     // [num_blocks], finite, >= 0.
-  std::vector<double> min_rates;     // [num_blocks], in [0, 1].
-  std::vector<double> max_rates;     // [num_blocks], in [min_rates[b], 1].
-  int64_t required_skip = 0;         // Met exactly by the rates' doubles.
+  // What skipping each block saves, [num_blocks], >= 0, with a sum of at most 2^62.
+  std::vector<int64_t> block_costs;
+
+  // The harm of skipping block b at rate p is linear[b] * p + quadratic[b] * p^2. Both are [num_blocks] and finite, and
+  // quadratic is >= 0.
+  std::vector<double> linear;
+  std::vector<double> quadratic;
+
+  // Bounds on each rate, [num_blocks], with 0 <= min_rates[b] <= max_rates[b] <= 1.
+  std::vector<double> min_rates;
+  std::vector<double> max_rates;
+
+  // The expected cost that must be skipped at least. The rates' doubles meet it exactly.
+  int64_t required_skip = 0;
 };
 
 // Rates that meet the requirement, the harm they do, and how little harm is possible.
@@ -38,21 +51,22 @@ struct DropRates {
   double lower_bound = 0;
 };
 
-// Returns the optimal rates with their bound. If the meter's stop function fires meanwhile, it returns the lowest or
-// the highest allowed rates, whichever meet the requirement, with a bound. InvalidArgument if even the highest rates do
-// not meet it.
+// Returns the optimal rates together with a proved lower bound on the harm. If the meter's stop function fires
+// meanwhile, it returns the lowest or the highest allowed rates, whichever of them meet the requirement, with a bound
+// that holds. InvalidArgument if even the highest rates do not meet the requirement.
 absl::StatusOr<DropRates> OptimalDropRates(const DropRateProblem& problem, WorkMeter& meter);
 
-// Returns the same rates with -infinity as their bound, for callers that need no proof: the bound takes as long as the
-// rates.
+// Returns the same rates with a lower_bound of -infinity. It takes half the time, for callers that need no proof.
+// InvalidArgument as above.
 absl::StatusOr<DropRates> OptimalDropRatesWithoutBound(const DropRateProblem& problem, WorkMeter& meter);
 
-// Returns the lowest rate that meets the requirement when all blocks have it, each clamped to its own bounds. Its
-// lower_bound is its own harm. After a stop, the rate meets the requirement but need not be the lowest, and the bound
-// is the harm of a rate that is too low. InvalidArgument as above.
+// Returns the lowest rate that meets the requirement when all blocks share it, clamped to each block's own bounds.
+// Since no other uniform rate is considered, lower_bound is the harm of the result itself. After a stop, the rate meets
+// the requirement but need not be the lowest, and the bound is the harm of a rate that is too low. InvalidArgument as
+// above.
 absl::StatusOr<DropRates> UniformDropRates(const DropRateProblem& problem, WorkMeter& meter);
 
-// Returns the harm of `rates` ([num_blocks]), added up in the order of the blocks.
+// Returns the harm of `rates` ([num_blocks]): the objective above, added up in the order of the blocks.
 double HarmOf(const DropRateProblem& problem, const std::vector<double>& rates);
 
 }  // namespace greenplan

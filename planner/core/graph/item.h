@@ -11,8 +11,8 @@ namespace greenplan {
 
 // What a selection chooses among: single tensors, and bundles of tensors that share ops of their own. Plain values.
 
-// Tensors behind ops that serve these tensors alone. Which of the ops are live depends on which of the tensors are
-// selected, so a bundle lists what each subset costs.
+// A group of tensors behind ops that serve these tensors alone. Which of the ops are live depends on which of the
+// tensors are selected, so a bundle lists the cost of each subset.
 struct Bundle {
   // What selecting one subset costs, its ops included.
   struct Option {
@@ -33,8 +33,8 @@ struct Item {
   int block = kNone;        // Of its tensors' ops; kept apart only with LiveSetOptions::use_blocks.
 };
 
-// Returns what the option's tensors are worth together, or nullopt if one of them is worth nothing.
-// values: [num_tensors].
+// Returns the total value of the option's tensors, or nullopt if one of them has a value of 0 or less: an option
+// without that tensor then costs no more and is worth no less. values: [num_tensors].
 std::optional<int64_t> WorthOf(const Bundle& bundle, const Bundle::Option& option, const std::vector<int64_t>& values);
 
 }  // namespace greenplan

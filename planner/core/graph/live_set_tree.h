@@ -22,23 +22,38 @@ struct LiveSetTree {
   // What the ops of one block add to a node's cost over its parent's.
   struct BlockCost {
     int block = kNone;
+
+    // In cost_unit.
     int64_t cost = 0;
   };
+
   // A live set. Costs and bytes are of the whole live set, not of what it adds to its parent's.
   struct Node {
-    int64_t cost = 0;           // Of the live set, in cost_unit.
-    int64_t saved_bytes = 0;    // Of the live set.
-    int subtree_end = 0;        // The node's subtree is nodes [its index, subtree_end).
-    int items_begin = 0;        // Its own items are items [items_begin, next node's items_begin).
-    int block_costs_begin = 0;  // With use_blocks: block_costs [this, next node's).
+    // The cost of all ops of the live set, in cost_unit, and the bytes that they keep for backward.
+    int64_t cost = 0;
+    int64_t saved_bytes = 0;
+
+    // The nodes [its own index, subtree_end) are the node and all its descendants.
+    int subtree_end = 0;
+
+    // The node's own items are items [items_begin, ItemsEnd(node)).
+    int items_begin = 0;
+
+    // With use_blocks, the node's own block costs are block_costs [block_costs_begin, BlockCostsEnd(node)).
+    int block_costs_begin = 0;
+
+    // Whether the node stands for live sets that were not enumerated.
     bool relaxed = false;
   };
 
-  std::vector<Node> nodes;  // In preorder; nodes[0] is the live set that the pinned tensors force, maybe empty.
+  // In preorder. nodes[0] is the live set that the pinned tensors force; it may be empty.
+  std::vector<Node> nodes;
   std::vector<Item> items;
   std::vector<Bundle> bundles;
   std::vector<BlockCost> block_costs;
-  bool is_complete = true;  // No node is relaxed.
+
+  // Whether no node is relaxed.
+  bool is_complete = true;
 
   // The memory that the tree holds, in bytes.
   int64_t MemoryBytes() const;
@@ -56,12 +71,17 @@ struct LiveSetTree {
   }
 };
 
-// What the tree tells apart and how large it may grow.
+// Which differences between live sets the tree keeps, and how large it may grow.
 struct LiveSetOptions {
-  bool use_saved_bytes = false;  // Whether ops that cost nothing but keep bytes matter.
-  bool use_blocks = false;       // Contract within blocks alone and record what each block costs.
-  int max_nodes = 1 << 15;       // From here on nodes are relaxed; real models have up to a few thousand.
-  int max_items = 1 << 17;       // As max_nodes.
+  // Whether to tell live sets apart that differ only in the bytes that they keep, for a limit on these.
+  bool use_saved_bytes = false;
+
+  // Whether to contract only within blocks, and to record what each block costs.
+  bool use_blocks = false;
+
+  // From so many nodes or items on, the rest of the graph is relaxed. Real models have up to a few thousand nodes.
+  int max_nodes = 1 << 15;
+  int max_items = 1 << 17;
 };
 
 // What a search takes for each part of a tree, the tree included, in bytes: what the tree's size is bounded by.

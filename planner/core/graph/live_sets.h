@@ -22,6 +22,9 @@ namespace greenplan {
 // part of the graph not yet looked into ends in relaxed nodes; if it is stopped, the tree is one relaxed node below the
 // root. What it takes of the meter's memory it has given back when it returns. No recursion. REQUIRES: `profile` is
 // valid.
+//
+//   const LiveSetTree tree = BuildLiveSets(profile, /*live=*/std::vector<bool>(num_ops), excluded, {}, meter);
+//   // Every live set that the free tensors can form is a node of the tree, with its cost and its items.
 LiveSetTree BuildLiveSets(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
                           const LiveSetOptions& options, WorkMeter& meter);
 

@@ -11,10 +11,10 @@
 
 namespace greenplan {
 
-// A backward graph during contraction: what is left undecided below a live set.
+// A backward graph during contraction. It holds only what is still undecided below a live set.
 //
-// An op may be live only with all its parents; parents that are live already are left out. Ops are in topological
-// order.
+// An op can be live only if all its parents are; parents that are already live are left out. Ops are in topological
+// order from the loss, so every parent has a lower index.
 struct OpGraph {
   // An item and the op whose being live makes it selectable.
   struct HungItem {
@@ -30,10 +30,11 @@ struct OpGraph {
   std::vector<int> parents;        // Ascending and distinct per op.
   std::vector<HungItem> items;
 
+  // Returns the number of ops, num_ops.
   int size() const { return static_cast<int>(cost.size()); }
-  // The memory that this holds, in bytes.
+  // Returns the memory that this graph holds, in bytes.
   int64_t MemoryBytes() const;
-  // Reserves memory, so that adding so many ops, parents and items does not move what is there.
+  // Reserves memory, so that adding this many ops, parents and items does not move what is already there.
   void Reserve(size_t num_ops, size_t num_parents, size_t num_items);
 };
 
@@ -44,12 +45,13 @@ bool IsSelectable(const ModelProfile& profile, const std::vector<bool>& excluded
 Item ItemOf(const ModelProfile& profile, int tensor, const LiveSetOptions& options);
 
 // Returns the graph of the ops that are not `live` ([num_ops]) and of the tensors that are not `excluded`
-// ([num_tensors]). If the meter's stop function fires, discard the result. Running out of work units does not affect
-// it.
+// ([num_tensors]). O(ops + edges + tensors). If the meter's stop function fires, discard the result. Running out of
+// work units does not affect it. REQUIRES: `profile` is valid and `live` is closed.
 OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
                     const LiveSetOptions& options, WorkMeter& meter);
 
-// Returns what is left of `graph` if the ops with keep[j] ([num_ops]) stay undecided and their other parents are live.
+// Returns the part of `graph` that is still to be decided if the ops with keep[j] ([num_ops]) stay undecided and their
+// other parents are live. Items that hang on other ops, or on none, are left out. O(ops + edges + items).
 OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep);
 
 }  // namespace greenplan

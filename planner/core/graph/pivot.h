@@ -9,15 +9,16 @@
 
 namespace greenplan {
 
-// The op on which to split a graph's live sets: either it is dead, and with it all that it reaches, or it is live, and
-// with it all that reach it.
+// The op on which the live sets of a graph are split in two. Either the op is dead, and with it every op that it
+// reaches, or it is live, and with it every op that reaches it.
 struct Pivot {
   std::vector<bool> above;  // [num_ops] The ops that reach it, and itself.
   std::vector<bool> below;  // [num_ops] The ops that it reaches, and itself.
 };
 
-// Returns the op that settles most others whichever way it goes, the first of several; nullopt if the meter runs out
-// meanwhile. O(ops * edges / 64) time, O(ops^2 / 4) bits of memory. REQUIRES: graph.size() > 0.
+// Returns the op that settles the most other ops in whichever of the two cases settles fewer; the first if several do.
+// Returns nullopt if the meter runs out. O(ops * edges / 64) time and O(ops^2 / 4) bits of memory. REQUIRES:
+// graph.size() > 0.
 std::optional<Pivot> ChoosePivot(const OpGraph& graph, WorkMeter& meter);
 
 }  // namespace greenplan

@@ -11,11 +11,14 @@
 
 namespace greenplan {
 
-// Solves the joint problem (joint_problem.h).
+// Solves the joint problem (joint_problem.h): which tensors to train and how often to skip each block.
 //
-// Given the mask, the rates are a problem of drop_rates.h; given the rates, the mask is one of selection.h with costs
-// and importance scaled by 1 - p_b. Both are solved in turn from several starts, selection alone and rates alone among
-// them, so the result is never worse than either. joint_bound.h bounds what it may lack.
+// Given the mask, finding the rates is a problem of drop_rates.h. Given the rates, finding the mask is a problem of
+// selection.h in which costs and importance are scaled by 1 - p_b. Both are solved in turn from several starts: the
+// pinned tensors at the lowest rates, all tensors of positive importance, and the masks that the bound (joint_bound.h)
+// points to. The first two include selection alone and rates alone, so the result is never worse than either.
+//
+// The best mask and rates found, and how much better others might be.
 struct JointResult {
   std::vector<bool> trainable;     // [num_tensors]
   std::vector<double> drop_rates;  // [num_groups]
@@ -23,8 +26,9 @@ struct JointResult {
   double upper_bound = 0;
 };
 
-// Charges `request` with what it takes; once that is out of work or memory, the result is the best until then. Returns
-// nullopt if even the pinned tensors at the highest rates exceed the budget.
+// Returns the best result found, with a bound that no mask and rates exceed. Charges `request` with its work and
+// memory. Once the request runs out of either, or its stop function fires, it returns the best result so far. Returns
+// nullopt if even the pinned tensors at the highest rates exceed a limit. Thread-safe.
 std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem, WorkMeter& request);
 
 }  // namespace greenplan

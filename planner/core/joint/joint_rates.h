@@ -11,18 +11,19 @@
 
 namespace greenplan {
 
-// Returns the problem of the best rates for a mask ([num_tensors]), with a block for each group: skipping it forgoes
-// the importance of the tensors that are selected in it. Returns nullopt if the mask keeps more bytes than the limit,
-// whatever the rates.
+// Returns the problem of the best rates for a mask ([num_tensors]). It has one block for each group of blocks, and
+// skipping a group forgoes the importance of the tensors that are selected in it. Returns nullopt if the mask keeps
+// more bytes for backward than max_saved_bytes allows, which no rates can change.
 std::optional<DropRateProblem> RatesForMask(const ModelProfile& profile, const JointProblem& problem,
                                             const std::vector<bool>& mask);
 
-// Returns the best rates ([num_groups]) for a mask, or nullopt if none within their bounds keep the limits. After a
-// stop the rates keep the limits but need not be the best.
+// Returns the best rates for a mask, [num_groups], or nullopt if no rates within their bounds keep the limits. If the
+// meter's stop function fires, the rates keep the limits but need not be the best.
 std::optional<std::vector<double>> BestRatesForMask(const ModelProfile& profile, const JointProblem& problem,
                                                     const std::vector<bool>& mask, WorkMeter& meter);
 
-// Returns the objective of the joint problem for a mask ([num_tensors]) and rates ([num_groups]).
+// Returns the objective of the joint problem for a mask ([num_tensors]) and rates ([num_groups]). The limits do not
+// matter.
 double JointValue(const ModelProfile& profile, const JointProblem& problem, const std::vector<bool>& trainable,
                   const std::vector<double>& drop_rates);
 

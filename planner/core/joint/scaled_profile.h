@@ -14,6 +14,9 @@ namespace greenplan {
 //
 // Costs are counted in 2^-shift of the profile's unit. A larger shift makes the rounding smaller.
 // Not thread-safe.
+//
+//   ScaledProfile scaled(profile);
+//   const MaskCost cost = EvaluateMask(scaled.At(rates), mask);  // The expected cost, or a little more.
 class ScaledProfile {
  public:
   enum class Rounding { kUp, kDown };

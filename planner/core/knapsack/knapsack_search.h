@@ -21,7 +21,7 @@ struct BreakPoint {
   int64_t room = 0;  // Budget less the live set's cost, >= cost.
 };
 
-// The best selection known.
+// The best selection known: a break point and how the selection departs from it.
 struct Incumbent {
   BreakPoint from;
   int64_t value = 0;
@@ -39,14 +39,19 @@ int64_t LinearBound(const Ranking& ranking, const BreakPoint& point);
 // Returns whether the linear bound exceeds `value`. Cheaper than computing the bound.
 bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value);
 
-// Returns the tensors that the incumbent selects, [num_tensors].
+// Returns the mask of the incumbent's selection, [num_tensors].
 std::vector<bool> MaskOf(const Ranking& ranking, const Incumbent& incumbent, int num_tensors);
 
-// Looks for a selection within one live set that beats the incumbent: dynamic programming over undominated (cost,
-// value) states, on a core of entries that grows from the break point outwards, where each state is dropped as soon as
-// no completion can beat the incumbent (Pisinger's MINKNAP, with bundles as multiple-choice classes).
+// Looks for a selection within one live set that beats the incumbent.
+//
+// The method is Pisinger's MINKNAP (1997), with bundles as multiple-choice classes: dynamic programming over
+// undominated (cost, value) states, on a core of entries that grows from the break point outwards. A state is dropped
+// as soon as no completion of it can beat the incumbent. Most live sets are settled after a handful of entries.
+//
+// Not thread-safe. One object serves many live sets of one ranking and reuses its memory.
 class KnapsackSearch {
  public:
+  // `ranking` must outlive this object.
   explicit KnapsackSearch(const Ranking& ranking) : ranking_(ranking), bundle_done_(ranking.bundles().size(), 0) {}
 
   // Searches the live set of `point` and improves `incumbent` in place. Returns the incumbent's value if the search
@@ -78,7 +83,10 @@ class KnapsackSearch {
     int option;
   };
 
+  // Accounts for extending the states by alternatives_. False if the work or the memory of one search is used up.
   bool MayExtend();
+  // A hard live set: finds the grains of the costs, decides what they do not divide, and looks for a selection that
+  // fills the room. False if that may take no longer.
   bool UseGrains();
   void FindGrains();
   bool IsOdd(int rank) const;
@@ -86,14 +94,22 @@ class KnapsackSearch {
   bool Settle(int rank);
   void SumUpSmall();
   void Complete();
+  // Returns how much of `rest` the entries that are not considered yet can fill.
   int64_t Fillable(int64_t rest) const;
+  // Returns whether a selection with this departure can beat the incumbent, by the linear bound.
   bool CanMatter(const Alternative& alternative) const;
+  // Fills alternatives_ with what may be done at a rank otherwise than the break point does. False if there is nothing.
   bool CollectAlternatives(int rank);
+  // Moves a rank to the next entry that the live set can select and that can matter.
   void Advance(int& rank, int direction);
+  // Replaces states_ by the states with and without each of alternatives_.
   void Extend(int rank);
   void AddShifted(const Alternative& alternative, int rank);
+  // Returns whether some completion of such a state can beat the incumbent.
   bool IsPromising(int64_t cost, int64_t value) const;
+  // Makes the state the incumbent if it fits and is worth more.
   void Offer(const State& state);
+  // Returns the bound of a search that is cut short: the best that its open states may lead to.
   int64_t OpenBound() const;
 
   const Ranking& ranking_;

@@ -13,10 +13,11 @@ struct LiveSetResult {
   std::vector<bool> trainable;  // [num_tensors]
 };
 
-// Returns the empty selection, bounded by what all tensors are worth together. values: [num_tensors].
+// Returns the empty selection. Its bound is the total of all positive values, which no selection exceeds. values:
+// [num_tensors].
 LiveSetResult NothingFound(const std::vector<int64_t>& values);
 
-// Returns the selection of higher value (`a` if they are equal) with the lower of the two bounds.
+// Returns the selection of higher value, `a` if both are equal, with the lower of the two bounds.
 LiveSetResult BestOf(LiveSetResult a, LiveSetResult b);
 
 }  // namespace greenplan

@@ -11,15 +11,27 @@
 
 namespace greenplan {
 
-// Sweeps the tree once for the linear bound of every live set, then searches those whose bound exceeds the best
-// selection known, best bound first. A run under a lower budget than the last starts from the last one's bounds.
+// Finds the best selection over all live sets of a tree under one limit, the backward cost.
+//
+// A sweep over the tree gives the linear bound of every live set. The live sets whose bound exceeds the best selection
+// known are then searched, the one of highest bound first. Hard ones wait until the easy ones are through. A run under
+// a lower budget than the last one starts from the last one's bounds, so a curve is cheapest from its highest budget
+// down.
+//
 // Not thread-safe.
+//
+//   const Ranking ranking(tree, values, meter);
+//   LiveSetSearch search(ranking, num_tensors);
+//   LiveSetResult best = search.Run(budget, meter);              // The best selection of all live sets.
+//   LiveSetResult of_half = search.Run(budget / 2, meter);       // Starts from what the first run has found.
 class LiveSetSearch {
  public:
   // `ranking` must outlive the search.
   LiveSetSearch(const Ranking& ranking, int num_tensors);
 
-  // REQUIRES: backward_budget >= the cost of the root's live set.
+  // Returns the best selection within `backward_budget` (in cost_unit), with a bound. The bound equals the value if the
+  // selection is proved optimal. If the meter runs out, the result is the best selection so far and the bound still
+  // holds. REQUIRES: backward_budget >= the cost of the root's live set.
   LiveSetResult Run(int64_t backward_budget, WorkMeter& meter);
 
  private:
@@ -30,17 +42,25 @@ class LiveSetSearch {
     bool is_given_up = false;  // Its search may keep no more.
   };
 
+  // Finds the break points of all live sets by a sweep over the tree.
   void SweepPoints(int64_t backward_budget, WorkMeter& meter);
+  // Moves the break points of an earlier run under a higher budget down to this one, as far as they matter.
   void NarrowPoints(int64_t backward_budget, WorkMeter& meter);
+  // Makes a break point the incumbent if it is worth more: the entries before it are a selection.
   void TakeUp(const BreakPoint& point);
+  // Lists the live sets whose linear bound beats the incumbent, the highest bound first.
   void CollectCandidates();
+  // Removes the candidates that the incumbent has overtaken.
   void DropBeaten();
+  // Searches the candidates, each with little work at first and with more in later turns.
   void SearchCandidates(WorkMeter& meter);
+  // Returns the highest bound of what has not been searched to its end.
   int64_t OpenBound() const;
 
   const Ranking& ranking_;
   const int num_tensors_;
   KnapsackSearch core_;
+
   // Of every live set within the budget that adds items: exact, or what it was under a higher budget, with the room of
   // this one.
   std::vector<BreakPoint> points_;
@@ -54,8 +74,8 @@ class LiveSetSearch {
   int64_t relaxed_bound_ = 0;
 };
 
-// The linear bound on the best selection over all live sets; what all tensors are worth if the meter runs out. The same
-// requirement.
+// Returns the highest linear bound over all live sets, which no selection exceeds; the total value of all tensors if
+// the meter runs out. O(nodes + entries) on a chain. REQUIRES: as LiveSetSearch::Run.
 int64_t BoundLiveSets(const Ranking& ranking, int64_t backward_budget, WorkMeter& meter);
 
 }  // namespace greenplan

@@ -15,7 +15,8 @@ namespace greenplan {
 // for n keys without them, O(n log n) at worst. Memory: 20 bytes per key.
 std::vector<int> OrderByKey(const std::vector<uint64_t>& keys);
 
-// Returns a key that is the higher the lower `number` is. REQUIRES: number >= 0; it may be infinite.
+// Returns a key that orders numbers by falling value: the key is the higher, the lower `number` is. REQUIRES: number >=
+// 0; it may be infinite, but not NaN.
 uint64_t FallingKey(double number);
 
 }  // namespace greenplan

@@ -9,10 +9,13 @@
 
 namespace greenplan {
 
-// The items of a live-set tree by falling value per cost: one order that serves every live set.
+// The items of a live-set tree by falling value per cost. One order serves every live set: a live set takes the entries
+// that are available to it in this order until its budget is full.
 //
-// An item with several options (a bundle) has one entry for each step along the concave hull of its options; a prefix
+// An item with several options (a bundle) has one entry for each step along the concave hull of its options. A prefix
 // of the order then holds a hull option of every bundle.
+//
+// Thread-safe after construction. O(items log items) time.
 class Ranking {
  public:
   // A single tensor, or one step along the hull of a bundle.
@@ -37,9 +40,9 @@ class Ranking {
     const std::vector<int>* tensors = nullptr;
   };
 
-  // values: [num_tensors], their positive ones add up to less than 2^62; tensors of value <= 0 are never selected.
-  // If the meter's stop function fires meanwhile, discard the ranking; running out of work does not affect it.
-  // REQUIRES: `tree` outlives the ranking.
+  // Ranks the items of `tree`. values: [num_tensors]; the positive ones add up to less than 2^62, and tensors of value
+  // <= 0 are left out, because they are never selected. If the meter's stop function fires meanwhile, discard the
+  // ranking. Running out of work does not affect it. REQUIRES: `tree` outlives the ranking.
   Ranking(const LiveSetTree& tree, const std::vector<int64_t>& values, WorkMeter& meter);
 
   const LiveSetTree& tree() const { return tree_; }
@@ -48,21 +51,25 @@ class Ranking {
 
   // The ranks of a node's own entries: ranks()[begin(node), begin(node + 1)).
   const std::vector<int>& ranks() const { return ranks_; }
+  // Returns where the node's own entries begin in ranks(). `node` may be the number of nodes: there the last node's
+  // end.
   int begin(int node) const { return node_begin_[node]; }
 
-  // What all tensors of positive value are worth together. No selection is worth more.
+  // Returns the total of all positive values. No selection is worth more.
   int64_t total_value() const { return total_value_; }
 
-  // The memory that the ranking holds, in bytes, its tree excepted.
+  // Returns the memory that the ranking holds, in bytes, not counting its tree.
   int64_t MemoryBytes() const;
 
-  // Returns whether the live set `node` can select the entry.
+  // Returns whether the live set `node` can select the entry: the entry's own node is `node` or one of its ancestors.
   bool IsAvailable(const Entry& entry, int node) const {
     return entry.node <= node && node < tree_.nodes[entry.node].subtree_end;
   }
 
  private:
+  // Adds an entry for each step along the concave hull of the bundle's options.
   void AddBundle(int node, const Bundle& bundle, const std::vector<int64_t>& values);
+  // Sorts the entries by falling value per cost, exactly, and fills ranks_.
   void Sort(WorkMeter& meter);
 
   const LiveSetTree& tree_;

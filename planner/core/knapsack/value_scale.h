@@ -18,9 +18,12 @@ struct ValueScale {
   // How many were rounded: a sum may lack half as many raw units, or exceed by as many.
   int64_t rounded = 0;
 
+  // Returns the scale for `importance` ([num_tensors], finite). Negative importance and 0 get 0 units: such tensors are
+  // not worth selecting.
   static ValueScale Of(const std::vector<double>& importance);
 
-  // An upper bound on the importance of any set of positive importance whose units sum to `sum`.
+  // Returns an upper bound on the sum of importance of any set of tensors of positive importance whose units sum to
+  // `sum`. It accounts for the rounding of the units and for that of the sum of doubles.
   double UpperBound(int64_t sum) const;
 };
 

@@ -43,8 +43,8 @@ struct RatioResult {
   bool is_proved = false;
 };
 
-// Searches the live sets of `ranking`: O(nodes + items) for each step. Exact where the tree is complete. Its relaxed
-// nodes count in the bound alone. If the meter runs out, the result is the best selection so far.
+// Searches the live sets of `ranking`. Each step takes O(nodes + items). The result is exact where the tree is
+// complete; relaxed nodes count in the bound alone. If the meter runs out, the result is the best selection so far.
 RatioResult SearchBestRatio(const Ranking& ranking, int num_tensors, const RatioBase& base, WorkMeter& meter);
 
 // The same for a graph too entangled to enumerate its live sets: each step finds a closure of maximum weight by a

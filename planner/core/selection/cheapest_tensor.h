@@ -10,7 +10,7 @@
 
 namespace greenplan {
 
-// What training one tensor alone takes at least: the figures that tell why a plan is empty.
+// The least that training one tensor alone takes. The message of an empty plan quotes these figures.
 struct CheapestTensor {
   // Backward cost of the candidate that costs least; nullopt without candidates.
   std::optional<int64_t> backward_cost;
@@ -20,9 +20,11 @@ struct CheapestTensor {
   bool is_cut_short = false;
 };
 
-// `candidates` is [num_tensors]; each has an op. Thread-safe. Cost: O(ops + edges + tensors), times the number of
-// candidates whose cost a bound along single paths does not settle: one on a chain, a few on a network, as many as the
-// meter allows elsewhere.
+// Returns the figures for the tensors in `candidates` ([num_tensors]; each has an op). backward_budget is in cost_unit.
+// Thread-safe.
+//
+// O(ops + edges + tensors), times the number of candidates whose cost a bound along single paths does not settle: one
+// on a chain, a few on a network, and as many as the meter allows elsewhere.
 CheapestTensor FindCheapestTensor(const ModelProfile& profile, const std::vector<bool>& candidates,
                                   int64_t backward_budget, WorkMeter& meter);
 

@@ -17,6 +17,10 @@ namespace greenplan {
 //
 // Amount is a signed integer, int64_t or __int128, that holds the sum of all gains and that of all costs.
 // Not thread-safe. `graph` must outlive the object.
+//
+//   MinimumCut<__int128> cut(graph);
+//   std::vector<bool> closure;
+//   __int128 most = cut.MaximumClosure(gains, costs, meter, closure);
 template <typename Amount>
 class MinimumCut {
  public:
@@ -42,8 +46,12 @@ class MinimumCut {
 
   int source() const { return size_ - 2; }
   int sink() const { return size_ - 1; }
+  // Adds an arc and its reverse, both without room. Returns the arc's index.
   int AddArc(int from, int to);
+  // Finds the distance of every node from the source by arcs that have room. False if the sink cannot be reached, or if
+  // the meter has run out.
   bool SetLevels(WorkMeter& meter);
+  // Pushes flow along one path of rising levels. Returns how much; 0 if there is no such path.
   Amount Push();
 
   const OpGraph& graph_;

@@ -36,12 +36,23 @@ enum class Pin : uint8_t { kFree, kAlways, kNever };
 
 // What to select from, and the limits. Costs are in cost_unit.
 struct SelectionProblem {
-  const std::vector<double>* importance = nullptr;  // [num_tensors], finite.
-  std::vector<Pin> pins;                            // [num_tensors]; a tensor without an op is kNever.
-  int64_t backward_budget = 0;                      // >= the cost of the pinned tensors alone; below 0 nothing fits.
-  std::optional<int64_t> max_saved_bytes;           // >= the bytes of the pinned tensors alone.
-  int resolution = 0;                               // Above 0: by the downscaled dynamic program (downscaled.h).
-  int64_t work_limit = 50'000'000;                  // Of the search, see WorkMeter: about a second.
+  // What each tensor is worth, [num_tensors], finite.
+  const std::vector<double>* importance = nullptr;
+
+  // [num_tensors]. A tensor without an op must be kNever.
+  std::vector<Pin> pins;
+
+  // What backward may cost. At least the cost of the pinned tensors alone. Below 0 nothing fits.
+  int64_t backward_budget = 0;
+
+  // The bytes that may be kept for backward. At least those of the pinned tensors alone. Absent: no limit.
+  std::optional<int64_t> max_saved_bytes;
+
+  // Above 0, the downscaled dynamic program (downscaled.h) is used with so many cost steps.
+  int resolution = 0;
+
+  // What the search may take, in units of work (WorkMeter): about a second on graphs like those of models.
+  int64_t work_limit = 50'000'000;
 };
 
 // The selection found, and how much better another might be.
@@ -55,6 +66,12 @@ struct SelectionResult {
 // report it. Both are [num_tensors].
 double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance);
 
+// Solves selection problems of one profile.
+//
+//   const SelectionSolver solver(profile);
+//   SelectionProblem problem{.importance = &importance, .pins = pins, .backward_budget = budget};
+//   SelectionResult result = solver.Solve(problem);  // result.proved: no selection within the budget is worth more.
+//
 // Thread-safe: const methods may be called from many threads at once.
 class SelectionSolver {
  public:
@@ -63,30 +80,31 @@ class SelectionSolver {
   // REQUIRES: `profile` is valid and outlives the solver.
   explicit SelectionSolver(const ModelProfile& profile);
 
-  // Charges `request` with what it takes. Once the request is out of work or memory, the result is what was found until
-  // then, with a bound that holds. REQUIRES: not both a resolution and max_saved_bytes.
+  // Returns the best selection found. Charges `request` with its work and memory. Once the request runs out of either,
+  // or its stop function fires, the result is what was found until then, with a bound that holds. REQUIRES: not both a
+  // resolution and max_saved_bytes.
   SelectionResult Solve(const SelectionProblem& problem, WorkMeter& request) const;
-  // Without limits but the problem's own.
+  // The same without limits but the problem's own.
   SelectionResult Solve(const SelectionProblem& problem) const;
 
-  // The selection of the highest value per cost among those of a value above 0 (best_ratio.h): value over
-  // `forward_cost`
-  // (>= 0) + cost(S), S as the pins say. The problem's budget does not count. No other selection has a higher value per
-  // cost than result.upper_bound has over that cost of the result. If no selection is worth more than 0, the result is
-  // the pinned tensors alone, and `proved` says whether that is certain. Charges `request` as Solve does.
-  // REQUIRES: neither a resolution nor max_saved_bytes.
+  // Returns the selection of the highest value per cost among those of a value above 0 (best_ratio.h). The ratio is
+  // value over `forward_cost` (>= 0) + cost(S), where S keeps the pins. The problem's budget does not count. No other
+  // selection has a higher value per cost than result.upper_bound has over that cost of the result. If no selection is
+  // worth more than 0, the result is the pinned tensors alone, and `proved` says whether that is certain. Charges
+  // `request` as Solve does. REQUIRES: neither a resolution nor max_saved_bytes.
   SelectionResult SolveBestRatio(const SelectionProblem& problem, int64_t forward_cost, WorkMeter& request) const;
 
   // Takes a result and the points of a curve, by index, that it is the result of.
   using CurveVisitor = std::function<void(SelectionResult result, const std::vector<int>& points)>;
 
-  // Solves one point per budget, in place of the problem's own, from the highest budget down; each has the problem's
-  // whole work limit. What does not depend on the budget is done once. Calls visit as soon as a result is there. After
-  // a stop, the points left share a few results that are found at once.
+  // Solves the problem once for each of `backward_budgets` (in cost_unit) in place of its own budget, from the highest
+  // down. Each point has the problem's whole work limit; what does not depend on the budget is computed once. Calls
+  // `visit` as soon as a result is there. After a stop, the points that are left share a few results that are found at
+  // once.
   void SolveCurve(const SelectionProblem& problem, const std::vector<int64_t>& backward_budgets, WorkMeter& request,
                   const CurveVisitor& visit) const;
 
-  // The memory that is kept for later plans, in bytes.
+  // Returns the memory that is kept for later plans, in bytes.
   size_t MemoryBytes() const;
 
  private:
@@ -114,18 +132,22 @@ class SelectionSolver {
     std::optional<ShallowSelection> shallow;  // Once it is asked for.
   };
 
+  // Finds what does not depend on the budget: pins, live sets, ranking. Charges the request with it.
   void Prepare(const SelectionProblem& problem, Prepared& prepared, WorkMeter& request) const;
   // As the last plan left it, if its importance was the same.
   std::shared_ptr<const Ranked> Rank(std::vector<double> importance, const Prepared& prepared, WorkMeter& meter) const;
   // The live sets on top of those of the pinned tensors.
   std::shared_ptr<const LiveSetTree> LiveSets(const std::vector<double>& importance, const Prepared& prepared,
                                               WorkMeter& meter) const;
+  // Solves for one budget, and turns the whole values of the result back into importance.
   SelectionResult SolvePrepared(const SelectionProblem& problem, Prepared& prepared, int64_t backward_budget,
                                 WorkMeter& request) const;
+  // Searches the best ratio: over the live sets, then by minimum cuts where they are not complete.
   RatioResult SearchRatio(const Prepared& prepared, const std::vector<int64_t>& values, const RatioBase& base,
                           WorkMeter& meter) const;
   // What can be had at once. Without max_saved_bytes: under the budget alone.
   LiveSetResult SelectShallow(Prepared& prepared, int64_t free_budget, std::optional<int64_t> max_saved_bytes) const;
+  // Chooses the search: downscaled, under one limit, or under two. `free_budget` is what the pinned tensors leave.
   LiveSetResult Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
                        WorkMeter& request) const;
   LiveSetResult SearchDownscaled(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
@@ -136,6 +158,7 @@ class SelectionSolver {
 
   const ModelProfile& profile_;
   mutable std::mutex mutex_;
+
   // Without pins. Guarded by mutex_; null until built.
   mutable std::shared_ptr<const LiveSetTree> live_sets_;
   mutable std::shared_ptr<const Ranked> last_ranked_;

@@ -9,15 +9,19 @@
 
 namespace greenplan {
 
-// What can be had at once, where a search is stopped: from the loss down, every op made live and every tensor worth it
-// selected while the limits last.
+// A selection that can be had at once, for when a search is stopped. It goes from the loss down, makes every op live,
+// and selects every tensor of positive value while the limits last. Its quality is not bounded; its time is.
+//
+// Thread-safe after construction.
 class ShallowSelection {
  public:
-  // live: [num_ops], closed, paid already; values: [num_tensors], see Ranking. `profile` and `values` must outlive
-  // this. O(ops + edges + tensors).
+  // live: [num_ops], closed, already paid for. values: [num_tensors], see Ranking. `profile` and `values` must outlive
+  // this object. O(ops + edges + tensors).
   ShallowSelection(const ModelProfile& profile, std::vector<bool> live, const std::vector<int64_t>& values);
 
-  // The limits are for what is not live. The bound is what all tensors are worth. O(ops + tensors).
+  // Returns a selection whose cost and bytes, those of the ops that it makes live included, keep both limits. The ops
+  // of `live` do not count against the limits. The result's bound is the total of all positive values. O(ops +
+  // tensors).
   LiveSetResult Select(int64_t budget, int64_t max_saved_bytes) const;
 
  private:

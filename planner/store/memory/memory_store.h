@@ -7,7 +7,7 @@
 
 namespace greenplan {
 
-// Keeps everything in memory, for tests and for trying things out: nothing outlives the store.
+// Returns a store that keeps everything in memory, for tests and for trying things out. Nothing outlives the store.
 std::unique_ptr<Store> NewMemoryStore();
 
 }  // namespace greenplan

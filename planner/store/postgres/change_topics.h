@@ -8,10 +8,11 @@
 
 namespace greenplan::postgres {
 
-// How replicas write changes into notifications (wakeups.h): "plan JOB_ID ROUND" and "deleted JOB_ID"; "" stands for
-// Change::Kind::kAny. Pure functions, thread-safe.
+// Returns a change as the text of a notification between replicas (wakeups.h): "plan JOB_ID ROUND" or "deleted JOB_ID";
+// "" stands for Change::Kind::kAny. Both functions are pure and thread-safe.
 std::string ToTopic(const Change& change);
-// A topic that this version does not know is kAny: a replica of a newer version may have sent it.
+// Returns the change in such a text. A topic that this version does not know is kAny, because a replica of a newer
+// version may have sent it.
 Change ToChange(absl::string_view topic);
 
 }  // namespace greenplan::postgres

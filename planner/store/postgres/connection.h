@@ -33,19 +33,20 @@ class Value {
   absl::string_view bytes_;  // Used if type_ is BYTEA.
 };
 
-// The rows that a statement answered. Columns and rows count from 0.
+// The rows that a statement answered, in memory. Columns and rows count from 0. Thread-safe for reading.
 class Rows {
  public:
   explicit Rows(pg_result* result);
 
+  // Returns the number of rows.
   int size() const;
-  // The column must be a BYTEA. The view is valid as long as this object.
+  // Returns a value of a BYTEA column. The view is valid as long as this object.
   absl::string_view Bytes(int row, int column) const;
-  // The column must be a BIGINT, not null.
+  // Returns a value of a BIGINT column. It must not be null.
   int64_t Number(int row, int column) const;
-  // What the server says it has done, such as "COMMIT".
+  // Returns what the server says it has done, such as "COMMIT".
   absl::string_view command() const;
-  // How many rows an INSERT, UPDATE or DELETE changed.
+  // Returns how many rows an INSERT, UPDATE or DELETE changed.
   int64_t num_changed() const;
 
  private:
@@ -65,15 +66,16 @@ class Rows {
 // Thread-safety: compatible; used by one thread at a time.
 class Connection {
  public:
-  // `uri` is what libpq understands:
-  // postgresql://[user[:password]@][host][:port][,...]/[database][?parameter=value&...]. InvalidArgument: it does not.
-  // Unavailable: the server cannot be reached, or refuses the user or the database; the message has its text.
+  // Connects to the server that `uri` names, in the form that libpq understands:
+  // postgresql://[user[:password]@][host][:port][,...]/[database][?parameter=value&...]. InvalidArgument if libpq does
+  // not understand it. Unavailable if the server cannot be reached or refuses the user or the database; the message has
+  // the server's text.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& uri, absl::Time deadline);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Runs one statement; its parameters are $1, $2, ...
+  // Runs one statement and returns its rows; its parameters are $1, $2, ... The errors of ToStatus (sql_state.h).
   absl::StatusOr<Rows> Query(const char* sql, std::initializer_list<Value> parameters, absl::Time deadline);
   // The same for a statement whose rows are of no interest.
   absl::Status Execute(const char* sql, std::initializer_list<Value> parameters, absl::Time deadline);
@@ -85,9 +87,9 @@ class Connection {
   // payloads of the notifications that have come, perhaps none. Unavailable: the connection is lost.
   absl::StatusOr<std::vector<std::string>> WaitForNotifications(int descriptor, absl::Time deadline);
 
-  // Whether the connection has been lost or given up; then every further call is Unavailable.
+  // Returns whether the connection has been lost or given up. Every further call is then Unavailable.
   bool is_broken() const { return is_broken_; }
-  // Whether a transaction is open, such as one that a statement's failure has aborted.
+  // Returns whether a transaction is open, including one that the failure of a statement has aborted.
   bool is_in_transaction() const;
   // The SQLSTATE of the last statement's error, empty if there was none or it was none of the server's.
   const std::string& last_sql_state() const { return last_sql_state_; }
@@ -110,8 +112,8 @@ class Connection {
   std::string last_sql_state_;
 };
 
-// The URI without user, password and parameters that may be secret. InvalidArgument: libpq cannot parse it; the message
-// says why and does not repeat the URI, which may hold a password.
+// Returns the URI without user, password and parameters that may be secret. InvalidArgument if libpq cannot parse it.
+// The message says why, but does not repeat the URI, which may hold a password.
 absl::StatusOr<std::string> WithoutSecrets(const std::string& uri);
 
 }  // namespace greenplan::postgres

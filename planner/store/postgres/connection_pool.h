@@ -23,7 +23,9 @@ namespace greenplan::postgres {
 // Thread-safety: safe. The pool outlives its leases.
 class ConnectionPool {
  public:
+  // Which database, and how many connections to it.
   struct Options {
+    // postgresql://..., see Connection::Open.
     std::string uri;
     int max_connections = 16;  // Further callers wait for one to come back.
     // Sent to the server, which then ends what a client that has vanished left behind: a statement, or a transaction
@@ -31,6 +33,7 @@ class ConnectionPool {
     absl::Duration server_timeout = absl::Seconds(10);
   };
 
+  // A connection that is borrowed until the end of the lease's scope. Movable.
   class Lease {
    public:
     Lease(ConnectionPool* pool, std::unique_ptr<Connection> connection)
@@ -52,8 +55,9 @@ class ConnectionPool {
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
-  // Returns an idle connection, a new one, or one that comes back before the deadline. A connection that has been idle
-  // may have been lost meanwhile; its first use tells. Errors as Connection::Open; Unavailable: all are in use.
+  // Returns an idle connection, a new one, or one that is given back before the deadline. An idle connection may have
+  // been lost meanwhile; its first use tells. The errors of Connection::Open, and Unavailable if all connections are in
+  // use until the deadline.
   absl::StatusOr<Lease> Take(absl::Time deadline);
 
  private:

@@ -30,6 +30,14 @@ using postgres::Value;
 constexpr char kReports[] = "greenplan_reports";
 constexpr char kOutcomes[] = "greenplan_outcomes";
 
+// A job of millions of reports is deleted at once, which takes longer than any other statement. SET LOCAL lasts until
+// the transaction ends.
+constexpr absl::Duration kLongestDeletion = absl::Minutes(5);
+constexpr char kMayTakeLong[] = "SET LOCAL statement_timeout = 300000";
+
+// Of one statement, so that it ends within the usual time.
+constexpr int64_t kMaxDeletedReports = 5000;
+
 // A row that a statement has just met is gone: its job was deleted in between. The next attempt will find no job.
 absl::Status DeletedMeanwhile() { return absl::AbortedError("a job was deleted while it was changed"); }
 
@@ -155,16 +163,25 @@ class PostgresStore : public Store {
   absl::Status DeleteJob(int64_t job_id) override { return DeleteIdleJob(job_id, absl::InfiniteFuture()); }
 
   absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) override {
-    const absl::Status status = RunStatement(pool_, Deadline(), [&](const Attempt& attempt) -> absl::Status {
-      const absl::StatusOr<Rows> rows = attempt.connection.Query(
-          "DELETE FROM greenplan_jobs WHERE id = $1 AND last_use < $2", {job_id, ToNumber(time)}, attempt.deadline);
-      if (!rows.ok() || rows->num_changed() == 1) return rows.status();
-      if (!attempt.may_be_done) return NoJob(job_id);
-      const absl::StatusOr<Rows> left =
-          attempt.connection.Query("SELECT id FROM greenplan_jobs WHERE id = $1", {job_id}, attempt.deadline);
-      if (!left.ok() || left->size() == 0) return left.status();  // The attempt whose answer was lost has deleted it.
-      return NoJob(job_id);
-    });
+    // A server that is away, or a job that is in use, is told within the usual time.
+    const absl::StatusOr<Rows> found =
+        Read("SELECT id FROM greenplan_jobs WHERE id = $1 AND last_use < $2", {job_id, ToNumber(time)});
+    if (!found.ok()) return found.status();
+    if (found->size() == 0) return NoJob(job_id);
+    const absl::Status status = RunTransaction(
+        pool_, options_.isolation, absl::Now() + kLongestDeletion, [&](const Attempt& attempt) -> absl::Status {
+          absl::Status may_take_long = attempt.connection.Execute(kMayTakeLong, {}, attempt.deadline);
+          if (!may_take_long.ok()) return may_take_long;
+          const absl::StatusOr<Rows> rows = attempt.connection.Query(
+              "DELETE FROM greenplan_jobs WHERE id = $1 AND last_use < $2", {job_id, ToNumber(time)}, attempt.deadline);
+          if (!rows.ok() || rows->num_changed() == 1) return rows.status();
+          if (!attempt.may_be_done) return NoJob(job_id);
+          const absl::StatusOr<Rows> left =
+              attempt.connection.Query("SELECT id FROM greenplan_jobs WHERE id = $1", {job_id}, attempt.deadline);
+          // The attempt whose answer was lost has deleted it.
+          if (!left.ok() || left->size() == 0) return left.status();
+          return NoJob(job_id);
+        });
     if (status.ok()) Tell({.kind = Change::Kind::kJobDeleted, .job_id = job_id});
     return status;
   }
@@ -305,12 +322,20 @@ class PostgresStore : public Store {
   }
 
   absl::Status DeleteReports(int64_t job_id, int64_t round) override {
-    return RunStatement(pool_, Deadline(), [&](const Attempt& attempt) {
-      return attempt.connection.Execute(
-          "DELETE FROM greenplan_reports WHERE job = $1 AND round < $2 AND round IN "
-          "(SELECT round FROM greenplan_plans WHERE job = $1 AND round < $2)",
-          {job_id, round}, attempt.deadline);
-    });
+    for (;;) {
+      int64_t num_deleted = 0;
+      const absl::Status status = RunStatement(pool_, Deadline(), [&](const Attempt& attempt) {
+        const absl::StatusOr<Rows> rows = attempt.connection.Query(
+            "DELETE FROM greenplan_reports WHERE job = $1 AND (round, rank) IN "
+            "(SELECT r.round, r.rank FROM greenplan_reports AS r "
+            "JOIN greenplan_plans AS p ON p.job = r.job AND p.round = r.round "
+            "WHERE r.job = $1 AND r.round < $2 ORDER BY r.round, r.rank LIMIT $3)",
+            {job_id, round, kMaxDeletedReports}, attempt.deadline);
+        if (rows.ok()) num_deleted = rows->num_changed();
+        return rows.status();
+      });
+      if (!status.ok() || num_deleted == 0) return status;
+    }
   }
 
   std::unique_ptr<Subscription> Subscribe(ChangeListener listener) override {

@@ -11,15 +11,23 @@
 
 namespace greenplan {
 
+// How a PostgreSQL store is reached and used.
 struct PostgresOptions {
-  std::string uri;           // postgresql://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE, as libpq takes it.
-  int max_connections = 16;  // Of this process, besides one for notifications. Further calls wait.
+  // postgresql://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE, as libpq takes it.
+  std::string uri;
+
+  // Connections of this process, not counting one for notifications. Further calls wait for one.
+  int max_connections = 16;
+
   // How long a call tries to reach the server and to get its transaction through, before it is Unavailable.
   absl::Duration timeout = absl::Seconds(5);
+
   // The store is right at every level. This one is the quickest: calls for one round wait for each other, and none has
   // to be run again.
   postgres::Isolation isolation = postgres::Isolation::kReadCommitted;
-  bool uses_notifications = true;  // False: learn of other replicas' changes by polling alone.
+
+  // If false, changes of other replicas are found by polling alone.
+  bool uses_notifications = true;
 };
 
 // A store in a PostgreSQL database, which several planners may use at the same time. A change is durable as the server

@@ -273,6 +273,40 @@ TEST(PostgresStoreTest, WithoutNotificationsTheStoreTellsToLookAgainAndAgain) {
   }
 }
 
+constexpr char kManyReports[] =
+    "INSERT INTO greenplan_reports (job, round, rank, message) SELECT 1, 0, rank, '' FROM generate_series(1, 12000) "
+    "rank";
+
+TEST(PostgresStoreTest, ManyReportsAreDeletedInSteps) {
+  const std::string uri = Server().NewDatabase();
+  const auto store = Open({.uri = uri});
+  ASSERT_TRUE(store->CreateJob(kKey, {1, MakeJob()}).ok());
+  ASSERT_TRUE(store->PutPlan(1, MakePlan(0)).ok());
+  Execute(uri, kManyReports);
+  Execute(uri,
+          "CREATE FUNCTION refuse_large() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN "
+          "IF (SELECT count(*) FROM deleted) > 5000 THEN RAISE 'too many at a time'; END IF; RETURN NULL; END $$");
+  Execute(uri,
+          "CREATE TRIGGER refuse_large AFTER DELETE ON greenplan_reports REFERENCING OLD TABLE AS deleted "
+          "FOR EACH STATEMENT EXECUTE FUNCTION refuse_large()");
+  const absl::Status status = store->DeleteReports(1, 1);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(store->ListReports(1, 0, -1, 9)->size(), 0u);
+}
+
+TEST(PostgresStoreTest, AJobWhoseDeletionTakesLongIsDeleted) {
+  const std::string uri = Server().NewDatabase();
+  const auto store = Open({.uri = uri, .timeout = absl::Milliseconds(500)});
+  ASSERT_TRUE(store->CreateJob(kKey, {1, MakeJob()}).ok());
+  Execute(uri,
+          "CREATE FUNCTION take_long() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN "
+          "PERFORM pg_sleep(2); RETURN OLD; END $$");
+  Execute(uri, "CREATE TRIGGER take_long BEFORE DELETE ON greenplan_jobs FOR EACH ROW EXECUTE FUNCTION take_long()");
+  const absl::Status status = store->DeleteJob(1);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(store->GetJobHead(kKey).status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST(PostgresStoreTest, AServerThatIsCutOffIsUnavailableAndTheStoreGoesOnAfterwards) {
   PostgresProxy proxy(Server().socket_name());
   const auto store = Open({.uri = proxy.Through(Server().NewDatabase()), .timeout = absl::Seconds(2)});

@@ -18,8 +18,8 @@ namespace greenplan::postgres {
 // The message is `medium`, then the server's own text.
 absl::Status ToStatus(absl::string_view sql_state, const std::string& medium, absl::string_view server_message);
 
-// Whether an error of this kind leaves open whether the transaction was committed: the connection was lost, or the
-// server says so itself (40003).
+// Returns whether an error of this kind leaves open whether the transaction was committed: the connection was lost, or
+// the server says so itself (40003).
 bool IsOutcomeUnknown(absl::string_view sql_state);
 
 }  // namespace greenplan::postgres

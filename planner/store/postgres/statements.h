@@ -18,12 +18,15 @@
 // What the driver's transactions are made of: statements on the tables of schema.cc, and reading their rows.
 namespace greenplan::postgres {
 
+// NotFound: there is no job of this name, or with this id.
 absl::Status NoJob(absl::string_view name);
 absl::Status NoJob(int64_t job_id);
 // A foreign key that points nowhere means that there is no such job.
 absl::Status NoJobIfNotFound(const absl::Status& status, int64_t job_id);
+// DataLoss: the database `medium` holds bytes that are no `what`.
 absl::Status Malformed(const std::string& medium, absl::string_view what);
 
+// Return a time as a table keeps it: nanoseconds since the Unix epoch.
 int64_t ToNumber(absl::Time time);
 int64_t ToNumber(const google::protobuf::Timestamp& time);
 
@@ -49,6 +52,7 @@ absl::StatusOr<std::vector<Message>> ParseRows(const std::string& medium, const 
 
 // What ReadRound reads, in this order.
 inline constexpr char kRoundColumns[] = "job, round, revision, open_time, deadline, num_reports, is_planned";
+// Reads a row whose columns are kRoundColumns.
 KeptRound ReadRound(const Rows& rows, int row);
 // The columns are a job without its profile, and the profile. REQUIRES: rows.size() > 0.
 absl::StatusOr<v1::Job> ReadJob(const std::string& medium, const Rows& rows, int column);
@@ -63,11 +67,12 @@ struct KeptMessage {
   int64_t rank;
 };
 
-// Adds a row unless its key is taken. Returns whether it was added. NotFound: there is no such job.
+// Adds a row unless its key is taken. Returns whether it was added. NotFound if there is no such job.
 absl::StatusOr<bool> InsertMessage(const Attempt& attempt, const KeptMessage& key, const std::string& message);
-// The bytes of a row, empty if there is none.
+// Returns the bytes of a row; nullopt if there is none.
 absl::StatusOr<std::optional<std::string>> FindMessage(const Attempt& attempt, const KeptMessage& key);
 
+// Adds a revision of a job, with its profile.
 absl::Status InsertRevision(const Attempt& attempt, int64_t job_id, const v1::Job& job);
 
 // What a change adds to a round.
@@ -77,9 +82,9 @@ struct RoundChange {
   RoundOpening opening;  // Used if these are the round's first reports.
 };
 
-// Makes the round's row or changes it, and keeps it locked until the transaction ends. Returns the round as it is then.
+// Makes the round's row or changes it, and keeps it locked until the transaction ends. Returns the round as it then is.
 absl::StatusOr<KeptRound> ChangeRound(const Attempt& attempt, int64_t job_id, int64_t round, const RoundChange& change);
-// The round if somebody has reported for it.
+// Returns the round; nullopt if nobody has reported for it.
 absl::StatusOr<std::optional<KeptRound>> FindRound(const Attempt& attempt, int64_t job_id, int64_t round);
 
 }  // namespace greenplan::postgres

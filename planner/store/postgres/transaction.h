@@ -22,6 +22,7 @@ struct Attempt {
 // How far transactions are kept apart. Databases that lack a level take the next stricter one.
 enum class Isolation { kReadCommitted, kRepeatableRead, kSerializable };
 
+// What is done in a transaction. It may run several times.
 using TransactionBody = std::function<absl::Status(const Attempt&)>;
 
 // Runs `body` in a transaction and commits it; OK means that the changes are durable. An error of the body rolls back

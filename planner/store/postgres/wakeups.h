@@ -31,12 +31,19 @@ namespace greenplan::postgres {
 // Thread-safety: safe.
 class Wakeups {
  public:
+  // The database, and how often to look where notifications do not come.
   struct Options {
     std::string uri;
-    absl::Duration poll_interval = absl::Milliseconds(200);  // While there are no notifications.
-    absl::Duration safety_interval = absl::Seconds(5);       // While there are.
-    absl::Duration timeout = absl::Seconds(3);               // Of a connection attempt or a statement.
-    bool uses_notifications = true;                          // False: polls alone, for tests of the fallback.
+
+    // How often to tell the listener to look while no notifications arrive, and while they do.
+    absl::Duration poll_interval = absl::Milliseconds(200);
+    absl::Duration safety_interval = absl::Seconds(5);
+
+    // The limit of an attempt to connect, and of a statement.
+    absl::Duration timeout = absl::Seconds(3);
+
+    // If false, there is only polling; for tests of the fallback.
+    bool uses_notifications = true;
   };
   using Callback = std::function<void(const std::string& topic)>;
 
@@ -46,10 +53,10 @@ class Wakeups {
   Wakeups(const Wakeups&) = delete;
   Wakeups& operator=(const Wakeups&) = delete;
 
-  // Does not wait. `topic` is not empty and has at most 1,000 bytes, none of them zero.
+  // Queues a notification and returns at once. `topic` is not empty and has at most 1,000 bytes, none of them zero.
   void Send(const std::string& topic);
 
-  // Whether notifications arrive now.
+  // Returns whether notifications arrive now.
   bool is_listening() const { return is_listening_; }
 
  private:

@@ -5,10 +5,12 @@ struct sqlite3;
 
 namespace greenplan {
 
-// Makes the SQL function greenplan_crc32(value, ...) known to a connection: the CRC-32 of any number of integers and
-// blobs, their kinds and lengths included. SQLite keeps no checksums of its pages, so a bit that the medium has flipped
-// inside a message would otherwise be served as if it had been written; every row that holds a message keeps this of
-// itself. Any other kind of value makes it NULL. Returns SQLite's result code.
+// Makes the SQL function greenplan_crc32(value, ...) known to a connection. It returns the CRC-32 of any number of
+// integers and blobs, with their kinds and lengths; for any other kind of value it returns NULL. Every row that holds a
+// message also holds this checksum of itself, because SQLite keeps no checksums of its pages: without it, a bit that
+// the medium has flipped inside a message would be served as if it had been written.
+//
+// Returns SQLite's result code.
 int RegisterChecksum(sqlite3* connection);
 
 }  // namespace greenplan

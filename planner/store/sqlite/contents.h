@@ -7,8 +7,8 @@
 namespace greenplan {
 
 // Checks what SQLite's own integrity check does not see: that every message is as it was written (checksum.h), and that
-// the tables agree with each other. Reads the whole file. DataLoss names the first fault.
-// REQUIRES: the schema is up to date.
+// the tables agree with each other. Reads the whole file. DataLoss names the first fault found. REQUIRES: the schema is
+// up to date.
 absl::Status CheckContents(Database& database);
 
 }  // namespace greenplan

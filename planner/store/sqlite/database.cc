@@ -64,6 +64,8 @@ absl::StatusOr<int64_t> Database::QueryNumber(const std::string& sql) {
   return query.Number(0);
 }
 
+int64_t Database::num_changed() const { return sqlite3_changes64(handle_); }
+
 absl::Status Database::CheckIntegrity() {
   Statement check(*this, "PRAGMA integrity_check(1)");
   const absl::StatusOr<bool> row = check.Step();

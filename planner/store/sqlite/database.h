@@ -22,24 +22,27 @@ namespace greenplan {
 // Thread-safety: compatible; a Database and its Statements are used by one thread at a time.
 class Database {
  public:
-  // Opens or creates the file at `path`. Statements may use greenplan_crc32 (checksum.h).
+  // Opens the file at `path`, or creates it. Statements may use greenplan_crc32 (checksum.h).
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
   const std::string& path() const { return path_; }
+  // SQLite's own connection, for calls that this class does not have.
   sqlite3* handle() const { return handle_; }
 
-  // Runs statements separated by ";" to their ends.
+  // Runs all of several statements separated by ";".
   absl::Status Execute(const std::string& sql);
-  // The single number that a query answers, such as "PRAGMA user_version".
+  // Returns the single number that a query such as "PRAGMA user_version" answers.
   absl::StatusOr<int64_t> QueryNumber(const std::string& sql);
+  // How many rows the last INSERT, UPDATE or DELETE changed.
+  int64_t num_changed() const;
 
-  // DataLoss, with the first fault found, if the file is damaged. Reads all of it.
+  // Runs SQLite's integrity check, which reads the whole file. DataLoss, with the first fault found, if it is damaged.
   absl::Status CheckIntegrity();
 
-  // What SQLite's result code means.
+  // Returns the status for a result code of SQLite, with the file's name and SQLite's message.
   absl::Status ToStatus(int code) const;
 
  private:
@@ -49,6 +52,7 @@ class Database {
 
   const std::string path_;
   sqlite3* const handle_;
+
   // Statements that are not in use, by their SQL, so that each is prepared once.
   absl::flat_hash_map<std::string, sqlite3_stmt*> idle_statements_;
 };
@@ -72,12 +76,15 @@ class Statement {
   void BindBlob(int parameter, absl::string_view bytes);
   void BindNumber(int parameter, int64_t number);
 
+  // Runs the statement up to its next row. Returns whether there is one. Also reports an error in the SQL or in a
+  // parameter.
   absl::StatusOr<bool> Step();
-  // Steps a statement that answers no rows.
+  // Runs a statement that answers no rows.
   absl::Status Run();
 
   // Columns count from 0. The view is valid until the next Step.
   absl::string_view Blob(int column) const;
+  // Returns an integer of the current row.
   int64_t Number(int column) const;
 
  private:
@@ -89,7 +96,12 @@ class Statement {
   int first_error_;  // SQLITE_OK, or the first code that went wrong.
 };
 
-// Rolls back in its destructor unless committed.
+// A transaction. The destructor rolls it back unless it was committed.
+//
+//   Transaction transaction(database);
+//   if (absl::Status status = transaction.Begin(); !status.ok()) return status;
+//   ... statements ...
+//   return transaction.Commit();
 class Transaction {
  public:
   explicit Transaction(Database& database) : database_(database) {}
@@ -97,8 +109,9 @@ class Transaction {
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
+  // Starts the transaction and takes the write lock.
   absl::Status Begin();
-  // The changes are durable once this is OK.
+  // Commits. Once this is OK, the changes are durable.
   absl::Status Commit();
 
  private:

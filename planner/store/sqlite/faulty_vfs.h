@@ -16,15 +16,18 @@ class FaultyVfs {
   FaultyVfs(const FaultyVfs&) = delete;
   FaultyVfs& operator=(const FaultyVfs&) = delete;
 
+  // Which calls fail, and how.
   struct Fault {
     int64_t at = 0;            // The count of the call that fails, from now on.
     int code = 0;              // What SQLite is told, such as SQLITE_FULL.
     bool goes_on = false;      // Whether all later ones fail too, as on a full disk.
     bool writes_half = false;  // Whether a write that fails has written half of its bytes.
   };
+  // Makes calls fail from now on as `fault` says, and starts to count at 0.
   void Arm(const Fault& fault);
+  // Lets all calls succeed again.
   void Disarm();
-  // How many calls there have been since Arm.
+  // Returns how many calls there have been since Arm.
   int64_t num_calls() const;
 };
 

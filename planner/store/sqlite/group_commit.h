@@ -24,11 +24,12 @@ class GroupCommit {
   // `database` must outlive the object, and nobody else may use it.
   explicit GroupCommit(Database* database) : database_(*database) {}
 
-  // Runs `change` inside a transaction, on this or another caller's thread. OK: it is durable. What a change that does
-  // not return OK has done is undone. An error of the transaction itself is answered to all the changes in it.
+  // Runs `change` inside a transaction, on this or another caller's thread, and waits until it is durable, which OK
+  // means. What a change that does not return OK has done is undone, without effect on the other changes of the
+  // transaction. An error of the transaction itself is answered to all changes in it.
   absl::Status Run(absl::FunctionRef<absl::Status(Database&)> change);
 
-  // How many transactions have ended, and how many changes wait for one now.
+  // Return how many transactions have ended, and how many changes wait for one now.
   int64_t num_commits() const;
   int64_t num_waiting() const;
 

@@ -23,6 +23,7 @@ namespace greenplan {
 // Thread-safety: safe; a Lease is used by one thread, and gives its connection back in its destructor.
 class ReaderPool {
  public:
+  // A connection that is borrowed until the end of the lease's scope, or the error that kept one from being opened.
   class Lease {
    public:
     Lease(ReaderPool* pool, absl::StatusOr<std::unique_ptr<Database>> database)
@@ -43,7 +44,7 @@ class ReaderPool {
   // `path` is that of the database's file, which must exist.
   explicit ReaderPool(std::string path) : path_(std::move(path)) {}
 
-  // Waits for a connection if all are in use. The errors of Database::Open.
+  // Returns a connection; waits for one if all are in use. The errors of Database::Open are in the lease's status.
   Lease Take();
 
  private:

@@ -12,11 +12,12 @@ namespace greenplan {
 // The newest schema that this program knows; PRAGMA user_version holds the file's.
 inline constexpr int kSchemaVersion = 3;
 
-// Returns the file's version; 0 if it is empty. FailedPrecondition: it is another program's, or its schema is newer.
+// Returns the version of the file's schema; 0 if the file is empty. FailedPrecondition if the file belongs to another
+// program, or its schema is newer than this program.
 absl::StatusOr<int64_t> ReadSchemaVersion(Database& database);
 
-// Brings the file's schema to kSchemaVersion, from nothing or from an older version, atomically.
-// FailedPrecondition: as above.
+// Brings the file's schema to kSchemaVersion, from nothing or from an older version, in one transaction. The errors of
+// ReadSchemaVersion and of Database.
 absl::Status MigrateSchema(Database& database);
 
 }  // namespace greenplan

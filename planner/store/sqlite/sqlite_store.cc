@@ -1,7 +1,10 @@
 #include "planner/store/sqlite/sqlite_store.h"
 
+#include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +25,9 @@ constexpr char kSettings[] =
     "PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = FULL;"
     "PRAGMA foreign_keys = ON;";
+
+// At a time: all other changes wait meanwhile.
+constexpr int64_t kMaxDeletedReports = 1000;
 
 constexpr char kRoundColumns[] = "job, round, revision, open_time, deadline, num_reports, is_planned";
 
@@ -495,14 +501,23 @@ class SqliteStore : public Store {
   }
 
   absl::Status DeleteReports(int64_t job_id, int64_t round) override {
-    return writer_.Run([&](Database& database) {
-      Statement remove(database,
-                       "DELETE FROM reports WHERE job = ?1 AND round < ?2 AND round IN "
-                       "(SELECT round FROM plans WHERE job = ?1 AND round < ?2)");
-      remove.BindNumber(1, job_id);
-      remove.BindNumber(2, round);
-      return remove.Run();
-    });
+    for (;;) {
+      int64_t num_deleted = 0;
+      const absl::Status status = writer_.Run([&](Database& database) {
+        Statement remove(database,
+                         "DELETE FROM reports WHERE job = ?1 AND (round, rank) IN "
+                         "(SELECT r.round, r.rank FROM reports AS r "
+                         "JOIN plans AS p ON p.job = r.job AND p.round = r.round "
+                         "WHERE r.job = ?1 AND r.round < ?2 ORDER BY r.round, r.rank LIMIT ?3)");
+        remove.BindNumber(1, job_id);
+        remove.BindNumber(2, round);
+        remove.BindNumber(3, kMaxDeletedReports);
+        absl::Status removed = remove.Run();
+        if (removed.ok()) num_deleted = database.num_changed();
+        return removed;
+      });
+      if (!status.ok() || num_deleted == 0) return status;
+    }
   }
 
   std::unique_ptr<Subscription> Subscribe(ChangeListener listener) override {
@@ -526,11 +541,25 @@ absl::Status CheckAndMigrate(Database& database) {
   return absl::DataLossError(absl::StrCat(database.path(), " is damaged or no database: ", status.message()));
 }
 
+// SQLite takes a file of no bytes for a new one and deletes its log. A log is only ever begun beside a file that has
+// its first page, so such a file has lost its content.
+absl::Status CheckHasNotBeenEmptied(const std::string& path) {
+  const auto has_bytes = [](const std::string& file) {
+    std::error_code missing;
+    const uintmax_t size = std::filesystem::file_size(file, missing);
+    return !missing && size > 0;
+  };
+  if (has_bytes(path) || !has_bytes(path + "-wal")) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(path, " is damaged: it has no content, but its log ", path,
+                                          "-wal has; restore both, or remove the log to begin anew"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
   absl::StatusOr<std::unique_ptr<FileLock>> lock = FileLock::Take(path);
   if (!lock.ok()) return lock.status();
+  if (absl::Status status = CheckHasNotBeenEmptied(path); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(path);
   if (!database.ok()) return database.status();
   if (absl::Status status = (*database)->Execute(kSettings); !status.ok()) return status;

@@ -416,6 +416,20 @@ TEST_P(StoreConformanceTest, OldReportsCanBeDeletedAndPlansStay) {
   EXPECT_TRUE(store_->DeleteReports(7, 3).ok());
 }
 
+TEST_P(StoreConformanceTest, ManyReportsAreDeletedToo) {
+  ASSERT_TRUE(store_->CreateJob(kA, {1, MakeJob("jobs/a")}).ok());
+  constexpr int32_t kNumRanks = 1100;
+  for (int32_t rank = 0; rank < kNumRanks; ++rank) {
+    ASSERT_TRUE(store_->AddReport(1, MakeReport(0, rank), MakeOpening()).ok());
+  }
+  ASSERT_TRUE(store_->AddReport(1, MakeReport(1, 0), MakeOpening()).ok());
+  for (const int64_t round : {0, 1}) ASSERT_TRUE(store_->PutPlan(1, MakePlan(round)).ok());
+  ASSERT_TRUE(store_->DeleteReports(1, 1).ok());
+  EXPECT_THAT(*store_->ListReports(1, 0, -1, 10), IsEmpty());
+  EXPECT_EQ(store_->ListReports(1, 1, -1, 10)->size(), 1u);
+  EXPECT_EQ(store_->GetRound(1, 0)->num_reports, kNumRanks);
+}
+
 // Collects what a subscription tells.
 class Changes {
  public:

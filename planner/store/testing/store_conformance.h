@@ -13,9 +13,9 @@ namespace greenplan {
 class StoreMedium {
  public:
   virtual ~StoreMedium() = default;
-  // Never null; a failure to open is reported as a failed test.
+  // Opens the store. Never returns null; a failure to open is reported as a failed test.
   virtual std::unique_ptr<Store> Open() = 0;
-  // Whether what one store kept is found by the next one that is opened.
+  // Returns whether the next store that is opened finds what one store kept.
   virtual bool is_durable() const = 0;
 };
 

@@ -12,8 +12,12 @@ namespace greenplan::profiler {
 
 // A class that may stand in architectures[0]: the family's prefix and `suffix`.
 struct HeadClass {
+  // The end of the class's name behind the family's prefix, such as "ForCausalLM".
   const char* suffix;
+
+  // What that class computes its loss from.
   Head head;
+
   // What the bare model is called inside this class where that is not the family's `base`.
   const char* base = nullptr;
 };
@@ -21,26 +25,35 @@ struct HeadClass {
 // One model_type. To add one: an entry in a file in this folder that defines a Family, its name below and in
 // families.cc, its configs in testdata/fixture_models.py; docs/profiling.md walks through it.
 struct Family {
+  // The value of model_type in config.json.
   const char* model_type;
-  const char* title;         // What people call its models.
-  const char* class_prefix;  // "Llama", as in LlamaForCausalLM.
+
+  // What people call its models.
+  const char* title;
+
+  // The beginning of the classes' names: "Llama", as in LlamaForCausalLM.
+  const char* class_prefix;
+
   // What the bare model is called inside the classes with heads: "model", as in model.layers.0. The families describe
   // models with heads; in a bare model names start behind it. Empty: both have the same names.
   const char* base;
-  std::vector<HeadClass> heads;  // The first is taken where the config names none.
+
+  // The classes with heads. The first one is taken where the config names none.
+  std::vector<HeadClass> heads;
+
   // Reads the config, builds the graph in the order of the model's forward pass and returns what the loss is computed
   // from: the logits, one row per prediction that the loss takes, or the last hidden state of a bare model. The
   // request's status where something was wrong.
   absl::StatusOr<Value> (*describe)(Request& request, Graph& graph);
 };
 
-// The heads that most decoders have, and `more`.
+// Returns the heads that most decoders have, followed by `more`.
 std::vector<HeadClass> DecoderHeads(std::vector<HeadClass> more = {});
 
-// The heads that most encoders have.
+// Returns the heads that most encoders have.
 std::vector<HeadClass> EncoderHeads();
 
-// All of them, by model_type.
+// Returns all families, sorted by model_type.
 const std::vector<const Family*>& Families();
 
 extern const Family kBart;

@@ -7,8 +7,9 @@
 
 namespace greenplan::profiler {
 
-// Refuses a rotary position embedding that transformers cannot compute: a scaling that it does not know or that lacks
-// its factor, heads of an odd width. Rotation costs no FLOPs, so a profile needs nothing else of it.
+// Reports to the request if transformers cannot compute the config's rotary position embedding: a scaling that it does
+// not know or that lacks its factor, or heads of an odd width. Rotation costs no FLOPs, so a profile needs nothing else
+// of it.
 void CheckRotary(Request& request, int64_t head_width);
 
 }  // namespace greenplan::profiler

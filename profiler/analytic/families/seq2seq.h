@@ -10,18 +10,33 @@
 
 namespace greenplan::profiler {
 
+// The layers of an encoder or a decoder of BART's kind.
 struct StackSpec {
-  std::string name;  // "model.encoder"
+  // The module's name, such as "model.encoder".
+  std::string name;
+  // Rows of the batch.
   int64_t batch = 0;
+  // Features of the stream, and of the middle of the MLP.
   int64_t hidden = 0;
   int64_t inner = 0;
+  // How many layers there are, and how many heads attention has in each.
   int64_t layers = 0;
   int64_t heads = 0;
+
+  // The activation's name in config.json.
   std::string activation;
-  bool norm_first = false;  // Norms stand before the branches, not behind their sums with the stream.
+
+  // Whether norms stand before the branches rather than behind their sums with the stream.
+  bool norm_first = false;
+
+  // Whether the projection of the keys has a bias.
   bool key_bias = true;
-  bool by_head = false;  // Queries, keys, values and results are copied to lie head by head in memory.
-  bool cross = false;    // Layers attend to an encoder's output too: a decoder.
+
+  // Whether queries, keys, values and results are copied to lie head by head in memory.
+  bool by_head = false;
+
+  // Whether layers also attend to an encoder's output, as those of a decoder.
+  bool cross = false;
 };
 
 // The layers of an encoder or a decoder of BART's kind, NAME.layers.0, NAME.layers.1, ... Their parameters are added
@@ -29,7 +44,8 @@ struct StackSpec {
 class Stack {
  public:
   Stack(Graph& graph, const StackSpec& spec);
-  // `memory`: the encoder's output, for a decoder.
+  // Takes [batch * length, hidden] and returns the same shape. `memory` is the encoder's output, [batch * source
+  // length, hidden]; a decoder requires it.
   Value operator()(Value x, const Value* memory = nullptr) const;
 
  private:

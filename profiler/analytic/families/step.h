@@ -15,12 +15,14 @@ using Step = std::function<Value(const Value&)>;
 // Makes the part `name` of layer `layer`: adds its parameters and returns it.
 using StepMaker = std::function<Step(Graph& graph, const std::string& name, int64_t layer)>;
 
+// The kinds of norms that families use.
 enum class Norm {
   kRms,
   kLayer,
   kLayerWithoutBias,
   kCentered,  // A layer norm without bias, written out.
 };
+// Adds a norm of this kind to the graph and returns it. It takes [rows, width] and returns the same shape.
 Step MakeNorm(Graph& graph, Norm kind, std::string name, int64_t width);
 
 }  // namespace greenplan::profiler

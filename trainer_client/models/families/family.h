@@ -22,8 +22,12 @@ struct DecoderDefaults {
   int64_t intermediate_size;
   int64_t num_hidden_layers;
   int64_t num_attention_heads;
-  std::optional<int64_t> num_key_value_heads = {};  // Absent: num_attention_heads.
-  std::optional<int64_t> head_dim = {};             // Absent: hidden_size / num_attention_heads.
+
+  // Absent: as many as num_attention_heads.
+  std::optional<int64_t> num_key_value_heads = {};
+
+  // Absent: hidden_size / num_attention_heads.
+  std::optional<int64_t> head_dim = {};
   int64_t max_position_embeddings;
   double rope_theta = 10000;
   bool tie_word_embeddings = false;
@@ -33,10 +37,18 @@ struct DecoderDefaults {
 // A model_type that is a decoder of LLaMA's design. To add one, describe it in a file of this folder and list it in
 // families.cc.
 struct DecoderFamily {
+  // The value of model_type in config.json.
   const char* model_type;
-  const char* architecture;  // The class in transformers.
+
+  // The class in transformers, such as "LlamaForCausalLM".
+  const char* architecture;
+
+  // The values of keys that a config.json leaves out.
   DecoderDefaults defaults;
-  SpecialTokens special_tokens;  // Of missing keys.
+
+  // BOS and EOS where config.json does not name them.
+  SpecialTokens special_tokens;
+
   // Sets what is particular to the family: biases, norms, and what each of config.layers sees. The sizes and the layers
   // are there already. A value that is not supported goes to the reader's status.
   void (*describe)(ConfigReader& reader, const nlohmann::json& json, DecoderConfig& config);

@@ -69,7 +69,8 @@ def changed(path: list, value) -> dict:
 @pytest.mark.parametrize(
     "path, value, field, message",
     [
-        (["cost_unit"], None, "cost_unit", 'cost_unit is ""; allowed: COST_UNIT_FLOPS'),
+        (["cost_unit"], None, "cost_unit", "cost_unit is missing; allowed: COST_UNIT_FLOPS"),
+        (["cost_unit"], "FLOPS", "cost_unit", 'cost_unit is "FLOPS"; allowed: COST_UNIT_FLOPS'),
         (["ops"], [], "ops", "ops is empty; allowed: at least op 0"),
         (["ops"], 3, "ops", "ops is 3; allowed: an array"),
         (["ops", 1, "cost"], "-7", "ops[1].cost", "is '-7'; allowed: an integer from 0"),

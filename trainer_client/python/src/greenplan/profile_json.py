@@ -93,6 +93,8 @@ def validate(profile: ModelProfile) -> None:
     Raises:
         ArgumentError: Names the field, its value and what is allowed.
     """
+    if not profile.cost_unit:
+        raise _invalid("cost_unit", "is missing", ", ".join(COST_UNITS))
     if profile.cost_unit not in COST_UNITS:
         raise unknown_name("cost_unit", profile.cost_unit, COST_UNITS, ", ".join(COST_UNITS))
     _check_ops(profile)
