@@ -408,7 +408,7 @@ TEST_F(FinetuneTest, TellsThePlannerTheSameOfARoundHoweverOftenTheRunIsKilled) {
   ASSERT_EQ(planner->outcomes.size(), rounds.size());
   for (size_t i = 0; i < rounds.size(); ++i) {
     SCOPED_TRACE(i);
-    const auto& sent = planner->outcomes[rounds[i]["round"]];
+    const auto& sent = planner->outcomes[rounds[i]["round"].get<int64_t>()];
     ASSERT_EQ(sent.size(), 1u) << "step times differ from run to run";
     v1::Outcome outcome;
     ASSERT_TRUE(outcome.ParseFromString(*sent.begin()));
