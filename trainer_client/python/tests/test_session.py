@@ -401,6 +401,26 @@ def test_the_optimizers_state_of_frozen_tensors(policy, keeps):
             assert float(optimizer.state[parameter]["step"]) == (2 if is_trained else 1)
 
 
+def test_plots_what_each_round_has_trained():
+    pytest.importorskip("matplotlib").use("agg")
+    model, optimizer, session = attached(plan_every=2, method="joint", budget=0.5)
+    with pytest.raises(greenplan.Error, match="no round to draw yet"):
+        session.plot()
+    for _ in range(4):
+        train_step(model, optimizer, session)
+    axes = session.plot()
+    drawn = axes.images[0].get_array()
+    assert drawn.shape == (len(session.profile.names), 2)
+    for column, entry in enumerate(session.history):
+        for row, name in enumerate(session.profile.names):
+            assert (drawn[row, column] > 0) <= (name in entry["trainable"])
+    block = next(name for name, rate in session.plan.drop_rates.items() if 0 < rate < 1)
+    inside = [name.startswith(f"{block}.") and name in session.plan.trainable for name in session.profile.names]
+    assert drawn[inside.index(True), 1] == pytest.approx(1 - session.plan.drop_rates[block])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "2"]
+    assert "2 rounds" in axes.get_title()
+
+
 def test_detach_lets_the_model_be_as_it_was():
     model, optimizer, session = attached(method="joint", budget=0.5)
     model.parameters["model.norm.weight"].requires_grad_(True)

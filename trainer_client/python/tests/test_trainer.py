@@ -228,10 +228,11 @@ def test_lora(tmp_path, method, checkpointing):
     assert all(parameter.requires_grad == ("lora_" in name) for name, parameter in run.model.named_parameters())
 
 
-def test_adapters_on_4_bit_weights(tmp_path):
+@pytest.mark.parametrize("bits", [4, 8])
+def test_adapters_on_quantised_weights(tmp_path, bits):
     base = hf_models.build("llama", "sdpa", hidden_size=64, intermediate_size=64).model
     config = peft.LoraConfig(r=3, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = peft.get_peft_model(quantised(base), config)
+    model = peft.get_peft_model(quantised(base, bits), config)
     run, watcher = trained(tmp_path, model=model, callback=made(method="joint", budget=0.7))
     assert all("lora_" in name for step in watcher.steps for name in step["moved"])
     assert all(entry["executed_backward_flops"] is not None for entry in session_of(run).history)

@@ -83,6 +83,7 @@ class Session:
         self._is_prepared = False
         self._mismatches_told: list[str] = []
         self._step: contextlib.ExitStack | None = None
+        self._expects_more = False  # Between the micro-batches of a step, each in a `with` of its own.
         self._profiler: StepProfiler | None = None
         self._is_probing = False
         self._hook: Any = optimizer.register_step_pre_hook(self._before_optimizer_step)
@@ -119,6 +120,18 @@ class Session:
             self._history[-1].update(self._applied.figures())
         return self._history
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draws, with matplotlib, which tensors each round so far has trained. Returns the axes.
+
+        Raises:
+            Error: FAILED_PRECONDITION before the first round, or if matplotlib is not installed.
+        """
+        from greenplan.plotting import plot_history
+
+        if self._profile is None or not self._history:
+            raise Error("there is no round to draw yet; the first step with a plan ends it", code="FAILED_PRECONDITION")
+        return plot_history(self._profile, self.history, ax)
+
     def begin_round(self, loss_fn: LossFn | Sequence[LossFn] | None = None) -> None:
         """Begins a round: what to train is measured and planned anew.
 
@@ -147,23 +160,33 @@ class Session:
             self._separate_round(loss_fns)
 
     @contextlib.contextmanager
-    def step(self) -> Iterator[None]:
+    def step(self, ends: bool = True) -> Iterator[None]:
         """Is entered around forward and backward of one optimizer step, with all its micro-batches and losses.
 
         ``optimizer.step()`` comes after it. The first step of a round trains with every candidate live; the plan made
         from its gradients holds when the optimizer steps.
 
+        Args:
+            ends: False if more micro-batches of this optimizer step follow, each in a ``with`` of its own. In a loop of
+                accelerate, within ``accelerator.accumulate(model)``, it is ``accelerator.sync_gradients``.
+
         Raises:
             Error: FAILED_PRECONDITION within another step, after ``detach``, or if no loss was differentiated in a step
                 that measures; what planner and profiler raise. The model is then as it was.
         """
-        self.begin_step()
+        if self._expects_more:
+            self._expects_more = False
+        else:
+            self.begin_step()
         try:
             yield
         except BaseException:
             self.abandon_step()
             raise
-        self.end_step()
+        if ends:
+            self.end_step()
+        else:
+            self._expects_more = True
 
     def begin_step(self) -> None:
         """Does what entering ``step`` does, for loops that call back instead: forward and backward follow."""
@@ -192,6 +215,7 @@ class Session:
         if self._step is None:
             raise Error("no step has begun", code="FAILED_PRECONDITION", field="step")
         step, self._step = self._step, None
+        self._expects_more = False
         step.close()
         try:
             if self._is_probing:
@@ -210,6 +234,7 @@ class Session:
     def abandon_step(self) -> None:
         """Ends a step in which something raised. The next step begins as this one did."""
         step, self._step = self._step, None
+        self._expects_more = False
         if self._is_probing:
             self._put_back()
         self._is_probing = False
