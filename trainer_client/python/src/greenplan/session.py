@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from greenplan import profile_json
 from greenplan._applied_plan import AppliedPlan
+from greenplan._backward import watched_backward
 from greenplan._blocks import BlockModules
 from greenplan._draws import Draws
 from greenplan._inputs import InputEmbedding, check_reentrant
@@ -39,6 +41,18 @@ _STATE_VERSION = 3
 _PASSING_CODES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 
+# The session of each model that is attached.
+_sessions: weakref.WeakKeyDictionary[torch.nn.Module, weakref.ref[Session]] = weakref.WeakKeyDictionary()
+
+
+def detach_session_of(model: torch.nn.Module) -> None:
+    """Ends the session that a model may have, so that what its plan has frozen is not taken for never to be trained."""
+    session = _sessions.get(model, lambda: None)()
+    if session is not None and session.is_attached:
+        logger.warning("greenplan: the model was attached already; its former session is detached")
+        session.detach()
+
+
 class Session:
     """One training run under plans. Made by ``greenplan.attach``.
 
@@ -53,6 +67,7 @@ class Session:
     def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, options: Options, scaler: Any) -> None:
         """Does the work of ``greenplan.attach``, which states the contract."""
         refuse_unsupported(model)
+        detach_session_of(unwrapped(model))
         scaler = getattr(optimizer, "scaler", None) if scaler is None else scaler  # As accelerate's optimizers have it.
         optimizer = unwrapped_optimizer(optimizer)
         if options.needs_importance:
@@ -87,6 +102,12 @@ class Session:
         self._profiler: StepProfiler | None = None
         self._is_probing = False
         self._hook: Any = optimizer.register_step_pre_hook(self._before_optimizer_step)
+        _sessions[self.model] = weakref.ref(self)
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether plans are in force: until ``detach``."""
+        return self._hook is not None
 
     @property
     def profile(self) -> Profile | None:
@@ -206,6 +227,16 @@ class Session:
                 self._begin_measuring_step()
             if not self._is_probing:
                 self._begin_planned_step()
+            if self._is_probing or (self._applied is not None and self._applied.may_drop):
+                self._step.enter_context(watched_backward(self._abandon_if_it_raises))
+        except BaseException:
+            self.abandon_step()
+            raise
+
+    def _abandon_if_it_raises(self, loss: torch.Tensor, run: Callable[[], None]) -> None:
+        """A Trainer tells no callback of an exception; the model must not keep the hooks of the step."""
+        try:
+            run()
         except BaseException:
             self.abandon_step()
             raise
@@ -260,6 +291,11 @@ class Session:
         self._parameters.restore()
         self._wrapper.follow(self._parameters.candidates.values(), may_drop=False)
         self._state.bring_back(self._parameters.candidates.values())
+
+    def __del__(self) -> None:
+        """Detaches: after a training that was broken off, hooks and frozen tensors must not outlive it."""
+        if getattr(self, "_hook", None) is not None:
+            self.detach()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what a resume needs beside the states of model and optimizer, as JSON can hold it."""
@@ -415,6 +451,7 @@ class Session:
     def _take_profile(self, profiler: StepProfiler) -> None:
         """All ranks go by rank 0's profile: their batches may differ in shape."""
         profile, blocks = profiler.result()
+        self._check_droppable(blocks)
         if profiler.is_reentrant and self.options.method in ("selection", "joint"):
             check_reentrant(self._inputs, self.options)
         sent = self._ranks.from_first((profile_json.to_json(profile.data), profiler.signature))
@@ -422,6 +459,17 @@ class Session:
             profile = Profile(profile_json.from_json(sent[0]))
         self._inputs.must_stay_open = profiler.is_reentrant
         self._set_profile(profile, blocks, sent[1], profiler.num_losses)
+
+    def _check_droppable(self, blocks: BlockModules) -> None:
+        """A model without blocks would be trained in full at any rate, as if nothing had been asked for."""
+        if not self.options.may_drop or blocks.modules:
+            return
+        problem = "the model has no residual block x + f(x) that could be dropped"
+        if self.options.method == "drop":
+            raise Error(
+                f'method is "drop", but {problem}; use method "selection"', code="UNIMPLEMENTED", field="method"
+            )
+        logger.warning("greenplan: %s; the joint plans are selections", problem)
 
     def _set_profile(self, profile: Profile, blocks: BlockModules, signature: Any, losses_per_step: int) -> None:
         self._profile, self._blocks, self._signature = profile, blocks, signature
@@ -507,7 +555,8 @@ class Session:
         )
         self._rounds += 1
         if plan.message:
-            logger.warning("greenplan: round %d: %s", self._rounds - 1, plan.message)
+            level = logging.WARNING if plan.status == "EMPTY" else logging.INFO
+            logger.log(level, "greenplan: round %d: %s", self._rounds - 1, plan.message)
 
     def _apply(self, plan: Plan) -> AppliedPlan:
         assert self._profile is not None
@@ -530,7 +579,7 @@ class Session:
         if applied is None or blocks is None:
             return
         assert step is not None
-        step.enter_context(self._inputs.closed())
+        step.enter_context(self._inputs.closed(bool(applied.live)))
         if applied.may_drop:
             assert self._planner is not None
             draws = Draws(self._planner, applied, blocks)

@@ -22,6 +22,10 @@ from greenplan.errors import ArgumentError, Error, unknown_name
 from greenplan.model_profile import MAX_TOTAL, ModelProfile, Op, Tensor
 
 
+class UnreachedError(ArgumentError):
+    """The loss depends on no parameter that may be trained."""
+
+
 def read_profile(
     loss: torch.Tensor,
     named_parameters: Iterable[tuple[str, torch.Tensor]],
@@ -93,7 +97,7 @@ def _read(
     )
     _freeze(frozen, profile)
     if all(tensor.op is None for tensor in profile.tensors):
-        raise ArgumentError("loss depends on none of the parameters that may be trained", field="loss")
+        raise UnreachedError("loss depends on none of the parameters that may be trained", field="loss")
     saved = saved_tensors(graph, [*(parameter for _, parameter in parameters), *resident])
     add_recomputation(graph, saved, profile)
     book_saved_bytes(saved.storages.values(), profile)

@@ -6,6 +6,7 @@ A node that is neither in the table nor known to be free (``free_ops``) is refus
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 
 from torch.autograd.function import BackwardCFunction
@@ -29,9 +30,14 @@ def flops(*sizes: int) -> int:
 def _matrix_product(left: int, left_name: str, right_name: str) -> Rule:
     """Prices [rows, inner] at operand ``left`` times [inner, columns] behind it; each gradient costs as much."""
 
-    def cost(shapes: NodeShapes) -> NodeCost:
-        product = flops(*shapes.operand(left, 2, left_name), shapes.operand(left + 1, 2, right_name)[1])
+    @lru_cache(maxsize=256)  # The layers of a model are of few sizes.
+    def of_sizes(rows: int, inner: int, columns: int) -> NodeCost:
+        product = flops(rows, inner, columns)
         return NodeCost(forward=product, per_input=(0,) * left + (product, product))
+
+    def cost(shapes: NodeShapes) -> NodeCost:
+        rows, inner = shapes.operand(left, 2, left_name)
+        return of_sizes(rows, inner, shapes.operand(left + 1, 2, right_name)[1])
 
     return Rule(cost)
 
