@@ -61,6 +61,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "decoder_start_token_id": 0,
     },
     "bert": {**_ENCODER, "vocab_size": VOCABULARY, "max_position_embeddings": 32},
+    "phimoe": {**_GROUPED, "num_local_experts": 4},
+    "recurrent_gemma": {
+        **_GROUPED,
+        "lru_width": 24,
+        "attention_window_size": 4,
+        "block_types": ["recurrent", "attention"],
+    },
     "vit": {**_ENCODER, "image_size": 12, "patch_size": 4, "num_labels": 5},
     "whisper": {
         "d_model": 24,

@@ -1,4 +1,4 @@
-"""Adapters of PEFT, on full and on 4-bit base weights."""
+"""Adapters of PEFT, on full and on quantised base weights."""
 
 from __future__ import annotations
 
@@ -17,17 +17,24 @@ def adapted(family: str = "llama", attention: str = "sdpa", **lora) -> hf_models
     return hf_models.HfModel(peft.get_peft_model(model.model, config), model.batch)
 
 
-def quantised(model: torch.nn.Module) -> torch.nn.Module:
-    """Replaces every linear layer within the transformer's blocks by bitsandbytes' 4-bit one."""
+def quantised(model: torch.nn.Module, bits: int = 4) -> torch.nn.Module:
+    """Replaces every linear layer within the transformer's blocks by bitsandbytes' 4-bit or 8-bit one."""
     bitsandbytes = pytest.importorskip("bitsandbytes")
+
+    def layer_for(linear: torch.nn.Linear) -> torch.nn.Module:
+        sizes = (linear.in_features, linear.out_features)
+        if bits == 8:
+            layer = bitsandbytes.nn.Linear8bitLt(*sizes, bias=False, has_fp16_weights=False)
+            layer.weight = bitsandbytes.nn.Int8Params(linear.weight.data, requires_grad=False, has_fp16_weights=False)
+        else:
+            layer = bitsandbytes.nn.Linear4bit(*sizes, bias=False, compute_dtype=torch.float32, quant_type="nf4")
+            layer.weight = bitsandbytes.nn.Params4bit(linear.weight.data, requires_grad=False, quant_type="nf4")
+        return layer.to("cpu")
+
     for name, module in list(model.model.layers.named_modules()):
         if isinstance(module, torch.nn.Linear):
-            layer = bitsandbytes.nn.Linear4bit(
-                module.in_features, module.out_features, bias=False, compute_dtype=torch.float32, quant_type="nf4"
-            )
-            layer.weight = bitsandbytes.nn.Params4bit(module.weight.data, requires_grad=False, quant_type="nf4")
             parent, _, child = name.rpartition(".")
-            setattr(model.model.layers.get_submodule(parent), child, layer.to("cpu"))
+            setattr(model.model.layers.get_submodule(parent), child, layer_for(module))
     return model
 
 
@@ -58,10 +65,11 @@ def test_counts_what_checkpointing_runs_again_when_frozen_weights_require_grad_f
     check(model, profile)
 
 
-def test_predicts_what_backward_executes_on_4_bit_weights():
+@pytest.mark.parametrize("bits", [4, 8])
+def test_predicts_what_backward_executes_on_quantised_weights(bits):
     base = hf_models.build("llama", "sdpa", hidden_size=64, intermediate_size=64)
     config = peft.LoraConfig(r=3, lora_alpha=6, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = hf_models.HfModel(peft.get_peft_model(quantised(base.model), config), base.batch)
+    model = hf_models.HfModel(peft.get_peft_model(quantised(base.model, bits), config), base.batch)
     parameters = dict(model.parameters)
     profile = greenplan.profile(model.loss(), parameters.items())
     trainable = {name: parameter for name, parameter in parameters.items() if "lora_" in name}

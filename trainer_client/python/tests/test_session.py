@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 
 import pytest
 import torch
@@ -401,6 +402,26 @@ def test_the_optimizers_state_of_frozen_tensors(policy, keeps):
             assert float(optimizer.state[parameter]["step"]) == (2 if is_trained else 1)
 
 
+def test_plots_what_each_round_has_trained():
+    pytest.importorskip("matplotlib").use("agg")
+    model, optimizer, session = attached(plan_every=2, method="joint", budget=0.5)
+    with pytest.raises(greenplan.Error, match="no round to draw yet"):
+        session.plot()
+    for _ in range(4):
+        train_step(model, optimizer, session)
+    axes = session.plot()
+    drawn = axes.images[0].get_array()
+    assert drawn.shape == (len(session.profile.names), 2)
+    for column, entry in enumerate(session.history):
+        for row, name in enumerate(session.profile.names):
+            assert (drawn[row, column] > 0) <= (name in entry["trainable"])
+    block = next(name for name, rate in session.plan.drop_rates.items() if 0 < rate < 1)
+    inside = [name.startswith(f"{block}.") and name in session.plan.trainable for name in session.profile.names]
+    assert drawn[inside.index(True), 1] == pytest.approx(1 - session.plan.drop_rates[block])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "2"]
+    assert "2 rounds" in axes.get_title()
+
+
 def test_detach_lets_the_model_be_as_it_was():
     model, optimizer, session = attached(method="joint", budget=0.5)
     model.parameters["model.norm.weight"].requires_grad_(True)
@@ -516,7 +537,7 @@ def test_a_planner_that_goes_away_later_leaves_the_last_plan(caplog):
 
 def test_a_step_without_backward_is_an_error_and_the_next_one_measures():
     model, optimizer, session = attached()
-    with pytest.raises(greenplan.Error, match="no loss was differentiated within the step"):
+    with pytest.raises(greenplan.Error, match="no loss of the model was differentiated within the step"):
         with session.step():
             model.loss()
     with pytest.raises(RuntimeError, match="my own"):
@@ -546,3 +567,47 @@ def test_a_planner_service_plans_the_rounds_of_a_session(tmp_path):
         train_step(model, optimizer, session)
     assert raised.value.code == "UNAVAILABLE"
     assert all(flags(model).values())
+
+
+def test_a_training_that_was_broken_off_does_not_outlive_its_session():
+    """As when an exception leaves a Trainer, which tells no callback."""
+    backward = torch.autograd.backward
+    model, optimizer, session = attached(method="drop", budget=0.6)
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    session.begin_step()
+    assert torch.autograd.backward is not backward
+    del session, optimizer
+    gc.collect()
+    assert torch.autograd.backward is backward
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.model.modules())
+    assert all(flags(model).values())
+
+
+def test_a_model_that_is_attached_again_has_all_its_candidates(caplog):
+    model, optimizer, session = attached(budget=0.4)
+    train_step(model, optimizer, session)
+    session.begin_step()
+    again = greenplan.attach(model.model, optimizer, budget=0.4)
+    assert "its former session is detached" in caplog.text
+    assert not session.is_attached and again.is_attached
+    assert all(flags(model).values())
+    train_step(model, optimizer, again)
+    assert set(again.profile.trainable_names) == set(model.parameters)
+
+
+def test_the_loss_of_another_model_is_none_of_a_sessions():
+    model, optimizer, session = attached(method="joint")
+    other, other_optimizer, other_session = attached("gpt2", method="joint")
+    for _ in range(2):
+        with session.step(), other_session.step():
+            model.loss().backward()
+            other.loss().backward()
+        for one in (optimizer, other_optimizer):
+            one.step()
+            one.zero_grad()
+    for one in (session, other_session):
+        assert len(one.history) == 1 and not one.mismatches
+    with pytest.raises(greenplan.Error, match="no loss of the model was differentiated"):
+        with attached()[2].step():
+            other.loss().backward()

@@ -184,6 +184,16 @@ def test_rates_are_allocated_by_sensitivity_after_a_tenth_of_all_steps(tmp_path)
     assert not session_of(run).mismatches
 
 
+@pytest.mark.parametrize("optim", ["adamw_torch_fused", "sgd", "adamw_bnb_8bit"])
+def test_a_learning_rate_that_rises_from_0_does_not_make_everything_worthless(tmp_path, optim):
+    """Its first step changes nothing, but the plan made in it holds for an epoch."""
+    run, watcher = trained(tmp_path, warmup_steps=3, optim=optim)
+    assert not watcher.steps[0]["moved"] and watcher.steps[1]["moved"]
+    for entry in session_of(run).history:
+        assert entry["trainable"] and entry["value"] > 0
+        assert entry["executed_backward_flops"] == entry["predicted_backward_flops"]
+
+
 def test_a_warm_up_round_trains_everything_for_an_epoch(tmp_path):
     watcher = Watcher()
     run = trainer(tmp_path, callback=made(warmup_rounds=1), callbacks=[watcher])
@@ -191,6 +201,53 @@ def test_a_warm_up_round_trains_everything_for_an_epoch(tmp_path):
     assert [entry["step"] for entry in session_of(run).history] == [6]
     everything = watcher.steps[0]["live"]
     assert [step["live"] == everything for step in watcher.steps] == [True] * 6 + [False] * 6
+
+
+def test_a_model_that_the_trainer_compiles_is_refused_before_its_first_step(tmp_path):
+    run = trainer(tmp_path, torch_compile=True, torch_compile_backend="eager")
+    with pytest.raises(greenplan.Error, match="compiled by torch.compile, whose graphs keep the flags") as raised:
+        run.train()
+    assert raised.value.code == "UNIMPLEMENTED"
+
+
+class Refused(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+def test_a_refusal_leaves_model_and_torch_as_they_were(tmp_path):
+    backward = torch.autograd.backward
+    model = hf_models.build("llama", "sdpa").model
+    hook = model.model.norm.register_forward_hook(lambda module, args, output: Refused.apply(output))
+    refused = trainer(tmp_path, model=model)
+    with pytest.raises(greenplan.Error, match="RefusedBackward is a custom torch.autograd.Function"):
+        refused.train()
+    hook.remove()
+    assert torch.autograd.backward is backward
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_training_that_was_interrupted_can_be_done_again_by_another_trainer(tmp_path):
+    class Interrupts(transformers.TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 3:
+                raise KeyboardInterrupt
+
+    model = hf_models.build("llama", "sdpa").model
+    interrupted = trainer(tmp_path, model=model, callback=made(method="joint"), callbacks=[Interrupts()])
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.train()
+    run = trainer(tmp_path, model=model)
+    run.train()
+    assert set(session_of(run).profile.trainable_names) == {name for name, _ in model.named_parameters()}
+    assert not session_of(run).mismatches
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_a_second_train_call_begins_anew(tmp_path):
@@ -228,10 +285,11 @@ def test_lora(tmp_path, method, checkpointing):
     assert all(parameter.requires_grad == ("lora_" in name) for name, parameter in run.model.named_parameters())
 
 
-def test_adapters_on_4_bit_weights(tmp_path):
+@pytest.mark.parametrize("bits", [4, 8])
+def test_adapters_on_quantised_weights(tmp_path, bits):
     base = hf_models.build("llama", "sdpa", hidden_size=64, intermediate_size=64).model
     config = peft.LoraConfig(r=3, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = peft.get_peft_model(quantised(base), config)
+    model = peft.get_peft_model(quantised(base, bits), config)
     run, watcher = trained(tmp_path, model=model, callback=made(method="joint", budget=0.7))
     assert all("lora_" in name for step in watcher.steps for name in step["moved"])
     assert all(entry["executed_backward_flops"] is not None for entry in session_of(run).history)

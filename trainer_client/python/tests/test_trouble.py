@@ -84,6 +84,43 @@ def test_reentrant_checkpoints_that_would_lose_gradients_are_refused():
     assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
 
 
+def test_an_empty_plan_under_reentrant_checkpoints_runs_nothing(caplog):
+    """The hook for input gradients would keep the whole backward alive for nothing."""
+    model, optimizer, session = checkpointed(True, budget=0.05)
+    model.model.enable_input_require_grads()
+    for name, parameter in model.parameters.items():
+        parameter.requires_grad_("layers.1.mlp" in name)
+    session.detach()
+    session = greenplan.attach(model.model, optimizer, budget=0.05, budget_of="backward")
+    before = [parameter.detach().clone() for parameter in model.parameters.values()]
+    for _ in range(3):
+        train_step(model, optimizer, session)
+    assert session.plan.status == "EMPTY"
+    assert "no tensor fits" in caplog.text
+    assert not session.mismatches
+    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters.values(), strict=True))
+
+
+@pytest.mark.parametrize("method", ["drop", "joint"])
+def test_a_model_without_blocks_is_told(method, caplog):
+    model = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    session = greenplan.attach(model, optimizer, method=method, budget=0.6)
+
+    def step():
+        with session.step():
+            model(torch.ones(3, 6)).sum().backward()
+
+    if method == "drop":
+        with pytest.raises(greenplan.Error, match='method is "drop", but the model has no residual block'):
+            step()
+        assert all(parameter.requires_grad for parameter in model.parameters())
+    else:
+        step()
+        assert "the joint plans are selections" in caplog.text
+        assert session.plan.trainable
+
+
 def test_blocks_are_dropped_under_reentrant_checkpoints():
     model, optimizer, session = checkpointed(True, method="drop", budget=0.8, seed=2)
     for _ in range(4):

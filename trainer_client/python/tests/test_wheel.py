@@ -13,6 +13,7 @@ import pytest
 
 WHEEL = os.environ.get("GREENPLAN_WHEEL", "")
 README = Path(__file__).parents[1] / "README.md"
+REPOSITORY_README = Path(__file__).parents[3] / "README.md"
 
 pytestmark = pytest.mark.skipif(not WHEEL, reason="GREENPLAN_WHEEL names no wheel; ./dev test python builds one")
 
@@ -27,13 +28,31 @@ def python(tmp_path_factory):
     return python
 
 
-def run(python, *arguments):
+def run(python, *arguments, cwd="/", path=""):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GREENPLAN", "PYTHON"))}
-    return subprocess.run([python, *arguments], check=True, capture_output=True, text=True, env=environment, cwd="/")
+    environment["PYTHONPATH"] = path
+    return subprocess.run([python, *arguments], check=True, capture_output=True, text=True, env=environment, cwd=cwd)
+
+
+def first_example(readme):
+    return re.search(r"```python\n(.*?)```", readme.read_text(), re.DOTALL).group(1)
+
+
+def test_the_example_of_a_trainer_runs_as_it_is_written(python, tmp_path):
+    """torch and transformers are those of the tests; greenplan is the wheel's, as the first on the path."""
+    others = os.pathsep.join(path for path in sys.path if path.endswith("site-packages") or "libtorch" in path)
+    wheel = run(python, "-c", "import greenplan; print(greenplan.__file__)").stdout.strip()
+    script = tmp_path / "example.py"
+    script.write_text(first_example(REPOSITORY_README) + "print(greenplan.__file__)\n")
+    path = os.pathsep.join((str(Path(wheel).parents[1]), others))
+    *rounds, used = run(python, str(script), cwd=tmp_path, path=path).stdout.splitlines()
+    assert used == wheel
+    shares = [float(line.split()[0]) for line in rounds if line.endswith("tensors train") and line[0] == "0"]
+    assert len(shares) == 2 and all(0.4 < share <= 0.5 for share in shares)
 
 
 def test_the_example_of_the_readme_runs(python):
-    example = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL).group(1)
+    example = first_example(README)
     lines = run(python, "-c", example).stdout.splitlines()
     assert lines[0].startswith("OPTIMAL")
     assert len(lines) == 8

@@ -16,6 +16,7 @@ import torch
 
 from greenplan._autograd.graph_blocks import GraphBlocks
 from greenplan._autograd.node_shapes import Node
+from greenplan._hooks import removed_afterwards
 from greenplan.errors import Error, unknown_name
 
 
@@ -37,12 +38,10 @@ def recorded_outputs(model: torch.nn.Module) -> Iterator[dict[str, list[Node]]]:
 
         return hook
 
-    hooks = [module.register_forward_hook(record(name)) for name, module in model.named_modules() if name]
-    try:
+    with removed_afterwards(
+        module.register_forward_hook(record(name)) for name, module in model.named_modules() if name
+    ):
         yield outputs
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 class BlockModules:
@@ -116,10 +115,9 @@ class BlockModules:
         def after(module: torch.nn.Module, args: Any, output: Any) -> None:
             torch.set_grad_enabled(was_enabled.pop())
 
-        with contextlib.ExitStack() as stack:
-            for module in modules:
-                stack.callback(module.register_forward_pre_hook(before).remove)
-                stack.callback(module.register_forward_hook(after, always_call=True).remove)
+        hooks = [module.register_forward_pre_hook(before) for module in modules]
+        hooks += [module.register_forward_hook(after, always_call=True) for module in modules]
+        with removed_afterwards(hooks):
             yield
 
     def _modules_of(self, block: str) -> list[torch.nn.Module]:

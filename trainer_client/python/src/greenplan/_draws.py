@@ -10,6 +10,7 @@ import torch
 
 from greenplan._applied_plan import AppliedPlan
 from greenplan._blocks import BlockModules
+from greenplan._hooks import removed_afterwards
 from greenplan._planning import Planner
 
 
@@ -39,9 +40,5 @@ class Draws:
                 of_micro_batch.close()
                 of_micro_batch.enter_context(self.of(next_number()))
 
-        handle = model.register_forward_pre_hook(draw)
-        try:
+        with removed_afterwards([model.register_forward_pre_hook(draw)]), of_micro_batch:
             yield
-        finally:
-            handle.remove()
-            of_micro_batch.close()

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from greenplan._hooks import removed_afterwards
 from greenplan._options import Options
 from greenplan.errors import Error
 
@@ -49,9 +50,13 @@ class InputEmbedding:
             yield
 
     @contextlib.contextmanager
-    def closed(self) -> Iterator[None]:
-        """Undoes what somebody else's hook does to the output of a frozen embedding."""
-        if self.must_stay_open:
+    def closed(self, is_anything_live: bool) -> Iterator[None]:
+        """Undoes what somebody else's hook does to the output of a frozen embedding.
+
+        Args:
+            is_anything_live: Whether there are gradients to lose.
+        """
+        if self.must_stay_open and is_anything_live:
             yield
             return
         with self._hooked(lambda output: output.requires_grad_(False)):
@@ -71,11 +76,8 @@ class InputEmbedding:
         if self._module is None:
             yield
             return
-        handle = self._module.register_forward_hook(hook)
-        try:
+        with removed_afterwards([self._module.register_forward_hook(hook)]):
             yield
-        finally:
-            handle.remove()
 
 
 def check_reentrant(inputs: InputEmbedding, options: Options) -> None:

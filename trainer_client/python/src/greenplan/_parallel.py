@@ -12,24 +12,30 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from greenplan.errors import Error
 
+_COMPILED = (
+    "compiled by torch.compile, whose graphs keep the flags of their first trace: tensors that thaw would get no "
+    "gradient, and every change of the plan would compile anew; attach the model without torch.compile"
+)
 
-def refuse_unsupported(model: torch.nn.Module) -> None:
+
+def refuse_unsupported(model: torch.nn.Module, will_be_compiled: bool = False) -> None:
     """Refuses what cannot follow a change of ``requires_grad`` in the middle of training.
+
+    Args:
+        model: As it is called in training.
+        will_be_compiled: Whether it will be wrapped by torch.compile where it is called.
 
     Raises:
         Error: UNIMPLEMENTED, with the reason and what to use instead.
     """
-    reason = _reason_against(model)
+    reason = _COMPILED if will_be_compiled else _reason_against(model)
     if reason:
         raise Error(f"model is {reason}", code="UNIMPLEMENTED", field="model")
 
 
 def _reason_against(model: torch.nn.Module) -> str:
     if isinstance(model, torch._dynamo.OptimizedModule) or getattr(model, "_compiled_call_impl", None) is not None:
-        return (
-            "compiled by torch.compile, whose graphs keep the flags of their first trace: tensors that thaw would get "
-            "no gradient, and every change of the plan would compile anew; attach the model without torch.compile"
-        )
+        return _COMPILED
     if isinstance(model, DistributedDataParallel) and model.static_graph:
         return "a DistributedDataParallel with static_graph=True, which refuses other graphs; leave static_graph out"
     if isinstance(model, DataParallel):

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from greenplan._autograd.graph_blocks import GraphBlocks
-from greenplan._autograd.reading import read_profile
+from greenplan._autograd.reading import UnreachedError, read_profile
 from greenplan._autograd.reentrant_checkpoint import CHECKPOINT_KIND
 from greenplan._backward import watched_backward
 from greenplan._blocks import BlockModules, recorded_outputs
+from greenplan._hooks import removed_afterwards
 from greenplan._inputs import InputEmbedding
 from greenplan._merging import has_same_structure, merged
 from greenplan.errors import ArgumentError, Error
@@ -33,11 +34,8 @@ def recorded_shapes(model: torch.nn.Module) -> Iterator[Signature]:
     def record(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
         shapes.append([list(shape) for shape in _shapes_in([args, kwargs])])
 
-    handle = model.register_forward_pre_hook(record, with_kwargs=True)
-    try:
+    with removed_afterwards([model.register_forward_pre_hook(record, with_kwargs=True)]):
         yield shapes
-    finally:
-        handle.remove()
 
 
 def _shapes_in(value: Any) -> Iterator[tuple[int, ...]]:
@@ -86,10 +84,11 @@ class StepProfiler:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Profiles every loss that is differentiated while it is entered."""
+        """Profiles every loss that is differentiated while it is entered and depends on a parameter of the model."""
 
         def watch(loss: torch.Tensor, run: Callable[[], None]) -> None:
-            self.read(loss)
+            with contextlib.suppress(UnreachedError):  # The loss of another model.
+                self.read(loss)
             run()
 
         with (
@@ -133,7 +132,8 @@ class StepProfiler:
         """
         if not self._parts or self._blocks is None:
             raise Error(
-                "no loss was differentiated within the step; call loss.backward() within `with session.step():`",
+                "no loss of the model was differentiated within the step; call loss.backward() within "
+                "`with session.step():`",
                 code="FAILED_PRECONDITION",
                 field="step",
             )

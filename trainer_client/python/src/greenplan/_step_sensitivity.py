@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from greenplan._autograd.reading import read_profile
+from greenplan._autograd.reading import UnreachedError, read_profile
 from greenplan._autograd.reentrant_checkpoint import CHECKPOINT_KIND
 from greenplan._backward import watched_backward
 from greenplan._flow_sensitivity import flow_sensitivity
@@ -55,8 +55,12 @@ class SensitivityProbe:
         def watch(loss: torch.Tensor, run: Callable[[], None]) -> None:
             nonlocal is_done
             if not is_done and loss.requires_grad:
+                try:
+                    problem = self.measure(loss, scale(), never)
+                except UnreachedError:  # The loss of another model.
+                    run()
+                    return
                 is_done = True
-                problem = self.measure(loss, scale(), never)
                 if problem:
                     self._is_hopeless = True
                     logger.warning(

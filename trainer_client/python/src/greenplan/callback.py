@@ -13,9 +13,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_callback import ExportableState
 
 from greenplan._options import checked_options
+from greenplan._parallel import refuse_unsupported, unwrapped
 from greenplan._progress import figures_of, progress_line
 from greenplan.errors import ArgumentError, Error
-from greenplan.session import Session
+from greenplan.session import Session, detach_session_of
 
 
 class GreenplanCallback(TrainerCallback, ExportableState):
@@ -69,6 +70,19 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         restored = self.restored if self.session is None else self.session.state_dict()
         return {"args": dict(self._options), "attributes": {"restored": restored}}
 
+    def on_init_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        model: torch.nn.Module | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Lets what a training that was broken off has frozen live again, before the Trainer makes its optimizer."""
+        if model is not None:
+            detach_session_of(unwrapped(model))
+
     def on_train_begin(
         self,
         args: TrainingArguments,
@@ -83,6 +97,7 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         if self.session is not None:
             self.session.detach()
         assert model is not None
+        refuse_unsupported(model, will_be_compiled=args.torch_compile)
         self._check_resume(args, state)
         scaler = getattr(optimizer, "scaler", None)
         options = dataclasses.replace(self._checked, total_steps=state.max_steps)

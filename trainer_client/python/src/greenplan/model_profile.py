@@ -94,13 +94,14 @@ class ModelProfile:
 
 def reaching_ops(profile: ModelProfile, tensors: Iterable[Tensor]) -> list[bool]:
     """Tells from which ops one of ``tensors`` is reached, [num_ops]: the live ops if these are the trainable ones."""
-    live = [False] * len(profile.ops)
+    ops = profile.ops
+    live = [False] * len(ops)
     for tensor in tensors:
         if tensor.op is not None:
             live[tensor.op] = True
     for index in range(len(live) - 1, -1, -1):
         if not live[index]:
-            for target, _ in profile.ops[index].inputs:
+            for target, _ in ops[index].inputs:
                 if live[target]:
                     live[index] = True
                     break

@@ -25,6 +25,9 @@ class NextUpdate:
     real step bit by bit, whether plain, foreach or fused. Optimizer, weights, gradients and random generators stay as
     they are. Extra memory: a copy of one tensor and its state.
 
+    Where a scheduler has set the learning rate of every group to 0, as most do for the first step of a warm-up, the
+    step is that at the groups' initial rates: it tells what training a tensor is worth once the rate rises.
+
     Not thread-safe against steps of the optimizer.
     """
 
@@ -42,6 +45,7 @@ class NextUpdate:
         self._optimizer = optimizer
         self._group_of: dict[torch.Tensor, dict[str, Any]] = {}
         self._place_of: dict[torch.Tensor, tuple[int, int]] = {}
+        self._is_at_rest = all(float(group["lr"]) == 0 for group in optimizer.param_groups)
         for number, group in enumerate(optimizer.param_groups):
             for position, parameter in enumerate(group["params"]):
                 self._group_of[parameter] = group
@@ -72,7 +76,10 @@ class NextUpdate:
         scratch = parameter.detach().clone().requires_grad_(parameter.requires_grad)
         scratch.grad = gradient.detach().clone()  # Some rules write into the gradient.
         state = {scratch: _copied(self._optimizer, parameter)}
-        _step(self._optimizer, {**group, "params": [scratch]}, state, self._place_of[parameter])
+        options = {**group, "params": [scratch]}
+        if self._is_at_rest:
+            options["lr"] = group.get("initial_lr", group["lr"])
+        _step(self._optimizer, options, state, self._place_of[parameter])
         return scratch.detach() - parameter.detach()
 
 

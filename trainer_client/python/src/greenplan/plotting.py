@@ -1,7 +1,8 @@
-"""Pictures of plans and curves, drawn with matplotlib where it is installed."""
+"""Pictures of plans, curves and training runs, drawn with matplotlib where it is installed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from greenplan.errors import Error
@@ -9,6 +10,7 @@ from greenplan.errors import Error
 if TYPE_CHECKING:
     from greenplan.curve import Curve
     from greenplan.plan import Plan
+    from greenplan.profile import Profile
 
 
 def plot_curve(curve: Curve, ax: Any = None) -> Any:
@@ -64,6 +66,51 @@ def plot_plan(plan: Plan, ax: Any = None) -> Any:
     )
     axes.legend()
     return axes
+
+
+def plot_history(profile: Profile, history: Sequence[Mapping[str, Any]], ax: Any = None) -> Any:
+    """Draws which tensors each round trains, and in what share of its steps where blocks are dropped.
+
+    Args:
+        profile: Of the session.
+        history: ``session.history``, one entry per round, at least one.
+        ax: matplotlib's axes; new ones if None.
+
+    Returns:
+        The axes: rounds from left to right, tensors in forward order from the bottom up.
+
+    Raises:
+        Error: FAILED_PRECONDITION if matplotlib is not installed.
+    """
+    axes = _axes(ax)
+    shares = [_trained_shares(profile, entry) for entry in history]
+    axes.imshow(
+        list(zip(*shares, strict=True)),
+        aspect="auto",
+        origin="lower",
+        interpolation="none",
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+    )
+    axes.set_xticks(range(len(history)), [str(entry["step"]) for entry in history])
+    axes.set_xlabel("optimizer step at which the round began")
+    axes.set_ylabel("tensor, in forward order")
+    executed = sum(entry["predicted_backward_flops"] / (entry["full_backward_flops"] or 1) for entry in history)
+    axes.set_title(f"What trained: {executed / len(history):.0%} of full backward in the mean of {len(history)} rounds")
+    return axes
+
+
+def _trained_shares(profile: Profile, entry: Mapping[str, Any]) -> list[float]:
+    """Returns the expected share of the steps of a round in which each tensor trains, [num_tensors]."""
+    trainable, data = set(entry["trainable"]), profile.data
+    drop_rates: Mapping[str, float] = entry["drop_rates"]
+    rates = [drop_rates.get(block, 0.0) for block in data.blocks]
+    shares = []
+    for tensor in data.tensors:
+        block = None if tensor.op is None else data.ops[tensor.op].block
+        shares.append((1.0 if block is None else 1.0 - rates[block]) if tensor.name in trainable else 0.0)
+    return shares
 
 
 def _axes(ax: Any) -> Any:

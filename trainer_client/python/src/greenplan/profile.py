@@ -314,7 +314,7 @@ def profile(
         Error: UNIMPLEMENTED if a node may hide matrix products and has no rule (``register_cost`` teaches one);
             INTERNAL if a checkpointed function raises.
     """
-    from greenplan._autograd.reading import read_profile
+    from greenplan._autograd.reading import collector_paused, read_profile
 
-    data, _ = read_profile(loss, named_parameters, frozen, resident, other_leaves, model)
-    return Profile(data)
+    with collector_paused():
+        return Profile(read_profile(loss, named_parameters, frozen, resident, other_leaves, model)[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from greenplan import profile_json
 from greenplan._applied_plan import AppliedPlan
+from greenplan._backward import watched_backward
 from greenplan._blocks import BlockModules
 from greenplan._draws import Draws
 from greenplan._inputs import InputEmbedding, check_reentrant
@@ -39,6 +41,18 @@ _STATE_VERSION = 3
 _PASSING_CODES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 
+# The session of each model that is attached.
+_sessions: weakref.WeakKeyDictionary[torch.nn.Module, weakref.ref[Session]] = weakref.WeakKeyDictionary()
+
+
+def detach_session_of(model: torch.nn.Module) -> None:
+    """Ends the session that a model may have, so that what its plan has frozen is not taken for never to be trained."""
+    session = _sessions.get(model, lambda: None)()
+    if session is not None and session.is_attached:
+        logger.warning("greenplan: the model was attached already; its former session is detached")
+        session.detach()
+
+
 class Session:
     """One training run under plans. Made by ``greenplan.attach``.
 
@@ -53,6 +67,7 @@ class Session:
     def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, options: Options, scaler: Any) -> None:
         """Does the work of ``greenplan.attach``, which states the contract."""
         refuse_unsupported(model)
+        detach_session_of(unwrapped(model))
         scaler = getattr(optimizer, "scaler", None) if scaler is None else scaler  # As accelerate's optimizers have it.
         optimizer = unwrapped_optimizer(optimizer)
         if options.needs_importance:
@@ -83,9 +98,16 @@ class Session:
         self._is_prepared = False
         self._mismatches_told: list[str] = []
         self._step: contextlib.ExitStack | None = None
+        self._expects_more = False  # Between the micro-batches of a step, each in a `with` of its own.
         self._profiler: StepProfiler | None = None
         self._is_probing = False
         self._hook: Any = optimizer.register_step_pre_hook(self._before_optimizer_step)
+        _sessions[self.model] = weakref.ref(self)
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether plans are in force: until ``detach``."""
+        return self._hook is not None
 
     @property
     def profile(self) -> Profile | None:
@@ -119,6 +141,18 @@ class Session:
             self._history[-1].update(self._applied.figures())
         return self._history
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draws, with matplotlib, which tensors each round so far has trained. Returns the axes.
+
+        Raises:
+            Error: FAILED_PRECONDITION before the first round, or if matplotlib is not installed.
+        """
+        from greenplan.plotting import plot_history
+
+        if self._profile is None or not self._history:
+            raise Error("there is no round to draw yet; the first step with a plan ends it", code="FAILED_PRECONDITION")
+        return plot_history(self._profile, self.history, ax)
+
     def begin_round(self, loss_fn: LossFn | Sequence[LossFn] | None = None) -> None:
         """Begins a round: what to train is measured and planned anew.
 
@@ -147,23 +181,33 @@ class Session:
             self._separate_round(loss_fns)
 
     @contextlib.contextmanager
-    def step(self) -> Iterator[None]:
+    def step(self, ends: bool = True) -> Iterator[None]:
         """Is entered around forward and backward of one optimizer step, with all its micro-batches and losses.
 
         ``optimizer.step()`` comes after it. The first step of a round trains with every candidate live; the plan made
         from its gradients holds when the optimizer steps.
 
+        Args:
+            ends: False if more micro-batches of this optimizer step follow, each in a ``with`` of its own. In a loop of
+                accelerate, within ``accelerator.accumulate(model)``, it is ``accelerator.sync_gradients``.
+
         Raises:
             Error: FAILED_PRECONDITION within another step, after ``detach``, or if no loss was differentiated in a step
                 that measures; what planner and profiler raise. The model is then as it was.
         """
-        self.begin_step()
+        if self._expects_more:
+            self._expects_more = False
+        else:
+            self.begin_step()
         try:
             yield
         except BaseException:
             self.abandon_step()
             raise
-        self.end_step()
+        if ends:
+            self.end_step()
+        else:
+            self._expects_more = True
 
     def begin_step(self) -> None:
         """Does what entering ``step`` does, for loops that call back instead: forward and backward follow."""
@@ -183,6 +227,16 @@ class Session:
                 self._begin_measuring_step()
             if not self._is_probing:
                 self._begin_planned_step()
+            if self._is_probing or (self._applied is not None and self._applied.may_drop):
+                self._step.enter_context(watched_backward(self._abandon_if_it_raises))
+        except BaseException:
+            self.abandon_step()
+            raise
+
+    def _abandon_if_it_raises(self, loss: torch.Tensor, run: Callable[[], None]) -> None:
+        """A Trainer tells no callback of an exception; the model must not keep the hooks of the step."""
+        try:
+            run()
         except BaseException:
             self.abandon_step()
             raise
@@ -192,6 +246,7 @@ class Session:
         if self._step is None:
             raise Error("no step has begun", code="FAILED_PRECONDITION", field="step")
         step, self._step = self._step, None
+        self._expects_more = False
         step.close()
         try:
             if self._is_probing:
@@ -210,6 +265,7 @@ class Session:
     def abandon_step(self) -> None:
         """Ends a step in which something raised. The next step begins as this one did."""
         step, self._step = self._step, None
+        self._expects_more = False
         if self._is_probing:
             self._put_back()
         self._is_probing = False
@@ -235,6 +291,11 @@ class Session:
         self._parameters.restore()
         self._wrapper.follow(self._parameters.candidates.values(), may_drop=False)
         self._state.bring_back(self._parameters.candidates.values())
+
+    def __del__(self) -> None:
+        """Detaches: after a training that was broken off, hooks and frozen tensors must not outlive it."""
+        if getattr(self, "_hook", None) is not None:
+            self.detach()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what a resume needs beside the states of model and optimizer, as JSON can hold it."""
@@ -390,6 +451,7 @@ class Session:
     def _take_profile(self, profiler: StepProfiler) -> None:
         """All ranks go by rank 0's profile: their batches may differ in shape."""
         profile, blocks = profiler.result()
+        self._check_droppable(blocks)
         if profiler.is_reentrant and self.options.method in ("selection", "joint"):
             check_reentrant(self._inputs, self.options)
         sent = self._ranks.from_first((profile_json.to_json(profile.data), profiler.signature))
@@ -397,6 +459,17 @@ class Session:
             profile = Profile(profile_json.from_json(sent[0]))
         self._inputs.must_stay_open = profiler.is_reentrant
         self._set_profile(profile, blocks, sent[1], profiler.num_losses)
+
+    def _check_droppable(self, blocks: BlockModules) -> None:
+        """A model without blocks would be trained in full at any rate, as if nothing had been asked for."""
+        if not self.options.may_drop or blocks.modules:
+            return
+        problem = "the model has no residual block x + f(x) that could be dropped"
+        if self.options.method == "drop":
+            raise Error(
+                f'method is "drop", but {problem}; use method "selection"', code="UNIMPLEMENTED", field="method"
+            )
+        logger.warning("greenplan: %s; the joint plans are selections", problem)
 
     def _set_profile(self, profile: Profile, blocks: BlockModules, signature: Any, losses_per_step: int) -> None:
         self._profile, self._blocks, self._signature = profile, blocks, signature
@@ -482,7 +555,8 @@ class Session:
         )
         self._rounds += 1
         if plan.message:
-            logger.warning("greenplan: round %d: %s", self._rounds - 1, plan.message)
+            level = logging.WARNING if plan.status == "EMPTY" else logging.INFO
+            logger.log(level, "greenplan: round %d: %s", self._rounds - 1, plan.message)
 
     def _apply(self, plan: Plan) -> AppliedPlan:
         assert self._profile is not None
@@ -505,7 +579,7 @@ class Session:
         if applied is None or blocks is None:
             return
         assert step is not None
-        step.enter_context(self._inputs.closed())
+        step.enter_context(self._inputs.closed(bool(applied.live)))
         if applied.may_drop:
             assert self._planner is not None
             draws = Draws(self._planner, applied, blocks)

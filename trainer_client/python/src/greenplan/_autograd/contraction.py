@@ -7,6 +7,7 @@ Each function takes O(ops + edges) for graphs of bounded degree.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, compress
 
 from greenplan.model_profile import Edge, ModelProfile, Op, reaching_ops
 
@@ -53,7 +54,7 @@ def hang_tensors(profile: ModelProfile) -> None:
 
 
 def contract_ops(profile: ModelProfile) -> None:
-    """Removes ops that cost nothing, hold no tensor and whose edges cost nothing.
+    """Removes ops that cost nothing, hold no tensor and whose edges cost nothing. Runs after ``hang_tensors``.
 
     What they save goes to the one op below, or they stay. Each op above is tied directly to those below: to the one
     below at the cost of the old edge, to several only if all edges involved cost 0 and their number does not grow. Op 0
@@ -71,7 +72,6 @@ class _Contraction:
     """
 
     def __init__(self, profile: ModelProfile) -> None:
-        _merge_parallel_edges(profile)
         self._profile = profile
         self._removed: dict[int, list[int]] = {}  # What a removed op led to.
         ops = profile.ops
@@ -83,16 +83,15 @@ class _Contraction:
         ]
         self._is_free[0] = False
         # Of the free ones: how many edges lead to them, at what cost, and whether one comes from another block.
-        self._uses = [0] * len(ops)
-        self._cost_of_uses = [0] * len(ops)
-        self._is_entered = [False] * len(ops)
+        is_free, uses, cost_of_uses, is_entered = self._is_free, [0] * len(ops), [0] * len(ops), [False] * len(ops)
         for op in ops:
             for target, cost in op.inputs:
-                if self._is_free[target]:
-                    self._uses[target] += 1
-                    self._cost_of_uses[target] += cost
+                if is_free[target]:
+                    uses[target] += 1
+                    cost_of_uses[target] += cost
                     if op.block != ops[target].block:
-                        self._is_entered[target] = True
+                        is_entered[target] = True
+        self._uses, self._cost_of_uses, self._is_entered = uses, cost_of_uses, is_entered
 
     def run(self) -> None:
         ops, removed, is_free = self._profile.ops, self._removed, self._is_free
@@ -160,21 +159,13 @@ def _merge_parallel_edges(profile: ModelProfile) -> None:
 
 def _keep_ops(keep: Sequence[bool], profile: ModelProfile) -> None:
     """Keeps the ops marked in ``keep``, [num_ops], and renumbers every reference. Edges to dropped ops go."""
-    new_index: list[int] = []
-    kept = 0
-    for stays in keep:
-        new_index.append(kept)
-        kept += stays
-    if kept == len(keep):
+    if all(keep):
         return
-    profile.ops = [op for op, stays in zip(profile.ops, keep, strict=True) if stays]
+    new_index = list(accumulate(keep, initial=0))
+    profile.ops = list(compress(profile.ops, keep))
     for op in profile.ops:
-        inputs = op.inputs
-        if len(inputs) == 1:  # By far the most frequent case.
-            target, cost = inputs[0]
-            op.inputs = [(new_index[target], cost)] if keep[target] else []
-        elif inputs:
-            op.inputs = [(new_index[target], cost) for target, cost in inputs if keep[target]]
+        if op.inputs:
+            op.inputs = [(new_index[target], cost) for target, cost in op.inputs if keep[target]]
     for tensor in profile.tensors:
         if tensor.op is not None:
             tensor.op = new_index[tensor.op]

@@ -9,7 +9,7 @@ from operator import methodcaller
 
 from greenplan._autograd.node_cost import NodeCost
 from greenplan._autograd.node_kind import NodeKind, has_type_of_its_own, kind_of
-from greenplan._autograd.node_shapes import NextFunctions, Node, NodeShapes
+from greenplan._autograd.node_shapes import Node, NodeShapes
 from greenplan._autograd.reentrant_checkpoint import CHECKPOINT_KIND, is_reentrant_checkpoint, run_again
 
 
@@ -70,7 +70,7 @@ class _Walk:
     def __init__(self) -> None:
         self._kind_of_type: dict[type, NodeKind] = {}
         self._kinds: dict[Node, NodeKind] = {}  # Of every node entered.
-        self._following: dict[Node, NextFunctions] = {}  # Of the nodes that are neither leaves nor left out.
+        self._targets: _Targets = {}  # Of the nodes that are neither leaves nor left out.
         self._costs: dict[Node, NodeCost] = {}
         self._recomputed: set[Node] = set()
         self._kept_alive: list[object] = []
@@ -83,10 +83,11 @@ class _Walk:
     def enter(self, stack: list[Node], recomputed: bool) -> int:
         """Enters every node that those on ``stack`` lead to; returns the sum of their forward costs."""
         kinds, kind_of_type, stands_for = self._kinds, self._kind_of_type, self._stands_for
+        all_targets = self._targets
         forward = 0
         while stack:
             node = stack.pop()
-            if node in kinds:
+            if node is None or node in kinds:
                 continue
             if stands_for and node in stands_for:  # What it stands for lies in the graph around and is entered there.
                 self._reached_inputs.add(node)
@@ -103,15 +104,15 @@ class _Walk:
                 forward += self._enter_checkpoint(node, stack)
                 continue
             following = node.next_functions
-            targets = [target for target, _ in following if target is not None]
+            targets = [target for target, _ in following]
+            if kind.only_passes and len(targets) - targets.count(None) == 1:
+                self._passes_to[node] = targets[0] or next(filter(None, targets))
+            else:
+                all_targets[node] = targets
+                if kind.rule is not None:
+                    cost = self._costs[node] = kind.rule.cost(NodeShapes(kind.name, node, following))
+                    forward += cost.forward
             stack += targets
-            if kind.only_passes and len(targets) == 1:
-                self._passes_to[node] = targets[0]
-                continue
-            self._following[node] = following
-            if kind.rule is not None:
-                cost = self._costs[node] = kind.rule.cost(NodeShapes(kind.name, node, following))
-                forward += cost.forward
         return forward
 
     def _new_kind(self, node: Node) -> NodeKind:
@@ -125,7 +126,7 @@ class _Walk:
         run = run_again(checkpoint)
         self._kept_alive.append(run)
         self._stands_for.update(run.inputs)
-        self._following[checkpoint] = tuple((output, 0) for output in run.outputs)
+        self._targets[checkpoint] = list(run.outputs)
         forward = self.enter(list(run.outputs), recomputed=True)
         self._costs[checkpoint] = NodeCost(forward=forward, op=forward)
         stack.extend(around for leaf, around in run.inputs.items() if leaf in self._reached_inputs)
@@ -136,36 +137,35 @@ class _Walk:
         for node in landmarks:
             target = self._passes_to.pop(node, None)
             if target is not None:
-                self._following[node] = ((target, 0),)
+                self._targets[node] = [target]
 
     def in_engine_order(self, loss: Node) -> AutogradGraph:
         """Puts consumers before what they consume; of those that are ready, the node made last in forward."""
-        targets = self._targets()
+        targets = self._targets
+        self._lead_past_left_out()
         order = None if self._stands_for else _order_of_plain_graph(targets)
         if order is None:
             order = _order_of_any_graph(loss, targets)
         index_of = {node: index for index, node in enumerate(order)}
+        index, kinds, no_targets = index_of.get, self._kinds, ()
         return AutogradGraph(
             nodes=order,
-            kinds=[self._kinds[node] for node in order],
-            targets=[list(map(index_of.get, targets.get(node, ()))) for node in order],
+            kinds=[kinds[node] for node in order],
+            targets=[list(map(index, targets.get(node, no_targets))) for node in order],
             index_of=index_of,
             costs={index_of[node]: cost for node, cost in self._costs.items()},
             recomputed={index_of[node] for node in self._recomputed if node in index_of},
             kept_alive=self._kept_alive,
         )
 
-    def _targets(self) -> _Targets:
+    def _lead_past_left_out(self) -> None:
         left_out = self._passes_to | self._stands_for
-        all_targets = {}
-        for node, following in self._following.items():
-            targets = []
-            for target, _ in following:
-                while target in left_out:
-                    target = left_out[target]
-                targets.append(target)
-            all_targets[node] = targets
-        return all_targets
+        for targets in self._targets.values():
+            for operand, target in enumerate(targets):
+                if target in left_out:
+                    while target in left_out:
+                        target = left_out[target]
+                    targets[operand] = target
 
 
 # Where the gradient of each operand goes, None if nowhere, for every node that is no leaf.

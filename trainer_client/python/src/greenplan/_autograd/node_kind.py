@@ -45,17 +45,15 @@ class NodeKind:
         rule: How it is priced; None: it is free.
         saves: The attributes in which it keeps tensors for backward, and the input whose gradient alone each of them
             serves, or ANY_INPUT.
+        only_passes: Whether it costs nothing and keeps nothing, so that with one input all it does is to pass a
+            gradient on.
     """
 
     name: str
     is_leaf: bool
     rule: Rule | None
     saves: tuple[tuple[str, int], ...]
-
-    @property
-    def only_passes(self) -> bool:
-        """Whether it costs nothing and keeps nothing, so that with one input all it does is to pass a gradient on."""
-        return self.rule is None and not self.saves and not self.is_leaf
+    only_passes: bool
 
     @property
     def saves_late(self) -> bool:
@@ -72,11 +70,14 @@ def kind_of(node: Node) -> NodeKind:
     name = node.name()
     serves = _SERVES_INPUT.get(name, {})
     attributes = [attribute for attribute in dir(type(node)) if attribute.startswith(_PREFIX)]
+    is_leaf = name == LEAF
+    rule = rule_of(name, node)
     return NodeKind(
         name=name,
-        is_leaf=name == LEAF,
-        rule=rule_of(name, node),
+        is_leaf=is_leaf,
+        rule=rule,
         saves=tuple((attribute, serves.get(attribute.removeprefix(_PREFIX), ANY_INPUT)) for attribute in attributes),
+        only_passes=rule is None and not attributes and not is_leaf,
     )
 
 

@@ -21,7 +21,11 @@ from greenplan.errors import Error
 
 # Its cost is that of running the function again, which no rule can tell.
 CHECKPOINT_KIND = NodeKind(
-    name="CheckpointFunctionBackward", is_leaf=False, rule=None, saves=(("_raw_saved_tensors", ANY_INPUT),)
+    name="CheckpointFunctionBackward",
+    is_leaf=False,
+    rule=None,
+    saves=(("_raw_saved_tensors", ANY_INPUT),),
+    only_passes=False,
 )
 
 

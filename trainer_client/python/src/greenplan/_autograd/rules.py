@@ -6,6 +6,7 @@ A node that is neither in the table nor known to be free (``free_ops``) is refus
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 
 from torch.autograd.function import BackwardCFunction
@@ -29,9 +30,14 @@ def flops(*sizes: int) -> int:
 def _matrix_product(left: int, left_name: str, right_name: str) -> Rule:
     """Prices [rows, inner] at operand ``left`` times [inner, columns] behind it; each gradient costs as much."""
 
-    def cost(shapes: NodeShapes) -> NodeCost:
-        product = flops(*shapes.operand(left, 2, left_name), shapes.operand(left + 1, 2, right_name)[1])
+    @lru_cache(maxsize=256)  # The layers of a model are of few sizes.
+    def of_sizes(rows: int, inner: int, columns: int) -> NodeCost:
+        product = flops(rows, inner, columns)
         return NodeCost(forward=product, per_input=(0,) * left + (product, product))
+
+    def cost(shapes: NodeShapes) -> NodeCost:
+        rows, inner = shapes.operand(left, 2, left_name)
+        return of_sizes(rows, inner, shapes.operand(left + 1, 2, right_name)[1])
 
     return Rule(cost)
 
@@ -154,6 +160,13 @@ def _four_bit_product(shapes: NodeShapes) -> NodeCost:
     return NodeCost(forward=product, per_input=(product,))
 
 
+def _eight_bit_product(shapes: NodeShapes) -> NodeCost:
+    """bitsandbytes: input [.., inner] times a weight of 8-bit numbers, which only has a gradient if it was asked to."""
+    inner = shapes.operand(0)[-1] if shapes.needs_gradient(0) else shapes.node.state.CB.shape[-1]
+    product = flops(*shapes.output(), inner)
+    return NodeCost(forward=product, per_input=(product, product))
+
+
 def _chunked_head(shapes: NodeShapes) -> NodeCost:
     """TRL: log-probabilities of hidden [rows, inner] times weight [columns, inner], whose logits are computed again."""
     hidden, weight, *_ = read_saved(shapes.node, "_raw_saved_tensors")
@@ -185,7 +198,15 @@ _RULES: dict[str, Rule] = {
 # Custom functions of libraries, by module and class. A class that happens to have the same name is not meant.
 _FUNCTIONS: dict[tuple[str, str], Rule | None] = {
     ("bitsandbytes.autograd._functions", "MatMul4Bit"): Rule(_four_bit_product, saves_late=True),
+    ("bitsandbytes.autograd._functions", "MatMul8bitFp"): Rule(_eight_bit_product, saves_late=True),
+    ("bitsandbytes.autograd._functions", "MatMul8bitLt"): Rule(_eight_bit_product, saves_late=True),
+    # Elementwise.
     ("transformers.models.bloom.modeling_bloom", "GeLUFunction"): None,
+    ("transformers.models.phimoe.modeling_phimoe", "PhimoeMultiplier"): None,
+    ("transformers.models.recurrent_gemma.modeling_recurrent_gemma", "SqrtBoundDerivative"): None,
+    ("transformers.models.rwkv.modeling_rwkv", "RwkvLinearAttention"): None,
+    ("transformers.models.sew_d.modeling_sew_d", "XDropout"): None,
+    ("transformers.models.sew_d.modeling_sew_d", "XSoftmax"): None,
     ("trl.kernels.chunked_logprob", "ChunkedLogProbFunction"): Rule(_chunked_head, saves_late=True),
     # These pass gradients on, and start the reduction over ranks.
     ("torch.nn.parallel.distributed", "_DDPSink"): None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,6 @@ from greenplan._autograd.node_kind import ANY_INPUT
 from greenplan._autograd.node_shapes import Node
 from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import ArgumentError
-
-_NO_STORAGE = 0  # In place of the address of one: of sparse tensors.
 
 
 @dataclass(slots=True)
@@ -41,14 +39,16 @@ class SavedTensors:
 
     def keep(self, tensor: torch.Tensor, keeper: int) -> None:
         """Notes that the op ``keeper`` keeps the storage behind ``tensor``."""
-        address = _address(tensor)
-        if address in self._resident:
+        try:
+            storage = tensor.untyped_storage()
+        except (NotImplementedError, RuntimeError):  # A sparse tensor has none.
             return
+        address = storage._cdata
         kept = self.storages.get(address)
-        if kept is None:
-            self.storages[address] = KeptStorage(tensor.untyped_storage().nbytes(), [keeper])
-        else:
+        if kept is not None:
             kept.keepers.append(keeper)
+        elif address not in self._resident:
+            self.storages[address] = KeptStorage(storage.nbytes(), [keeper])
 
     def pack(self, unpack: Any, op: int, keeper: int) -> None:
         """Notes that a hook packed away what the node ``op`` saved for the op ``keeper``."""
@@ -65,7 +65,7 @@ def saved_tensors(graph: AutogradGraph, resident: Iterable[torch.Tensor]) -> Sav
     Raises:
         ArgumentError: backward() has freed the graph already.
     """
-    saved = SavedTensors({_NO_STORAGE, *map(_address, resident)})
+    saved = SavedTensors(set(_addresses(resident)))
     keep, recomputed, tensor_type = saved.keep, graph.recomputed, torch.Tensor
     for op, (node, kind, targets) in enumerate(zip(graph.nodes, graph.kinds, graph.targets, strict=True)):
         for attribute, serves in kind.saves:
@@ -96,10 +96,10 @@ def _check_not_freed(node: Node, attribute: str) -> None:
             ) from error
 
 
-def _address(tensor: torch.Tensor) -> int:
-    """Tells tensors that share memory."""
-    try:
-        address: int = tensor.untyped_storage()._cdata
-    except (NotImplementedError, RuntimeError):
-        return _NO_STORAGE
-    return address
+def _addresses(tensors: Iterable[torch.Tensor]) -> Iterator[int]:
+    """Lists what tells the storages of tensors apart."""
+    for tensor in tensors:
+        try:
+            yield tensor.untyped_storage()._cdata
+        except (NotImplementedError, RuntimeError):  # A sparse tensor has none.
+            continue
