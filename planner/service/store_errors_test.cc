@@ -19,6 +19,8 @@ TEST(StoreErrorsTest, TheClientLearnsThatTheStoreFailedAndTheLogWhere) {
   } cases[] = {
       {absl::UnavailableError("/secret/path is in use"), absl::StatusCode::kUnavailable, "try again"},
       {absl::ResourceExhaustedError("/secret/path cannot grow"), absl::StatusCode::kUnavailable, "is full"},
+      {absl::FailedPreconditionError("/secret/path cannot be opened for writing"), absl::StatusCode::kUnavailable,
+       "try again"},
       {absl::DataLossError("/secret/path is damaged"), absl::StatusCode::kInternal, "is damaged"},
       {absl::InternalError("/secret/path failed"), absl::StatusCode::kInternal, "failed"},
       {absl::PermissionDeniedError("/secret/path is not yours"), absl::StatusCode::kInternal, "failed"},

@@ -62,7 +62,7 @@ DiskFaults::DiskFaults(const std::string& folder) {
   close(file);
   control_ = static_cast<char*>(page);
   setenv("GREENPLAN_DISK_FAULT", control.c_str(), 1);
-  setenv("GREENPLAN_FAULTY_FOLDER", folder.c_str(), 1);
+  setenv("GREENPLAN_FAULTY_FOLDER", std::filesystem::canonical(folder).c_str(), 1);
   setenv("LD_PRELOAD", std::filesystem::absolute(kLibrary).c_str(), 1);
 }
 

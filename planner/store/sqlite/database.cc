@@ -1,5 +1,6 @@
 #include "planner/store/sqlite/database.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 
 #include "absl/memory/memory.h"
@@ -31,6 +32,23 @@ absl::string_view FailedCall(int code) {
     default:
       return "";
   }
+}
+
+bool IsReadError(int error) { return error == EIO || error == ENXIO || error == ERANGE; }
+
+// Whether the last system call that went wrong on the file or its log was a read. SQLite takes that for a sign of a
+// broken file system and reports SQLITE_CORRUPT, although the next read may succeed. A successful call does not clear
+// the error, so real damage that is met later on the same connection is reported as a read error, too.
+bool HasFailedToRead(sqlite3* handle) {
+  int error = 0;
+  sqlite3_file_control(handle, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+  if (IsReadError(error)) return true;
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (log == nullptr || log->pMethods == nullptr) return false;
+  error = 0;
+  log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+  return IsReadError(error);
 }
 
 }  // namespace
@@ -77,6 +95,7 @@ absl::Status Database::CheckIntegrity() {
 }
 
 absl::Status Database::ToStatus(int code) const {
+  if ((code & 0xff) == SQLITE_CORRUPT && HasFailedToRead(handle_)) code = SQLITE_IOERR_READ;
   if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW) return absl::OkStatus();
   const auto text = [&](absl::string_view problem) {
     return absl::StrCat(path_, " ", problem, ": ", sqlite3_errstr(code), FailedCall(code));
