@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "benchmarks/service/check.h"
 #include "benchmarks/service/durable_floor.h"
 #include "benchmarks/service/planning_time.h"
