@@ -2,13 +2,8 @@
 // run. The settings take turns, so that other work on the machine slows all of them alike.
 //
 //   ./dev bench training
-//
-// usage: training CONFIG_JSON            the tables
-//        training CONFIG_JSON --state    the table of the optimizer's state alone
-//        training CONFIG_JSON --serve    for each line of standard input: "step" makes a full step without a session
-//                                        and prints its seconds, "memory" prints the bytes that its forward pass leaves
+//   ./dev bench training benchmarks/training/gpu/llama-7b.json --device cuda:0 --dtype bfloat16 --seq-len 512
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -18,8 +13,8 @@
 #include <vector>
 
 #include "ATen/ops/ones.h"
+#include "CLI/CLI.hpp"
 #include "absl/strings/str_format.h"
-#include "absl/strings/string_view.h"
 #include "benchmarks/training/training_loop.h"
 #include "profiler/autograd/freed_memory.h"
 #include "profiler/autograd/testing/counting_allocator.h"
@@ -29,7 +24,6 @@
 namespace greenplan::trainer {
 namespace {
 
-constexpr int64_t kBatchSize = 4, kSeqLen = 64;  // As compare_with_transformers.py has them.
 constexpr int kRepetitions = 9;
 constexpr int kDraws = 8;  // For saved activations, which differ from draw to draw.
 constexpr int kOverheadRepetitions = 200;
@@ -50,6 +44,7 @@ struct Setting {
   std::vector<StepSeconds> seconds = {};
   double executed_flops = 0;  // Of one step's forward and backward, mean over its draws.
   double saved_bytes = 0;
+  double peak_bytes = 0;  // On a GPU alone.
 };
 
 v1::PlanOptions Plan(v1::Method method, double backward_budget) {
@@ -110,9 +105,10 @@ double MedianSeconds(const Setting& setting) {
 }
 
 void MeasureBytesAndFlops(const TrainingLoop& loop, std::vector<Setting>& settings) {
-  profiler::testing::InstallCountingAllocator();
+  if (loop.device().is_cpu()) profiler::testing::InstallCountingAllocator();
   for (Setting& setting : settings) {
     for (int draw = 0; draw < kDraws; ++draw) {
+      if (!loop.device().is_cpu()) setting.peak_bytes += static_cast<double>(loop.PeakBytes(*setting.session)) / kDraws;
       setting.saved_bytes += static_cast<double>(loop.SavedBytes(*setting.session)) / kDraws;
       Must(setting.session->BeginStep());
       setting.executed_flops += static_cast<double>(setting.session->profile().forward_cost +
@@ -169,30 +165,54 @@ void PrintTable(const TrainingLoop& loop, const std::vector<Setting>& settings) 
               (full.saved_bytes - static_cast<double>(loop.BareSavedBytes())) / 1e6);
 }
 
+// On a GPU: what measuring importance takes, with everything a candidate. ./dev bench probe has the CPU's.
+void PrintProbes(TrainingLoop& loop, Setting& full, Setting& selection) {
+  std::vector<double> separate, in_step;
+  for (int i = 0; i < kRepetitions; ++i) {
+    const StepSeconds step = loop.Step(*full.session);
+    separate.push_back(loop.BeginRound(*selection.session).probe_seconds / (step.forward + step.backward));
+    const double full_seconds = loop.Step(*full.session).sum();
+    Must(selection.session->BeginRoundInStep());
+    in_step.push_back(loop.Step(*selection.session).sum() / full_seconds);
+  }
+  std::printf("\n| probe | ratio | aim |\n| --- | --- | --- |\n");
+  std::printf("| separate, of forward and backward | %.2f | 1.25 |\n", Quantile(separate, 0.5));
+  std::printf("| in the step, planning included, of a full step | %.2f | 1.05 |\n", Quantile(in_step, 0.5));
+}
+
+// On a GPU: what a step takes at most beyond weights and the optimizer's state.
+void PrintPeaks(const std::vector<Setting>& settings) {
+  std::printf("\n| setting | peak of a step, MB | of full |\n| --- | --- | --- |\n");
+  for (const Setting& setting : settings) {
+    std::printf("| %s | %.0f | %.2f |\n", setting.name.c_str(), setting.peak_bytes / 1e6,
+                setting.peak_bytes / settings[0].peak_bytes);
+  }
+}
+
 // What the optimizer's state takes in a step under a plan that freezes tensors, after one that trained all of them.
-void PrintStateBytes(const std::string& config_file) {
-  profiler::testing::InstallCountingAllocator();
+void PrintStateBytes(const LoopOptions& options) {
+  if (options.device.is_cpu()) profiler::testing::InstallCountingAllocator();
   std::printf(
       "\n| optimizer's state of frozen tensors, selection at 50%% of backward | MB | of keep |\n| --- | --- | --- |\n");
   double keep = 0;
   for (const auto& [name, policy] : {std::pair("keep", FrozenState::kKeep), std::pair("offload", FrozenState::kOffload),
                                      std::pair("drop", FrozenState::kDrop)}) {
-    TrainingLoop loop(config_file, kBatchSize, kSeqLen);
+    TrainingLoop loop(options);
     TrainingSession& full = loop.AddSession(Full());
     TrainingSession& selection = loop.AddSession(Plan(v1::METHOD_SELECTION, 0.5), policy);
     loop.BeginRound(full);
-    const int64_t before = profiler::testing::AllocatedBytes();  // Weights and the batch.
+    const int64_t before = loop.AllocatedBytes();  // Weights and the batch.
     loop.Step(full);
     loop.BeginRound(selection);
     loop.Step(selection);
-    const double bytes = static_cast<double>(profiler::testing::AllocatedBytes() - before);
+    const double bytes = static_cast<double>(loop.AllocatedBytes() - before);
     if (policy == FrozenState::kKeep) keep = bytes;
     std::printf("| %s | %.0f | %.2f |\n", name, bytes / 1e6, bytes / keep);
   }
 }
 
-void Compare(const std::string& config_file) {
-  TrainingLoop loop(config_file, kBatchSize, kSeqLen);
+void Compare(const LoopOptions& options) {
+  TrainingLoop loop(options);
   TrainingSession& first = loop.AddSession(Full());
   std::vector<Setting> settings = Settings(loop.FullSavedBytes(first));
   for (Setting& setting : settings) setting.session = &loop.AddSession(setting.plan);
@@ -200,15 +220,18 @@ void Compare(const std::string& config_file) {
   MeasureTimes(loop, settings);
   MeasureBytesAndFlops(loop, settings);
   PrintTable(loop, settings);
+  if (loop.device().is_cpu()) return;
+  PrintProbes(loop, settings[0], settings[1]);
+  PrintPeaks(settings);
 }
 
-void Print(const std::string& config_file) {
-  Compare(config_file);
-  PrintStateBytes(config_file);
+void Print(const LoopOptions& options) {
+  Compare(options);
+  PrintStateBytes(options);
 }
 
-void Serve(const std::string& config_file) {
-  TrainingLoop loop(config_file, kBatchSize, kSeqLen);
+void Serve(const LoopOptions& options) {
+  TrainingLoop loop(options);
   std::string command;
   while (std::getline(std::cin, command)) {
     if (command == "step") {
@@ -226,16 +249,27 @@ void Serve(const std::string& config_file) {
 int main(int argc, char** argv) {
   greenplan::trainer::WaitPassivelyInOpenMp(argv);
   greenplan::profiler::KeepFreedMemory();
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: %s CONFIG_JSON [--state | --serve]\n", argv[0]);
-    return 2;
-  }
-  const absl::string_view mode = argc > 2 ? argv[2] : "";
-  if (mode == "--serve") {
-    greenplan::trainer::Serve(argv[1]);
-  } else if (mode == "--state") {
-    greenplan::trainer::PrintStateBytes(argv[1]);
+  greenplan::trainer::LoopOptions options;
+  std::string device = "cpu", dtype = "float32";
+  bool serves = false, prints_state = false;
+  CLI::App app("Prints what a training step takes under plans, as ratios to a step of full fine-tuning.");
+  app.add_option("CONFIG_JSON", options.config_file)->required();
+  app.add_option("--device", device, "cpu (default) or cuda:N.");
+  app.add_option("--dtype", dtype, "Of weights and optimizer state.")->check(CLI::IsMember({"float32", "bfloat16"}));
+  app.add_option("--batch-size", options.batch_size, "Rows of a batch (default 4).");
+  app.add_option("--seq-len", options.seq_len, "Tokens of a row (default 64).");
+  app.add_flag("--state", prints_state, "Print the table of the optimizer's state alone.");
+  app.add_flag("--serve", serves,
+               "For each line of standard input: \"step\" makes a full step without a session and prints its seconds, "
+               "\"memory\" prints the bytes that its forward pass leaves.");
+  CLI11_PARSE(app, argc, argv);
+  options.device = at::Device(device);
+  if (dtype == "bfloat16") options.dtype = at::kBFloat16;
+  if (serves) {
+    greenplan::trainer::Serve(options);
+  } else if (prints_state) {
+    greenplan::trainer::PrintStateBytes(options);
   } else {
-    greenplan::trainer::Print(argv[1]);
+    greenplan::trainer::Print(options);
   }
 }

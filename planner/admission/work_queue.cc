@@ -16,13 +16,20 @@ constexpr absl::Duration kMaxRetryDelay = absl::Seconds(10);
 // How much the latest work counts in the mean.
 constexpr double kMeanShare = 1.0 / 16;
 
+absl::Status TooManyBytes(absl::string_view whose, int64_t num_queued, int64_t num_more, int64_t limit) {
+  return absl::ResourceExhaustedError(absl::StrCat("calls ", whose, "with requests of ", num_queued,
+                                                   " bytes are waiting already, and this request takes ", num_more,
+                                                   "; allowed: ", limit));
+}
+
 }  // namespace
 
 struct WorkQueue::Tenant {
   explicit Tenant(std::string tenant_name) : name(std::move(tenant_name)) {}
 
   const std::string name;
-  std::deque<Work> queued;
+  std::deque<Queued> queued;
+  int64_t num_queued_bytes = 0;
   int num_running = 0;
   uint64_t turn = 0;  // Of its latest work; each tenant has another one.
 };
@@ -45,39 +52,73 @@ WorkQueue::~WorkQueue() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-absl::Status WorkQueue::Submit(const std::string& tenant, Work work) {
+absl::Status WorkQueue::Submit(const std::string& tenant_name, int64_t num_bytes, Work work) {
   absl::MutexLock lock(&mutex_);
-  const auto found = tenants_.find(tenant);
-  const int64_t num_queued = found == tenants_.end() ? 0 : static_cast<int64_t>(found->second->queued.size());
-  if (num_queued >= options_.max_queued_per_tenant) {
-    return WithRetryDelay(
-        absl::ResourceExhaustedError(absl::StrCat(
-            num_queued, " calls of this tenant are waiting already; allowed: ", options_.max_queued_per_tenant)),
-        RetryDelay());
+  Tenant* const tenant = TenantOf(tenant_name);
+  if (absl::Status status = Admit(*tenant, num_bytes); !status.ok()) return status;
+  Push(tenant, {std::move(work), num_bytes});
+  return absl::OkStatus();
+}
+
+absl::Status WorkQueue::SubmitOrRunHere(const std::string& tenant_name, int64_t num_bytes, Work work) {
+  absl::MutexLock lock(&mutex_);
+  Tenant* const tenant = TenantOf(tenant_name);
+  const bool may_run_here =
+      num_queued_ == 0 && num_running_ < options_.num_threads && tenant->num_running < options_.max_running_per_tenant;
+  if (may_run_here) {
+    Run(tenant, std::move(work));
+    if (!ready_.empty() || is_ending_) changed_.Signal();  // This thread takes nothing of what was queued meanwhile.
+    return absl::OkStatus();
   }
-  Push(tenant, std::move(work));
+  if (absl::Status status = Admit(*tenant, num_bytes); !status.ok()) return status;
+  Push(tenant, {std::move(work), num_bytes});
   return absl::OkStatus();
 }
 
 void WorkQueue::Continue(const std::string& tenant, Work work) {
   absl::MutexLock lock(&mutex_);
-  Push(tenant, std::move(work));
+  Push(TenantOf(tenant), {.work = std::move(work)});
 }
 
 WorkQueue::Load WorkQueue::load() const {
   absl::MutexLock lock(&mutex_);
-  return {num_queued_, num_running_, static_cast<int64_t>(tenants_.size())};
+  return {num_queued_, num_queued_bytes_, num_running_, static_cast<int64_t>(tenants_.size())};
 }
 
-void WorkQueue::Push(const std::string& tenant_name, Work work) {
-  std::unique_ptr<Tenant>& tenant = tenants_[tenant_name];
+WorkQueue::Tenant* WorkQueue::TenantOf(const std::string& name) {
+  std::unique_ptr<Tenant>& tenant = tenants_[name];
   if (tenant == nullptr) {
-    tenant = std::make_unique<Tenant>(tenant_name);
+    tenant = std::make_unique<Tenant>(name);
     tenant->turn = next_turn_++;
   }
-  tenant->queued.push_back(std::move(work));
+  return tenant.get();
+}
+
+absl::Status WorkQueue::Admit(const Tenant& tenant, int64_t num_bytes) const {
+  if (tenant.queued.empty()) return absl::OkStatus();
+  if (static_cast<int64_t>(tenant.queued.size()) >= options_.max_queued_per_tenant) {
+    return WithRetryDelay(absl::ResourceExhaustedError(absl::StrCat(
+                              tenant.queued.size(),
+                              " calls of this tenant are waiting already; allowed: ", options_.max_queued_per_tenant)),
+                          RetryDelay());
+  }
+  if (tenant.num_queued_bytes + num_bytes > options_.max_queued_bytes_per_tenant) {
+    return WithRetryDelay(
+        TooManyBytes("of this tenant ", tenant.num_queued_bytes, num_bytes, options_.max_queued_bytes_per_tenant),
+        RetryDelay());
+  }
+  if (num_queued_bytes_ + num_bytes > options_.max_queued_bytes) {
+    return WithRetryDelay(TooManyBytes("", num_queued_bytes_, num_bytes, options_.max_queued_bytes), RetryDelay());
+  }
+  return absl::OkStatus();
+}
+
+void WorkQueue::Push(Tenant* tenant, Queued queued) {
   ++num_queued_;
-  Offer(tenant.get());
+  num_queued_bytes_ += queued.num_bytes;
+  tenant->num_queued_bytes += queued.num_bytes;
+  tenant->queued.push_back(std::move(queued));
+  Offer(tenant);
   changed_.Signal();
 }
 
@@ -94,7 +135,7 @@ absl::Duration WorkQueue::RetryDelay() const {
 void WorkQueue::RunThread() {
   absl::MutexLock lock(&mutex_);
   for (;;) {
-    if (!ready_.empty()) {
+    if (!ready_.empty() && num_running_ < options_.num_threads) {
       RunNext();
     } else if (is_ending_ && num_queued_ == 0 && num_running_ == 0) {
       changed_.SignalAll();
@@ -107,13 +148,19 @@ void WorkQueue::RunThread() {
 
 void WorkQueue::RunNext() {
   Tenant* const tenant = *ready_.begin();
-  ready_.erase(ready_.begin());  // Its place depends on what changes now.
-  Work work = std::move(tenant->queued.front());
+  Queued next = std::move(tenant->queued.front());
   tenant->queued.pop_front();
+  tenant->num_queued_bytes -= next.num_bytes;
+  --num_queued_;
+  num_queued_bytes_ -= next.num_bytes;
+  Run(tenant, std::move(next.work));
+}
+
+void WorkQueue::Run(Tenant* tenant, Work work) {
+  ready_.erase(tenant);  // Its place depends on what changes now.
   tenant->turn = next_turn_++;
   ++tenant->num_running;
   Offer(tenant);
-  --num_queued_;
   ++num_running_;
 
   mutex_.Unlock();

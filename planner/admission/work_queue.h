@@ -25,12 +25,14 @@ namespace greenplan {
 // other tenants have to wait.
 //
 //   WorkQueue queue({.num_threads = 64});
-//   absl::Status status = queue.Submit(tenant, [call] { call->Answer(engine.GetJob(call->request())); });
+//   absl::Status status = queue.Submit(tenant, num_bytes, [call] { call->Answer(engine.GetJob(call->request())); });
 //   if (!status.ok()) call->Fail(status);
 //
 // A thread that becomes free takes the oldest work of the tenant that uses the fewest threads; tenants with equally
 // many take turns. A tenant that asks alone gets every thread, up to max_running_per_tenant. A second tenant then gets
 // each thread that becomes free until both have the same number. Work that has begun is never interrupted.
+//
+// Requests that wait for a thread take memory, so their bytes are limited too, for each tenant and for all together.
 //
 // Thread-safety: safe. Work may submit further work. Cost: O(log tenants) for each piece of work. Tenants without work
 // take no memory.
@@ -46,6 +48,10 @@ class WorkQueue {
     int max_running_per_tenant = 1 << 20;
     // Of one tenant's work that no thread has taken yet, >= 1. Beyond it Submit refuses.
     int max_queued_per_tenant = 1024;
+    // Of the requests of one tenant's work that no thread has taken yet, and of that of all tenants. Beyond it Submit
+    // refuses, unless the tenant has nothing queued.
+    int64_t max_queued_bytes_per_tenant = int64_t{64} << 20;
+    int64_t max_queued_bytes = int64_t{256} << 20;
     // Measures how long work takes, from which the delay of a refusal is estimated.
     std::function<absl::Time()> now = absl::Now;
   };
@@ -53,6 +59,7 @@ class WorkQueue {
   // What the queue holds at one moment.
   struct Load {
     int64_t num_queued = 0;
+    int64_t num_queued_bytes = 0;
     int64_t num_running = 0;
     int64_t num_tenants = 0;  // That have work queued or running.
   };
@@ -65,13 +72,17 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  // Runs `work` once on one of the threads, for a call that just came in. ResourceExhausted if max_queued_per_tenant of
-  // the tenant's work is queued already; the error carries a retry delay (planner/rpc/retry_delay.h), and `work` is
-  // destroyed without having run.
-  absl::Status Submit(const std::string& tenant, Work work);
+  // Runs `work` once on one of the threads, for a call that just came in, whose request takes `num_bytes`.
+  // ResourceExhausted if as much of the tenant's work, or as many bytes, are queued already as may be; the error
+  // carries a retry delay (planner/rpc/retry_delay.h), and `work` is destroyed without having run.
+  absl::Status Submit(const std::string& tenant, int64_t num_bytes, Work work);
 
-  // The same for a call that was admitted before and goes on, such as one whose round has its plan now. Never refused,
-  // as the caller has been promised an answer; it takes a place in the tenant's queue all the same.
+  // The same, but if a thread is free, runs `work` on the calling one in its place, before it returns. That spares the
+  // time until another thread has woken up.
+  absl::Status SubmitOrRunHere(const std::string& tenant, int64_t num_bytes, Work work);
+
+  // The same as Submit for a call that was admitted before and goes on, such as one whose round has its plan now. Never
+  // refused, as the caller has been promised an answer; it takes a place in the tenant's queue all the same.
   void Continue(const std::string& tenant, Work work);
 
   // Returns what is queued and running now.
@@ -79,17 +90,27 @@ class WorkQueue {
 
  private:
   struct Tenant;
+  struct Queued {
+    Work work;
+    int64_t num_bytes = 0;
+  };
   // Tenants whose work may run, the next one first: by threads in use, then by how long ago they had their turn.
   struct ComesFirst {
     bool operator()(const Tenant* a, const Tenant* b) const;
   };
 
-  void Push(const std::string& tenant_name, Work work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes the tenant if it has no work yet.
+  Tenant* TenantOf(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The error of Submit, if any.
+  absl::Status Admit(const Tenant& tenant, int64_t num_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Push(Tenant* tenant, Queued queued) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts the tenant among those whose work may run, if it has any and is not at its limit of threads.
   void Offer(Tenant* tenant) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Duration RetryDelay() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunThread();
   void RunNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Runs `work` of the tenant on this thread, without the mutex. The tenant may be gone afterwards.
+  void Run(Tenant* tenant, Work work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   mutable absl::Mutex mutex_;
@@ -98,7 +119,8 @@ class WorkQueue {
   std::set<Tenant*, ComesFirst> ready_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_turn_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t num_queued_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t num_running_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t num_queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t num_running_ ABSL_GUARDED_BY(mutex_) = 0;       // At most num_threads, on these threads or on callers'.
   absl::Duration mean_run_time_ ABSL_GUARDED_BY(mutex_);  // Of recent work.
   bool is_ending_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;

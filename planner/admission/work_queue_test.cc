@@ -44,7 +44,7 @@ TEST(WorkQueueTest, RunsEachWorkOnceOnAnotherThread) {
     WorkQueue queue({.num_threads = 3});
     for (int i = 0; i < 200; ++i) {
       ASSERT_TRUE(queue
-                      .Submit("t" + std::to_string(i % 7),
+                      .Submit("t" + std::to_string(i % 7), 0,
                               [&] {
                                 ++num_runs;
                                 if (std::this_thread::get_id() == here) ++num_here;
@@ -61,16 +61,16 @@ TEST(WorkQueueTest, RefusesTheTenantWhoseQueueIsFullAndNoOther) {
   std::atomic<int> num_runs = 0;
   {
     WorkQueue queue({.num_threads = 1, .max_queued_per_tenant = 2});
-    ASSERT_TRUE(queue.Submit("greedy", held.Get()).ok());
+    ASSERT_TRUE(queue.Submit("greedy", 0, held.Get()).ok());
     held.WaitUntilStarted();
-    for (int i = 0; i < 2; ++i) ASSERT_TRUE(queue.Submit("greedy", [&] { ++num_runs; }).ok());
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(queue.Submit("greedy", 0, [&] { ++num_runs; }).ok());
     const auto token = std::make_shared<int>();
-    const absl::Status refused = queue.Submit("greedy", [&, token] { ++num_runs; });
+    const absl::Status refused = queue.Submit("greedy", 0, [&, token] { ++num_runs; });
     EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
     EXPECT_THAT(refused.message(), HasSubstr("2 calls of this tenant are waiting already; allowed: 2"));
     EXPECT_GT(RetryDelayOf(refused).value_or(absl::ZeroDuration()), absl::ZeroDuration());
     EXPECT_EQ(token.use_count(), 1);  // The refused work is gone.
-    EXPECT_TRUE(queue.Submit("modest", [&] { ++num_runs; }).ok());
+    EXPECT_TRUE(queue.Submit("modest", 0, [&] { ++num_runs; }).ok());
     queue.Continue("greedy", [&] { ++num_runs; });
     EXPECT_EQ(queue.load().num_queued, 4);
     EXPECT_EQ(queue.load().num_running, 1);
@@ -80,15 +80,89 @@ TEST(WorkQueueTest, RefusesTheTenantWhoseQueueIsFullAndNoOther) {
   EXPECT_EQ(num_runs, 4);
 }
 
+TEST(WorkQueueTest, RefusesRequestsOfTooManyBytes) {
+  HeldWork held;
+  std::atomic<int> num_runs = 0;
+  {
+    WorkQueue queue({.num_threads = 1, .max_queued_bytes_per_tenant = 100, .max_queued_bytes = 150});
+    ASSERT_TRUE(queue.Submit("greedy", 1000, held.Get()).ok());
+    held.WaitUntilStarted();
+    const auto submit = [&](const std::string& tenant, int64_t num_bytes) {
+      return queue.Submit(tenant, num_bytes, [&] { ++num_runs; });
+    };
+    ASSERT_TRUE(submit("greedy", 60).ok());
+    const absl::Status refused = submit("greedy", 41);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(refused.message(), HasSubstr("calls of this tenant with requests of 60 bytes are waiting already, and "
+                                             "this request takes 41; allowed: 100"));
+    EXPECT_GT(RetryDelayOf(refused).value_or(absl::ZeroDuration()), absl::ZeroDuration());
+    ASSERT_TRUE(submit("greedy", 40).ok());
+    ASSERT_TRUE(submit("modest", 30).ok());
+    EXPECT_EQ(submit("modest", 21).code(), absl::StatusCode::kResourceExhausted) << "all together have too much";
+    EXPECT_TRUE(submit("modest", 20).ok());
+    EXPECT_TRUE(submit("third", 1000).ok()) << "a tenant without anything queued is never refused";
+    EXPECT_EQ(queue.load().num_queued_bytes, 1150);
+    held.Release();
+  }
+  EXPECT_EQ(num_runs, 5);
+}
+
+TEST(WorkQueueTest, BytesCountUntilAThreadHasTakenTheWork) {
+  HeldWork first, second, third;
+  WorkQueue queue({.num_threads = 1, .max_queued_bytes_per_tenant = 100});
+  ASSERT_TRUE(queue.Submit("a", 60, first.Get()).ok());
+  first.WaitUntilStarted();
+  ASSERT_TRUE(queue.Submit("a", 60, second.Get()).ok());
+  EXPECT_FALSE(queue.Submit("a", 60, third.Get()).ok());
+  first.Release();
+  second.WaitUntilStarted();
+  EXPECT_TRUE(queue.Submit("a", 60, third.Get()).ok());
+  second.Release();
+  third.WaitUntilStarted();
+  EXPECT_EQ(queue.load().num_queued_bytes, 0);
+  third.Release();
+}
+
+TEST(WorkQueueTest, RunsOnTheCallersThreadInPlaceOfAFreeOne) {
+  const std::thread::id here = std::this_thread::get_id();
+  std::thread::id ran_on;
+  HeldWork held, later;
+  WorkQueue queue({.num_threads = 1});
+  ASSERT_TRUE(queue.SubmitOrRunHere("a", 0, [&] { ran_on = std::this_thread::get_id(); }).ok());
+  EXPECT_EQ(ran_on, here);
+  ASSERT_TRUE(queue.Submit("a", 0, held.Get()).ok());
+  held.WaitUntilStarted();
+  ASSERT_TRUE(queue.SubmitOrRunHere("a", 0, later.Get()).ok());
+  EXPECT_FALSE(later.has_started()) << "the only thread is busy";
+  held.Release();
+  later.WaitUntilStarted();
+  later.Release();
+}
+
+TEST(WorkQueueTest, WorkOnACallersThreadTakesThePlaceOfAThread) {
+  HeldWork here, queued;
+  WorkQueue queue({.num_threads = 1});
+  std::thread caller([&] { ASSERT_TRUE(queue.SubmitOrRunHere("a", 0, here.Get()).ok()); });
+  here.WaitUntilStarted();
+  ASSERT_TRUE(queue.Submit("b", 0, queued.Get()).ok());
+  EXPECT_FALSE(queued.has_started());
+  EXPECT_EQ(queue.load().num_running, 1);
+  EXPECT_EQ(queue.load().num_queued, 1);
+  here.Release();
+  queued.WaitUntilStarted();
+  caller.join();
+  queued.Release();
+}
+
 TEST(WorkQueueTest, TenantsTakeTurnsHoweverMuchOneHasQueued) {
   HeldWork held;
   std::string order;
   {
     WorkQueue queue({.num_threads = 1});
-    ASSERT_TRUE(queue.Submit("a", held.Get()).ok());
+    ASSERT_TRUE(queue.Submit("a", 0, held.Get()).ok());
     held.WaitUntilStarted();
     for (const char tenant : std::string("aaaabbc")) {
-      ASSERT_TRUE(queue.Submit(std::string(1, tenant), [&order, tenant] { order += tenant; }).ok());
+      ASSERT_TRUE(queue.Submit(std::string(1, tenant), 0, [&order, tenant] { order += tenant; }).ok());
     }
     held.Release();
   }
@@ -99,10 +173,10 @@ TEST(WorkQueueTest, AFreeThreadGoesToTheTenantWithTheFewest) {
   HeldWork a[3];
   HeldWork b[2];
   WorkQueue queue({.num_threads = 2});
-  for (HeldWork& work : a) ASSERT_TRUE(queue.Submit("a", work.Get()).ok());
+  for (HeldWork& work : a) ASSERT_TRUE(queue.Submit("a", 0, work.Get()).ok());
   a[0].WaitUntilStarted();
   a[1].WaitUntilStarted();
-  for (HeldWork& work : b) ASSERT_TRUE(queue.Submit("b", work.Get()).ok());
+  for (HeldWork& work : b) ASSERT_TRUE(queue.Submit("b", 0, work.Get()).ok());
   a[0].Release();
   b[0].WaitUntilStarted();
   EXPECT_FALSE(a[2].has_started());
@@ -116,9 +190,9 @@ TEST(WorkQueueTest, LeavesThreadsToOthersHoweverLongOneTenantsWorkTakes) {
   HeldWork a[2];
   HeldWork b;
   WorkQueue queue({.num_threads = 2, .max_running_per_tenant = 1});
-  for (HeldWork& work : a) ASSERT_TRUE(queue.Submit("a", work.Get()).ok());
+  for (HeldWork& work : a) ASSERT_TRUE(queue.Submit("a", 0, work.Get()).ok());
   a[0].WaitUntilStarted();
-  ASSERT_TRUE(queue.Submit("b", b.Get()).ok());
+  ASSERT_TRUE(queue.Submit("b", 0, b.Get()).ok());
   b.WaitUntilStarted();
   EXPECT_FALSE(a[1].has_started());
   a[0].Release();
@@ -137,9 +211,9 @@ TEST(WorkQueueTest, DestructionRunsWhatIsQueuedAndWhatThatSubmits) {
       if (++depth == 1) held.Release();
       if (depth < 10) queue.Continue("a", go_deeper);
     };
-    ASSERT_TRUE(queue.Submit("a", held.Get()).ok());
+    ASSERT_TRUE(queue.Submit("a", 0, held.Get()).ok());
     held.WaitUntilStarted();
-    ASSERT_TRUE(queue.Submit("a", go_deeper).ok());
+    ASSERT_TRUE(queue.Submit("a", 0, go_deeper).ok());
   }
   EXPECT_EQ(depth, 10);
 }
@@ -150,11 +224,11 @@ TEST(WorkQueueTest, TheRetryDelayFollowsHowLongWorkTakes) {
   WorkQueue queue({.num_threads = 1, .max_queued_per_tenant = 4, .now = [&] {
                      return absl::UnixEpoch() + absl::Seconds(seconds.load());
                    }});
-  ASSERT_TRUE(queue.Submit("a", [&] { seconds += 8; }).ok());
-  ASSERT_TRUE(queue.Submit("a", held.Get()).ok());
+  ASSERT_TRUE(queue.Submit("a", 0, [&] { seconds += 8; }).ok());
+  ASSERT_TRUE(queue.Submit("a", 0, held.Get()).ok());
   held.WaitUntilStarted();  // The mean is 8 s / 16 now.
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(queue.Submit("a", [] {}).ok());
-  EXPECT_EQ(RetryDelayOf(queue.Submit("a", [] {})), absl::Seconds(2));
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(queue.Submit("a", 0, [] {}).ok());
+  EXPECT_EQ(RetryDelayOf(queue.Submit("a", 0, [] {})), absl::Seconds(2));
   held.Release();
 }
 
@@ -167,7 +241,10 @@ TEST(WorkQueueTest, ManyThreadsMaySubmitAtOnce) {
     for (int caller = 0; caller < 8; ++caller) {
       callers.emplace_back([&, caller] {
         for (int i = 0; i < 500; ++i) {
-          if (!queue.Submit("t" + std::to_string(caller % 3), [&] { ++num_runs; }).ok()) ++num_refused;
+          const std::string tenant = "t" + std::to_string(caller % 3);
+          const auto run = [&] { ++num_runs; };
+          const bool ok = (i % 2 == 0 ? queue.Submit(tenant, 0, run) : queue.SubmitOrRunHere(tenant, 0, run)).ok();
+          if (!ok) ++num_refused;
         }
       });
     }

@@ -112,20 +112,24 @@ void LogFull(bool is_full) {
   }
 }
 
-JobEngine::Options EngineOptions(absl::Duration quorum_timeout, Quotas& quotas, Metrics* metrics) {
+// `has_quotas`: somebody limits what tenants keep. To add up what a tenant keeps takes the longer, the more that is.
+JobEngine::Options EngineOptions(absl::Duration quorum_timeout, bool has_quotas, Quotas& quotas, Metrics* metrics) {
   EngineObserver observer = RecordEngine(metrics);
   observer.on_search = [&quotas, record = std::move(observer.on_search)](const std::string& tenant,
                                                                          absl::Duration time) {
     record(tenant, time);
     quotas.ChargeSolving(tenant, time);
   };
-  return {.on_store_error = [](const absl::Status& status) { spdlog::error("store: {}", status.ToString()); },
-          .quorum_timeout = quorum_timeout,
-          .admit_usage =
-              [&quotas](const std::string& tenant, const TenantUsage& usage) {
-                return quotas.AdmitUsage(tenant, usage.num_jobs, usage.num_bytes);
-              },
-          .observer = std::move(observer)};
+  JobEngine::Options options = {
+      .on_store_error = [](const absl::Status& status) { spdlog::error("store: {}", status.ToString()); },
+      .quorum_timeout = quorum_timeout,
+      .observer = std::move(observer)};
+  if (has_quotas) {
+    options.admit_usage = [&quotas](const std::string& tenant, const TenantUsage& usage) {
+      return quotas.AdmitUsage(tenant, usage.num_jobs, usage.num_bytes);
+    };
+  }
+  return options;
 }
 
 GrpcServer::Options ServerOptions(const DaemonOptions& options, const DaemonSecurity& security, Quotas* quotas,
@@ -217,16 +221,18 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   RaiseDescriptorLimit();
   Metrics metrics{std::string(kVersion)};
   const std::unique_ptr<Store> metered_store = NewMeteredStore(store->get(), RecordStore(&metrics));
-  JobEngine engine(metered_store.get(), EngineOptions(*quorum_timeout, **quotas, &metrics));
+  JobEngine engine(metered_store.get(), EngineOptions(*quorum_timeout, !options.quotas.empty(), **quotas, &metrics));
   AddQueueGauges("calls", &engine.calls(), &metrics);
   AddQueueGauges("searches", &engine.searches(), &metrics);
   const Retention retention(metered_store.get(), *retention_options);
   std::atomic<bool> is_serving = false;
-  const absl::StatusOr<std::unique_ptr<HttpPort>> http = StartHttp(options, engine, metrics, is_serving);
-  if (!http.ok()) return http.status();
   const absl::StatusOr<std::unique_ptr<GrpcServer>> server =
       GrpcServer::Start(ServerOptions(options, **security, quotas->get(), &metrics), &engine);
   if (!server.ok()) return server.status();
+  metrics.AddGauge("greenplan_connections", "Open connections of clients.", {},
+                   [server = server->get()] { return static_cast<double>(server->CountConnections()); });
+  const absl::StatusOr<std::unique_ptr<HttpPort>> http = StartHttp(options, engine, metrics, is_serving);
+  if (!http.ok()) return http.status();
   const HeapTrimmer heap_trimmer;
   is_serving = true;
   if (absl::Status status = WritePorts(options, **server, http->get()); !status.ok()) return status;

@@ -20,6 +20,8 @@ void AddQueueGauges(const std::string& name, const WorkQueue* queue, Metrics* me
   const Metrics::Labels labels = {{"queue", name}};
   metrics->AddGauge("greenplan_queue_waiting", "Calls that wait for a thread.", labels,
                     [queue] { return static_cast<double>(queue->load().num_queued); });
+  metrics->AddGauge("greenplan_queue_waiting_bytes", "What the requests of these calls take.", labels,
+                    [queue] { return static_cast<double>(queue->load().num_queued_bytes); });
   metrics->AddGauge("greenplan_queue_running", "Calls that a thread works on.", labels,
                     [queue] { return static_cast<double>(queue->load().num_running); });
   metrics->AddGauge("greenplan_queue_tenants", "Tenants that have calls waiting or running.", labels,

@@ -19,8 +19,8 @@ EngineObserver RecordEngine(Metrics* metrics);
 // Returns a meter that records the calls of a store.
 StoreMeter RecordStore(Metrics* metrics);
 
-// Adds gauges of a queue, with the label queue = `name`: greenplan_queue_waiting, greenplan_queue_running and
-// greenplan_queue_tenants. `queue` must live as long as anybody asks for the metrics' text.
+// Adds gauges of a queue, with the label queue = `name`: greenplan_queue_waiting, greenplan_queue_waiting_bytes,
+// greenplan_queue_running and greenplan_queue_tenants. `queue` must live as long as anybody asks for the metrics' text.
 void AddQueueGauges(const std::string& name, const WorkQueue* queue, Metrics* metrics);
 
 }  // namespace greenplan

@@ -41,18 +41,19 @@ TEST(DaemonMetricsTest, GaugesFollowTheQueue) {
   absl::Notification begun;
   absl::Notification may_end;
   ASSERT_TRUE(queue
-                  .Submit("a",
+                  .Submit("a", 0,
                           [&] {
                             begun.Notify();
                             may_end.WaitForNotification();
                           })
                   .ok());
-  ASSERT_TRUE(queue.Submit("b", [] {}).ok());
+  ASSERT_TRUE(queue.Submit("b", 1000, [] {}).ok());
   begun.WaitForNotification();
   const std::string text = metrics.Text();
   may_end.Notify();
   EXPECT_THAT(text, HasSubstr("greenplan_queue_running{queue=\"calls\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("greenplan_queue_waiting{queue=\"calls\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("greenplan_queue_waiting_bytes{queue=\"calls\"} 1000\n"));
   EXPECT_THAT(text, HasSubstr("greenplan_queue_tenants{queue=\"calls\"} 2\n"));
 }
 

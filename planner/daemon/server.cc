@@ -71,6 +71,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& opt
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) return absl::InternalError("gRPC cannot start a server; its log says why");
+  server->port_ = port->port();
+  absl::MutexLock lock(&server->mutex_);
   server->acceptor_ = std::make_unique<ConnectionAcceptor>(
       *std::move(port), options.connections, [connections = server->connections_.get()](int listener, int connection) {
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
@@ -81,13 +83,21 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& opt
   return server;
 }
 
+int64_t GrpcServer::CountConnections() const {
+  absl::MutexLock lock(&mutex_);
+  return acceptor_ == nullptr ? 0 : acceptor_->CountConnections();
+}
+
 GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 
 void GrpcServer::Drain(absl::Duration patience) {
   if (server_ == nullptr) return;
   AnnounceDrain();
   handlers_.Drain();
-  acceptor_.reset();
+  {
+    absl::MutexLock lock(&mutex_);
+    acceptor_.reset();
+  }
   server_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
   server_->Wait();
   server_.reset();

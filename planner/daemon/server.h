@@ -7,7 +7,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
@@ -68,9 +70,10 @@ class GrpcServer {
   ~GrpcServer();
 
   // Returns the port listened on, also where port 0 was asked for.
-  int port() const { return acceptor_->port(); }
-  // Returns how many connections are open. O(connections).
-  int64_t CountConnections() const { return acceptor_->CountConnections(); }
+  int port() const { return port_; }
+  // Returns how many connections of clients are open; 0 once the port is closed. O(connections). May be called at any
+  // time.
+  int64_t CountConnections() const;
 
   // Reports NOT_SERVING to health checks and ends health watches. Calls are still served.
   void AnnounceDrain() { health_.Drain(); }
@@ -87,7 +90,9 @@ class GrpcServer {
   HealthService health_{{v1::PlannerService::service_full_name()}};
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;  // Of server_.
   std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<ConnectionAcceptor> acceptor_;
+  int port_ = 0;
+  mutable absl::Mutex mutex_;
+  std::unique_ptr<ConnectionAcceptor> acceptor_ ABSL_GUARDED_BY(mutex_);  // Null once the port is closed.
 };
 
 }  // namespace greenplan

@@ -62,6 +62,20 @@ TEST(GrpcServerTest, DrainingFinishesTheCallsInProgress) {
   EXPECT_EQ(GetPlan(*stub).error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
+TEST(GrpcServerTest, CountsTheConnectionsThatAreOpen) {
+  const std::unique_ptr<Store> store = NewMemoryStore();
+  JobEngine engine(store.get(), {});
+  const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ((*server)->CountConnections(), 0);
+  const auto stub = v1::PlannerService::NewStub(
+      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  EXPECT_EQ(GetPlan(*stub).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ((*server)->CountConnections(), 1);
+  (*server)->Drain(absl::InfiniteDuration());
+  EXPECT_EQ((*server)->CountConnections(), 0);
+}
+
 TEST(GrpcServerTest, AnOpenHealthWatchDoesNotDelayTheDrain) {
   const std::unique_ptr<Store> store = NewMemoryStore();
   JobEngine engine(store.get(), {});

@@ -1,6 +1,7 @@
 #include "planner/job/exact_mean.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace greenplan {
@@ -47,15 +48,14 @@ double Round(const Quotient& q) {
 void ExactMean::Add(double value, int64_t weight) {
   total_weight_ += static_cast<uint64_t>(weight);
   if (value == 0) return;
-  int exponent;
-  const double fraction = std::frexp(std::abs(value), &exponent);
-  const auto mantissa = static_cast<uint64_t>(std::ldexp(fraction, kMantissaBits));
-  uint128 product = static_cast<uint128>(mantissa) * static_cast<uint64_t>(weight);
-  int shift = exponent - kMantissaBits - kUnitExponent;
-  if (shift < 0) {  // A subnormal value: the bits that frexp has put below the unit are zeros.
-    product >>= -shift;
-    shift = 0;
-  }
+  // The parts of an IEEE double. Both subnormal values and those of the least exponent count in units of the sum; all
+  // but the former have a leading 1, which is not written.
+  const auto representation = std::bit_cast<uint64_t>(value);
+  const int exponent = static_cast<int>(representation >> (kMantissaBits - 1) & 0x7ff);
+  const uint64_t leading_one = exponent == 0 ? 0 : uint64_t{1} << (kMantissaBits - 1);
+  const uint64_t mantissa = (representation & ((uint64_t{1} << (kMantissaBits - 1)) - 1)) | leading_one;
+  const int shift = std::max(exponent - 1, 0);
+  const uint128 product = static_cast<uint128>(mantissa) * static_cast<uint64_t>(weight);
   const int word = shift / 64;
   const int bits = shift % 64;
   const uint64_t parts[] = {static_cast<uint64_t>(product << bits), static_cast<uint64_t>((product << bits) >> 64),

@@ -2,13 +2,19 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "civetweb.h"
 #include "planner/core/invalid_argument.h"
 #include "planner/rpc/host_port.h"
@@ -66,6 +72,24 @@ int NotFound(mg_connection* connection, void*) {
   return Respond(connection, "404 Not Found", "text/plain", "Served here: /metrics, /livez, /readyz\n");
 }
 
+// Connects, and goes away. `address` is numeric.
+void Visit(const std::string& address) {
+  const std::optional<HostPort> target = ParseHostPort(address);
+  if (!target.has_value()) return;
+  const absl::string_view host = absl::StripSuffix(absl::StripPrefix(target->host, "["), "]");
+  addrinfo hints = {};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(std::string(host).c_str(), absl::StrCat(target->port).c_str(), &hints, &found) != 0) return;
+  const int visitor = socket(found->ai_family, found->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (visitor >= 0) {
+    connect(visitor, found->ai_addr, found->ai_addrlen);
+    close(visitor);
+  }
+  freeaddrinfo(found);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HttpPort>> HttpPort::Start(Options options) {
@@ -99,6 +123,7 @@ absl::StatusOr<std::unique_ptr<HttpPort>> HttpPort::Start(Options options) {
   mg_server_port bound = {};
   mg_get_server_ports(port->context_, 1, &bound);
   port->port_ = bound.port;
+  port->bound_address_ = absl::StrCat(numeric->substr(0, numeric->rfind(':')), ":", bound.port);
   mg_set_request_handler(port->context_, "/metrics$", Metrics, port.get());
   mg_set_request_handler(port->context_, "/livez$", Livez, port.get());
   mg_set_request_handler(port->context_, "/readyz$", Readyz, port.get());
@@ -106,8 +131,18 @@ absl::StatusOr<std::unique_ptr<HttpPort>> HttpPort::Start(Options options) {
   return port;
 }
 
+// civetweb looks whether it has to stop every 2 s only, or when a client comes. So clients come until it has stopped.
 HttpPort::~HttpPort() {
-  if (context_ != nullptr) mg_stop(context_);
+  if (context_ == nullptr) return;
+  absl::Notification stopped;
+  std::thread visitor([&] {
+    do {
+      Visit(bound_address_);
+    } while (!stopped.WaitForNotificationWithTimeout(absl::Milliseconds(10)));
+  });
+  mg_stop(context_);
+  stopped.Notify();
+  visitor.join();
 }
 
 }  // namespace greenplan

@@ -55,6 +55,7 @@ class HttpPort {
   const Options options_;
   mg_context* context_ = nullptr;
   int port_ = 0;
+  std::string bound_address_;  // Numeric, with the port that it got.
 };
 
 }  // namespace greenplan

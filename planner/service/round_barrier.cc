@@ -97,18 +97,29 @@ void RoundBarrier::PlanAlone(const std::shared_ptr<Call>& call) {
   const PreparedJob& job = *call->found.job;
   absl::StatusOr<Measurements> measurements = job.ReadReport(call->report);
   if (!measurements.ok()) return call->done(measurements.status());
+  // As a rule the latest plan is that of the round before, and one look into the store tells all there is to know.
+  absl::StatusOr<KeptPlan> latest = store_.GetLatestPlan(call->found.id);
+  if (latest.ok() && latest->plan.round() == call->report.round() - 1) {
+    return SearchSoon(call, *std::move(measurements), std::move(latest->plan));
+  }
   const absl::StatusOr<v1::Plan> kept = FindPlanOf(*call);
   if (!absl::IsNotFound(kept.status())) return call->done(kept);
   absl::StatusOr<std::optional<v1::Plan>> previous = FindPreviousPlan(job.job().name(), call->id());
   if (!previous.ok()) return call->done(previous.status());
-  const absl::Status queued = searches_.Submit(
-      call->tenant, [this, call, measurements = *std::move(measurements), previous = *std::move(previous)] {
+  SearchSoon(call, *std::move(measurements), *std::move(previous));
+}
+
+void RoundBarrier::SearchSoon(const std::shared_ptr<Call>& call, Measurements measurements,
+                              std::optional<v1::Plan> previous) {
+  const auto num_bytes = static_cast<int64_t>(call->report.ByteSizeLong());
+  const absl::Status queued = searches_.SubmitOrRunHere(
+      call->tenant, num_bytes, [this, call, measurements = std::move(measurements), previous = std::move(previous)] {
         call->done(SearchAlone(*call, measurements, previous));
       });
   if (!queued.ok()) call->done(queued);
 }
 
-absl::StatusOr<v1::Plan> RoundBarrier::SearchAlone(const Call& call, const Measurements& measurements,
+absl::StatusOr<v1::Plan> RoundBarrier::SearchAlone(Call& call, const Measurements& measurements,
                                                    const std::optional<v1::Plan>& previous) {
   const PreparedJob& job = *call.found.job;
   const absl::Time start = absl::Now();
@@ -116,12 +127,13 @@ absl::StatusOr<v1::Plan> RoundBarrier::SearchAlone(const Call& call, const Measu
       job.PlanRound(call.report.round(), measurements, previous.has_value() ? &*previous : nullptr, call.limits);
   TellSearch(call.tenant, start);
   if (!plan.ok()) return plan;
-  const absl::Status put =
-      store_.PutPlan(call.found.id, {.plan = *plan, .report = call.report, .opening = OpeningOf(job)});
+  NewPlan kept = {.plan = *std::move(plan), .report = std::move(call.report), .opening = OpeningOf(job)};
+  const absl::Status put = store_.PutPlan(call.found.id, kept);
   if (put.ok()) {
-    TellPlan(*plan, /*num_missing_ranks=*/0);
-    return plan;
+    TellPlan(kept.plan, /*num_missing_ranks=*/0);
+    return std::move(kept.plan);
   }
+  call.report = *std::move(kept.report);
   // Another call for this round was quicker; what it has kept is the answer.
   if (absl::IsAlreadyExists(put)) return FindPlanOf(call);
   if (absl::IsNotFound(put)) return DoesNotExist(job.job().name());

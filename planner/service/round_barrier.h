@@ -95,8 +95,11 @@ class RoundBarrier {
 
   // Jobs of one rank.
   void PlanAlone(const std::shared_ptr<Call>& call);
-  // Searches the plan of a job of one rank and keeps it with its report, in one step.
-  absl::StatusOr<v1::Plan> SearchAlone(const Call& call, const Measurements& measurements,
+  // Searches the plan of a job of one rank, now or soon, and answers the call. `previous` is the plan of the round
+  // before.
+  void SearchSoon(const std::shared_ptr<Call>& call, Measurements measurements, std::optional<v1::Plan> previous);
+  // Searches the plan and keeps it with the call's report, in one step.
+  absl::StatusOr<v1::Plan> SearchAlone(Call& call, const Measurements& measurements,
                                        const std::optional<v1::Plan>& previous);
   // The plan that this very report has had. NotFound if the round has none; AlreadyExists if it came of another report.
   absl::StatusOr<v1::Plan> FindPlanOf(const Call& call);

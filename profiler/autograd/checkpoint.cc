@@ -5,6 +5,7 @@
 
 #include "ATen/core/grad_mode.h"
 #include "profiler/autograd/checkpoint_node.h"
+#include "profiler/autograd/node_pointer.h"
 #include "torch/csrc/autograd/autograd.h"
 #include "torch/csrc/autograd/functions/utils.h"
 
@@ -75,7 +76,7 @@ at::Tensor Checkpoint(CheckpointedFunction function, const std::vector<at::Tenso
     output = function(inputs).detach();
   }
   torch::autograd::set_history(
-      output, c10::make_intrusive<CheckpointNode>(std::move(function), inputs, parameters, std::move(random_state)));
+      output, MakeNode<CheckpointNode>(std::move(function), inputs, parameters, std::move(random_state)));
   return output;
 }
 

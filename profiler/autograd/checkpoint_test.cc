@@ -9,14 +9,16 @@
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
 #include "profiler/autograd/profile.h"
+#include "profiler/autograd/testing/test_device.h"
 
 namespace greenplan::profiler {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::Randn;
 using Tensors = std::vector<at::Tensor>;
 
-at::Tensor Parameter(at::IntArrayRef shape) { return at::randn(shape).set_requires_grad(true); }
+at::Tensor Parameter(at::IntArrayRef shape) { return Randn(shape).set_requires_grad(true); }
 
 // head(block(block(in(x)))), each block x + down(dropout(relu(up(x)))), checkpointed or not.
 struct Network {
@@ -43,7 +45,7 @@ struct Network {
     return {{"in", in}, {"0.up", up0}, {"0.down", down0}, {"1.up", up1}, {"1.down", down1}, {"head", head}};
   }
 
-  at::Tensor x = at::randn({3, 5});
+  at::Tensor x = Randn({3, 5});
   at::Tensor in = Parameter({7, 5}), head = Parameter({2, 7});
   at::Tensor up0 = Parameter({11, 7}), down0 = Parameter({7, 11}), up1 = Parameter({13, 7}), down1 = Parameter({7, 13});
 };
@@ -100,11 +102,11 @@ TEST_P(CheckpointTest, ProfilingLeavesTheRandomStateAndTheGraphAsTheyWere) {
   const Network network;
   at::manual_seed(3);
   const at::Tensor loss = network.Loss(GetParam());
-  const at::Tensor expected = at::rand({4});
+  const at::Tensor expected = at::rand({4}, testing::TestDevice());
   at::manual_seed(3);
   const at::Tensor again = network.Loss(GetParam());
   ASSERT_TRUE(Profile(again, network.Parameters()).ok());
-  EXPECT_TRUE(at::equal(at::rand({4}), expected));
+  EXPECT_TRUE(at::equal(at::rand({4}, testing::TestDevice()), expected));
   again.backward();
   EXPECT_TRUE(network.up0.grad().defined());
 }

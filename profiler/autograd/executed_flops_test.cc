@@ -7,12 +7,15 @@
 #include "ATen/Functions.h"
 #include "ATen/core/grad_mode.h"
 #include "gtest/gtest.h"
+#include "profiler/autograd/testing/test_device.h"
 
 namespace greenplan::profiler {
 namespace {
 
+using testing::Randn;
+
 TEST(ExecutedFlopsCounterTest, CountsForwardAndBackwardOfAProduct) {
-  const at::Tensor a = at::randn({3, 5}).set_requires_grad(true), b = at::randn({5, 7}).set_requires_grad(true);
+  const at::Tensor a = Randn({3, 5}).set_requires_grad(true), b = Randn({5, 7}).set_requires_grad(true);
   const ExecutedFlopsCounter counter;
   const at::Tensor loss = at::mm(a, b).sum();
   EXPECT_EQ(counter.forward_flops(), 2 * 3 * 5 * 7);
@@ -23,7 +26,7 @@ TEST(ExecutedFlopsCounterTest, CountsForwardAndBackwardOfAProduct) {
 }
 
 TEST(ExecutedFlopsCounterTest, CountsOnlyTheRequestedGradients) {
-  const at::Tensor a = at::randn({3, 5}), b = at::randn({5, 7}).set_requires_grad(true);
+  const at::Tensor a = Randn({3, 5}), b = Randn({5, 7}).set_requires_grad(true);
   const ExecutedFlopsCounter counter;
   at::mm(a, b).sum().backward();
   EXPECT_EQ(counter.backward_flops(), 2 * 3 * 5 * 7);
@@ -44,7 +47,7 @@ TEST_P(CountsOperator, Once) {
   EXPECT_EQ(counter.forward_flops(), GetParam().flops);
 }
 
-at::Tensor R(at::IntArrayRef shape) { return at::randn(shape); }
+at::Tensor R(at::IntArrayRef shape) { return Randn(shape); }
 
 INSTANTIATE_TEST_SUITE_P(
     Operators, CountsOperator,
@@ -128,8 +131,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const ::testing::TestParamInfo<Case>& info) { return info.param.name; });
 
 TEST(ExecutedFlopsCounterTest, TellsTheNodesThatRanThem) {
-  const at::Tensor a = at::randn({2, 3}).requires_grad_(true), b = at::randn({3, 5}).requires_grad_(true);
-  const at::Tensor batch = at::randn({4, 5, 6}).requires_grad_(true);
+  const at::Tensor a = Randn({2, 3}).requires_grad_(true), b = Randn({3, 5}).requires_grad_(true);
+  const at::Tensor batch = Randn({4, 5, 6}).requires_grad_(true);
   const at::Tensor product = at::mm(a, b);
   const at::Tensor loss = at::bmm(product.expand({4, 2, 5}), batch).sum();
   const ExecutedFlopsCounter counter;

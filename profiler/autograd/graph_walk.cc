@@ -128,7 +128,7 @@ class Walk {
   absl::flat_hash_map<const Node*, size_t> position_of_;
   absl::flat_hash_map<Node*, Node*> stands_for_;  // From a leaf within a checkpoint to the node outside.
   absl::flat_hash_set<Node*> reached_inputs_;     // The leaves within checkpoints to which some edge leads.
-  std::vector<c10::intrusive_ptr<Node>> kept_alive_;
+  std::vector<NodePointer> kept_alive_;
 };
 
 AutogradGraph Walk::InEngineOrder(Node* loss) && {

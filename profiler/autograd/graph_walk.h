@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "profiler/autograd/node_cost.h"
+#include "profiler/autograd/node_pointer.h"
 #include "torch/csrc/autograd/function.h"
 
 namespace greenplan::profiler {
@@ -31,8 +32,8 @@ struct GraphNode {
 // inputs, the graph continues with the node that the checkpoint's own edge leads to.
 struct AutogradGraph {
   std::vector<GraphNode> nodes;
-  absl::flat_hash_map<const torch::autograd::Node*, int> index_of;          // From a node to its index in `nodes`.
-  std::vector<c10::intrusive_ptr<torch::autograd::Node>> recomputed_roots;  // Keep the nodes within checkpoints alive.
+  absl::flat_hash_map<const torch::autograd::Node*, int> index_of;  // From a node to its index in `nodes`.
+  std::vector<NodePointer> recomputed_roots;                        // Keep the nodes within checkpoints alive.
 };
 
 // Returns the graph behind the node `loss`. Runs no node, but runs each checkpointed function once more, one at a time.

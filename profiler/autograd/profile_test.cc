@@ -9,6 +9,7 @@
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
 #include "profiler/autograd/testing/models.h"
+#include "profiler/autograd/testing/test_device.h"
 #include "torch/csrc/autograd/custom_function.h"
 
 namespace greenplan::profiler {
@@ -17,8 +18,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::Model;
+using testing::Randn;
 
-at::Tensor Parameter(at::IntArrayRef shape) { return at::randn(shape).set_requires_grad(true); }
+at::Tensor Parameter(at::IntArrayRef shape) { return Randn(shape).set_requires_grad(true); }
 
 void ExpectStatus(const absl::Status& status, absl::StatusCode code, const std::string& message) {
   EXPECT_EQ(status.code(), code) << status;
@@ -122,7 +124,7 @@ TEST(ProfileTest, FindsResidualBlocksAndNamesThem) {
 
 TEST(ProfileTest, ABlockCostsWhatItsBranchExecutes) {
   const at::Tensor in = Parameter({7, 5}), up = Parameter({11, 7}), down = Parameter({7, 11});
-  const at::Tensor x = at::randn({3, 5});
+  const at::Tensor x = Randn({3, 5});
   const auto loss = [&](bool drop) {
     const at::Tensor stream = at::linear(x, in);
     const at::Tensor branch = at::linear(at::relu(at::linear(at::tanh(stream), up)), down);
@@ -141,7 +143,7 @@ TEST(ProfileTest, ABlockCostsWhatItsBranchExecutes) {
 
 TEST(ProfileTest, TakesBlocksMarkedByHand) {
   const at::Tensor first = Parameter({7, 5}), second = Parameter({2, 7});
-  const at::Tensor hidden = at::linear(at::randn({3, 5}), first), loss = at::linear(hidden, second).sum();
+  const at::Tensor hidden = at::linear(Randn({3, 5}), first), loss = at::linear(hidden, second).sum();
   const NamedParameters parameters = {{"first", first}, {"second", second}};
   const auto profile = Profile(loss, parameters, {.frozen = {}, .blocks = {{"encoder", hidden}}, .resident = {}});
   ASSERT_TRUE(profile.ok()) << profile.status();
@@ -154,7 +156,7 @@ TEST(ProfileTest, TakesBlocksMarkedByHand) {
 }
 
 TEST(ProfileTest, TiedTensorHangsOnAnOpOfItsOwnThatEveryUseFeeds) {
-  const at::Tensor embedding = Parameter({11, 5}), tokens = at::randint(11, {3}, at::kLong);
+  const at::Tensor embedding = Parameter({11, 5}), tokens = at::randint(11, {3}, at::kLong).to(testing::TestDevice());
   const at::Tensor logits = at::linear(at::embedding(embedding, tokens), embedding);
   const auto profile = Profile(logits.sum(), {{"wte", embedding}, {"lm_head", embedding}});
   ASSERT_TRUE(profile.ok()) << profile.status();
@@ -170,7 +172,7 @@ TEST(ProfileTest, TiedTensorHangsOnAnOpOfItsOwnThatEveryUseFeeds) {
 
 TEST(ProfileTest, UntiedTensorHasItsWeightGradientCost) {
   const at::Tensor weight = Parameter({7, 5}), bias = Parameter({7}), unused = Parameter({2});
-  const at::Tensor loss = at::linear(at::randn({3, 5}), weight, bias).sum();
+  const at::Tensor loss = at::linear(Randn({3, 5}), weight, bias).sum();
   const auto profile = Profile(loss, {{"weight", weight}, {"bias", bias}, {"unused", unused}});
   ASSERT_TRUE(profile.ok()) << profile.status();
   EXPECT_EQ(profile->tensors[0].weight_grad_cost, 2 * 3 * 5 * 7);
@@ -222,14 +224,14 @@ TEST(ProfileTest, RefusesLinearAlgebraWithoutARuleByName) {
 }
 
 TEST(ProfileTest, RefusesAProductWrittenIntoAView) {
-  const at::Tensor weight = Parameter({3, 3}), target = at::zeros({2, 3, 3});
+  const at::Tensor weight = Parameter({3, 3}), target = at::zeros({2, 3, 3}, testing::TestDevice());
   target.select(0, 1).addmm_(weight, weight);
   ExpectStatus(Profile(target.sum(), {{"weight", weight}}).status(), absl::StatusCode::kUnimplemented,
                "CopySlices (AddmmBackward0)");
 }
 
 TEST(ProfileTest, RefusesALossThatDoesNotRequireGrad) {
-  const at::Tensor weight = at::randn({3});
+  const at::Tensor weight = Randn({3});
   ExpectStatus(Profile(weight.sum(), {{"weight", weight}}).status(), absl::StatusCode::kInvalidArgument,
                "loss does not require grad");
   ExpectStatus(Profile(at::Tensor(), {{"weight", weight}}).status(), absl::StatusCode::kInvalidArgument,

@@ -173,8 +173,9 @@ TEST_F(RanksTest, DrawTheSameBlocks) {
 TEST_F(RanksTest, PlanByTheDriftThatRankZeroMeasures) {
   Train("drift", {"--epochs", "20", "--batch-size", "4", "--budget", "0.5", "--budget-of", "backward", "--plan-every",
                   "drift", "--probe-batches", "2"});
+  const json report = Report("drift");
   std::vector<json> rounds;
-  for (const json& epoch : Report("drift")["epochs"]) {
+  for (const json& epoch : report["epochs"]) {
     rounds.insert(rounds.end(), epoch["rounds"].begin(), epoch["rounds"].end());
     EXPECT_EQ(epoch["mismatched_steps"], 0);
   }

@@ -40,8 +40,9 @@ namespace {
 using ::testing::Contains;
 using Random = std::mt19937_64;
 
-constexpr int kAtOnce = 64;
 constexpr int64_t kMaxBytes = int64_t{1} << 30;
+
+int NumAtOnce() { return ShortOrLong(16, 64); }
 
 // A call of a corpus: a method of the service and the bytes of its request.
 struct RecordedCall {
@@ -128,7 +129,7 @@ std::string BrokenSession(const std::vector<RecordedCall>& calls, Random& random
 class Crowd {
  public:
   explicit Crowd(uint64_t seed, std::function<void(Random&)> work) : work_(std::move(work)) {
-    for (int i = 0; i < kAtOnce; ++i) {
+    for (int i = 0; i < NumAtOnce(); ++i) {
       threads_.emplace_back([this, seed = seed + static_cast<uint64_t>(i)] {
         Random random(seed);
         while (!is_ending_) work_(random);
@@ -190,7 +191,7 @@ TEST_F(HostileRequestsTest, BrokenBytesHarmNobody) {
   const auto p99 = others.Compare(
       schedule(),
       [&] {
-        crowd = std::make_unique<Crowd>(seed += kAtOnce, [&](Random& random) {
+        crowd = std::make_unique<Crowd>(seed += 64, [&](Random& random) {
           RawConnection connection(daemon_->address());
           connection.Send(BrokenSession(calls, random));
           connection.WaitFor("grpc-status", absl::Milliseconds(200));
@@ -200,7 +201,7 @@ TEST_F(HostileRequestsTest, BrokenBytesHarmNobody) {
       [&] { crowd = nullptr; });
   ExpectUnharmed(others);
   p99.ExpectRatioBelow(2);
-  row.Report(absl::StrCat(num_sessions.load(), " connections with random or damaged bytes, ", kAtOnce, " at once"),
+  row.Report(absl::StrCat(num_sessions.load(), " connections with random or damaged bytes, ", NumAtOnce(), " at once"),
              absl::StrCat(DescribePeak(), "; ", p99.ToString()));
 }
 
@@ -221,7 +222,7 @@ TEST_F(HostileRequestsTest, BrokenMessagesAreTheCallersFault) {
   const auto p99 = others.Compare(
       schedule(),
       [&] {
-        crowd = std::make_unique<Crowd>(seed += kAtOnce, [&](Random& random) {
+        crowd = std::make_unique<Crowd>(seed += 64, [&](Random& random) {
           const RecordedCall& call = calls[Below(calls.size(), random)];
           const std::string message = Damage(call.message, random);
           const absl::Status status = RawUnaryCall(daemon_->address(), call.method, message).status();
@@ -233,7 +234,7 @@ TEST_F(HostileRequestsTest, BrokenMessagesAreTheCallersFault) {
       [&] { crowd = nullptr; });
   ExpectUnharmed(others);
   p99.ExpectRatioBelow(2);
-  row.Report(absl::StrCat(num_calls.load(), " damaged requests, ", kAtOnce, " at once"),
+  row.Report(absl::StrCat(num_calls.load(), " damaged requests, ", NumAtOnce(), " at once"),
              absl::StrCat(num_refused.load(), " refused with the status of a caller's fault, the others still valid; ",
                           DescribePeak(), "; ", p99.ToString()));
 }
@@ -256,7 +257,7 @@ TEST_F(HostileRequestsTest, CraftedRequestsAreAnsweredOrRefusedWithinTheirLimits
   const auto p99 = others.Compare(
       schedule(),
       [&] {
-        crowd = std::make_unique<Crowd>(seed += kAtOnce, [&](Random& random) {
+        crowd = std::make_unique<Crowd>(seed += 64, [&](Random& random) {
           const CraftedRequest& crafted = requests[Below(requests.size(), random)];
           grpc::ClientContext context;
           context.AddMetadata("authorization", "Bearer hostile");
@@ -275,7 +276,7 @@ TEST_F(HostileRequestsTest, CraftedRequestsAreAnsweredOrRefusedWithinTheirLimits
       [&] { crowd = nullptr; });
   ExpectUnharmed(others);
   p99.ExpectRatioBelow(2);
-  row.Report(absl::StrCat(num_calls.load(), " crafted requests of another tenant, ", kAtOnce, " at once"),
+  row.Report(absl::StrCat(num_calls.load(), " crafted requests of another tenant, ", NumAtOnce(), " at once"),
              absl::StrCat("each answered or refused as it should be; ", DescribePeak(), "; ", p99.ToString()));
 }
 

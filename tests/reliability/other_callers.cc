@@ -32,7 +32,7 @@ void OtherCallers::Comparison::ExpectRatioBelow(double limit) const {
   if (IsLongForm()) {
     EXPECT_LT(ratio, limit) << ToString();
   } else {
-    EXPECT_LT(with_seconds, 10 * without_seconds + 0.1) << ToString();
+    EXPECT_LT(with_seconds, 10 * without_seconds + 1) << ToString();
   }
 }
 

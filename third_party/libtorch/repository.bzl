@@ -17,8 +17,11 @@ cc_library(
         "-L{lib}",
         "-Wl,-rpath,{lib}",
         "-Wl,--no-as-needed",
+        # PyTorch's wheels also export functions of the C++ library, std::filesystem's among them. Ours must come first.
+        "-lstdc++",
         {libraries}
         "-Wl,--as-needed",
+        {more}
     ],
     visibility = ["//visibility:public"],
 )
@@ -49,12 +52,17 @@ def _libtorch_repository_impl(ctx):
     for name in _HEADERS:
         ctx.symlink(root + "/include/" + name, "include/" + name)
     libraries = ["torch", "torch_cpu", "c10"]
-    for name in ["torch_cuda", "c10_cuda"]:
-        if ctx.path(root + "/lib/lib" + name + ".so").exists:
-            libraries.append(name)
+    more = ""
+    if ctx.path(root + "/lib/libtorch_cuda.so").exists:
+        libraries += ["torch_cuda", "c10_cuda"]
+
+        # NVIDIA's libraries, which a CUDA LibTorch needs, lie in packages of their own. They need not be on the machine
+        # that builds.
+        more = '"-Wl,--unresolved-symbols=ignore-in-shared-libs",'
     ctx.file("BUILD", _BUILD.format(
         lib = root + "/lib",
         libraries = "".join(['"-l%s", ' % name for name in libraries]),
+        more = more,
     ))
 
 libtorch_repository = repository_rule(

@@ -9,6 +9,7 @@
 
 #include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
+#include "c10/core/impl/VirtualGuardImpl.h"
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
@@ -33,6 +34,13 @@ double Seconds(Clock::time_point begin, Clock::time_point end) {
 
 int64_t TrainingSetup::world_size() const { return ranks == nullptr ? 1 : ranks->world_size(); }
 
+// The time once the device has done all that it was given. Without the wait, a GPU's work would count where the next
+// number is read from it.
+Clock::time_point EpochTrainer::Now() const {
+  if (!device_.is_cpu()) c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(device_.index());
+  return Clock::now();
+}
+
 struct EpochTrainer::StepTimes {
   double forward_seconds = 0;
   double backward_seconds = 0;
@@ -41,6 +49,7 @@ struct EpochTrainer::StepTimes {
 EpochTrainer::EpochTrainer(const TrainingSetup& setup, TrainingObserver observer)
     : setup_(setup),
       observer_(std::move(observer)),
+      device_(DeviceOf(setup.model)),
       steps_per_epoch_(StepsPerEpoch(static_cast<int64_t>(setup.rows.size()),
                                      setup.batch_size * setup.grad_accum * setup.world_size())) {
   for (const auto& parameter : setup.model.named_parameters()) {
@@ -136,7 +145,7 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
   EpochSums& sums = partial->sums;
   const std::vector<int64_t> order = Shuffled(setup_.rows, setup_.seed, epoch);
   setup_.model.train();
-  ResetPeakMemory();
+  ResetPeakMemory(device_);
   SampleEnergy();  // What was used before is none of this epoch's.
   for (int64_t i = report.executed_backward_flops.steps; i < steps_per_epoch_; ++i) {
     setup_.optimizer.set_learning_rate(setup_.schedule.LearningRate(next_step()));
@@ -223,7 +232,7 @@ absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t
 }
 
 void EpochTrainer::NotePeakMemory(EpochReport& report) {
-  const int64_t peak = PeakMemoryBytes();
+  const int64_t peak = PeakMemoryBytes(device_);
   report.peak_memory_bytes = std::max(report.peak_memory_bytes, peak);
   std::optional<RoundSums>& sums = setup_.progress.round;
   if (sums.has_value()) sums->peak_memory_bytes = std::max(sums->peak_memory_bytes, peak);
@@ -273,10 +282,10 @@ absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::v
                                                      int64_t& predicted_flops) {
   double loss_sum = 0;
   for (int64_t i = 0; i < setup_.grad_accum; ++i) {
-    const Clock::time_point begin = Clock::now();
+    const Clock::time_point begin = Now();
     at::Tensor loss = Loss(order, step_in_epoch * setup_.grad_accum + i);
     const double loss_value = loss.item<double>();
-    const Clock::time_point forward_end = Clock::now();
+    const Clock::time_point forward_end = Now();
     if (!std::isfinite(loss_value)) {
       return absl::AbortedError(absl::StrCat("the training loss is ", loss_value, " at step ", next_step(),
                                              " of epoch ", epoch, ": training has diverged; a lower --lr may help"));
@@ -285,7 +294,7 @@ absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::v
     if (setup_.grad_accum > 1) loss = loss / static_cast<double>(setup_.grad_accum);
     if (absl::StatusOr<bool> ran = setup_.session.Backward(loss); !ran.ok()) return ran.status();
     times.forward_seconds += Seconds(begin, forward_end);
-    times.backward_seconds += Seconds(forward_end, Clock::now());
+    times.backward_seconds += Seconds(forward_end, Now());
     loss_sum += loss_value;
   }
   return loss_sum / static_cast<double>(setup_.grad_accum);
@@ -294,7 +303,7 @@ absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::v
 absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
                                      EpochReport& report) {
   const profiler::ExecutedFlopsCounter counter;
-  const Clock::time_point begin = Clock::now();
+  const Clock::time_point begin = Now();
   if (absl::Status status = setup_.session.BeginStep(); !status.ok()) return status;
   if (promise_.has_value()) promise_->random_state = GetRandomState();
   StepTimes times;
@@ -302,7 +311,7 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   absl::StatusOr<double> loss = RunMicroBatches(report.epoch, order, step_in_epoch, times, predicted_flops);
   if (loss.ok()) loss = MeanOverRanks(*loss);
   if (!loss.ok()) return loss.status();
-  const Clock::time_point backward_end = Clock::now();
+  const Clock::time_point backward_end = Now();
   absl::StatusOr<std::optional<Round>> round = setup_.session.PlanFromGradients();
   if (!round.ok()) return round.status();
   const StepProbe& probe = setup_.session.step_probe();
@@ -325,13 +334,13 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
       promise_->loss_before = *mean;
     }
   }
-  const Clock::time_point optimizer_begin = Clock::now();
+  const Clock::time_point optimizer_begin = Now();
   const int64_t bytes_before = setup_.ranks == nullptr ? 0 : setup_.ranks->averaged_bytes();
   if (absl::Status status = setup_.session.AverageGradients(); !status.ok()) return status;
   report.reduced_bytes.Add(setup_.ranks == nullptr ? 0 : setup_.ranks->averaged_bytes() - bytes_before);
   ClipGradients();
   if (absl::Status status = setup_.session.Step().status(); !status.ok()) return status;
-  const Clock::time_point end = Clock::now();
+  const Clock::time_point end = Now();
   const profiler::EnergyReading energy = SampleEnergy();
 
   const double optimizer_seconds = Seconds(optimizer_begin, end);
@@ -388,7 +397,7 @@ absl::Status EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport
   if (!promise_.has_value() || setup_.session.is_measuring()) return absl::OkStatus();
   const Promise promise = *std::exchange(promise_, std::nullopt);
   if (!setup_.measures_importance) return absl::OkStatus();
-  const Clock::time_point begin = Clock::now();
+  const Clock::time_point begin = Now();
   const profiler::ExecutedFlopsCounter counter;
   const absl::StatusOr<double> after = MeanOverRanks(MeanLoss(order, promise.micro_batches, promise.random_state));
   if (!after.ok()) return after.status();
@@ -396,7 +405,7 @@ absl::Status EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport
   if (!promised.ok()) return promised.status();
   setup_.progress.probe_flops += counter.forward_flops();
   setup_.progress.executed_flops += counter.forward_flops();
-  report.probe_seconds += Seconds(begin, Clock::now());
+  report.probe_seconds += Seconds(begin, Now());
   report.rounds.back().promised_loss_reduction = *promised;
   report.rounds.back().realised_loss_reduction = promise.loss_before - *after;
   if (std::optional<RoundSums>& sums = setup_.progress.round; sums.has_value() && sums->steps == 1) {

@@ -1,6 +1,7 @@
 #ifndef GREENPLAN_TRAINER_CLIENT_FINETUNE_EPOCH_TRAINER_H_
 #define GREENPLAN_TRAINER_CLIENT_FINETUNE_EPOCH_TRAINER_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -188,11 +189,14 @@ class EpochTrainer {
   // Adds tensors to the union of what trained in the epoch, in the model's order.
   void AddTrainable(const std::vector<std::string>& names, EpochReport& report) const;
   void Remark(const std::vector<std::string>& lines);
+  // Returns the time once the device has done all that it was given.
+  std::chrono::steady_clock::time_point Now() const;
   // The number of the next optimizer step, counted from 0 over the whole run.
   int64_t next_step() const { return static_cast<int64_t>(setup_.progress.step_losses.size()); }
 
   const TrainingSetup setup_;
   const TrainingObserver observer_;
+  const at::Device device_;  // The model's.
   const int64_t steps_per_epoch_;
   std::vector<std::string> tensor_names_;
   bool is_under_plan_ = false;

@@ -14,6 +14,7 @@
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
 #include "profiler/autograd/profile_time.h"
+#include "trainer_client/finetune/batch_loss.h"
 #include "trainer_client/finetune/epoch_table.h"
 #include "trainer_client/finetune/evaluate.h"
 #include "trainer_client/finetune/peak_memory.h"
@@ -309,11 +310,11 @@ absl::Status FinetuneRun::RestoreRandomState() const {
 }
 
 void FinetuneRun::FinishEpoch(EpochReport epoch) {
-  if (epoch.epoch == 0) ResetPeakMemory();
+  if (epoch.epoch == 0) ResetPeakMemory(DeviceOf(model()));
   if (!inputs_.valid.input_ids.empty()) {
     epoch.validation_loss = MeanLoss(model(), inputs_.valid, options_.batch_size, AutocastType(options_));
   }
-  if (epoch.epoch == 0) epoch.peak_memory_bytes = PeakMemoryBytes();
+  if (epoch.epoch == 0) epoch.peak_memory_bytes = PeakMemoryBytes(DeviceOf(model()));
   state_.epochs.push_back(std::move(epoch));
   PrintLine(EpochTableRow(state_.epochs.back()));
 }

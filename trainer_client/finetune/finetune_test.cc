@@ -19,6 +19,7 @@
 #include "planner/convert/convert.h"
 #include "planner/convert/files.h"
 #include "planner/files/testing/faults.h"
+#include "profiler/autograd/testing/test_device.h"
 #include "trainer_client/checkpoint/checkpoint.h"
 #include "trainer_client/finetune/predicted_seconds.h"
 #include "trainer_client/finetune/test_inputs.h"
@@ -30,6 +31,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+
+constexpr char kCpuAlone[] = "a resume to the bit is promised on the CPU alone";
 
 class AwayConnection : public Connection {
  public:
@@ -85,6 +88,7 @@ struct FinetuneTest : ::testing::Test {
     options.epochs = 2;
     options.batch_size = 8;
     options.learning_rate = 1e-2;
+    options.device = profiler::testing::TestDevice().str();
     options.seed = 1;
     options.weight_decay = 0.1;
     SetBudget(0.5);
@@ -293,6 +297,7 @@ TEST_F(FinetuneTest, MovesNoTensorThatWasNotPlanned) {
 }
 
 TEST_F(FinetuneTest, ResumesBitForBit) {
+  if (options.device != "cpu") GTEST_SKIP() << kCpuAlone;
   UseModel(kOpt);  // Has dropout.
   options.epochs = 3;
   // 12 steps an epoch: the second leaves a plan in force between epochs. -1 stands for drift.
@@ -340,6 +345,7 @@ TEST_F(FinetuneTest, ResumesBitForBit) {
 }
 
 TEST_F(FinetuneTest, ResumesBitForBitFromACheckpointWithinAnEpoch) {
+  if (options.device != "cpu") GTEST_SKIP() << kCpuAlone;
   UseModel(kOpt);  // Has dropout.
   options.plan.set_method(v1::METHOD_JOINT);
   options.plan_every = 5;
@@ -402,7 +408,7 @@ TEST_F(FinetuneTest, TellsThePlannerTheSameOfARoundHoweverOftenTheRunIsKilled) {
   ASSERT_EQ(planner->outcomes.size(), rounds.size());
   for (size_t i = 0; i < rounds.size(); ++i) {
     SCOPED_TRACE(i);
-    const auto& sent = planner->outcomes[rounds[i]["round"]];
+    const auto& sent = planner->outcomes[rounds[i]["round"].get<int64_t>()];
     ASSERT_EQ(sent.size(), 1u) << "step times differ from run to run";
     v1::Outcome outcome;
     ASSERT_TRUE(outcome.ParseFromString(*sent.begin()));
@@ -420,6 +426,7 @@ TEST_F(FinetuneTest, TellsThePlannerTheSameOfARoundHoweverOftenTheRunIsKilled) {
 }
 
 TEST_F(FinetuneTest, CrossFitsInTheStepWithinEpochsAndResumesBitForBit) {
+  if (options.device != "cpu") GTEST_SKIP() << kCpuAlone;
   UseModel(kOpt);          // Has dropout.
   options.plan_every = 5;  // Of 12 steps an epoch: rounds are due at 0, 5, 10, 15, 20.
   options.probe = "in-step";

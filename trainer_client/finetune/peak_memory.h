@@ -3,19 +3,22 @@
 
 #include <cstdint>
 
+#include "c10/core/Device.h"
+
 namespace greenplan::trainer {
 
-// Returns the largest resident size in bytes that this process has had since the last ResetPeakMemory (VmHWM on Linux).
-// Returns 0 where the system does not tell.
+// Returns the most memory in bytes that this process has held at once since the last ResetPeakMemory. On a CPU that is
+// its resident size (VmHWM on Linux), or 0 where the system does not tell. On another device it is the sum of the
+// tensors there, as LibTorch's allocator counts them.
 //
-//   ResetPeakMemory();
+//   ResetPeakMemory(device);
 //   TrainEpoch();
-//   report.peak_memory_bytes = PeakMemoryBytes();
-int64_t PeakMemoryBytes();
+//   report.peak_memory_bytes = PeakMemoryBytes(device);
+int64_t PeakMemoryBytes(const at::Device& device);
 
-// Starts the measurement of the peak anew. It first gives free memory back to the system, because that would count.
-// Returns false where the system does not allow it: the peak is then that since the process began.
-bool ResetPeakMemory();
+// Starts the measurement of the peak anew. On a CPU it first gives free memory back to the system, because that would
+// count. Returns false where the system does not allow it: the peak is then that since the process began.
+bool ResetPeakMemory(const at::Device& device);
 
 }  // namespace greenplan::trainer
 

@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "ATen/ops/empty.h"
 #include "gtest/gtest.h"
 #include "profiler/autograd/freed_memory.h"
+#include "profiler/autograd/testing/test_device.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -22,17 +24,17 @@ void TouchAndFree() {
 }
 
 TEST(PeakMemoryTest, RemembersMemoryThatWasFreed) {
-  const int64_t before = PeakMemoryBytes();
+  const int64_t before = PeakMemoryBytes(at::kCPU);
   ASSERT_GT(before, 0);
   TouchAndFree();
-  EXPECT_GE(PeakMemoryBytes(), before + kBytes / 2);
+  EXPECT_GE(PeakMemoryBytes(at::kCPU), before + kBytes / 2);
 }
 
 TEST(PeakMemoryTest, ForgetsItOnReset) {
   TouchAndFree();
-  const int64_t peak = PeakMemoryBytes();
-  if (!ResetPeakMemory()) GTEST_SKIP() << "this system does not reset the peak";
-  EXPECT_LE(PeakMemoryBytes(), peak - kBytes / 2);
+  const int64_t peak = PeakMemoryBytes(at::kCPU);
+  if (!ResetPeakMemory(at::kCPU)) GTEST_SKIP() << "this system does not reset the peak";
+  EXPECT_LE(PeakMemoryBytes(at::kCPU), peak - kBytes / 2);
 }
 
 TEST(PeakMemoryTest, ForgetsWhatTheAllocatorKeptAfterItWasFreed) {
@@ -43,9 +45,18 @@ TEST(PeakMemoryTest, ForgetsWhatTheAllocatorKeptAfterItWasFreed) {
   auto* const block = static_cast<volatile char*>(std::malloc(kBytes));
   for (int64_t i = 0; i < kBytes; i += 4096) block[i] = 1;
   std::free(const_cast<char*>(block));
-  const int64_t peak = PeakMemoryBytes();
-  if (!ResetPeakMemory()) GTEST_SKIP() << "this system does not reset the peak";
-  EXPECT_LE(PeakMemoryBytes(), peak - kBytes / 2);
+  const int64_t peak = PeakMemoryBytes(at::kCPU);
+  if (!ResetPeakMemory(at::kCPU)) GTEST_SKIP() << "this system does not reset the peak";
+  EXPECT_LE(PeakMemoryBytes(at::kCPU), peak - kBytes / 2);
+}
+
+TEST(PeakMemoryTest, CountsTensorsOnAnotherDeviceThanTheCpu) {
+  const at::Device device = profiler::testing::TestDevice();
+  if (device.is_cpu()) GTEST_SKIP() << "GREENPLAN_TEST_DEVICE names no other device";
+  at::empty({kBytes}, at::TensorOptions(at::kByte).device(device));
+  EXPECT_GE(PeakMemoryBytes(device), kBytes);
+  EXPECT_TRUE(ResetPeakMemory(device));
+  EXPECT_LT(PeakMemoryBytes(device), kBytes);
 }
 
 }  // namespace

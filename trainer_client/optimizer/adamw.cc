@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <unordered_set>
 
 #include "ATen/Parallel.h"
 #include "ATen/core/grad_mode.h"
+#include "ATen/ops/_foreach_add.h"
 #include "ATen/ops/_fused_adamw.h"
 #include "ATen/ops/empty_like.h"
 #include "ATen/ops/scalar_tensor.h"
@@ -18,13 +20,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "trainer_client/optimizer/adamw_kernel.h"
+#include "trainer_client/optimizer/products.h"
 
 namespace greenplan::trainer {
 namespace {
-
-// The number of elements that NextUpdate() computes at a time. It is a multiple of every vector width. Otherwise the
-// kernel's scalar tail, which rounds differently, could process elements that it does not process in the real step.
-constexpr int64_t kSliceElements = int64_t{1} << 20;
 
 constexpr absl::string_view kExpAvg = ".exp_avg";
 constexpr absl::string_view kExpAvgSq = ".exp_avg_sq";
@@ -34,7 +33,8 @@ struct TensorLists {
   std::vector<at::Tensor> parameters, gradients, exp_avgs, exp_avg_sqs, steps;
 };
 
-// The kernel does not increment `steps` (in PyTorch the Python code does), so they must already count this step.
+// The kernel does not increment `steps` (in PyTorch the Python code does), so they must already count this step. On a
+// GPU it takes tensors of one type only.
 void ApplyFusedStep(const TensorLists& lists, const AdamWOptions& options) {
   at::_fused_adamw_(lists.parameters, lists.gradients, lists.exp_avgs, lists.exp_avg_sqs, /*max_exp_avg_sqs=*/{},
                     lists.steps, options.learning_rate, options.beta1, options.beta2, options.weight_decay,
@@ -43,8 +43,8 @@ void ApplyFusedStep(const TensorLists& lists, const AdamWOptions& options) {
 
 at::Tensor NewStepCount(const at::Tensor& parameter) { return at::zeros({}, parameter.options().dtype(at::kFloat)); }
 
-at::Tensor Slice(const at::Tensor& flat, int64_t begin) {
-  return flat.narrow(0, begin, std::min(kSliceElements, flat.numel() - begin));
+at::Tensor Slice(const at::Tensor& flat, int64_t begin, int64_t length) {
+  return flat.narrow(0, begin, std::min(length, flat.numel() - begin));
 }
 
 AdamWStep KernelStep(const AdamWOptions& options, double step) {
@@ -82,7 +82,7 @@ AdamW::AdamW(NamedParameters parameters, const AdamWOptions& options)
 
 void AdamW::Step() {
   at::NoGradGuard no_grad;
-  TensorLists lists;
+  std::map<at::ScalarType, TensorLists> lists_by_type;
   for (const auto& [name, parameter] : parameters_) {
     const at::Tensor& gradient = parameter.grad();
     if (!gradient.defined()) continue;
@@ -90,7 +90,7 @@ void AdamW::Step() {
     if (!moments.step.defined()) {
       moments = {at::zeros_like(parameter), at::zeros_like(parameter), NewStepCount(parameter)};
     }
-    moments.step.add_(1);
+    TensorLists& lists = lists_by_type[parameter.scalar_type()];
     lists.parameters.push_back(parameter);
     lists.gradients.push_back(gradient.contiguous());
     lists.exp_avgs.push_back(moments.exp_avg);
@@ -98,7 +98,10 @@ void AdamW::Step() {
     lists.steps.push_back(moments.step);
   }
   last_learning_rate_ = options_.learning_rate;
-  if (!lists.parameters.empty()) ApplyFusedStep(lists, options_);
+  for (const auto& [type, lists] : lists_by_type) {
+    at::_foreach_add_(lists.steps, 1);
+    ApplyFusedStep(lists, options_);
+  }
 }
 
 bool AdamW::Owns(const at::Tensor& parameter) const {
@@ -118,14 +121,17 @@ at::Tensor AdamW::NextUpdate(const at::Tensor& parameter, const at::Tensor& grad
   at::Tensor old_flat = parameter.detach().view(-1);
   at::Tensor gradient_flat = gradient.contiguous().view(-1);
   at::Tensor update = at::empty_like(old_flat);
-  for (int64_t begin = 0; begin < old_flat.numel(); begin += kSliceElements) {
-    at::Tensor old_values = Slice(old_flat, begin);
-    at::Tensor new_values = Slice(update, begin).copy_(old_values);
+  // A multiple of every vector width. Otherwise the kernel's scalar tail, which rounds differently, could process
+  // elements that it does not process in the real step.
+  const int64_t slice = SliceElements(old_flat.device());
+  for (int64_t begin = 0; begin < old_flat.numel(); begin += slice) {
+    at::Tensor old_values = Slice(old_flat, begin, slice);
+    at::Tensor new_values = Slice(update, begin, slice).copy_(old_values);
     auto scratch_of = [&](const at::Tensor& state) {
-      return Slice(state.view(-1), begin).to(old_flat.device(), state.scalar_type(), false, /*copy=*/true);
+      return Slice(state.view(-1), begin, slice).to(old_flat.device(), state.scalar_type(), false, /*copy=*/true);
     };
     ApplyFusedStep({.parameters = {new_values},
-                    .gradients = {Slice(gradient_flat, begin)},
+                    .gradients = {Slice(gradient_flat, begin, slice)},
                     .exp_avgs = {moments ? scratch_of(moments->exp_avg) : at::zeros_like(new_values)},
                     .exp_avg_sqs = {moments ? scratch_of(moments->exp_avg_sq) : at::zeros_like(new_values)},
                     .steps = {step}},

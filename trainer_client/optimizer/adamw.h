@@ -51,7 +51,7 @@ class AdamW : public Optimizer {
   const AdamWOptions& options() const { return options_; }
   void set_learning_rate(double learning_rate) override { options_.learning_rate = learning_rate; }
 
-  // See UpdateRule. Needs a few MB of scratch memory in addition to the result.
+  // See UpdateRule. Needs a few MB of scratch memory, on a GPU tens of MB, in addition to the result.
   // REQUIRES: `parameter` was given to the constructor.
   at::Tensor NextUpdate(const at::Tensor& parameter, const at::Tensor& gradient) const override;
 

@@ -8,14 +8,15 @@
 #include "ATen/ops/allclose.h"
 #include "ATen/ops/equal.h"
 #include "ATen/ops/ones.h"
-#include "ATen/ops/randn.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "profiler/autograd/testing/test_device.h"
 #include "torch/optim/adamw.h"
 
 namespace greenplan::trainer {
 namespace {
 
+using profiler::testing::Randn;
 using ::testing::HasSubstr;
 
 constexpr AdamWOptions kOptions = {.learning_rate = 1e-2, .weight_decay = 0.1};
@@ -24,17 +25,16 @@ constexpr AdamWOptions kOptions = {.learning_rate = 1e-2, .weight_decay = 0.1};
 AdamW::NamedParameters Parameters() {
   at::manual_seed(1);
   AdamW::NamedParameters parameters;
-  parameters.emplace_back("matrix", at::randn({33, 65}));
-  parameters.emplace_back("bias", at::randn({7}));
-  parameters.emplace_back("scalar", at::randn({}));
-  parameters.emplace_back("table", at::randn({1025, 1027}));
+  parameters.emplace_back("matrix", Randn({33, 65}));
+  parameters.emplace_back("bias", Randn({7}));
+  parameters.emplace_back("scalar", Randn({}));
+  // A slice is larger on a GPU.
+  parameters.emplace_back("table", Randn({profiler::testing::TestDevice().is_cpu() ? 1025 : 4097, 1027}));
   for (auto& [name, parameter] : parameters) parameter.requires_grad_(true);
   return parameters;
 }
 
-void SetRandomGradient(const at::Tensor& parameter) {
-  parameter.mutable_grad() = at::randn(parameter.sizes(), parameter.options().requires_grad(false));
-}
+void SetRandomGradient(const at::Tensor& parameter) { parameter.mutable_grad() = Randn(parameter.sizes()); }
 
 at::Tensor Copy(const at::Tensor& tensor) { return tensor.detach().clone(); }
 
@@ -156,7 +156,7 @@ TEST(AdamWTest, ProductWithNextUpdateIsThatOfTheUpdateItTells) {
   for (int step = 0; step < 3; ++step) {  // At first there are no moments.
     for (const auto& [name, parameter] : parameters) {
       SetRandomGradient(parameter);
-      const at::Tensor direction = at::randn(parameter.sizes());
+      const at::Tensor direction = Randn(parameter.sizes());
       // Numbers of one sign, so that rounding stays small beside the sum.
       const at::Tensor update = optimizer.NextUpdate(parameter, parameter.grad());
       const at::Tensor towards = direction.abs() * update.sign();
@@ -250,8 +250,10 @@ TEST(AdamWTest, AParameterWhoseStateWasDroppedBeginsAnewAndOneWhoseStateIsKeptGo
     const at::Tensor expected = (policy == FrozenState::kDrop ? fresh : optimizer).NextUpdate(matrix, matrix.grad());
     optimizer.PlaceState({matrix}, policy);
     EXPECT_EQ(optimizer.state().size(), policy == FrozenState::kDrop ? 9u : 12u);
+    if (policy == FrozenState::kOffload) EXPECT_TRUE(optimizer.state().at("matrix.exp_avg").is_cpu());
     EXPECT_TRUE(at::equal(optimizer.NextUpdate(matrix, matrix.grad()), expected));
     optimizer.PlaceState({}, policy);
+    if (policy != FrozenState::kDrop) EXPECT_EQ(optimizer.state().at("matrix.exp_avg").device(), matrix.device());
     const at::Tensor before = Copy(matrix);
     optimizer.Step();
     EXPECT_TRUE(at::equal(matrix - before, expected));

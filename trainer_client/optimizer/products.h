@@ -1,12 +1,19 @@
 #ifndef GREENPLAN_TRAINER_CLIENT_OPTIMIZER_PRODUCTS_H_
 #define GREENPLAN_TRAINER_CLIENT_OPTIMIZER_PRODUCTS_H_
 
+#include <cstdint>
+
 #include "ATen/core/Tensor.h"
+#include "c10/core/Device.h"
 
 namespace greenplan::trainer {
 
+// Returns how many elements to process at a time where scratch memory of that size is needed: few on a CPU, where they
+// then stay in its caches; more on a GPU, where launching kernels would otherwise take longer than running them.
+int64_t SliceElements(const at::Device& device);
+
 // The functions below return a double scalar on the tensors' device, so nothing waits for the device. They compute in
-// double, in slices of a few MB. Both tensors must have the same shape.
+// double, in slices of a few MB, on a GPU of tens of MB. Both tensors must have the same shape.
 //
 // Returns the sum of a[i] * b[i].
 at::Tensor SumOfProducts(const at::Tensor& a, const at::Tensor& b);

@@ -8,9 +8,9 @@
 #include "ATen/TensorOperators.h"
 #include "ATen/ops/allclose.h"
 #include "ATen/ops/equal.h"
-#include "ATen/ops/randn.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "profiler/autograd/testing/test_device.h"
 #include "torch/optim/adagrad.h"
 #include "torch/optim/adam.h"
 #include "torch/optim/adamw.h"
@@ -21,6 +21,7 @@
 namespace greenplan::trainer {
 namespace {
 
+using profiler::testing::Randn;
 using ::testing::HasSubstr;
 namespace optim = torch::optim;
 
@@ -55,14 +56,14 @@ const Case kCases[] = {
 struct TorchOptimizerTest : ::testing::TestWithParam<Case> {
   TorchOptimizerTest() {
     at::manual_seed(3);
-    for (const char* name : {"a", "b"}) parameters.emplace_back(name, at::randn({4, 3}).requires_grad_(true));
+    for (const char* name : {"a", "b"}) parameters.emplace_back(name, Randn({4, 3}).requires_grad_(true));
     torch_optimizer = GetParam().make({parameters[0].second, parameters[1].second});
     optimizer = *WrapTorchOptimizer(*torch_optimizer, parameters);
   }
 
   void StepWithGradients(bool both) {
-    parameters[0].second.mutable_grad() = at::randn({4, 3});
-    if (both) parameters[1].second.mutable_grad() = at::randn({4, 3});
+    parameters[0].second.mutable_grad() = Randn({4, 3});
+    if (both) parameters[1].second.mutable_grad() = Randn({4, 3});
     optimizer->Step();
     optimizer->ClearGradients();
   }
@@ -77,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(Optimizers, TorchOptimizerTest, ::testing::ValuesIn(kCa
 
 TEST_P(TorchOptimizerTest, TellsTheNextUpdateBitForBitAndChangesNothing) {
   for (int step = 0; step < 4; ++step) {
-    const at::Tensor gradient = at::randn({4, 3});
+    const at::Tensor gradient = Randn({4, 3});
     const at::Tensor before = parameters[0].second.detach().clone();
     std::map<std::string, at::Tensor> state;
     for (const auto& [name, tensor] : optimizer->state()) state[name] = tensor.clone();
@@ -118,7 +119,7 @@ TEST_P(TorchOptimizerTest, GoesOnFromASavedState) {
   const auto other_torch = GetParam().make({copies[0].second, copies[1].second});
   const auto other = *WrapTorchOptimizer(*other_torch, copies);
   ASSERT_EQ(other->LoadState(state), absl::OkStatus());
-  const at::Tensor gradient = at::randn({4, 3});
+  const at::Tensor gradient = Randn({4, 3});
   for (int i = 0; i < 2; ++i) {
     parameters[i].second.mutable_grad() = gradient;
     copies[i].second.mutable_grad() = gradient;
@@ -134,11 +135,26 @@ TEST_P(TorchOptimizerTest, GoesOnFromASavedState) {
 TEST_P(TorchOptimizerTest, AParameterWhoseStateWasDroppedBeginsAnew) {
   for (int step = 0; step < 3; ++step) StepWithGradients(true);
   optimizer->PlaceState({parameters[1].second}, FrozenState::kDrop);
-  const at::Tensor gradient = at::randn({4, 3});
+  const at::Tensor gradient = Randn({4, 3});
   const at::Tensor copy = parameters[1].second.detach().clone().requires_grad_(true);
   const auto fresh_torch = GetParam().make({copy});
   const auto fresh = *WrapTorchOptimizer(*fresh_torch, {{"b", copy}});
   EXPECT_TRUE(at::equal(optimizer->NextUpdate(parameters[1].second, gradient), fresh->NextUpdate(copy, gradient)));
+  StepWithGradients(true);
+}
+
+TEST_P(TorchOptimizerTest, AParameterWhoseStateWasOffloadedGoesOn) {
+  for (int step = 0; step < 3; ++step) StepWithGradients(true);
+  const at::Tensor& parameter = parameters[1].second;
+  const at::Tensor gradient = Randn({4, 3});
+  const at::Tensor expected = optimizer->NextUpdate(parameter, gradient);
+  optimizer->PlaceState({parameter}, FrozenState::kOffload);
+  for (const auto& [name, tensor] : optimizer->state()) {
+    if (name[0] == 'b') EXPECT_TRUE(tensor.is_cpu()) << name;
+  }
+  EXPECT_TRUE(at::equal(optimizer->NextUpdate(parameter, gradient), expected));
+  optimizer->PlaceState({}, FrozenState::kOffload);
+  EXPECT_TRUE(at::equal(optimizer->NextUpdate(parameter, gradient), expected));
   StepWithGradients(true);
 }
 
@@ -150,13 +166,13 @@ TEST_P(TorchOptimizerTest, SetsTheLearningRateOfEveryGroup) {
 }
 
 TEST(WrapTorchOptimizerTest, EachParameterHasTheOptionsOfItsGroup) {
-  const at::Tensor a = at::randn({4}).requires_grad_(true), b = at::randn({4}).requires_grad_(true);
+  const at::Tensor a = Randn({4}).requires_grad_(true), b = Randn({4}).requires_grad_(true);
   std::vector<optim::OptimizerParamGroup> groups;
   groups.emplace_back(Tensors{a}, std::make_unique<optim::SGDOptions>(0.5));
   groups.emplace_back(Tensors{b}, std::make_unique<optim::SGDOptions>(optim::SGDOptions(0.25).weight_decay(2)));
   optim::SGD sgd(groups, optim::SGDOptions(1));
   const auto optimizer = *WrapTorchOptimizer(sgd, {{"a", a}, {"b", b}});
-  const at::Tensor gradient = at::randn({4}), a_before = a.detach().clone(), b_before = b.detach().clone();
+  const at::Tensor gradient = Randn({4}), a_before = a.detach().clone(), b_before = b.detach().clone();
   EXPECT_TRUE(at::allclose(optimizer->NextUpdate(a, gradient), gradient * -0.5));
   EXPECT_TRUE(at::allclose(optimizer->NextUpdate(b, gradient), (gradient + b_before * 2) * -0.25));
   b.mutable_grad() = gradient;
@@ -168,7 +184,7 @@ TEST(WrapTorchOptimizerTest, EachParameterHasTheOptionsOfItsGroup) {
 }
 
 TEST(WrapTorchOptimizerTest, RefusesWhatItCannotReplay) {
-  const at::Tensor parameter = at::randn({2}).requires_grad_(true);
+  const at::Tensor parameter = Randn({2}).requires_grad_(true);
   optim::LBFGS lbfgs(Tensors{parameter});
   const auto other_class = WrapTorchOptimizer(lbfgs, {{"a", parameter}});
   EXPECT_EQ(other_class.status().code(), absl::StatusCode::kInvalidArgument);

@@ -5,14 +5,15 @@
 
 #include "ATen/TensorOperators.h"
 #include "ATen/ops/full_like.h"
-#include "ATen/ops/randn.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "profiler/autograd/testing/test_device.h"
 #include "trainer_client/optimizer/adamw.h"
 
 namespace greenplan::trainer {
 namespace {
 
+using profiler::testing::Randn;
 using ::testing::IsEmpty;
 
 double Dot(const at::Tensor& a, const at::Tensor& b) { return (a.to(at::kDouble) * b).sum().item<double>(); }
@@ -22,7 +23,7 @@ struct ConsecutiveStepsTest : ::testing::Test {
   ConsecutiveStepsTest() {
     at::manual_seed(3);
     for (const char* name : {"a", "b", "frozen", "never"}) {
-      parameters.emplace_back(name, at::randn({5, 7}).requires_grad_(true));
+      parameters.emplace_back(name, Randn({5, 7}).requires_grad_(true));
     }
     optimizer = std::make_unique<AdamW>(parameters, AdamWOptions{.learning_rate = 1e-2, .weight_decay = 0.1});
     Backward();
@@ -32,7 +33,7 @@ struct ConsecutiveStepsTest : ::testing::Test {
   void Backward() {
     gradients.clear();
     for (auto& [name, parameter] : parameters) {
-      gradients.push_back(at::randn({5, 7}));
+      gradients.push_back(Randn({5, 7}));
       parameter.mutable_grad() = gradients.back();
     }
   }

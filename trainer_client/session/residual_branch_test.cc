@@ -7,11 +7,13 @@
 #include "ATen/ops/equal.h"
 #include "ATen/ops/mm.h"
 #include "ATen/ops/ones_like.h"
-#include "ATen/ops/randn.h"
 #include "gtest/gtest.h"
+#include "profiler/autograd/testing/test_device.h"
 
 namespace greenplan::trainer {
 namespace {
+
+using profiler::testing::Randn;
 
 struct ResidualBranchTest : ::testing::Test {
   at::Tensor Forward() {
@@ -19,8 +21,8 @@ struct ResidualBranchTest : ::testing::Test {
     return x + branch([&] { return at::dropout(at::mm(x, weight).tanh(), 0.5, /*train=*/true); });
   }
 
-  const at::Tensor x = at::randn({4, 8}).requires_grad_(true);
-  const at::Tensor weight = at::randn({8, 8}).requires_grad_(true);
+  const at::Tensor x = Randn({4, 8}).requires_grad_(true);
+  const at::Tensor weight = Randn({8, 8}).requires_grad_(true);
   const ResidualBranch branch{"layers.0"};
 };
 

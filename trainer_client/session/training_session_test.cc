@@ -12,13 +12,13 @@
 #include "ATen/ops/dropout.h"
 #include "ATen/ops/equal.h"
 #include "ATen/ops/mm.h"
-#include "ATen/ops/randn.h"
 #include "ATen/ops/zeros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/checkpoint.h"
 #include "profiler/autograd/executed_flops.h"
+#include "profiler/autograd/testing/test_device.h"
 #include "torch/optim/adamw.h"
 #include "torch/optim/sgd.h"
 #include "trainer_client/optimizer/adamw.h"
@@ -30,6 +30,7 @@
 namespace greenplan::trainer {
 namespace {
 
+using profiler::testing::Randn;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -72,10 +73,10 @@ struct TrainingSessionTest : ::testing::Test {
   TrainingSessionTest() {
     at::manual_seed(3);
     for (int layer = 0; layer < 6; ++layer) {
-      parameters.emplace_back("layers." + std::to_string(layer) + ".weight", at::randn({8, 8}).requires_grad_(true));
-      parameters.emplace_back("layers." + std::to_string(layer) + ".bias", at::randn({8}).requires_grad_(true));
+      parameters.emplace_back("layers." + std::to_string(layer) + ".weight", Randn({8, 8}).requires_grad_(true));
+      parameters.emplace_back("layers." + std::to_string(layer) + ".bias", Randn({8}).requires_grad_(true));
     }
-    input = at::randn({4, 8});
+    input = Randn({4, 8});
     optimizer = std::make_unique<AdamW>(parameters, AdamWOptions{.learning_rate = 1e-2, .weight_decay = 0.1});
     options.job = "test";
     options.importance.update_rule = optimizer.get();
@@ -162,7 +163,7 @@ TEST_F(TrainingSessionTest, LeavesAllButRequiresGradUntouched) {
   }
   EXPECT_EQ(optimizer->state().size(), moments.size());
   for (const auto& [name, tensor] : optimizer->state()) EXPECT_TRUE(at::equal(tensor, moments.at(name))) << name;
-  EXPECT_TRUE(at::equal(GetRandomState()[0].second, random_state[0].second));
+  EXPECT_TRUE(at::equal(GetRandomState().back().second, random_state.back().second));
 }
 
 TEST_F(TrainingSessionTest, FrozenTensorsKeepEveryBitUnderMomentumAndWeightDecay) {
@@ -236,8 +237,8 @@ TEST_F(TrainingSessionTest, NeverThawsWhatWasFrozenBeforeAndCountsATiedTensorOnc
 }
 
 TEST_F(TrainingSessionTest, SeveralLossesAreOneSum) {
-  parameters.emplace_back("class_head", at::randn({8, 3}).requires_grad_(true));
-  parameters.emplace_back("value_head", at::randn({8, 1}).requires_grad_(true));
+  parameters.emplace_back("class_head", Randn({8, 3}).requires_grad_(true));
+  parameters.emplace_back("value_head", Randn({8, 1}).requires_grad_(true));
   loss = [this](int) {
     at::Tensor x = input;
     for (int i = 0; i < 12; i += 2) x = (at::mm(x, parameters[i].second) + parameters[i + 1].second).tanh();
@@ -387,7 +388,7 @@ TEST_F(TrainingSessionTest, RefusesWhatItCannotDo) {
 }
 
 TEST_F(TrainingSessionTest, RefusesTwoTensorsUnderOneName) {
-  parameters.emplace_back("layers.2.bias", at::randn({8}).requires_grad_(true));
+  parameters.emplace_back("layers.2.bias", Randn({8}).requires_grad_(true));
   const absl::Status status = TrainingSession::Create(connection, options, parameters).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("two tensors with the name layers.2.bias"));
@@ -418,7 +419,7 @@ TEST_F(TrainingSessionTest, RefusesAnOptimizerThatDoesNotStepATensorThatMayTrain
 }
 
 TEST_F(TrainingSessionTest, ARoundLeavesBuffersAndPendingGradientsAsTheyAre) {
-  const at::Tensor running_mean = at::zeros({8});
+  const at::Tensor running_mean = at::zeros({8}, profiler::testing::TestDevice());
   loss = [&](int) {
     const at::NoGradGuard no_grad;
     running_mean.mul_(0.9).add_(input.mean(0) + 1);
@@ -429,12 +430,12 @@ TEST_F(TrainingSessionTest, ARoundLeavesBuffersAndPendingGradientsAsTheyAre) {
   auto session = NewSession();
   std::vector<at::Tensor> pending;
   for (const auto& [name, parameter] : parameters) {
-    parameter.mutable_grad() = pending.emplace_back(at::randn(parameter.sizes()));
+    parameter.mutable_grad() = pending.emplace_back(Randn(parameter.sizes()));
   }
   const at::Tensor expected = Copy(pending[0]);
   for (int round = 0; round < 2; ++round) {  // The first also profiles.
     ASSERT_TRUE(session->BeginRound(loss).ok());
-    EXPECT_TRUE(at::equal(running_mean, at::zeros({8})));
+    EXPECT_TRUE(at::equal(running_mean, at::zeros({8}, profiler::testing::TestDevice())));
     int kept = 0;
     for (size_t i = 0; i < parameters.size(); ++i) {
       const at::Tensor& parameter = parameters[i].second;
@@ -503,7 +504,7 @@ TEST_F(TrainingSessionTest, PutsRequiresGradRightThatSomeoneElseChangedAndNamesI
 TEST_F(TrainingSessionTest, TellsWhenAStepExecutesOtherFlopsThanPredicted) {
   auto session = NewSession();
   ASSERT_TRUE(session->BeginRound(loss).ok());
-  input = at::randn({5, 8});  // A batch of another size than the profiled one.
+  input = Randn({5, 8});  // A batch of another size than the profiled one.
   TrainStep(*session);
   const int64_t predicted = session->step_plan().predicted_backward_cost;
   EXPECT_THAT(session->TakeNotices(), ElementsAre(AllOf(HasSubstr("FLOPs in the first step of round 0, but"),
@@ -517,17 +518,17 @@ TEST_F(TrainingSessionTest, TellsWhenAStepExecutesOtherFlopsThanPredicted) {
 struct DropTest : TrainingSessionTest {
   DropTest() {
     parameters.clear();
-    parameters.emplace_back("embedding", (at::randn({8, 8}) / 3).requires_grad_(true));
+    parameters.emplace_back("embedding", (Randn({8, 8}) / 3).requires_grad_(true));
     for (int b = 0; b < kBlocks; ++b) {
       const std::string name = "layers." + std::to_string(b);
       for (const char* part : {".up", ".down"}) {
         const int64_t width = 8 + 4 * (b % 3);  // Blocks of three costs.
         const auto shape = part[1] == 'u' ? std::vector<int64_t>{8, width} : std::vector<int64_t>{width, 8};
-        parameters.emplace_back(name + part, (at::randn(shape) / 3).requires_grad_(true));
+        parameters.emplace_back(name + part, (Randn(shape) / 3).requires_grad_(true));
       }
       options.branches.emplace_back(name);
     }
-    parameters.emplace_back("head", at::randn({8, 2}).requires_grad_(true));
+    parameters.emplace_back("head", Randn({8, 2}).requires_grad_(true));
     loss = [this](int) { return Stack(); };
     UseMethod(v1::METHOD_DROP, 0.5);
   }

@@ -21,6 +21,7 @@ struct Round {
 struct StoredJob {
   JobKey key;
   std::vector<v1::Job> revisions;  // In order, from the first one.
+  int64_t num_bytes = 0;           // Of their messages.
   absl::Time last_use;
   std::map<int64_t, Round> rounds;
   std::map<int64_t, KeptPlan> plans;
@@ -43,7 +44,10 @@ class MemoryStore : public Store {
     if (!ids_.try_emplace({key.tenant, key.name}, job.id).second) {
       return absl::AlreadyExistsError(absl::StrCat(key.name, " exists"));
     }
-    jobs_[job.id] = {.key = key, .revisions = {job.job}, .last_use = ToTime(job.job.create_time())};
+    jobs_[job.id] = {.key = key,
+                     .revisions = {job.job},
+                     .num_bytes = static_cast<int64_t>(job.job.ByteSizeLong()),
+                     .last_use = ToTime(job.job.create_time())};
     return absl::OkStatus();
   }
 
@@ -80,6 +84,7 @@ class MemoryStore : public Store {
           absl::StrCat("revision ", update.profile_revision(), " of ", job->key.name, " is not the next one"));
     }
     job->revisions.push_back(update);
+    job->num_bytes += static_cast<int64_t>(update.ByteSizeLong());
     job->last_use = std::max(job->last_use, ToTime(update.update_time()));
     return absl::OkStatus();
   }
@@ -116,9 +121,7 @@ class MemoryStore : public Store {
     TenantUsage usage;
     for (auto id = ids_.lower_bound({tenant, ""}); id != ids_.end() && id->first.first == tenant; ++id) {
       ++usage.num_jobs;
-      for (const v1::Job& revision : jobs_.at(id->second).revisions) {
-        usage.num_bytes += static_cast<int64_t>(revision.ByteSizeLong());
-      }
+      usage.num_bytes += jobs_.at(id->second).num_bytes;
     }
     return usage;
   }

@@ -152,20 +152,39 @@ absl::Status InsertRevision(Database& database, int64_t job_id, const v1::Job& j
   return insert.Run();
 }
 
-absl::Status InsertReport(Database& database, int64_t job_id, const v1::ImportanceReport& report) {
-  const std::string message = report.SerializeAsString();
+// A message on its way into the database. It is made before the transaction, for which others wait.
+struct RankRow {
+  explicit RankRow(const v1::ImportanceReport& report)
+      : round(report.round()), rank(report.rank()), message(report.SerializeAsString()) {}
+
+  const int64_t round;
+  const int32_t rank;
+  const std::string message;
+};
+
+absl::Status InsertReport(Database& database, int64_t job_id, const RankRow& report) {
   Statement insert(database,
                    "INSERT INTO reports (job, round, rank, message, checksum) VALUES (?1, ?2, ?3, ?4, "
                    "greenplan_crc32(?1, ?2, ?3, ?4))");
   insert.BindNumber(1, job_id);
-  insert.BindNumber(2, report.round());
-  insert.BindNumber(3, report.rank());
-  insert.BindBlob(4, message);
-  if (absl::Status status = insert.Run(); !status.ok()) return status;
+  insert.BindNumber(2, report.round);
+  insert.BindNumber(3, report.rank);
+  insert.BindBlob(4, report.message);
+  return insert.Run();
+}
+
+absl::Status CountReport(Database& database, int64_t job_id, int64_t round) {
   Statement count(database, "UPDATE rounds SET num_reports = num_reports + 1 WHERE job = ? AND round = ?");
   count.BindNumber(1, job_id);
-  count.BindNumber(2, report.round());
+  count.BindNumber(2, round);
   return count.Run();
+}
+
+absl::Status UseJob(Database& database, int64_t job_id, absl::Time time) {
+  Statement use(database, "UPDATE jobs SET last_use = max(last_use, ?) WHERE id = ?");
+  use.BindNumber(1, ToNumber(time));
+  use.BindNumber(2, job_id);
+  return use.Run();
 }
 
 // Makes the round if it is not there.
@@ -181,11 +200,25 @@ absl::Status OpenRound(Database& database, int64_t job_id, int64_t round, const 
   insert.BindNumber(5, ToNumber(opening.deadline));
   const absl::StatusOr<bool> is_new = RunAndCount(insert);
   if (!is_new.ok()) return absl::IsNotFound(is_new.status()) ? NoJob(job_id) : is_new.status();
-  if (!*is_new) return absl::OkStatus();
-  Statement use(database, "UPDATE jobs SET last_use = max(last_use, ?) WHERE id = ?");
-  use.BindNumber(1, ToNumber(opening.open_time));
-  use.BindNumber(2, job_id);
-  return use.Run();
+  return *is_new ? UseJob(database, job_id, opening.open_time) : absl::OkStatus();
+}
+
+// Counts a report and closes the round, in one step. Makes the round if it is not there.
+absl::Status ReportAndClose(Database& database, int64_t job_id, int64_t round, const RoundOpening& opening) {
+  Statement change(database,
+                   "INSERT INTO rounds (job, round, revision, open_time, deadline, num_reports, is_planned) "
+                   "VALUES (?, ?, ?, ?, ?, 1, 1) "
+                   "ON CONFLICT (job, round) DO UPDATE SET num_reports = num_reports + 1, is_planned = 1 "
+                   "RETURNING num_reports");
+  change.BindNumber(1, job_id);
+  change.BindNumber(2, round);
+  change.BindNumber(3, opening.revision);
+  change.BindNumber(4, ToNumber(opening.open_time));
+  change.BindNumber(5, ToNumber(opening.deadline));
+  const absl::StatusOr<bool> row = change.Step();
+  if (!row.ok()) return absl::IsNotFound(row.status()) ? NoJob(job_id) : row.status();
+  const bool is_new = change.Number(0) == 1;
+  return is_new ? UseJob(database, job_id, opening.open_time) : absl::OkStatus();
 }
 
 absl::StatusOr<KeptRound> FindRound(Database& database, int64_t job_id, int64_t round) {
@@ -212,22 +245,23 @@ absl::StatusOr<std::optional<v1::ImportanceReport>> FindReport(Database& databas
   return ParseIntact<v1::ImportanceReport>(database, query);
 }
 
-absl::Status InsertPlan(Database& database, int64_t job_id, const NewPlan& plan) {
-  const std::string message = plan.plan.SerializeAsString();
-  const std::string missing_ranks = EncodeRanks(plan.missing_ranks);
+absl::Status InsertPlan(Database& database, int64_t job_id, int64_t round, const std::string& message,
+                        const std::string& missing_ranks) {
   Statement insert(database,
                    "INSERT INTO plans (job, round, message, missing_ranks, checksum) VALUES (?1, ?2, ?3, ?4, "
                    "greenplan_crc32(?1, ?2, ?3, ?4))");
   insert.BindNumber(1, job_id);
-  insert.BindNumber(2, plan.plan.round());
+  insert.BindNumber(2, round);
   insert.BindBlob(3, message);
   insert.BindBlob(4, missing_ranks);
   absl::Status status = insert.Run();
-  if (absl::IsNotFound(status)) return NoJob(job_id);
-  if (!status.ok()) return status;
+  return absl::IsNotFound(status) ? NoJob(job_id) : status;
+}
+
+absl::Status CloseRound(Database& database, int64_t job_id, int64_t round) {
   Statement close(database, "UPDATE rounds SET is_planned = 1 WHERE job = ? AND round = ?");
   close.BindNumber(1, job_id);
-  close.BindNumber(2, plan.plan.round());
+  close.BindNumber(2, round);
   return close.Run();
 }
 
@@ -348,6 +382,7 @@ class SqliteStore : public Store {
   absl::StatusOr<ReportResult> AddReport(int64_t job_id, const v1::ImportanceReport& report,
                                          const RoundOpening& opening) override {
     ReportResult result;
+    const RankRow row(report);
     const absl::Status status = writer_.Run([&](Database& database) -> absl::Status {
       if (absl::Status status = OpenRound(database, job_id, report.round(), opening); !status.ok()) return status;
       absl::StatusOr<KeptRound> round = FindRound(database, job_id, report.round());
@@ -355,7 +390,8 @@ class SqliteStore : public Store {
       auto earlier = FindReport(database, job_id, report.round(), report.rank());
       if (!earlier.ok()) return earlier.status();
       if (!earlier->has_value() && round->revision == opening.revision) {
-        if (absl::Status status = InsertReport(database, job_id, report); !status.ok()) return status;
+        if (absl::Status status = InsertReport(database, job_id, row); !status.ok()) return status;
+        if (absl::Status status = CountReport(database, job_id, row.round); !status.ok()) return status;
         ++round->num_reports;
       }
       result = {*round, *std::move(earlier)};
@@ -398,12 +434,16 @@ class SqliteStore : public Store {
 
   absl::Status PutPlan(int64_t job_id, const NewPlan& plan) override {
     const int64_t round = plan.plan.round();
+    const std::string message = plan.plan.SerializeAsString();
+    const std::string missing_ranks = EncodeRanks(plan.missing_ranks);
+    std::optional<RankRow> report;
+    if (plan.report.has_value()) report.emplace(*plan.report);
     const absl::Status status = writer_.Run([&](Database& database) -> absl::Status {
-      if (plan.report.has_value()) {
-        if (absl::Status status = OpenRound(database, job_id, round, plan.opening); !status.ok()) return status;
-        if (absl::Status status = InsertReport(database, job_id, *plan.report); !status.ok()) return status;
-      }
-      return InsertPlan(database, job_id, plan);
+      absl::Status status = InsertPlan(database, job_id, round, message, missing_ranks);
+      if (!status.ok()) return status;
+      if (!report.has_value()) return CloseRound(database, job_id, round);
+      if (status = InsertReport(database, job_id, *report); !status.ok()) return status;
+      return ReportAndClose(database, job_id, round, plan.opening);
     });
     if (status.ok()) feed_.Publish({.kind = Change::Kind::kPlan, .job_id = job_id, .round = round});
     return status;

@@ -8,6 +8,7 @@
 #include "ATen/Functions.h"
 #include "ATen/TensorOperators.h"
 #include "profiler/autograd/testing/models.h"
+#include "profiler/autograd/testing/test_device.h"
 
 namespace greenplan::profiler::testing {
 
@@ -16,15 +17,15 @@ class Builder {
  public:
   // Returns a new parameter with random values.
   at::Tensor Parameter(const std::string& name, at::IntArrayRef shape) {
-    at::Tensor parameter = at::randn(shape).mul_(0.2).set_requires_grad(true);
+    at::Tensor parameter = Randn(shape).mul_(0.2).set_requires_grad(true);
     parameters_.emplace_back(name, parameter);
     return parameter;
   }
 
-  // Registers `input` as part of the batch and returns it.
-  at::Tensor Input(at::Tensor input) {
-    inputs_.push_back(input);
-    return input;
+  // Moves `input` to the device of the tests, registers it as part of the batch and returns it.
+  at::Tensor Input(const at::Tensor& input) {
+    inputs_.push_back(input.to(TestDevice()));
+    return inputs_.back();
   }
 
   // Returns the model. `loss` has to keep the tensors that it uses alive. Call it once, last.

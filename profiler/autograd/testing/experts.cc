@@ -25,7 +25,7 @@ Model MixtureOfExperts() {
     const at::Tensor hidden = at::relu(in(x));
     const at::Tensor chosen = std::get<1>(choice.topk(2));
     const at::Tensor weights = router(hidden).softmax(-1);
-    at::Tensor output = at::zeros({kTokens, kWidth});
+    at::Tensor output = at::zeros({kTokens, kWidth}, x.options());
     for (int64_t e = 0; e < kExperts; ++e) {
       const at::Tensor rows = chosen.eq(e).any(-1).nonzero().flatten();
       const at::Tensor answer = down[e](at::relu(up[e](at::index_select(hidden, 0, rows))));

@@ -109,7 +109,7 @@ Model LstmCell() {
   const at::Tensor initial = b.Parameter("initial", {kHidden});
   const at::Tensor x = b.Input(at::randn({kSteps, kBatch, kInput}));
   return b.Build("lstm cell", [=] {
-    at::Tensor hidden = initial.expand({kBatch, kHidden}), cell = at::zeros({kBatch, kHidden});
+    at::Tensor hidden = initial.expand({kBatch, kHidden}), cell = at::zeros({kBatch, kHidden}, x.options());
     for (const at::Tensor& step : x.unbind()) {
       const std::vector<at::Tensor> gates = (input_gates(step) + hidden_gates(hidden)).chunk(4, -1);
       cell = gates[0].sigmoid() * cell + gates[1].sigmoid() * gates[2].tanh();
@@ -138,9 +138,9 @@ Model BatchedProducts() {
   const at::Tensor added = b.Parameter("added", {5, 11}), batch = b.Parameter("batch", {3, 4, 11});
   const at::Tensor summed = b.Parameter("summed", {3, 11, 6}), einsum = b.Parameter("einsum", {6, 5, 2});
   return b.Build("batched products", [=] {
-    const at::Tensor broadcast = at::matmul(left, right).mean(1);                  // [3, 5, 4]
-    const at::Tensor accumulated = at::baddbmm(added, broadcast, batch);           // [3, 5, 11]
-    at::Tensor total = at::addbmm(at::zeros({5, 6}), accumulated.tanh(), summed);  // [5, 6]
+    const at::Tensor broadcast = at::matmul(left, right).mean(1);                                   // [3, 5, 4]
+    const at::Tensor accumulated = at::baddbmm(added, broadcast, batch);                            // [3, 5, 11]
+    at::Tensor total = at::addbmm(at::zeros({5, 6}, added.options()), accumulated.tanh(), summed);  // [5, 6]
     total = total.clone();
     total.select(0, 1).mul_(2);
     total.narrow(0, 2, 2).copy_(total.narrow(0, 0, 2).exp());

@@ -18,7 +18,7 @@ at::Tensor EagerAttention(const at::Tensor& query, const at::Tensor& key, const 
   return at::matmul(scores.softmax(-1), value);
 }
 
-at::Tensor CausalMask(int64_t length) { return at::full({length, length}, -1e9).triu(1); }
+at::Tensor CausalMask(int64_t length) { return at::full({length, length}, -1e9, TestDevice()).triu(1); }
 
 struct GptLayer {
   static constexpr int64_t kHeads = 3;
@@ -45,8 +45,8 @@ struct GptLayer {
 };
 
 at::Tensor Rotate(const at::Tensor& x) {
-  const at::Tensor positions = at::arange(x.size(2)).unsqueeze(-1);
-  const at::Tensor angles = positions * at::arange(1, x.size(3) + 1).reciprocal();
+  const at::Tensor positions = at::arange(x.size(2), TestDevice()).unsqueeze(-1);
+  const at::Tensor angles = positions * at::arange(1, x.size(3) + 1, TestDevice()).reciprocal();
   const std::vector<at::Tensor> halves = x.chunk(2, -1);
   return x * angles.cos() + at::cat({-halves[1], halves[0]}, -1) * angles.sin();
 }
@@ -169,7 +169,8 @@ struct T5DecoderLayer {
 };
 
 at::Tensor RelativeBias(const at::Tensor& table, int64_t length) {
-  const at::Tensor distance = at::arange(length).unsqueeze(0) - at::arange(length).unsqueeze(1);
+  const at::Tensor distance =
+      at::arange(length, TestDevice()).unsqueeze(0) - at::arange(length, TestDevice()).unsqueeze(1);
   return at::embedding(table, distance.clamp(-3, 3) + 3).permute({2, 0, 1}).unsqueeze(0);
 }
 
