@@ -274,12 +274,13 @@ TEST(PostgresStoreTest, WithoutNotificationsTheStoreTellsToLookAgainAndAgain) {
 }
 
 constexpr char kManyReports[] =
-    "INSERT INTO greenplan_reports (job, round, rank, message) SELECT 1, 0, rank, '' FROM generate_series(1, 12000) "
+    "INSERT INTO greenplan_reports (job, round, rank, message) SELECT 1, 0, rank, CAST('' AS BYTEA) FROM "
+    "generate_series(1, 12000) "
     "rank";
 
 TEST(PostgresStoreTest, ManyReportsAreDeletedInSteps) {
   const std::string uri = Server().NewDatabase();
-  const auto store = Open({.uri = uri});
+  const auto store = Open({.uri = uri, .timeout = absl::Seconds(60)});
   ASSERT_TRUE(store->CreateJob(kKey, {1, MakeJob()}).ok());
   ASSERT_TRUE(store->PutPlan(1, MakePlan(0)).ok());
   Execute(uri, kManyReports);
@@ -296,13 +297,13 @@ TEST(PostgresStoreTest, ManyReportsAreDeletedInSteps) {
 
 TEST(PostgresStoreTest, AJobWhoseDeletionTakesLongIsDeleted) {
   const std::string uri = Server().NewDatabase();
-  const auto store = Open({.uri = uri, .timeout = absl::Milliseconds(500)});
+  const auto store = Open({.uri = uri, .timeout = absl::Seconds(60)});
   ASSERT_TRUE(store->CreateJob(kKey, {1, MakeJob()}).ok());
   Execute(uri,
           "CREATE FUNCTION take_long() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN "
-          "PERFORM pg_sleep(2); RETURN OLD; END $$");
+          "PERFORM pg_sleep(4); RETURN OLD; END $$");
   Execute(uri, "CREATE TRIGGER take_long BEFORE DELETE ON greenplan_jobs FOR EACH ROW EXECUTE FUNCTION take_long()");
-  const absl::Status status = store->DeleteJob(1);
+  const absl::Status status = Open({.uri = uri, .timeout = absl::Seconds(2)})->DeleteJob(1);
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(store->GetJobHead(kKey).status().code(), absl::StatusCode::kNotFound);
 }
