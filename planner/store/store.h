@@ -196,6 +196,8 @@ class Store {
   // Does what DeleteJob does if the job was last used before `time`. NotFound if it was used since, or is gone.
   virtual absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) = 0;
   // Deletes the reports of the job's planned rounds below `round`; their plans and outcomes stay. OK if there are none.
+  // Many reports are deleted in several steps, between which other calls have their turn. After an error some may be
+  // gone.
   virtual absl::Status DeleteReports(int64_t job_id, int64_t round) = 0;
 
   // Other planners.
