@@ -88,9 +88,9 @@ def test_an_empty_plan_under_reentrant_checkpoints_runs_nothing(caplog):
     """The hook for input gradients would keep the whole backward alive for nothing."""
     model, optimizer, session = checkpointed(True, budget=0.05)
     model.model.enable_input_require_grads()
+    session.detach()
     for name, parameter in model.parameters.items():
         parameter.requires_grad_("layers.1.mlp" in name)
-    session.detach()
     session = greenplan.attach(model.model, optimizer, budget=0.05, budget_of="backward")
     before = [parameter.detach().clone() for parameter in model.parameters.values()]
     for _ in range(3):

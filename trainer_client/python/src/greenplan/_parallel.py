@@ -187,6 +187,8 @@ class _Ddp(_Alone):
 
     def follow(self, live: Iterable[torch.Tensor], may_drop: bool) -> None:
         model = self._model
+        if not dist.is_initialized():  # The process group has gone, as at the end of a program.
+            return
         follows = frozenset(id(parameter) for parameter in live), may_drop
         if not follows[0] or follows == self._follows:  # Without any gradient no reducer is asked.
             return

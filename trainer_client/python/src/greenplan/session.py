@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -294,7 +295,7 @@ class Session:
 
     def __del__(self) -> None:
         """Detaches: after a training that was broken off, hooks and frozen tensors must not outlive it."""
-        if getattr(self, "_hook", None) is not None:
+        if getattr(self, "_hook", None) is not None and not sys.is_finalizing():
             self.detach()
 
     def state_dict(self) -> dict[str, Any]:
