@@ -274,16 +274,17 @@ TEST(RequestMemoryTest, WhileItIsTakenLargeRequestsAreToComeAgainAndSmallOnesAre
 
 // A rank that waits for others holds nothing of its report.
 TEST(RequestMemoryTest, CallsThatWaitTakeNone) {
-  TestServer server({.calls = {.request_memory_bytes = 1 << 20}});
+  constexpr int kNumRanks = 100;  // Whose reports together take more than the limit.
+  TestServer server({.calls = {.request_memory_bytes = 3 << 20}});
   const auto stub = server.NewStub();
   v1::CreateJobRequest create;
   *create.mutable_job() = LongTestJob("jobs/a");
-  create.mutable_job()->set_world_size(40);
+  create.mutable_job()->set_world_size(kNumRanks);
   v1::Job job;
   grpc::ClientContext create_context;
   ASSERT_TRUE(stub->CreateJob(&create_context, create, &job).ok());
   std::vector<std::thread> ranks;
-  for (int rank = 0; rank < 40; ++rank) {
+  for (int rank = 0; rank < kNumRanks; ++rank) {
     ranks.emplace_back([&, rank] {
       v1::PlanRoundRequest round;
       round.set_job("jobs/a");

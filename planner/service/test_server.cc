@@ -5,6 +5,7 @@
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "grpcpp/support/channel_arguments.h"
+#include "planner/rpc/limits.h"
 #include "planner/store/memory/memory_store.h"
 
 namespace greenplan {
@@ -16,6 +17,7 @@ TestServer::TestServer(const Options& options)
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   builder.RegisterService(&handlers_);
   server_ = builder.BuildAndStart();
   address_ = "127.0.0.1:" + std::to_string(port);

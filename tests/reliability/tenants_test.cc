@@ -31,7 +31,7 @@ constexpr char kTokens[] = R"(
 [[token]]
 tenant = "a"
 role = "admin"
-sha256 = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4f72b9807785afee48bb"
+sha256 = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 [[token]]
 tenant = "b"
 role = "admin"
