@@ -16,8 +16,9 @@ using google::protobuf::io::CodedInputStream;
 
 // What glibc's allocator adds to each block.
 constexpr int64_t kBlockBytes = 16;
-// A place in a repeated field, of which up to half are free.
-constexpr int64_t kPlaceBytes = 16;
+// A place in a repeated field or among the unknown ones, of which up to half are free. One for an unknown field takes
+// 16 bytes, and any field may be unknown: its number may be ours, but not its type.
+constexpr int64_t kPlaceBytes = 2 * 16;
 // A string, or an unknown field, without what it holds.
 constexpr int64_t kStringBytes = sizeof(std::string) + kBlockBytes;
 // A group, which only unknown fields can be.
@@ -47,8 +48,10 @@ struct ParsedSize::Shape {
 void ParsedSize::Shape::Count(CodedInputStream& wire, int depth, int64_t limit, int64_t& bytes) const {
   for (uint32_t tag = wire.ReadTagNoLastTag(); tag != 0 && bytes <= limit; tag = wire.ReadTagNoLastTag()) {
     uint64_t ignored = 0;
+    const WireFormatLite::WireType type = WireFormatLite::GetTagWireType(tag);
+    if (type == WireFormatLite::WIRETYPE_END_GROUP) continue;
     bytes += kPlaceBytes;
-    switch (WireFormatLite::GetTagWireType(tag)) {
+    switch (type) {
       case WireFormatLite::WIRETYPE_VARINT:
         if (!wire.ReadVarint64(&ignored)) return;
         break;
@@ -61,7 +64,7 @@ void ParsedSize::Shape::Count(CodedInputStream& wire, int depth, int64_t limit, 
       case WireFormatLite::WIRETYPE_LENGTH_DELIMITED:
         if (!CountDelimited(wire, WireFormatLite::GetTagFieldNumber(tag), depth, limit, bytes)) return;
         break;
-      default:  // The fields of a group follow like others, and then its end.
+      default:  // The fields of a group follow like others.
         bytes += kGroupBytes;
     }
   }
