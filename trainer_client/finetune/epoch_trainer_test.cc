@@ -316,6 +316,7 @@ TEST_F(EpochTrainerTest, TellsThePlannerWhatCameOfEachPlan) {
     probe = each;
     progress = {};
     EpochTrainer trainer = Make();  // Twenty steps in all, two an epoch, a round each.
+    ASSERT_TRUE(session->CreateJob(trainer.FirstLoss()).ok());
     std::vector<EpochReport> epochs;
     for (int64_t epoch = 1; epoch <= 10; ++epoch) {
       planner->is_away = epoch == 3;  // The plan of epoch 2 stays in force.
