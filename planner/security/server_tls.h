@@ -32,8 +32,8 @@ class ServerTls {
   };
 
   // Reads and checks the files. InvalidArgument, naming the flag and the file, if one of --tls-cert, --tls-key or
-  // --tls-client-ca is at fault (key_pair.h). An expired certificate is taken, so that a daemon can start and be told of
-  // a renewed one.
+  // --tls-client-ca is at fault (key_pair.h). An expired certificate is taken, so that a daemon can start and be told
+  // of a renewed one.
   static absl::StatusOr<std::unique_ptr<ServerTls>> Create(const Files& files);
   ~ServerTls();
 
