@@ -334,7 +334,7 @@ class PostgresStore : public Store {
         if (rows.ok()) num_deleted = rows->num_changed();
         return rows.status();
       });
-      if (!status.ok() || num_deleted == 0) return status;
+      if (!status.ok() || num_deleted < kMaxDeletedReports) return status;
     }
   }
 

@@ -556,7 +556,7 @@ class SqliteStore : public Store {
         if (removed.ok()) num_deleted = database.num_changed();
         return removed;
       });
-      if (!status.ok() || num_deleted == 0) return status;
+      if (!status.ok() || num_deleted < kMaxDeletedReports) return status;
     }
   }
 
