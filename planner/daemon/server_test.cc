@@ -35,6 +35,10 @@ class SlowStore : public StoreWrapper {
   absl::Notification may_answer;
 };
 
+std::shared_ptr<grpc::Channel> ChannelTo(const GrpcServer& server) {
+  return grpc::CreateChannel("127.0.0.1:" + std::to_string(server.port()), grpc::InsecureChannelCredentials());
+}
+
 grpc::Status GetPlan(v1::PlannerService::Stub& stub) {
   grpc::ClientContext context;
   v1::GetPlanRequest request;
@@ -49,8 +53,7 @@ TEST(GrpcServerTest, DrainingFinishesTheCallsInProgress) {
   JobEngine engine(&store, {});
   const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
   ASSERT_TRUE(server.ok()) << server.status();
-  const auto stub = v1::PlannerService::NewStub(
-      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  const auto stub = v1::PlannerService::NewStub(ChannelTo(**server));
   grpc::Status in_progress;
   std::thread caller([&] { in_progress = GetPlan(*stub); });
   store.called.WaitForNotification();
@@ -68,8 +71,7 @@ TEST(GrpcServerTest, CountsTheConnectionsThatAreOpen) {
   const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_EQ((*server)->CountConnections(), 0);
-  const auto stub = v1::PlannerService::NewStub(
-      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  const auto stub = v1::PlannerService::NewStub(ChannelTo(**server));
   EXPECT_EQ(GetPlan(*stub).error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ((*server)->CountConnections(), 1);
   (*server)->Drain(absl::InfiniteDuration());
@@ -81,8 +83,7 @@ TEST(GrpcServerTest, AnOpenHealthWatchDoesNotDelayTheDrain) {
   JobEngine engine(store.get(), {});
   const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
   ASSERT_TRUE(server.ok()) << server.status();
-  const auto stub = grpc::health::v1::Health::NewStub(
-      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  const auto stub = grpc::health::v1::Health::NewStub(ChannelTo(**server));
   grpc::ClientContext context;
   const auto watch = stub->Watch(&context, grpc::health::v1::HealthCheckRequest());
   grpc::health::v1::HealthCheckResponse response;
@@ -108,8 +109,7 @@ TEST(GrpcServerTest, RequestsOfUpTo16MiBAreTakenAndLargerOnesRefused) {
   JobEngine engine(store.get(), {});
   const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
   ASSERT_TRUE(server.ok()) << server.status();
-  const auto stub = v1::PlannerService::NewStub(
-      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  const auto stub = v1::PlannerService::NewStub(ChannelTo(**server));
   constexpr size_t kLimit = 16 << 20;
   for (const auto& [bytes, code] : {std::pair(kLimit, grpc::StatusCode::INVALID_ARGUMENT),
                                     std::pair(kLimit + 1, grpc::StatusCode::RESOURCE_EXHAUSTED)}) {
@@ -125,8 +125,7 @@ TEST(GrpcServerTest, ACompressedRequestIsRefusedBeforeItIsExpanded) {
   JobEngine engine(store.get(), {});
   const auto server = GrpcServer::Start({.listen = "127.0.0.1:0"}, &engine);
   ASSERT_TRUE(server.ok()) << server.status();
-  const auto stub = v1::PlannerService::NewStub(
-      grpc::CreateChannel("127.0.0.1:" + std::to_string((*server)->port()), grpc::InsecureChannelCredentials()));
+  const auto stub = v1::PlannerService::NewStub(ChannelTo(**server));
   for (const grpc_compression_algorithm algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
     grpc::ClientContext context;
     context.set_compression_algorithm(algorithm);
