@@ -41,9 +41,20 @@ Clock::time_point EpochTrainer::Now() const {
   return Clock::now();
 }
 
-struct EpochTrainer::StepTimes {
+struct EpochTrainer::StepRecord {
+  double seconds() const { return gradient_seconds + optimizer_seconds; }
+  int64_t executed_flops() const { return backward_flops - probe_flops; }
+
+  double loss = 0;  // The mean over the ranks.
   double forward_seconds = 0;
   double backward_seconds = 0;
+  double gradient_seconds = 0;  // Both, and what lies between the micro-batches.
+  double optimizer_seconds = 0;
+  int64_t predicted_flops = 0;  // Of the plan, in backward.
+  int64_t forward_flops = 0;
+  int64_t backward_flops = 0;
+  int64_t probe_flops = 0;  // Of backward_flops, what ran beyond the plan in order to measure.
+  profiler::EnergyReading energy;
 };
 
 EpochTrainer::EpochTrainer(const TrainingSetup& setup, TrainingObserver observer)
@@ -166,6 +177,12 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
     if (absl::Status status = SaveIfDue(i, *partial); !status.ok()) return status;
     if (observer_.goes_on && !observer_.goes_on(next_step())) return absl::CancelledError("stopped by the caller");
   }
+  FinishReport(sums, report);
+  if (next_step() >= setup_.schedule.total_steps) EndRound();
+  return std::move(report);
+}
+
+void EpochTrainer::FinishReport(const EpochSums& sums, EpochReport& report) {
   const double steps = static_cast<double>(steps_per_epoch_);
   report.drop_rates = drop_rates_;
   report.full_backward_flops = full_backward_flops_;
@@ -178,8 +195,6 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
   report.energy_is_estimate = sums.energy.is_estimate;
   report.train_loss = sums.loss / steps;
   NotePeakMemory(report);
-  if (next_step() >= setup_.schedule.total_steps) EndRound();
-  return std::move(report);
 }
 
 // While a round is being measured, the checkpoint waits.
@@ -278,8 +293,7 @@ void EpochTrainer::AddRound(const Round& round, EpochReport& report) {
 }
 
 absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::vector<int64_t>& order,
-                                                     int64_t step_in_epoch, StepTimes& times,
-                                                     int64_t& predicted_flops) {
+                                                     int64_t step_in_epoch, StepRecord& step) {
   double loss_sum = 0;
   for (int64_t i = 0; i < setup_.grad_accum; ++i) {
     const Clock::time_point begin = Now();
@@ -290,11 +304,11 @@ absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::v
       return absl::AbortedError(absl::StrCat("the training loss is ", loss_value, " at step ", next_step(),
                                              " of epoch ", epoch, ": training has diverged; a lower --lr may help"));
     }
-    predicted_flops += setup_.session.step_plan().predicted_backward_cost;
+    step.predicted_flops += setup_.session.step_plan().predicted_backward_cost;
     if (setup_.grad_accum > 1) loss = loss / static_cast<double>(setup_.grad_accum);
     if (absl::StatusOr<bool> ran = setup_.session.Backward(loss); !ran.ok()) return ran.status();
-    times.forward_seconds += Seconds(begin, forward_end);
-    times.backward_seconds += Seconds(forward_end, Now());
+    step.forward_seconds += Seconds(begin, forward_end);
+    step.backward_seconds += Seconds(forward_end, Now());
     loss_sum += loss_value;
   }
   return loss_sum / static_cast<double>(setup_.grad_accum);
@@ -303,74 +317,100 @@ absl::StatusOr<double> EpochTrainer::RunMicroBatches(int64_t epoch, const std::v
 absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
                                      EpochReport& report) {
   const profiler::ExecutedFlopsCounter counter;
+  StepRecord step;
+  if (absl::Status status = ComputeGradients(order, step_in_epoch, report.epoch, step); !status.ok()) return status;
+  if (absl::Status status = PlanFromGradients(step_in_epoch, report, step); !status.ok()) return status;
+  if (absl::Status status = NoteLossBefore(order, step.loss); !status.ok()) return status;
+  if (absl::Status status = StepOptimizer(report, step); !status.ok()) return status;
+  step.energy = SampleEnergy();
+  step.forward_flops = counter.forward_flops();
+  step.backward_flops = counter.backward_flops();
+  AddStep(step, sums, report);
+  if (absl::Status status = Redeem(order, report); !status.ok()) return status;
+  Remark(setup_.session.TakeNotices());
+  return absl::OkStatus();
+}
+
+absl::Status EpochTrainer::ComputeGradients(const std::vector<int64_t>& order, int64_t step_in_epoch, int64_t epoch,
+                                            StepRecord& step) {
   const Clock::time_point begin = Now();
   if (absl::Status status = setup_.session.BeginStep(); !status.ok()) return status;
   if (promise_.has_value()) promise_->random_state = GetRandomState();
-  StepTimes times;
-  int64_t predicted_flops = 0;
-  absl::StatusOr<double> loss = RunMicroBatches(report.epoch, order, step_in_epoch, times, predicted_flops);
+  absl::StatusOr<double> loss = RunMicroBatches(epoch, order, step_in_epoch, step);
   if (loss.ok()) loss = MeanOverRanks(*loss);
   if (!loss.ok()) return loss.status();
-  const Clock::time_point backward_end = Now();
+  step.loss = *loss;
+  step.gradient_seconds = Seconds(begin, Now());
+  return absl::OkStatus();
+}
+
+absl::Status EpochTrainer::PlanFromGradients(int64_t step_in_epoch, EpochReport& report, StepRecord& step) {
   absl::StatusOr<std::optional<Round>> round = setup_.session.PlanFromGradients();
   if (!round.ok()) return round.status();
   const StepProbe& probe = setup_.session.step_probe();
-  const int64_t beyond_plan = probe.backward_cost * setup_.grad_accum,
-                probe_flops = beyond_plan + probe.sensitivity_flops;
-  predicted_flops -= beyond_plan;
+  const int64_t beyond_plan = probe.backward_cost * setup_.grad_accum;
+  step.predicted_flops -= beyond_plan;
+  step.probe_flops = beyond_plan + probe.sensitivity_flops;
   if (round->has_value()) {
     AddRound(**round, report);
     promise_->micro_batches = MicroBatchesFrom(step_in_epoch, setup_.grad_accum);
   } else if (setup_.probe == Probe::kInStep && !setup_.session.is_measuring()) {
     promise_.reset();  // The planner is away and was not asked.
   }
-  if (promise_.has_value() && setup_.measures_importance && !setup_.session.is_measuring()) {
-    const bool is_of_this_step = promise_->micro_batches.size() == static_cast<size_t>(setup_.grad_accum);
-    promise_->loss_before = *loss;
-    if (!is_of_this_step) {
-      const absl::StatusOr<double> mean =
-          MeanOverRanks(MeanLoss(order, promise_->micro_batches, promise_->random_state));
-      if (!mean.ok()) return mean.status();
-      promise_->loss_before = *mean;
-    }
-  }
-  const Clock::time_point optimizer_begin = Now();
+  return absl::OkStatus();
+}
+
+absl::Status EpochTrainer::NoteLossBefore(const std::vector<int64_t>& order, double step_loss) {
+  if (!promise_.has_value() || !setup_.measures_importance || setup_.session.is_measuring()) return absl::OkStatus();
+  const bool is_of_this_step = promise_->micro_batches.size() == static_cast<size_t>(setup_.grad_accum);
+  promise_->loss_before = step_loss;
+  if (is_of_this_step) return absl::OkStatus();
+  const absl::StatusOr<double> mean = MeanOverRanks(MeanLoss(order, promise_->micro_batches, promise_->random_state));
+  if (!mean.ok()) return mean.status();
+  promise_->loss_before = *mean;
+  return absl::OkStatus();
+}
+
+absl::Status EpochTrainer::StepOptimizer(EpochReport& report, StepRecord& step) {
+  const Clock::time_point begin = Now();
   const int64_t bytes_before = setup_.ranks == nullptr ? 0 : setup_.ranks->averaged_bytes();
   if (absl::Status status = setup_.session.AverageGradients(); !status.ok()) return status;
   report.reduced_bytes.Add(setup_.ranks == nullptr ? 0 : setup_.ranks->averaged_bytes() - bytes_before);
   ClipGradients();
   if (absl::Status status = setup_.session.Step().status(); !status.ok()) return status;
-  const Clock::time_point end = Now();
-  const profiler::EnergyReading energy = SampleEnergy();
-
-  const double optimizer_seconds = Seconds(optimizer_begin, end);
-  sums.step_seconds += Seconds(begin, backward_end) + optimizer_seconds;
-  sums.forward_seconds += times.forward_seconds;
-  sums.backward_seconds += times.backward_seconds;
-  sums.optimizer_seconds += optimizer_seconds;
-  sums.predicted_backward_seconds += predicted_backward_seconds_;
-  sums.loss += *loss;
-  sums.energy.Add(energy);
-  setup_.progress.energy.Add(energy);
-  setup_.progress.step_losses.push_back(*loss);
-  setup_.progress.executed_flops += counter.forward_flops() + counter.backward_flops();
-  setup_.progress.probe_flops += probe_flops;
-  const int64_t executed_flops = counter.backward_flops() - probe_flops;
-  report.executed_backward_flops.Add(executed_flops);
-  report.predicted_backward_flops.Add(predicted_flops);
-  report.expected_backward_flops.Add(expected_backward_flops_);
-  report.mismatched_steps += executed_flops != predicted_flops;
-  if (std::optional<RoundSums>& round_sums = setup_.progress.round; round_sums.has_value()) {
-    ++round_sums->steps;
-    round_sums->step_seconds += Seconds(begin, backward_end) + optimizer_seconds;
-    round_sums->executed_backward_flops += executed_flops;
-    round_sums->joules += energy.joules;
-    round_sums->loss += *loss;
-    round_sums->mismatched_steps += executed_flops != predicted_flops;
-  }
-  if (absl::Status status = Redeem(order, report); !status.ok()) return status;
-  Remark(setup_.session.TakeNotices());
+  step.optimizer_seconds = Seconds(begin, Now());
   return absl::OkStatus();
+}
+
+void EpochTrainer::AddStep(const StepRecord& step, EpochSums& sums, EpochReport& report) {
+  sums.step_seconds += step.seconds();
+  sums.forward_seconds += step.forward_seconds;
+  sums.backward_seconds += step.backward_seconds;
+  sums.optimizer_seconds += step.optimizer_seconds;
+  sums.predicted_backward_seconds += predicted_backward_seconds_;
+  sums.loss += step.loss;
+  sums.energy.Add(step.energy);
+
+  TrainingProgress& progress = setup_.progress;
+  progress.energy.Add(step.energy);
+  progress.step_losses.push_back(step.loss);
+  progress.executed_flops += step.forward_flops + step.backward_flops;
+  progress.probe_flops += step.probe_flops;
+
+  const bool is_mismatched = step.executed_flops() != step.predicted_flops;
+  report.executed_backward_flops.Add(step.executed_flops());
+  report.predicted_backward_flops.Add(step.predicted_flops);
+  report.expected_backward_flops.Add(expected_backward_flops_);
+  report.mismatched_steps += is_mismatched;
+
+  if (!progress.round.has_value()) return;
+  RoundSums& round = *progress.round;
+  ++round.steps;
+  round.step_seconds += step.seconds();
+  round.executed_backward_flops += step.executed_flops();
+  round.joules += step.energy.joules;
+  round.loss += step.loss;
+  round.mismatched_steps += is_mismatched;
 }
 
 void EpochTrainer::ClipGradients() {

@@ -133,7 +133,8 @@ class EpochTrainer {
   absl::StatusOr<EpochReport> TrainEpoch(int64_t epoch, std::optional<PartialEpoch> partial = std::nullopt);
 
  private:
-  struct StepTimes;
+  // What one optimizer step took and executed, on this rank.
+  struct StepRecord;
   // A loss reduction that a round promised for its first step.
   struct Promise {
     double loss_reduction = 0;
@@ -164,13 +165,26 @@ class EpochTrainer {
   void NotePeakMemory(EpochReport& report);
   // Gives the session the outcome of the plan in force, which has had its last step.
   void EndRound();
+  // Fills in what is known of the epoch once its last step is over: means over its steps, peak memory.
+  void FinishReport(const EpochSums& sums, EpochReport& report);
   // Trains one optimizer step and adds it to the sums and the report.
   absl::Status TrainStep(const std::vector<int64_t>& order, int64_t step_in_epoch, EpochSums& sums,
                          EpochReport& report);
-  // Runs forward and backward of all micro-batches of a step. Returns the mean loss of this rank; adds what backward is
-  // predicted to execute to `predicted_flops`. Aborted if a loss is not finite.
+  // Begins the step and runs its micro-batches.
+  absl::Status ComputeGradients(const std::vector<int64_t>& order, int64_t step_in_epoch, int64_t epoch,
+                                StepRecord& step);
+  // Runs forward and backward of all micro-batches of a step. Returns the mean loss of this rank. Aborted if a loss is
+  // not finite.
   absl::StatusOr<double> RunMicroBatches(int64_t epoch, const std::vector<int64_t>& order, int64_t step_in_epoch,
-                                         StepTimes& times, int64_t& predicted_flops);
+                                         StepRecord& step);
+  // Plans from the gradients if this step measures, and adds the round to the report.
+  absl::Status PlanFromGradients(int64_t step_in_epoch, EpochReport& report, StepRecord& step);
+  // Keeps the loss that a promised loss reduction starts from: this step's, or that of the batches of the probe.
+  absl::Status NoteLossBefore(const std::vector<int64_t>& order, double step_loss);
+  // Averages gradients over the ranks, clips them and steps the optimizer.
+  absl::Status StepOptimizer(EpochReport& report, StepRecord& step);
+  // Adds a step that is over to the epoch, the run and the round in force.
+  void AddStep(const StepRecord& step, EpochSums& sums, EpochReport& report);
   // Clips the norm of all gradients together to setup_.clip_norm, if that is above 0.
   void ClipGradients();
   // Returns the mean loss of these micro-batches without recording, with dropout drawn from `random_state`.

@@ -1,8 +1,6 @@
 #include "trainer_client/session/training_session.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <random>
 #include <set>
@@ -21,6 +19,7 @@
 #include "trainer_client/session/consecutive_steps.h"
 #include "trainer_client/session/cost_by_op.h"
 #include "trainer_client/session/declared_blocks.h"
+#include "trainer_client/session/plan_drift.h"
 #include "trainer_client/session/random_state.h"
 #include "trainer_client/session/trainable.h"
 #include "trainer_client/session/without_exceptions.h"
@@ -76,17 +75,6 @@ absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, cons
     at::AutoGradMode record(true);
     return profiler::Profile(loss(0), parameters);
   });
-}
-
-// [num_tensors]: how often a plan trains each tensor.
-std::vector<double> TrainedShares(const ModelProfile& profile, const Plan& plan) {
-  std::vector<double> shares(profile.tensors.size(), 0.0);
-  for (size_t k = 0; k < shares.size(); ++k) {
-    if (!plan.trainable[k]) continue;
-    const int block = profile.ops[profile.tensors[k].op].block;
-    shares[k] = block == kNone || plan.drop_rates.empty() ? 1 : 1 - plan.drop_rates[block];
-  }
-  return shares;
 }
 
 void Assign(const std::vector<double>& values, google::protobuf::RepeatedField<double>& field) {
@@ -315,18 +303,7 @@ std::optional<double> TrainingSession::Drift(const v1::ImportanceReport& report,
   if (!PlansImportance()) return std::nullopt;
   const absl::StatusOr<Plan> old_plan = PlanFromProto(before, profile_), new_plan = PlanFromProto(after, profile_);
   if (!old_plan.ok() || !new_plan.ok()) return std::nullopt;
-  const std::vector<double> old_shares = TrainedShares(profile_, *old_plan),
-                            new_shares = TrainedShares(profile_, *new_plan);
-  double value = 0, missed = 0, variance = 0;
-  for (size_t k = 0; k < new_shares.size(); ++k) {
-    const int tensor = static_cast<int>(k);
-    const double difference = new_shares[k] - old_shares[k];
-    value += new_shares[k] * report.importance(tensor);
-    missed += difference * report.importance(tensor);
-    if (tensor < report.standard_error_size()) variance += std::pow(difference * report.standard_error(tensor), 2);
-  }
-  if (!(value > 0)) return std::nullopt;
-  return std::clamp((missed - std::sqrt(variance)) / value, 0.0, 1.0);
+  return PlanDrift(profile_, report, *old_plan, *new_plan);
 }
 
 void TrainingSession::ScheduleNextRound(const Round& round, int64_t probe_flops) {
