@@ -79,7 +79,7 @@ TEST_F(DescriptorsTest, TakenByConnectionsTheyAreUsedAgainOnceTheseEnd) {
     longest = std::max(longest, TimeUntilServing());
   }
   row.Report(absl::StrCat("connections took all descriptors ", num_repetitions, " times"),
-             absl::StrCat("serving after ", absl::FormatDuration(longest), " at most"));
+             absl::StrCat("serving after ", Rounded(longest), " at most"));
   EXPECT_LE(longest, ShortOrLong(absl::Seconds(30), kServingAgain));
   SetDescriptorLimit(daemon_.process().pid(), before);
 }
@@ -98,7 +98,7 @@ TEST_F(DescriptorsTest, OnceThereAreSomeAtAllItServesAgain) {
     EXPECT_TRUE(IsAnswered(client, absl::Seconds(30))) << "it waited for its turn";
   }
   row.Report(absl::StrCat("no descriptor could be had, ", num_repetitions, " times"),
-             absl::StrCat("serving after ", absl::FormatDuration(longest), " at most"));
+             absl::StrCat("serving after ", Rounded(longest), " at most"));
   EXPECT_LE(longest, ShortOrLong(absl::Seconds(30), kServingAgain));
 }
 

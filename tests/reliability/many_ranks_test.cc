@@ -107,7 +107,7 @@ TEST(ManyRanksTest, TheRoundEndsByQuorumWithoutTheLateAndTheDead) {
                    absl::FormatDuration(lateness), ", one dead; quorum timeout ", absl::FormatDuration(quorum_timeout)),
       absl::StrFormat("the %d others got one plan, the last of them %s after the timeout; the late one got the "
                       "same",
-                      world_size - 2, absl::FormatDuration(longest_after_quorum)));
+                      world_size - 2, Rounded(longest_after_quorum)));
 }
 
 }  // namespace

@@ -29,6 +29,12 @@ int64_t Repetitions(int64_t short_form, int64_t long_form) {
   return short_form;
 }
 
+std::string Rounded(absl::Duration duration) {
+  absl::Duration unit = absl::Microseconds(100);
+  while (duration >= 100 * unit) unit *= 10;
+  return absl::FormatDuration(absl::Floor(duration + unit / 2, unit));
+}
+
 StressRow::StressRow(std::string criterion) : criterion_(std::move(criterion)) {}
 
 StressRow::~StressRow() {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/time/time.h"
+
 namespace greenplan {
 
 // Each test of this folder is a row of docs/reliability.md. It has two forms that differ in counts and durations alone:
@@ -21,6 +23,9 @@ namespace greenplan {
 
 // Whether this is the long form.
 bool IsLongForm();
+
+// A duration as the lines say it, to about two digits: "8.1ms", "90ms", "1.2s".
+std::string Rounded(absl::Duration duration);
 
 template <typename T>
 T ShortOrLong(T short_form, T long_form) {

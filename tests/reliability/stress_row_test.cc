@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
@@ -42,6 +43,14 @@ TEST_F(StressRowTest, ACountThatIsNoneFailsTheTest) {
     Request(wrong);
     EXPECT_NONFATAL_FAILURE(EXPECT_EQ(Repetitions(2, 50), 2), "allowed: long, or an integer > 0");
   }
+}
+
+TEST_F(StressRowTest, DurationsAreRoundedToWhatAReaderWants) {
+  EXPECT_EQ(Rounded(absl::Microseconds(8130)), "8.1ms");
+  EXPECT_EQ(Rounded(absl::Nanoseconds(89'692'891)), "90ms");
+  EXPECT_EQ(Rounded(absl::Milliseconds(1251)), "1.3s");
+  EXPECT_EQ(Rounded(absl::Seconds(1)), "1s");
+  EXPECT_EQ(Rounded(absl::ZeroDuration()), "0");
 }
 
 std::string LineOf(const std::function<void(StressRow&)>& test) {
