@@ -10,8 +10,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "planner/convert/names.h"
-#include "planner/metrics/histogram_table.h"
 #include "planner/metrics/job_series.h"
+#include "planner/metrics/series_table.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
@@ -51,6 +51,13 @@ prometheus::Family<prometheus::Counter>& NewCounters(prometheus::Registry& regis
 prometheus::Family<prometheus::Histogram>& NewHistograms(prometheus::Registry& registry, const std::string& name,
                                                          const std::string& help) {
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+}
+
+SeriesTable<prometheus::Histogram> NewHistogramTable(prometheus::Registry& registry, const std::string& name,
+                                                     const std::string& help, std::vector<std::string> label_names,
+                                                     const Boundaries& boundaries) {
+  return {std::move(label_names), [&family = NewHistograms(registry, name, help), &boundaries](
+                                      const Metrics::Labels& labels) { return &family.Add(labels, boundaries); }};
 }
 
 // (upper_bound - value) / the larger of their magnitudes: between 0 and 2.
@@ -100,10 +107,12 @@ class Metrics::Families {
   }
 
   prometheus::Registry registry;
-  HistogramTable rpc_duration{&registry, "greenplan_rpc_duration_seconds",
-                              "Time from the start of a call to its answer, by method and status code.", kRpcSeconds};
-  HistogramTable store_duration{&registry, "greenplan_store_duration_seconds",
-                                "Time that a call of the store took, by method and status code.", kStoreSeconds};
+  SeriesTable<prometheus::Histogram> rpc_duration = NewHistogramTable(
+      registry, "greenplan_rpc_duration_seconds",
+      "Time from the start of a call to its answer, by method and status code.", {"method", "code"}, kRpcSeconds);
+  SeriesTable<prometheus::Histogram> store_duration = NewHistogramTable(
+      registry, "greenplan_store_duration_seconds", "Time that a call of the store took, by method and status code.",
+      {"method", "code"}, kStoreSeconds);
   prometheus::Histogram& barrier_wait =
       NewHistograms(registry, "greenplan_barrier_wait_seconds",
                     "Time from a rank's report to the answer, for reports that waited for other ranks.")
@@ -111,13 +120,17 @@ class Metrics::Families {
   prometheus::Histogram& search_duration =
       NewHistograms(registry, "greenplan_search_duration_seconds", "Time that the search for a round's plan took.")
           .Add({}, kSearchSeconds);
-  prometheus::Family<prometheus::Counter>& plans =
-      NewCounters(registry, "greenplan_plans_total", "Plans made for rounds, by method and status.");
-  prometheus::Family<prometheus::Histogram>& plan_gap = NewHistograms(
+  SeriesTable<prometheus::Counter> plans{
+      {"method", "status"},
+      [&family = NewCounters(registry, "greenplan_plans_total", "Plans made for rounds, by method and status.")](
+          const Labels& labels) { return &family.Add(labels); }};
+  SeriesTable<prometheus::Histogram> plan_gap = NewHistogramTable(
       registry, "greenplan_plan_gap_ratio",
-      "How far a plan's value may be from the best one's: (upper_bound - value) / the larger of their magnitudes.");
-  prometheus::Family<prometheus::Histogram>& plan_budget = NewHistograms(
-      registry, "greenplan_plan_budget_ratio", "Budget of a plan as a share of the cost of full fine-tuning.");
+      "How far a plan's value may be from the best one's: (upper_bound - value) / the larger of their magnitudes.",
+      {"method"}, kGapRatios);
+  SeriesTable<prometheus::Histogram> plan_budget =
+      NewHistogramTable(registry, "greenplan_plan_budget_ratio",
+                        "Budget of a plan as a share of the cost of full fine-tuning.", {"method"}, kBudgetRatios);
   prometheus::Counter& missing_ranks =
       NewCounters(registry, "greenplan_plan_missing_ranks_total",
                   "Ranks whose reports the plan of their round does not rest on, because they came too late or never.")
@@ -142,20 +155,20 @@ Metrics::Metrics(const std::string& version) : families_(std::make_unique<Famili
 Metrics::~Metrics() = default;
 
 void Metrics::RecordRpc(absl::string_view method, absl::string_view code, absl::Duration duration) {
-  families_->rpc_duration.Of(method, code).Observe(absl::ToDoubleSeconds(duration));
+  families_->rpc_duration.Of({method, code}).Observe(absl::ToDoubleSeconds(duration));
 }
 
 void Metrics::RecordStoreCall(absl::string_view method, absl::StatusCode code, absl::Duration duration) {
-  families_->store_duration.Of(method, absl::StatusCodeToString(code)).Observe(absl::ToDoubleSeconds(duration));
+  families_->store_duration.Of({method, absl::StatusCodeToString(code)}).Observe(absl::ToDoubleSeconds(duration));
 }
 
 void Metrics::RecordPlan(const v1::Plan& plan, int64_t num_missing_ranks) {
   const std::string method = MethodName(plan.method());
-  families_->plans.Add({{"method", method}, {"status", StatusName(plan.status())}}).Increment();
-  families_->plan_gap.Add({{"method", method}}, kGapRatios).Observe(GapRatio(plan));
+  families_->plans.Of({method, StatusName(plan.status())}).Increment();
+  families_->plan_gap.Of({method}).Observe(GapRatio(plan));
   if (plan.budget() > 0 && plan.full_cost() > 0) {
-    families_->plan_budget.Add({{"method", method}}, kBudgetRatios)
-        .Observe(static_cast<double>(plan.budget()) / static_cast<double>(plan.full_cost()));
+    families_->plan_budget.Of({method}).Observe(static_cast<double>(plan.budget()) /
+                                                static_cast<double>(plan.full_cost()));
   }
   families_->missing_ranks.Increment(static_cast<double>(num_missing_ranks));
 }
