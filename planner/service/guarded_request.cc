@@ -21,6 +21,10 @@ constexpr absl::Duration kRetryDelay = absl::Seconds(1);
 
 }  // namespace
 
+int64_t RequestBytes(grpc::CallbackServerContext& context) {
+  return dynamic_cast<const GuardedCall&>(*context.GetRpcAllocatorState()).wire_bytes();
+}
+
 absl::Status TakeShare(const ParsedSize& size, grpc::ByteBuffer& wire, MemoryBudget* budget,
                        MemoryBudget::Share& share) {
   const size_t wire_bytes = wire.Length();

@@ -24,12 +24,26 @@ struct GuardedRequest {
   absl::Status status;
   MemoryBudget* budget = nullptr;
   MemoryBudget::Share share = nullptr;  // Of a message that is not small.
+  int64_t wire_bytes = 0;               // Of the message as it came.
 };
 
 // Takes the share of the budget for a request of this type in wire format.
 // ResourceExhausted: it alone would take more than a request may; or, with a retry delay, others take too much now.
 absl::Status TakeShare(const ParsedSize& size, grpc::ByteBuffer& wire, MemoryBudget* budget,
                        MemoryBudget::Share& share);
+
+// What can be asked of the messages of a call, whatever their types.
+class GuardedCall {
+ public:
+  // Returns how many bytes the request took as it came.
+  virtual int64_t wire_bytes() const = 0;
+
+ protected:
+  ~GuardedCall() = default;
+};
+
+// Returns how many bytes the call's request took as it came. REQUIRES: its messages come from GuardedMessages.
+int64_t RequestBytes(grpc::CallbackServerContext& context);
 
 // Gives each call of an RPC its messages. `budget` must outlive the calls. Thread-safety: safe.
 template <typename Request, typename Response>
@@ -50,7 +64,7 @@ class GuardedMessages final : public grpc::MessageAllocator<GuardedRequest<Reque
 
  private:
   // Of one call, which releases it.
-  class Messages final : public grpc::MessageHolder<GuardedRequest<Request>, Response> {
+  class Messages final : public grpc::MessageHolder<GuardedRequest<Request>, Response>, public GuardedCall {
    public:
     explicit Messages(MemoryBudget* budget) {
       own_request_.budget = budget;
@@ -58,6 +72,7 @@ class GuardedMessages final : public grpc::MessageAllocator<GuardedRequest<Reque
       this->set_response(&own_response_);
     }
     void Release() override { delete this; }
+    int64_t wire_bytes() const override { return own_request_.wire_bytes; }
 
    private:
     GuardedRequest<Request> own_request_;
@@ -77,6 +92,7 @@ class SerializationTraits<greenplan::GuardedRequest<Request>, void> {
  public:
   static Status Deserialize(ByteBuffer* wire, greenplan::GuardedRequest<Request>* request) {
     static const greenplan::ParsedSize size(Request::descriptor());
+    request->wire_bytes = static_cast<int64_t>(wire->Length());
     request->status = greenplan::TakeShare(size, *wire, request->budget, request->share);
     if (request->status.ok() && !SerializationTraits<Request>::Deserialize(wire, &request->message).ok()) {
       request->message.Clear();

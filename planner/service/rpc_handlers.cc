@@ -101,8 +101,7 @@ void RpcHandlers::Audit(const grpc::CallbackServerContext& context, const Rpc& r
 }
 
 template <typename Response, typename Start>
-grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext* context,
-                                             const google::protobuf::Message& request, const Rpc& rpc, WorkQueue& queue,
+grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext* context, const Rpc& rpc, WorkQueue& queue,
                                              Start start, Response* response) {
   auto* call = new UnaryCall<Response>(*context, response);
   const absl::StatusOr<Caller> caller = Admit(*context, rpc);
@@ -115,19 +114,18 @@ grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext* contex
     call->Answer(std::move(result));
   };
   const absl::Status queued = queue.Submit(
-      caller->tenant, static_cast<int64_t>(request.ByteSizeLong()),
+      caller->tenant, RequestBytes(*context),
       [start = std::move(start), call, answer, tenant = caller->tenant] { start(tenant, call->limits(), answer); });
   if (!queued.ok()) answer(queued);
   return call;
 }
 
 template <typename Response, typename Compute>
-grpc::ServerUnaryReactor* RpcHandlers::Serve(grpc::CallbackServerContext* context,
-                                             const google::protobuf::Message& request, const Rpc& rpc, Compute compute,
+grpc::ServerUnaryReactor* RpcHandlers::Serve(grpc::CallbackServerContext* context, const Rpc& rpc, Compute compute,
                                              Response* response) {
   WorkQueue& queue = rpc.searches ? engine_.searches() : engine_.calls();
   return Begin(
-      context, request, rpc, queue,
+      context, rpc, queue,
       [compute = std::move(compute)](const std::string& tenant, const CallLimits& limits, const Done<Response>& done) {
         done(compute(tenant, limits));
       },
@@ -145,7 +143,7 @@ auto RpcHandlers::Charged(const std::string& tenant, const Compute& compute) {
 grpc::ServerUnaryReactor* RpcHandlers::CreateJob(grpc::CallbackServerContext* context,
                                                  const v1::CreateJobRequest* request, v1::Job* job) {
   return Serve(
-      context, *request, {.method = "CreateJob", .resource = request->job().name()},
+      context, {.method = "CreateJob", .resource = request->job().name()},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.jobs().CreateJob(tenant, *request);
       },
@@ -155,7 +153,7 @@ grpc::ServerUnaryReactor* RpcHandlers::CreateJob(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RpcHandlers::GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
                                               v1::Job* job) {
   return Serve(
-      context, *request, {.method = "GetJob", .resource = request->name()},
+      context, {.method = "GetJob", .resource = request->name()},
       [this, request](const std::string& tenant, const CallLimits&) { return engine_.jobs().GetJob(tenant, *request); },
       job);
 }
@@ -163,7 +161,7 @@ grpc::ServerUnaryReactor* RpcHandlers::GetJob(grpc::CallbackServerContext* conte
 grpc::ServerUnaryReactor* RpcHandlers::ListJobs(grpc::CallbackServerContext* context,
                                                 const v1::ListJobsRequest* request, v1::ListJobsResponse* response) {
   return Serve(
-      context, *request, {.method = "ListJobs"},
+      context, {.method = "ListJobs"},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.jobs().ListJobs(tenant, *request);
       },
@@ -174,7 +172,7 @@ grpc::ServerUnaryReactor* RpcHandlers::DeleteJob(grpc::CallbackServerContext* co
                                                  const v1::DeleteJobRequest* request,
                                                  google::protobuf::Empty* response) {
   return Serve(
-      context, *request, {.method = "DeleteJob", .resource = request->name()},
+      context, {.method = "DeleteJob", .resource = request->name()},
       [this, request](const std::string& tenant, const CallLimits&) {
         return EmptyOr(engine_.jobs().DeleteJob(tenant, *request));
       },
@@ -184,7 +182,7 @@ grpc::ServerUnaryReactor* RpcHandlers::DeleteJob(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RpcHandlers::UpdateJob(grpc::CallbackServerContext* context,
                                                  const v1::UpdateJobRequest* request, v1::Job* job) {
   return Serve(
-      context, *request, {.method = "UpdateJob", .resource = request->job().name()},
+      context, {.method = "UpdateJob", .resource = request->job().name()},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.jobs().UpdateJob(tenant, *request);
       },
@@ -194,7 +192,7 @@ grpc::ServerUnaryReactor* RpcHandlers::UpdateJob(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RpcHandlers::PlanRound(grpc::CallbackServerContext* context,
                                                  const v1::PlanRoundRequest* request, v1::Plan* plan) {
   return Begin(
-      context, *request, {.method = "PlanRound", .resource = request->job(), .searches = true}, engine_.calls(),
+      context, {.method = "PlanRound", .resource = request->job(), .searches = true}, engine_.calls(),
       [this, context, request](const std::string& tenant, const CallLimits& limits, const Done<v1::Plan>& done) {
         engine_.rounds().PlanRound({tenant, request->job()}, TakeReport(*context), limits, done);
       },
@@ -204,7 +202,7 @@ grpc::ServerUnaryReactor* RpcHandlers::PlanRound(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RpcHandlers::GetPlan(grpc::CallbackServerContext* context, const v1::GetPlanRequest* request,
                                                v1::Plan* plan) {
   return Serve(
-      context, *request, {.method = "GetPlan", .resource = request->name()},
+      context, {.method = "GetPlan", .resource = request->name()},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.plans().GetPlan(tenant, *request);
       },
@@ -214,7 +212,7 @@ grpc::ServerUnaryReactor* RpcHandlers::GetPlan(grpc::CallbackServerContext* cont
 grpc::ServerUnaryReactor* RpcHandlers::ListPlans(grpc::CallbackServerContext* context,
                                                  const v1::ListPlansRequest* request, v1::ListPlansResponse* response) {
   return Serve(
-      context, *request, {.method = "ListPlans", .resource = request->parent()},
+      context, {.method = "ListPlans", .resource = request->parent()},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.plans().ListPlans(tenant, *request);
       },
@@ -231,7 +229,7 @@ grpc::ServerWriteReactor<v1::Plan>* RpcHandlers::WatchPlans(grpc::CallbackServer
 grpc::ServerUnaryReactor* RpcHandlers::WhatIf(grpc::CallbackServerContext* context, const v1::WhatIfRequest* request,
                                               v1::WhatIfResponse* response) {
   return Serve(
-      context, *request, {.method = "WhatIf", .resource = request->job(), .searches = true},
+      context, {.method = "WhatIf", .resource = request->job(), .searches = true},
       [this, request](const std::string& tenant, const CallLimits& limits) {
         return Charged(tenant, [&] { return engine_.what_if().Answer(tenant, *request, limits); });
       },
@@ -241,7 +239,7 @@ grpc::ServerUnaryReactor* RpcHandlers::WhatIf(grpc::CallbackServerContext* conte
 grpc::ServerUnaryReactor* RpcHandlers::Solve(grpc::CallbackServerContext* context, const v1::SolveRequest* request,
                                              v1::Plan* plan) {
   return Serve(
-      context, *request, {.method = "Solve", .searches = true},
+      context, {.method = "Solve", .searches = true},
       [this, request](const std::string& tenant, const CallLimits& limits) {
         return Charged(tenant, [&] { return greenplan::Solve(*request, limits); });
       },
@@ -252,7 +250,7 @@ grpc::ServerUnaryReactor* RpcHandlers::ReportOutcome(grpc::CallbackServerContext
                                                      const v1::ReportOutcomeRequest* request,
                                                      google::protobuf::Empty* response) {
   return Serve(
-      context, *request, {.method = "ReportOutcome", .resource = request->job()},
+      context, {.method = "ReportOutcome", .resource = request->job()},
       [this, request](const std::string& tenant, const CallLimits&) {
         return EmptyOr(engine_.plans().ReportOutcome(tenant, *request));
       },
@@ -263,7 +261,7 @@ grpc::ServerUnaryReactor* RpcHandlers::ListOutcomes(grpc::CallbackServerContext*
                                                     const v1::ListOutcomesRequest* request,
                                                     v1::ListOutcomesResponse* response) {
   return Serve(
-      context, *request, {.method = "ListOutcomes", .resource = request->parent()},
+      context, {.method = "ListOutcomes", .resource = request->parent()},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.plans().ListOutcomes(tenant, *request);
       },

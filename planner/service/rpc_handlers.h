@@ -112,12 +112,12 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   // Every RPC with one answer passes through here: once the caller is admitted, runs start(tenant, limits, done) on
   // `queue`. What `done` is called with, now or later, is the answer.
   template <typename Response, typename Start>
-  grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext* context, const google::protobuf::Message& request,
-                                  const Rpc& rpc, WorkQueue& queue, Start start, Response* response);
+  grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext* context, const Rpc& rpc, WorkQueue& queue, Start start,
+                                  Response* response);
   // The same for an RPC that is answered by what answer(tenant, limits) returns.
   template <typename Response, typename Compute>
-  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const google::protobuf::Message& request,
-                                  const Rpc& rpc, Compute compute, Response* response);
+  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Rpc& rpc, Compute compute,
+                                  Response* response);
 
   // What `compute` returns; the time that it takes is charged to the tenant.
   template <typename Compute>
