@@ -364,8 +364,8 @@ absl::StatusOr<Plan> PlanFromProto(const v1::Plan& message, const ModelProfile& 
   auto trainable = UnpackMask(message.trainable(), static_cast<int>(profile.tensors.size()));
   if (!trainable.ok()) return trainable.status();
   plan.trainable = *std::move(trainable);
-  for (size_t k = 0; k < plan.trainable.size(); ++k) {
-    if (!plan.trainable[k] || profile.tensors[k].op != kNone) continue;
+  for (size_t k = 0; k < profile.tensors.size(); ++k) {
+    if (profile.tensors[k].op != kNone || !plan.trainable[k]) continue;
     return InvalidArgument("trainable", " has tensor ", k, " (\"", profile.tensors[k].name,
                            "\"), which the loss does not reach; allowed: tensors that have an op");
   }
@@ -392,8 +392,10 @@ absl::StatusOr<Plan> PlanFromProto(const v1::Plan& message, const ModelProfile& 
 
 std::string PackMask(const std::vector<bool>& mask) {
   std::string bytes((mask.size() + 7) / 8, '\0');
-  for (size_t k = 0; k < mask.size(); ++k) {
-    bytes[k / 8] = static_cast<char>(bytes[k / 8] | static_cast<int>(mask[k]) << k % 8);
+  size_t k = 0;
+  for (const bool bit : mask) {
+    if (bit) bytes[k / 8] = static_cast<char>(bytes[k / 8] | 1 << k % 8);
+    ++k;
   }
   return bytes;
 }
@@ -404,7 +406,10 @@ absl::StatusOr<std::vector<bool>> UnpackMask(absl::string_view bytes, int num_te
     return InvalidArgument("trainable", " has ", bytes.size(), " bytes; ", num_tensors, " tensors take ", num_bytes);
   }
   std::vector<bool> mask(num_bytes * 8);
-  for (size_t k = 0; k < mask.size(); ++k) mask[k] = bytes[k / 8] >> k % 8 & 1;
+  auto bit = mask.begin();
+  for (const char byte : bytes) {
+    for (int i = 0; i < 8; ++i) *bit++ = byte >> i & 1;
+  }
   for (size_t k = num_tensors; k < mask.size(); ++k) {
     if (mask[k]) return InvalidArgument("trainable", " has bit ", k, " set; the profile has ", num_tensors, " tensors");
   }

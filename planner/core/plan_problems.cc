@@ -189,9 +189,9 @@ SelectionProblem PlanProblems::WithoutChecks(const PlanRequest& request, const B
 
 absl::Status PlanProblems::CheckPins(const SelectionProblem& problem,
                                      const std::vector<int64_t>& backward_budgets) const {
+  if (std::find(problem.pins.begin(), problem.pins.end(), Pin::kAlways) == problem.pins.end()) return absl::OkStatus();
   std::vector<bool> pinned(problem.pins.size());
   for (size_t k = 0; k < pinned.size(); ++k) pinned[k] = problem.pins[k] == Pin::kAlways;
-  if (std::find(pinned.begin(), pinned.end(), true) == pinned.end()) return absl::OkStatus();
   const MaskCost cost = EvaluateMask(profile_, pinned);
   for (int64_t backward_budget : backward_budgets) {
     if (cost.backward_cost <= backward_budget) continue;

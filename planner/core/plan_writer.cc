@@ -135,6 +135,10 @@ Plan PlanWriter::KeepPrevious(const PlanRequest& request, const PlanLimits& limi
   const bool is_per_cost = plan.method == Method::kSelection && !limits.budget;
   if (drops && previous->drop_rates.size() != plan.drop_rates.size()) return plan;
   if (previous->trainable == plan.trainable && (!drops || previous->drop_rates == plan.drop_rates)) return plan;
+  const double value = value_of(*previous);
+  const double least_gain = request.options->churn_threshold * std::abs(value);
+  // As a rule the new plan is better, and what the previous one costs need not be known.
+  if (!is_per_cost && plan.value > value + least_gain) return plan;
   Plan kept = drops ? Describe(previous->trainable, previous->drop_rates, *request.options, plan.budget)
                     : Describe(previous->trainable, *request.options, plan.budget);
   // By how much the values count: per cost, both are compared at the cost of the plan in force.
@@ -146,9 +150,9 @@ Plan PlanWriter::KeepPrevious(const PlanRequest& request, const PlanLimits& limi
   }
   kept.status = PlanStatus::kFeasible;
   if (!CheckPlan(profile_, limits, kept).ok()) return plan;
-  kept.value = value_of(kept);
+  kept.value = value;
   if (is_per_cost && kept.value <= 0) return plan;
-  if (plan.value * scale > kept.value + request.options->churn_threshold * std::abs(kept.value)) return plan;
+  if (plan.value * scale > kept.value + least_gain) return plan;
   kept.upper_bound = std::max(plan.upper_bound * scale, kept.value);
   if (kept.value >= plan.upper_bound * scale) {
     kept.status = PlanStatus::kOptimal;

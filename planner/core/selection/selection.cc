@@ -52,8 +52,10 @@ double RatioSlack(const ValueScale& scale, const std::vector<double>& magnitudes
 
 double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance) {
   double sum = 0;
-  for (size_t k = 0; k < trainable.size(); ++k) {
-    if (trainable[k]) sum += importance[k];
+  auto value = importance.begin();
+  for (const bool is_trained : trainable) {
+    if (is_trained) sum += *value;
+    ++value;
   }
   return sum;
 }
