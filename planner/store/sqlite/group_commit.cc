@@ -6,21 +6,24 @@ namespace greenplan {
 
 absl::Status GroupCommit::Run(absl::FunctionRef<absl::Status(Database&)> change) {
   Waiting waiting{.change = change};
-  const auto may_go_on = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return waiting.is_done || !is_busy_; };
   std::vector<Waiting*> batch;
   {
     absl::MutexLock lock(&mutex_);
     queue_.push_back(&waiting);
-    mutex_.Await(absl::Condition(&may_go_on));
+    while (is_busy_ && !waiting.is_done) waiting.changed.Wait(&mutex_);
     if (waiting.is_done) return waiting.status;
     is_busy_ = true;
     batch.swap(queue_);
   }
   RunBatch(batch);
   absl::MutexLock lock(&mutex_);
-  for (Waiting* done : batch) done->is_done = true;
+  for (Waiting* done : batch) {
+    done->is_done = true;
+    done->changed.Signal();
+  }
   ++num_commits_;
   is_busy_ = false;
+  if (!queue_.empty()) queue_.front()->changed.Signal();
   return waiting.status;
 }
 

@@ -38,6 +38,7 @@ class GroupCommit {
     absl::FunctionRef<absl::Status(Database&)> change;
     absl::Status status;
     bool is_done = false;
+    absl::CondVar changed;  // It is done, or its caller's turn to commit has come.
   };
 
   void RunBatch(const std::vector<Waiting*>& batch);
