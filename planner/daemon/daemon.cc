@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpc/support/log.h"
@@ -93,6 +94,10 @@ void SetUpLog(const std::string& format, const std::string& level) {
   spdlog::set_level(spdlog::level::from_str(level));
   gpr_set_log_function(LogGrpc);
 }
+
+// Debian builds Abseil such that every lock of a mutex, those of gRPC included, is entered into one graph of the whole
+// process, under one lock, to find deadlocks. It would take a quarter of a call's time. Tests have it.
+void SpareDeadlockDetection() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
 
 absl::Status ValidateListen(absl::string_view flag, absl::string_view listen) {
   if (ParseHostPort(listen).has_value()) return absl::OkStatus();
@@ -202,6 +207,7 @@ void TellSystemd(const std::string& state) {
 }  // namespace
 
 absl::Status RunDaemon(const DaemonOptions& options) {
+  SpareDeadlockDetection();
   const DaemonSignals signals;
   if (absl::Status status = ValidateAddresses(options); !status.ok()) return status;
   const absl::StatusOr<absl::Duration> quorum_timeout = ParseDurationFlag("--quorum-timeout", options.quorum_timeout);
