@@ -60,19 +60,14 @@ absl::Status WorkQueue::Submit(const std::string& tenant_name, int64_t num_bytes
   return absl::OkStatus();
 }
 
-absl::Status WorkQueue::SubmitOrRunHere(const std::string& tenant_name, int64_t num_bytes, Work work) {
+bool WorkQueue::RunHere(const std::string& tenant_name, absl::FunctionRef<void()> work) {
   absl::MutexLock lock(&mutex_);
+  if (!ready_.empty() || num_running_ >= options_.num_threads) return false;
   Tenant* const tenant = TenantOf(tenant_name);
-  const bool may_run_here =
-      num_queued_ == 0 && num_running_ < options_.num_threads && tenant->num_running < options_.max_running_per_tenant;
-  if (may_run_here) {
-    Run(tenant, std::move(work));
-    if (!ready_.empty() || is_ending_) changed_.Signal();  // This thread takes nothing of what was queued meanwhile.
-    return absl::OkStatus();
-  }
-  if (absl::Status status = Admit(*tenant, num_bytes); !status.ok()) return status;
-  Push(tenant, {std::move(work), num_bytes});
-  return absl::OkStatus();
+  if (tenant->num_running >= options_.max_running_per_tenant) return false;
+  Run(tenant, [work] { work(); });
+  if (!ready_.empty() || is_ending_) changed_.Signal();  // This thread takes nothing of what was queued meanwhile.
+  return true;
 }
 
 void WorkQueue::Continue(const std::string& tenant, Work work) {

@@ -13,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
@@ -77,9 +78,9 @@ class WorkQueue {
   // carries a retry delay (planner/rpc/retry_delay.h), and `work` is destroyed without having run.
   absl::Status Submit(const std::string& tenant, int64_t num_bytes, Work work);
 
-  // The same, but if a thread is free, runs `work` on the calling one in its place, before it returns. That spares the
-  // time until another thread has woken up.
-  absl::Status SubmitOrRunHere(const std::string& tenant, int64_t num_bytes, Work work);
+  // If the tenant's next work would find a free thread, runs `work` on the calling thread in that one's place and
+  // returns true. That spares the time until another thread has woken up. Otherwise returns false and runs nothing.
+  bool RunHere(const std::string& tenant, absl::FunctionRef<void()> work);
 
   // The same as Submit for a call that was admitted before and goes on, such as one whose round has its plan now. Never
   // refused, as the caller has been promised an answer; it takes a place in the tenant's queue all the same.

@@ -75,7 +75,10 @@ void RoundBarrier::Drain() {
 }
 
 void RoundBarrier::Stop() {
-  is_stopped_ = true;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_stopped_ = true;
+  }
   changes_.reset();
   timer_->Stop();
   Drain();
@@ -109,24 +112,44 @@ void RoundBarrier::PlanAlone(const std::shared_ptr<Call>& call) {
   SearchSoon(call, *std::move(measurements), *std::move(previous));
 }
 
+// The thread of the search is free again before the plan is kept: a disk takes longer than most searches, and plans
+// that are kept at the same time share one flush.
 void RoundBarrier::SearchSoon(const std::shared_ptr<Call>& call, Measurements measurements,
                               std::optional<v1::Plan> previous) {
+  auto search = [this, call, measurements = std::move(measurements), previous = std::move(previous)] {
+    return SearchAlone(*call, measurements, previous);
+  };
+  absl::StatusOr<v1::Plan> plan;
+  if (searches_.RunHere(call->tenant, [&] { plan = search(); })) return call->done(KeepAlone(*call, std::move(plan)));
   const auto num_bytes = static_cast<int64_t>(call->report.ByteSizeLong());
-  const absl::Status queued = searches_.SubmitOrRunHere(
-      call->tenant, num_bytes, [this, call, measurements = std::move(measurements), previous = std::move(previous)] {
-        call->done(SearchAlone(*call, measurements, previous));
-      });
+  const absl::Status queued =
+      searches_.Submit(call->tenant, num_bytes, [this, call, search = std::move(search)] { KeepSoon(call, search()); });
   if (!queued.ok()) call->done(queued);
 }
 
-absl::StatusOr<v1::Plan> RoundBarrier::SearchAlone(Call& call, const Measurements& measurements,
-                                                   const std::optional<v1::Plan>& previous) {
-  const PreparedJob& job = *call.found.job;
+absl::StatusOr<v1::Plan> RoundBarrier::SearchAlone(const Call& call, const Measurements& measurements,
+                                                   const std::optional<v1::Plan>& previous) const {
   const absl::Time start = absl::Now();
-  absl::StatusOr<v1::Plan> plan =
-      job.PlanRound(call.report.round(), measurements, previous.has_value() ? &*previous : nullptr, call.limits);
+  absl::StatusOr<v1::Plan> plan = call.found.job->PlanRound(call.report.round(), measurements,
+                                                            previous.has_value() ? &*previous : nullptr, call.limits);
   TellSearch(call.tenant, start);
+  return plan;
+}
+
+// On the queue of calls, because searches must not wait for the store. Once the barrier is stopped, that queue may be
+// gone.
+void RoundBarrier::KeepSoon(const std::shared_ptr<Call>& call, absl::StatusOr<v1::Plan> plan) {
+  auto keep = [this, call, plan = std::move(plan)]() mutable { call->done(KeepAlone(*call, std::move(plan))); };
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!is_stopped_) return calls_.Continue(call->tenant, std::move(keep));
+  }
+  keep();
+}
+
+absl::StatusOr<v1::Plan> RoundBarrier::KeepAlone(Call& call, absl::StatusOr<v1::Plan> plan) {
   if (!plan.ok()) return plan;
+  const PreparedJob& job = *call.found.job;
   NewPlan kept = {.plan = *std::move(plan), .report = std::move(call.report), .opening = OpeningOf(job)};
   const absl::Status put = store_.PutPlan(call.found.id, kept);
   if (put.ok()) {

@@ -95,12 +95,15 @@ class RoundBarrier {
 
   // Jobs of one rank.
   void PlanAlone(const std::shared_ptr<Call>& call);
-  // Searches the plan of a job of one rank, now or soon, and answers the call. `previous` is the plan of the round
-  // before.
+  // Searches the plan of a job of one rank, now or soon, keeps it and answers the call. `previous` is the plan of the
+  // round before.
   void SearchSoon(const std::shared_ptr<Call>& call, Measurements measurements, std::optional<v1::Plan> previous);
-  // Searches the plan and keeps it with the call's report, in one step.
-  absl::StatusOr<v1::Plan> SearchAlone(Call& call, const Measurements& measurements,
-                                       const std::optional<v1::Plan>& previous);
+  absl::StatusOr<v1::Plan> SearchAlone(const Call& call, const Measurements& measurements,
+                                       const std::optional<v1::Plan>& previous) const;
+  // Keeps the plan that was found, soon, and answers the call.
+  void KeepSoon(const std::shared_ptr<Call>& call, absl::StatusOr<v1::Plan> plan);
+  // Keeps the plan, if one was found, with the call's report, in one step. Returns the answer.
+  absl::StatusOr<v1::Plan> KeepAlone(Call& call, absl::StatusOr<v1::Plan> plan);
   // The plan that this very report has had. NotFound if the round has none; AlreadyExists if it came of another report.
   absl::StatusOr<v1::Plan> FindPlanOf(const Call& call);
 

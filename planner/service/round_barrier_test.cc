@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/core/invalid_argument.h"
@@ -366,6 +367,47 @@ TEST_F(RoundBarrierTest, APlanIsInTheStoreBeforeItIsAnswered) {
   const int64_t id = store_->GetJobHead(kKey)->id;
   EXPECT_EQ(store_->GetPlan(id, 0)->plan.SerializeAsString(), waiter.Wait()->SerializeAsString());
   EXPECT_EQ(store_->ListReports(id, 0, -1, 10)->size(), 1u);
+}
+
+// A store that keeps a plan only once a search of somebody else has run meanwhile.
+class SearchAwaitingStore : public StoreWrapper {
+ public:
+  using StoreWrapper::StoreWrapper;
+  void Watch(WorkQueue* searches) { searches_ = searches; }
+
+  absl::Status PutPlan(int64_t job_id, const NewPlan& plan) override {
+    absl::Notification has_run;
+    EXPECT_TRUE(searches_->Submit("other", 0, [&has_run] { has_run.Notify(); }).ok());
+    has_run.WaitForNotification();
+    return StoreWrapper::PutPlan(job_id, plan);
+  }
+
+ private:
+  WorkQueue* searches_ = nullptr;
+};
+
+TEST_F(RoundBarrierTest, APlanOfOneRankThatIsBeingKeptTakesNoThreadOfSearches) {
+  SearchAwaitingStore store(store_.get());
+  JobEngine engine(&store, {.searches = {.num_threads = 1}});
+  store.Watch(&engine.searches());
+  v1::CreateJobRequest request;
+  *request.mutable_job() = TestJob(kKey.name);
+  ASSERT_TRUE(engine.jobs().CreateJob(kKey.tenant, request).ok());
+  const PlanWaiter searched_here(engine.rounds(), kKey, ReportOf(0, 0));
+  EXPECT_TRUE(searched_here.Wait().ok()) << searched_here.Wait().status();
+
+  absl::Notification is_busy, may_end;
+  ASSERT_TRUE(engine.searches()
+                  .Submit("other", 0,
+                          [&] {
+                            is_busy.Notify();
+                            may_end.WaitForNotification();
+                          })
+                  .ok());
+  is_busy.WaitForNotification();
+  const PlanWaiter searched_later(engine.rounds(), kKey, ReportOf(0, 1));
+  may_end.Notify();
+  EXPECT_TRUE(searched_later.Wait().ok()) << searched_later.Wait().status();
 }
 
 TEST_F(RoundBarrierTest, ThePlanInForceStaysWithinTheChurnThreshold) {
