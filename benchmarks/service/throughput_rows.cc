@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -8,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "benchmarks/service/durable_floor.h"
+#include "benchmarks/service/planning_time.h"
 #include "benchmarks/service/round_client.h"
 #include "benchmarks/service/rows.h"
 #include "benchmarks/service/server_process.h"
@@ -50,6 +53,21 @@ void Measure(const ServerProcess& server, ClosedLoop& loop, Series& series) {
   series.Add(num_calls, server.CpuSeconds() - cpu_before);
 }
 
+// What planning a round takes of a processor, in process: the mean over as many jobs as the servers have.
+double PlanningCpuSeconds(std::vector<PlanningTime>& jobs) {
+  constexpr int kRoundsPerJob = 10;
+  const auto cpu_seconds = [] {
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  };
+  const double before = cpu_seconds();
+  for (int round = 0; round < kRoundsPerJob; ++round) {
+    for (PlanningTime& job : jobs) job.PlanNextRound();
+  }
+  return (cpu_seconds() - before) / static_cast<double>(kRoundsPerJob * jobs.size());
+}
+
 double MedianRatio(const std::vector<double>& values, const std::vector<double>& baseline) {
   std::vector<double> ratios;
   for (size_t i = 0; i < values.size(); ++i) ratios.push_back(values[i] / baseline[i]);
@@ -70,10 +88,16 @@ void PrintThroughputRows() {
   RoundClient one(memory_server, &workload, "jobs/one");
   one.CreateJob();
   one.PlanNextRound();
+  std::vector<PlanningTime> planners;
+  for (int i = 0; i < kNumClients; ++i) planners.emplace_back(&workload);
+  PlanningCpuSeconds(planners);  // Builds what later plans share.
   Series empty, memory, sqlite, store;
+  std::vector<double> planning, without_planning;
   for (int turn = 0; turn < kNumTurns; ++turn) {
     Measure(empty_server, *empty_loop, empty);
     Measure(memory_server, *memory_loop, memory);
+    planning.push_back(PlanningCpuSeconds(planners));
+    without_planning.push_back(1 / (1 / memory.per_cpu_second.back() - planning.back()));
     Measure(sqlite_server, *sqlite_loop, sqlite);
     const StoreThroughput kept =
         KeepRounds(absl::StrCat(folder.path(), "/floor", turn), workload, one.plan(), kNumClients, kTurn);
@@ -86,6 +110,8 @@ void PrintThroughputRows() {
       kNumClients, kNumTensors, MedianRatio(memory.per_cpu_second, empty.per_cpu_second),
       Quantile(memory.per_cpu_second, 0.5), Quantile(empty.per_cpu_second, 0.5), Quantile(memory.per_second, 0.5),
       Quantile(empty.per_second, 0.5));
+  std::printf("| the same | less planning / empty server | %.2f | | planning takes %.0f us of a processor |\n",
+              MedianRatio(without_planning, empty.per_cpu_second), 1e6 * Quantile(planning, 0.5));
   std::printf(
       "| the same, SQLite | calls per CPU second / store without a service | %.2f | 0.5 | %.0f, the store %.0f; %.0f "
       "and "
