@@ -47,7 +47,7 @@ WorkQueue::~WorkQueue() {
   {
     absl::MutexLock lock(&mutex_);
     is_ending_ = true;
-    changed_.SignalAll();
+    WakeAll();
   }
   for (std::thread& thread : threads_) thread.join();
 }
@@ -66,7 +66,7 @@ bool WorkQueue::RunHere(const std::string& tenant_name, absl::FunctionRef<void()
   Tenant* const tenant = TenantOf(tenant_name);
   if (tenant->num_running >= options_.max_running_per_tenant) return false;
   Run(tenant, [work] { work(); });
-  if (!ready_.empty() || is_ending_) changed_.Signal();  // This thread takes nothing of what was queued meanwhile.
+  if (!ready_.empty() || is_ending_) Wake();  // This thread takes nothing of what was queued meanwhile.
   return true;
 }
 
@@ -114,7 +114,7 @@ void WorkQueue::Push(Tenant* tenant, Queued queued) {
   tenant->num_queued_bytes += queued.num_bytes;
   tenant->queued.push_back(std::move(queued));
   Offer(tenant);
-  changed_.Signal();
+  if (!ready_.empty() && num_running_ < options_.num_threads) Wake();
 }
 
 void WorkQueue::Offer(Tenant* tenant) {
@@ -133,12 +133,30 @@ void WorkQueue::RunThread() {
     if (!ready_.empty() && num_running_ < options_.num_threads) {
       RunNext();
     } else if (is_ending_ && num_queued_ == 0 && num_running_ == 0) {
-      changed_.SignalAll();
+      WakeAll();
       return;
     } else {
-      changed_.Wait(&mutex_);
+      WaitIdle();
     }
   }
+}
+
+void WorkQueue::WaitIdle() {
+  absl::CondVar woken;
+  idle_.push_back(&woken);
+  // A condition variable may also wake up by itself.
+  while (std::find(idle_.begin(), idle_.end(), &woken) != idle_.end()) woken.Wait(&mutex_);
+}
+
+// The thread that became idle last: what it needs is still in the processor's caches.
+void WorkQueue::Wake() {
+  if (idle_.empty()) return;
+  idle_.back()->Signal();
+  idle_.pop_back();
+}
+
+void WorkQueue::WakeAll() {
+  while (!idle_.empty()) Wake();
 }
 
 void WorkQueue::RunNext() {

@@ -108,6 +108,11 @@ class WorkQueue {
   // Puts the tenant among those whose work may run, if it has any and is not at its limit of threads.
   void Offer(Tenant* tenant) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Duration RetryDelay() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Waits until Wake chooses this thread.
+  void WaitIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Lets one thread look for work, if any is idle.
+  void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WakeAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunThread();
   void RunNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Runs `work` of the tenant on this thread, without the mutex. The tenant may be gone afterwards.
@@ -115,7 +120,7 @@ class WorkQueue {
 
   const Options options_;
   mutable absl::Mutex mutex_;
-  absl::CondVar changed_;
+  std::vector<absl::CondVar*> idle_ ABSL_GUARDED_BY(mutex_);  // Of the idle threads, the latest one last.
   absl::flat_hash_map<std::string, std::unique_ptr<Tenant>> tenants_ ABSL_GUARDED_BY(mutex_);
   std::set<Tenant*, ComesFirst> ready_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_turn_ ABSL_GUARDED_BY(mutex_) = 0;
