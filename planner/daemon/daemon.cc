@@ -95,8 +95,8 @@ void SetUpLog(const std::string& format, const std::string& level) {
   gpr_set_log_function(LogGrpc);
 }
 
-// Debian builds Abseil such that every lock of a mutex, those of gRPC included, is entered into one graph of the whole
-// process, under one lock, to find deadlocks. It would take a quarter of a call's time. Tests have it.
+// Debian builds Abseil such that every lock of a mutex, those of gRPC included, is looked up in one graph of the whole
+// process, under one lock, to find deadlocks. That is for tests, which keep it.
 void SpareDeadlockDetection() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
 
 absl::Status ValidateListen(absl::string_view flag, absl::string_view listen) {
