@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -60,11 +61,17 @@ std::shared_ptr<grpc::ChannelCredentials> CredentialsOf(const std::optional<TlsF
   return grpc::SslCredentials(options);
 }
 
+// Has gRPC look names up as all other programs of this machine do. Its own resolver waits for a DNS server even for
+// names that /etc/hosts has, so on a network without DNS it finds no planner. gRPC reads this when it starts; a choice
+// of the user's stands.
+void ResolveNamesAsTheSystemDoes() { setenv("GRPC_DNS_RESOLVER", "native", /*overwrite=*/0); }
+
 std::vector<std::string> SplitAddresses(absl::string_view addresses) { return absl::StrSplit(addresses, ','); }
 
 // A channel for each address rather than one for all: gRPC's "ipv4:a,b" takes no names, and would check every daemon's
 // certificate against the list.
 Channels ConnectTo(const std::string& addresses, const std::optional<TlsFiles>& files) {
+  ResolveNamesAsTheSystemDoes();
   const std::shared_ptr<grpc::ChannelCredentials> credentials = CredentialsOf(files);
   const grpc::ChannelArguments arguments = ArgumentsOfChannels();
   Channels channels;

@@ -1,6 +1,7 @@
 #include "planner/client/planner_channel.h"
 
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,6 +30,17 @@ std::string Write(const std::string& name, const std::string& content) {
   const std::string path = ::testing::TempDir() + "/" + name;
   EXPECT_TRUE(WriteFile(path, content).ok());
   return path;
+}
+
+// gRPC's own resolver asks a DNS server for names that /etc/hosts has, and finds nothing where there is no such server.
+TEST(PlannerChannelNamesTest, NamesAreLookedUpAsTheSystemDoesUnlessTheUserSaysOtherwise) {
+  unsetenv("GRPC_DNS_RESOLVER");
+  ASSERT_TRUE(PlannerChannel::Create("localhost:1", {}).ok());
+  EXPECT_STREQ(getenv("GRPC_DNS_RESOLVER"), "native");
+  setenv("GRPC_DNS_RESOLVER", "ares", 1);
+  ASSERT_TRUE(PlannerChannel::Create("localhost:1", {}).ok());
+  EXPECT_STREQ(getenv("GRPC_DNS_RESOLVER"), "ares");
+  setenv("GRPC_DNS_RESOLVER", "native", 1);
 }
 
 // Answers GetPlan with the caller's authorization as the plan's name.
