@@ -29,8 +29,10 @@ absl::Status CheckReadable(const char* flag, const std::string& path, bool is_fo
   if (path.empty()) return absl::OkStatus();
   std::error_code ignored;
   const char* allowed = is_folder ? "a folder that can be read" : "a file that can be read";
+  // A device may have no end, as /dev/zero has none.
+  const fs::file_type type = fs::status(path, ignored).type();
   const bool is_there =
-      is_folder ? fs::is_directory(path, ignored) : fs::exists(path, ignored) && !fs::is_directory(path, ignored);
+      is_folder ? type == fs::file_type::directory : type == fs::file_type::regular || type == fs::file_type::fifo;
   if (is_there && access(path.c_str(), R_OK) == 0) return absl::OkStatus();
   const char* what = is_there                    ? "which cannot be read"
                      : fs::exists(path, ignored) ? "which is another kind of file"
@@ -154,7 +156,7 @@ absl::Status CheckInputs(const FinetuneOptions& options) {
     const char* flag;
     const std::string& path;
     bool is_folder;
-  } inputs[] = {{"--base", options.base, true},       {"--config", options.config, false},
+  } inputs[] = {{"--base", options.base, true},       {"--model-config", options.config, false},
                 {"--adapter", options.adapter, true}, {"--train", options.train, false},
                 {"--valid", options.valid, false},    {"--tokenizer", options.tokenizer, false}};
   for (const auto& [flag, path, is_folder] : inputs) {

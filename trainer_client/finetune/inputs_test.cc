@@ -192,9 +192,10 @@ TEST_F(InputsTest, RefusesDataThatDoNotFitNamingTheFlag) {
 
 TEST_F(InputsTest, RefusesAConfigNamingFileKeyAndValue) {
   WriteText(root / "config.json", "[1]");
-  ExpectRefused("--config: " + options.config + " is not a JSON object");
+  ExpectRefused("--model-config: " + options.config + " is not a JSON object");
   WriteText(root / "config.json", R"({"model_type": "llama", "hidden_size": "wide"})");
-  ExpectRefused("--config: " + options.config + ": config hidden_size is \"wide\"; allowed: an integer from 1 to");
+  ExpectRefused("--model-config: " + options.config +
+                ": config hidden_size is \"wide\"; allowed: an integer from 1 to");
   WriteText(root / "config.json", R"({"model_type": 3})");
   ExpectRefused("config model_type is 3; allowed: llama, mistral");
 }

@@ -13,10 +13,12 @@
 #include "trainer_client/finetune/finetune.h"
 #include "trainer_client/finetune/openmp.h"
 #include "trainer_client/finetune/options.h"
+#include "trainer_client/finetune/torch_log.h"
 
 int main(int argc, char** argv) {
   greenplan::trainer::WaitPassivelyInOpenMp(argv);
   greenplan::profiler::KeepFreedMemory();
+  greenplan::trainer::SilenceTorchLog();
   greenplan::Program program("greenplan-finetune", "Fine-tunes a language model under a planned FLOPs budget.",
                              "greenplan-finetune --base llama --train train.txt --valid valid.txt --budget 0.5 "
                              "--budget-of backward --output tuned --report report.json");

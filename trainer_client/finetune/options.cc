@@ -14,6 +14,7 @@
 #include "planner/client/server_flags.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/names.h"
+#include "planner/job/resource_names.h"
 #include "planner/rpc/host_port.h"
 
 namespace greenplan::trainer {
@@ -119,13 +120,18 @@ absl::Status CheckRanks(const FinetuneOptions& options, bool has_rank) {
   return Refuse("--init", options.init, "tcp://HOST:PORT, for example tcp://10.0.0.1:29500");
 }
 
+absl::Status CheckJob(const FinetuneOptions& options) {
+  if (options.job.empty() || ValidateJobName(absl::StrCat("jobs/", options.job), "").ok()) return absl::OkStatus();
+  return Refuse("--job", options.job, "1 to 128 characters of [A-Za-z0-9._-]");
+}
+
 absl::Status CheckCombinations(const FinetuneOptions& options) {
   if (!options.base.empty() && !options.config.empty()) {
-    return Refuse("--config", options.config, "--base or --config, not both");
+    return Refuse("--model-config", options.config, "--base or --model-config, not both");
   }
   if (options.base.empty() && options.config.empty() && !options.resume) {
     return absl::InvalidArgumentError(
-        "--base is missing; allowed: a checkpoint folder, or --config for random weights");
+        "--base is missing; allowed: a checkpoint folder, or --model-config for random weights");
   }
   if (!options.adapter.empty() && options.lora.has_value()) {
     return Refuse("--adapter", options.adapter, "--adapter or --lora-rank, not both");
@@ -340,12 +346,14 @@ absl::StatusOr<FinetuneOptions> FinetuneFlags::Options() const {
                              : measures_one_batch        ? "gradient_times_update"
                                                          : "cross_fitted";
   v1::ImportanceMetric_Parse("IMPORTANCE_METRIC_" + absl::AsciiStrToUpper(metric), &options.importance_metric);
+  options.chooses_probe = importance_metric_.empty() && !probe_batches_.has_value();
   options.probe_batches =
       probe_batches_.value_or(options.importance_metric == v1::IMPORTANCE_METRIC_CROSS_FITTED ? 2 : 1);
   options.rank = rank_.value_or(0);
   if (absl::Status status = CheckRanges(options); !status.ok()) return status;
   if (absl::Status status = CheckRanks(options, rank_.has_value()); !status.ok()) return status;
   if (absl::Status status = CheckCombinations(options); !status.ok()) return status;
+  if (absl::Status status = CheckJob(options); !status.ok()) return status;
   absl::StatusOr<v1::PlanOptions> plan = plan_flags_.Options();
   if (!plan.ok()) return plan.status();
   options.plan = *std::move(plan);

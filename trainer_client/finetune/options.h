@@ -124,6 +124,9 @@ struct FinetuneOptions {
   // The formula of importance; importance.proto lists them.
   v1::ImportanceMetric importance_metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
 
+  // Whether the two above are defaults, in whose place a run of one batch an epoch takes what one batch allows.
+  bool chooses_probe = false;
+
   // "local", or HOST:PORT[,HOST:PORT...] of a daemon and its replicas.
   std::string planner = "local";
 

@@ -43,7 +43,10 @@ TEST(FinetuneOptionsTest, PlansEverythingWithoutABudgetAndASelectionWithOne) {
   EXPECT_EQ(full.options->importance_metric, v1::IMPORTANCE_METRIC_CROSS_FITTED);
   EXPECT_EQ(full.options->probe_batches, 2);
   EXPECT_EQ(full.options->importance_metric, v1::IMPORTANCE_METRIC_CROSS_FITTED);
-  EXPECT_EQ(Parse({"--base", "b", "--train", "t", "--importance", "fisher"}).options->probe_batches, 1);
+  EXPECT_TRUE(full.options->chooses_probe);
+  const Outcome fisher = Parse({"--base", "b", "--train", "t", "--importance", "fisher"});
+  EXPECT_EQ(fisher.options->probe_batches, 1);
+  EXPECT_FALSE(fisher.options->chooses_probe);
   for (const std::vector<const char*>& one_batch :
        {std::vector<const char*>{"--probe", "in-step"}, std::vector<const char*>{"--probe-batches", "1"}}) {
     const Outcome outcome = Parse({"--base", "b", "--train", "t", one_batch[0], one_batch[1]});
@@ -145,7 +148,8 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--time-profile", "times.txt"}, "--time-profile is times.txt"},
       {{"--time-profile", "t.json.gz", "--epochs", "0"}, "--time-profile is t.json.gz"},
       {{"--importance", "luck"}, "--importance is luck"},
-      {{"--model-config", "c.json"}, "--config is c.json"},
+      {{"--job", "a/b"}, "--job is a/b"},
+      {{"--model-config", "c.json"}, "--model-config is c.json"},
   };
   for (const auto& [arguments, flag_and_value] : cases) {
     std::vector<const char*> all = {"--base", "b", "--train", "t"};

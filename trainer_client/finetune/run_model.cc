@@ -25,10 +25,10 @@ Attention AttentionOf(const FinetuneOptions& options) {
 
 absl::StatusOr<Checkpoint> NewModel(const FinetuneOptions& options) {
   absl::StatusOr<nlohmann::json> config = ReadJsonObjectFile(options.config);
-  if (!config.ok()) return WithFlag("--config", config.status());
+  if (!config.ok()) return WithFlag("--model-config", config.status());
   absl::StatusOr<std::shared_ptr<CausalLm>> model = CreateCausalLm(*config, AttentionOf(options));
   if (!model.ok()) {
-    return WithFlag("--config",
+    return WithFlag("--model-config",
                     absl::Status(model.status().code(), absl::StrCat(options.config, ": ", model.status().message())));
   }
   return Checkpoint{*std::move(config), *std::move(model)};
@@ -102,9 +102,10 @@ absl::StatusOr<Checkpoint> ResumeAdapter(const FinetuneOptions& options, const s
     if (!base.ok()) return WithFlag("--output", base.status());
     std::error_code ignored;
     if (base->empty() || !fs::is_directory(*base, ignored)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--base is missing; allowed: the model that the run in ", folder, " trains an adapter of",
-          base->empty() ? ", or the --config and --seed that it began with" : absl::StrCat(" (it was ", *base, ")")));
+      return absl::InvalidArgumentError(
+          absl::StrCat("--base is missing; allowed: the model that the run in ", folder, " trains an adapter of",
+                       base->empty() ? ", or the --model-config and --seed that it began with"
+                                     : absl::StrCat(" (it was ", *base, ")")));
     }
     with_base.base = *base;
   }

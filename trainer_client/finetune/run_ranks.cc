@@ -44,7 +44,7 @@ absl::Status CheckSameRun(const nlohmann::json& run, const std::string& weights,
     if (other["weights"] == first["weights"]) continue;
     return absl::FailedPreconditionError(absl::StrCat("the model of rank ", rank,
                                                       " has other weights than that of rank 0; every rank needs the "
-                                                      "same --base, or --config and --seed"));
+                                                      "same --base, or --model-config and --seed"));
   }
   return absl::OkStatus();
 }

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "c10/util/Exception.h"
 #include "torch/csrc/distributed/c10d/ProcessGroupGloo.hpp"
 #include "torch/csrc/distributed/c10d/TCPStore.hpp"
 #include "trainer_client/parallel/local_address.h"
@@ -74,14 +75,36 @@ std::set<int> AwaitRanks(c10d::Store& store, const JoinOptions& options, absl::T
   }
 }
 
+// Waits until there is a way to rank 0's machine: its name may become known only once it has started.
+absl::Status AwaitHost(const JoinOptions& options, absl::Time deadline) {
+  const absl::Time silent_until = absl::Now() + options.remark_after;
+  bool is_said = !options.remark;
+  while (true) {
+    const absl::Status status = LocalAddressTowards(options.host).status();
+    if (status.ok() || absl::Now() >= deadline) return status;
+    if (!is_said && absl::Now() >= silent_until) {
+      is_said = true;
+      options.remark(absl::StrCat("waiting for rank 0: ", status.message()));
+    }
+    absl::SleepFor(kPoll);
+  }
+}
+
+// Without LibTorch's stack trace.
+std::string WhatOf(const std::exception& error) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
+  return torch_error == nullptr ? error.what() : torch_error->what_without_backtrace();
+}
+
 c10::intrusive_ptr<c10d::Store> OpenStore(const JoinOptions& options) {
   c10d::TCPStoreOptions store;
   store.port = static_cast<uint16_t>(options.port);
-  store.isServer = options.rank == 0;
+  store.isServer = options.rank == 0;  // On every address of this machine.
   store.numWorkers = options.world_size;
   store.waitWorkers = false;
   store.timeout = absl::ToChronoMilliseconds(options.timeout);
-  return c10::make_intrusive<c10d::TCPStore>(options.host, store);
+  // Rank 0 need not reach itself by the address that the others reach it by.
+  return c10::make_intrusive<c10d::TCPStore>(store.isServer ? "127.0.0.1" : options.host, store);
 }
 
 c10::intrusive_ptr<c10d::Backend> OpenGloo(const c10::intrusive_ptr<c10d::Store>& store, const JoinOptions& options) {
@@ -103,13 +126,14 @@ absl::StatusOr<std::unique_ptr<RankGroup>> RankGroup::Join(const JoinOptions& op
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   const absl::Time deadline = absl::Now() + options.timeout;
   const std::string place = absl::StrCat(options.host, ":", options.port);
+  if (absl::Status status = AwaitHost(options, deadline); !status.ok()) return status;
   c10::intrusive_ptr<c10d::Store> store;
   try {
     store = OpenStore(options);
   } catch (const std::exception& error) {
     return absl::UnavailableError(
         options.rank == 0
-            ? absl::StrCat("the ranks cannot meet at ", place, ": ", error.what())
+            ? absl::StrCat("the ranks cannot meet at ", place, ": ", WhatOf(error))
             : absl::StrCat("rank 0 does not answer at ", place, " within ", absl::FormatDuration(options.timeout)));
   }
   try {
@@ -123,7 +147,7 @@ absl::StatusOr<std::unique_ptr<RankGroup>> RankGroup::Join(const JoinOptions& op
     gloo->setTimeout(kGlooTimeout);
     return std::make_unique<RankGroup>(gloo, store, options.silence);
   } catch (const std::exception& error) {
-    return absl::UnavailableError(absl::StrCat("the ranks cannot meet at ", place, ": ", error.what()));
+    return absl::UnavailableError(absl::StrCat("the ranks cannot meet at ", place, ": ", WhatOf(error)));
   }
 }
 
@@ -212,7 +236,7 @@ absl::Status RankGroup::Collective(const Function& run) {
     run();
     return absl::OkStatus();
   } catch (const std::exception& error) {
-    return Lost(error.what());
+    return Lost(WhatOf(error));
   }
 }
 

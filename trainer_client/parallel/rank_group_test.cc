@@ -5,12 +5,16 @@
 #include <thread>
 #include <vector>
 
+#include "ATen/ops/copy.h"
 #include "ATen/ops/equal.h"
 #include "ATen/ops/full.h"
+#include "ATen/ops/mul.h"
 #include "ATen/ops/ones.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "torch/csrc/distributed/c10d/HashStore.hpp"
+#include "torch/csrc/distributed/c10d/TCPStore.hpp"
 #include "trainer_client/parallel/test_ranks.h"
 
 namespace greenplan::trainer {
@@ -18,6 +22,46 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A store at `port`, which is then in use.
+c10::intrusive_ptr<c10d::Store> Listen(int port) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(port);
+  options.isServer = true;
+  options.waitWorkers = false;
+  return c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
+}
+
+struct DoneWork : c10d::Work {
+  DoneWork() { finish(); }
+};
+
+// Not Gloo: as if a second rank had the same tensors.
+class TwinBackend : public c10d::Backend {
+ public:
+  TwinBackend() : Backend(/*rank=*/0, /*size=*/2) {}
+  const std::string getBackendName() const override { return "twin"; }
+  c10::intrusive_ptr<c10d::Work> allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions&) override {
+    for (const at::Tensor& tensor : tensors) tensor.mul_(2);
+    return c10::make_intrusive<DoneWork>();
+  }
+  c10::intrusive_ptr<c10d::Work> allgather(std::vector<std::vector<at::Tensor>>& outputs,
+                                           std::vector<at::Tensor>& inputs, const c10d::AllgatherOptions&) override {
+    for (const at::Tensor& output : outputs[0]) output.copy_(inputs[0]);
+    return c10::make_intrusive<DoneWork>();
+  }
+};
+
+TEST(RankGroupTest, WorksOverAnotherBackendThanGloo) {
+  RankGroup ranks(c10::make_intrusive<TwinBackend>(), c10::make_intrusive<c10d::HashStore>());
+  const at::Tensor tensor = at::ones({3});
+  ASSERT_TRUE(ranks.Average({tensor}).ok());
+  EXPECT_TRUE(at::equal(tensor, at::ones({3})));
+  const absl::StatusOr<std::vector<std::string>> all = ranks.Gather("own");
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_THAT(*all, ElementsAre("own", "own"));
+}
 
 TEST(RankGroupTest, AveragesTensorsOfAnyShapeInPlace) {
   OnRanks(3, [](RankGroup& ranks) {
@@ -120,6 +164,34 @@ TEST(RankGroupTest, NamesTheRanksThatDoNotCome) {
           .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr("ranks 1, 2 of 3 did not come to 127.0.0.1:"));
+}
+
+TEST(RankGroupTest, SaysWhichHostIsNotFound) {
+  std::vector<std::string> remarks;
+  const absl::Status status = RankGroup::Join({.world_size = 2,
+                                               .rank = 1,
+                                               .host = "no.such.host.invalid",
+                                               .port = 1,
+                                               .timeout = absl::Milliseconds(100),
+                                               .remark = [&](const std::string& line) { remarks.push_back(line); },
+                                               .remark_after = absl::ZeroDuration()})
+                                  .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("the host no.such.host.invalid is not found"));
+  for (const std::string& remark : remarks) EXPECT_THAT(remark, HasSubstr("waiting for rank 0: the host no.such"));
+}
+
+// LibTorch adds a stack trace to its errors.
+TEST(RankGroupTest, APortInUseIsToldInOneLine) {
+  const int port = FreePort();
+  const auto store = Listen(port);
+  const absl::Status status =
+      RankGroup::Join({.world_size = 2, .rank = 0, .host = "127.0.0.1", .port = port, .timeout = absl::Seconds(1)})
+          .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("the ranks cannot meet at 127.0.0.1:"));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("frame #")));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("\n")));
 }
 
 TEST(RankGroupTest, SaysThatRankZeroDoesNotAnswer) {
