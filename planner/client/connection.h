@@ -38,6 +38,12 @@ class Connection {
   // Reports what came of the plan of outcome.round on the rank outcome.rank. Repeating the call with the same outcome
   // changes nothing. FailedPrecondition if the round has no plan.
   virtual absl::Status ReportOutcome(const std::string& job_name, const v1::Outcome& outcome) = 0;
+  // Hands back the plan that was in force when a run stopped, before the run goes on. A planner that keeps plans in
+  // this process alone then weighs its next plan against this one (PlanOptions.churn_threshold), as if the run had not
+  // stopped. A daemon has kept the plan itself, so the default does nothing. InvalidArgument if the plan is malformed.
+  virtual absl::Status RestorePlan(const std::string& /*job_name*/, const v1::Plan& /*plan*/) {
+    return absl::OkStatus();
+  }
 };
 
 // Which planner to use and how to reach it.

@@ -20,7 +20,7 @@ namespace greenplan {
 namespace {
 
 struct Round {
-  v1::ImportanceReport report;
+  std::optional<v1::ImportanceReport> report;  // Absent: the plan was restored.
   v1::Plan plan;
   std::optional<v1::Outcome> outcome;
 };
@@ -58,7 +58,7 @@ class LocalConnection : public Connection {
     std::map<int64_t, Round>& rounds = (*job)->rounds;
     const auto at = rounds.lower_bound(report.round());
     if (at != rounds.end() && at->first == report.round()) {
-      if (SameReport(at->second.report, report)) return at->second.plan;
+      if (at->second.report.has_value() && SameReport(*at->second.report, report)) return at->second.plan;
       return ReportIsTaken(job_name, report);
     }
     const v1::Plan* previous_plan = at == rounds.begin() ? nullptr : &std::prev(at)->second.plan;
@@ -90,6 +90,16 @@ class LocalConnection : public Connection {
     std::optional<v1::Outcome>& kept = round->second.outcome;
     if (!kept.has_value()) kept = outcome;
     return SameOutcome(*kept, outcome) ? absl::OkStatus() : OutcomeIsTaken(job_name, outcome);
+  }
+
+  absl::Status RestorePlan(const std::string& job_name, const v1::Plan& plan) override {
+    absl::MutexLock lock(&mutex_);
+    const absl::StatusOr<LocalJob*> job = FindJob(job_name);
+    if (!job.ok()) return job.status();
+    const absl::StatusOr<Plan> valid = (*job)->prepared->profile().ReadPlan(plan);
+    if (!valid.ok()) return InsideField("plan.", valid.status());
+    (*job)->rounds.try_emplace(plan.round(), Round{std::nullopt, plan, std::nullopt});
+    return absl::OkStatus();
   }
 
  private:

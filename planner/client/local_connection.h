@@ -11,7 +11,8 @@ namespace greenplan {
 // Returns a planner in this process. It answers what a daemon would, down to the digests, with these differences:
 //
 // - Jobs are kept in memory alone. After a restart the same CreateJob starts the job anew, and PlanRound goes on at
-//   whichever round comes next: where the daemon wants the round before, this planner takes the latest that it knows.
+//   whichever round comes next: where the daemon wants the round before, this planner takes the latest that it knows,
+//   which RestorePlan() hands back to it.
 // - A job has one rank, since no other process can report here. CreateJob answers InvalidArgument for a world_size
 //   above 1.
 // - Outcomes are checked, and kept only to tell a repeated one from a different one.

@@ -45,15 +45,21 @@ class SharedConnection : public Connection {
     v1::Job job = request;
     job.set_world_size(planner_ == SharedPlanner::kDaemon ? ranks_.world_size() : 1);
     absl::StatusOr<v1::Job> created = connection_->CreateJob(job);
-    absl::StatusOr<std::vector<std::string>> digests =
-        ranks_.Gather(created.ok() ? created->profile_digest() : Pack(created));
+    absl::StatusOr<v1::Job> digest = created;
+    if (digest.ok()) digest->clear_profile();
+    absl::StatusOr<std::vector<std::string>> digests = ranks_.Gather(Pack(digest));
     if (!digests.ok()) return digests.status();
     if (!created.ok()) return created;
     for (size_t rank = 0; rank < digests->size(); ++rank) {
-      if ((*digests)[rank] == created->profile_digest()) continue;
+      const absl::StatusOr<v1::Job> other = Unpack<v1::Job>((*digests)[rank]);
+      if (!other.ok()) {
+        return absl::Status(other.status().code(),
+                            absl::StrCat("rank ", rank, " could not create the job: ", other.status().message()));
+      }
+      if (other->profile_digest() == created->profile_digest()) continue;
       return absl::FailedPreconditionError(
           absl::StrCat("rank ", rank, " profiled another step than rank ", ranks_.rank(),
-                       ", or could not create the job; every rank needs the same model, options and shapes of data"));
+                       "; every rank needs the same model, options and shapes of data"));
     }
     if (planner_ == SharedPlanner::kDaemon) return created;
     absl::StatusOr<std::shared_ptr<const PreparedJob>> prepared = PreparedJob::Create(NewJob(job, absl::Now()));
@@ -73,7 +79,9 @@ class SharedConnection : public Connection {
     }
     absl::StatusOr<std::vector<std::string>> results = ranks_.Gather(Pack(plan));
     if (!results.ok()) return results.status();
-    return Agree(*results);
+    absl::StatusOr<v1::Plan> agreed = Agree(*results);
+    if (planner_ == SharedPlanner::kDaemon && absl::IsAlreadyExists(agreed.status())) return RoundOrWait(*results);
+    return agreed;
   }
 
   absl::StatusOr<v1::Plan> GetPlan(const std::string& plan_name) override { return connection_->GetPlan(plan_name); }
@@ -83,6 +91,10 @@ class SharedConnection : public Connection {
     v1::Outcome own = outcome;
     own.set_rank(ranks_.rank());
     return connection_->ReportOutcome(job_name, own);
+  }
+
+  absl::Status RestorePlan(const std::string& job_name, const v1::Plan& plan) override {
+    return connection_->RestorePlan(job_name, plan);
   }
 
  private:
@@ -131,6 +143,16 @@ class SharedConnection : public Connection {
       }
     }
     if (agreed.has_value()) return *std::move(agreed);
+    return Unpack<v1::Plan>(results[0]);
+  }
+
+  // The daemon has an earlier report of rank 0 for the round. If it could not be reached by another rank, it still
+  // waits for that one's report, and the round is to be tried again; otherwise the round is over.
+  static absl::StatusOr<v1::Plan> RoundOrWait(const std::vector<std::string>& results) {
+    for (const std::string& result : results) {
+      absl::StatusOr<v1::Plan> plan = Unpack<v1::Plan>(result);
+      if (!absl::IsAlreadyExists(plan.status())) return plan;
+    }
     return Unpack<v1::Plan>(results[0]);
   }
 

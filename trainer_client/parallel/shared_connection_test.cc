@@ -92,11 +92,46 @@ TEST(SharedConnectionTest, APlanThatOneRankGotIsTakenByAll) {
   });
 }
 
+TEST(SharedConnectionTest, HandsARestoredPlanToThePlannerOfEachRank) {
+  OnRanks(2, [](RankGroup& ranks) {
+    const std::shared_ptr<Connection> planner = *Connect({});
+    const auto shared = ShareConnection(planner, SharedPlanner::kLocal, ranks);
+    ASSERT_TRUE(shared->CreateJob(TestJob("jobs/a")).ok());
+    const std::unique_ptr<Connection> alone = *Connect({});
+    ASSERT_TRUE(alone->CreateJob(TestJob("jobs/a")).ok());
+    const v1::Plan plan = *alone->PlanRound("jobs/a", TestReport(4));
+    EXPECT_EQ(shared->RestorePlan("jobs/a", plan), absl::OkStatus());
+    EXPECT_TRUE(planner->GetPlan("jobs/a/plans/4").ok());
+  });
+}
+
 TEST(SharedConnectionTest, AnErrorOfAllIsTheSameOnEach) {
   OnRanks(2, [](RankGroup& ranks) {
     auto daemon = std::make_shared<ScriptedConnection>(absl::AlreadyExistsError("taken"));
     const auto shared = ShareConnection(daemon, SharedPlanner::kDaemon, ranks);
     EXPECT_EQ(shared->PlanRound("jobs/a", TestReport(0)).status(), absl::AlreadyExistsError("taken"));
+  });
+}
+
+// Rank 0 has reported to the daemon before; rank 1 had not reached it and does not now.
+TEST(SharedConnectionTest, ARoundThatStillWaitsForARankIsNotOver) {
+  OnRanks(2, [](RankGroup& ranks) {
+    auto daemon = std::make_shared<ScriptedConnection>(ranks.rank() == 0 ? absl::AlreadyExistsError("another report")
+                                                                         : absl::UnavailableError("away"));
+    const auto shared = ShareConnection(daemon, SharedPlanner::kDaemon, ranks);
+    EXPECT_EQ(shared->PlanRound("jobs/a", TestReport(0)).status(), absl::UnavailableError("away"));
+  });
+}
+
+TEST(SharedConnectionTest, SaysWhichRankCouldNotCreateTheJobAndWhy) {
+  OnRanks(2, [](RankGroup& ranks) {
+    v1::Job job = TestJob("jobs/a");
+    if (ranks.rank() == 1) job.mutable_options()->set_mu(-1);
+    const auto shared = ShareConnection(*Connect({}), SharedPlanner::kLocal, ranks);
+    const absl::Status status = shared->CreateJob(job).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    if (ranks.rank() == 0) EXPECT_THAT(status.message(), HasSubstr("rank 1 could not create the job: "));
+    EXPECT_THAT(status.message(), HasSubstr("mu is -1"));
   });
 }
 

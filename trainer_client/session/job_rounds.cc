@@ -31,9 +31,11 @@ absl::Status JobRounds::CreateJob(const v1::ModelProfile& profile, const v1::Pla
   return absl::OkStatus();
 }
 
-void JobRounds::Continue(const v1::Plan& plan, int64_t next_round) {
+absl::Status JobRounds::Continue(const v1::Plan& plan, int64_t next_round) {
+  if (absl::Status status = connection_->RestorePlan(job_name_, plan); !status.ok()) return status;
   plan_ = plan;
   next_round_ = next_round;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<JobRounds::Answer> JobRounds::PlanNextRound(v1::ImportanceReport report) {

@@ -35,8 +35,9 @@ class JobRounds {
   // Returns whether CreateJob has succeeded.
   bool has_job() const { return !profile_digest_.empty(); }
 
-  // Takes up a run where it stopped, with the plan then in force and the number of the next round.
-  void Continue(const v1::Plan& plan, int64_t next_round);
+  // Takes up a run where it stopped, with the plan then in force, which the planner is told of, and the number of the
+  // next round. The errors of RestorePlan. REQUIRES: has_job(), and CheckProfile(plan) is OK.
+  absl::Status Continue(const v1::Plan& plan, int64_t next_round);
 
   // What came of a round.
   struct Answer {

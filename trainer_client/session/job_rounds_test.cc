@@ -47,11 +47,18 @@ class FakeConnection : public Connection {
     return answer;
   }
 
+  absl::Status RestorePlan(const std::string& job_name, const v1::Plan& plan) override {
+    EXPECT_EQ(job_name, "jobs/j");
+    rounds_restored.push_back(plan.round());
+    return absl::OkStatus();
+  }
+
   std::string digest_of_plans = "digest";
   v1::Job created;
   v1::ImportanceReport last_report;
   std::vector<int64_t> rounds_asked;
   std::deque<absl::Status> failures;
+  std::vector<int64_t> rounds_restored;
   std::vector<int64_t> outcomes_sent;  // By their rounds.
   std::deque<absl::Status> outcome_answers;
 };
@@ -238,8 +245,9 @@ TEST_F(JobRoundsTest, OutcomesWaitForAPlannerThatIsAway) {
 TEST_F(JobRoundsTest, ContinuesWhereARunStopped) {
   v1::Plan plan;
   plan.set_round(4);
-  rounds.Continue(plan, 5);
+  ASSERT_EQ(rounds.Continue(plan, 5), absl::OkStatus());
   EXPECT_EQ(rounds.plan()->round(), 4);
+  EXPECT_THAT(connection->rounds_restored, ElementsAre(4)) << "the planner has to weigh its next plan against this one";
   connection->failures = {absl::UnavailableError("gone")};
   EXPECT_EQ(PlanAndApply()->plan.round(), 4);
   EXPECT_EQ(PlanAndApply()->plan.round(), 5);

@@ -356,7 +356,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunctio
     if (absl::Status status = rounds_.CheckProfile(*state.plan); !status.ok()) return status;
     absl::StatusOr<Round> applied = Apply(*state.plan);
     if (!applied.ok()) return applied.status();
-    rounds_.Continue(*state.plan, state.next_round);
+    if (absl::Status status = rounds_.Continue(*state.plan, state.next_round); !status.ok()) return status;
     round = *std::move(applied);
   }
   next_step_ = state.next_step;
