@@ -196,6 +196,8 @@ class TrainingSession {
   // step on. PlanFromGradients() or Step() returns the round. Tensors that never train are not measured.
   // With the CROSS_FITTED metric the next importance.probe_batches steps run so, two or more; until the last of them
   // the optimizer steps what the plan in force trains, everything before the first plan.
+  // A loop that scales its loss unscales the gradients before PlanFromGradients(). Sensitivity is that of the scaled
+  // loss: all blocks' by one factor, which matters to options.plan.mu alone.
   absl::Status BeginRoundInStep(const RoundOptions& options = {});
 
   // Whether the drift of importance, as measured at the last rounds, repays a round before the next step;

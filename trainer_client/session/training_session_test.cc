@@ -973,6 +973,28 @@ TEST_F(InStepTest, WorksWithAccumulation) {
   ASSERT_TRUE(session->Step().ok());
 }
 
+// As a loop in half precision does, so that small gradients do not vanish.
+TEST_F(InStepTest, WorksWithAScaledLossOnceTheGradientsAreUnscaled) {
+  constexpr double kScale = 1024;  // A power of two, so that nothing is rounded.
+  UseMethod(v1::METHOD_SELECTION, 0.5);
+  std::vector<v1::ImportanceReport> reports;
+  for (double scale : {1.0, kScale}) {
+    options.job = "";
+    auto session = NewSession();
+    ASSERT_TRUE(session->BeginRoundInStep().ok());
+    ASSERT_TRUE(session->BeginStep().ok());
+    at::manual_seed(9);
+    ASSERT_TRUE(session->Backward(Stack() * scale).ok());
+    for (auto& [name, parameter] : parameters) parameter.mutable_grad().div_(scale);
+    const auto round = session->PlanFromGradients();
+    ASSERT_TRUE(round.ok() && round->has_value()) << round.status();
+    reports.push_back(connection->last_report);
+    session.reset();
+    for (auto& [name, parameter] : parameters) parameter.requires_grad_(true).mutable_grad().reset();
+  }
+  EXPECT_THAT(reports[1].importance(), ::testing::ElementsAreArray(reports[0].importance()));
+}
+
 TEST_F(InStepTest, CrossFitsOverConsecutiveStepsAndThePlanHoldsFromTheLastOn) {
   for (v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_JOINT}) {
     UseMethod(method, 0.5);
