@@ -103,7 +103,7 @@ absl::StatusOr<Kept> PrepareOutput(const FinetuneOptions& options) {
   if (kept.resume_from.empty() && (!has_start || (options.resume && !kept.output->MayStartOver()))) {
     return absl::InvalidArgumentError(absl::StrCat("--output is ", options.output,
                                                    ", which holds no run to resume; allowed: a folder that does, or ",
-                                                   "one without weights and --base or --config to begin with"));
+                                                   "one without weights and --base or --model-config to begin with"));
   }
   return kept;
 }
@@ -116,10 +116,23 @@ absl::StatusOr<Kept> PrepareOutput(const FinetuneOptions& options, RankGroup* ra
   absl::StatusOr<std::string> resume_from = ranks->Broadcast(kept->resume_from);
   if (!resume_from.ok()) return resume_from.status();
   kept->resume_from = *std::move(resume_from);
-  return kept;
+  std::error_code ignored;
+  if (kept->resume_from.empty() || std::filesystem::is_directory(kept->resume_from, ignored)) return kept;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--output is ", options.output, ", but this machine does not have ", kept->resume_from,
+                   ", where rank 0 goes on; allowed: a folder that every rank sees, or a copy of it at the same path"));
 }
 
-absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& io) {
+// Where an epoch has one batch, there is no second one to cross-fit importance with. Returns whether that was so.
+bool FitProbeToData(const Inputs& inputs, FinetuneOptions& options) {
+  const int64_t batches = static_cast<int64_t>(inputs.train_rows.size()) / (options.batch_size * options.world_size);
+  if (!options.chooses_probe || options.probe_batches <= 1 || batches != 1) return false;
+  options.importance_metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
+  options.probe_batches = 1;
+  return true;
+}
+
+absl::Status FinetuneOrThrow(FinetuneOptions options, const FinetuneIo& io) {
   if (absl::Status status = CheckInputs(options); !status.ok()) return status;
   const auto remark = [&](const std::string& text) {
     if (!options.quiet) io.err << "greenplan-finetune: " << text << std::endl;
@@ -132,6 +145,9 @@ absl::Status FinetuneOrThrow(const FinetuneOptions& options, const FinetuneIo& i
   if (!connection.ok()) return connection.status();
   absl::StatusOr<Inputs> inputs = LoadInputs(options, kept->resume_from);
   if (!inputs.ok()) return inputs.status();
+  if (FitProbeToData(*inputs, options) && options.plan.method() != v1::METHOD_FULL) {
+    inputs->remarks.push_back("an epoch has one batch, so importance is gradient_times_update, measured on that one");
+  }
   if (options.rank == 0) {
     for (const std::string& line : inputs->remarks) remark(line);
   }

@@ -55,6 +55,17 @@ int64_t ProbeSteps(const FinetuneOptions& options) {
   return MeasuresImportance(options) && options.probe == "in-step" ? options.probe_batches : 1;
 }
 
+// A batch that came twice would be fitted against itself.
+absl::Status CheckProbeBatches(const FinetuneOptions& options, int64_t steps_per_epoch) {
+  if (!MeasuresImportance(options)) return absl::OkStatus();
+  const bool is_in_step = options.probe == "in-step";
+  const int64_t limit = is_in_step ? steps_per_epoch : steps_per_epoch * options.grad_accum;
+  if (options.probe_batches <= limit) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--probe-batches is ", options.probe_batches, "; allowed",
+                                                 is_in_step ? " with --probe in-step" : "", ": at most ", limit,
+                                                 is_in_step ? ", the steps of an epoch" : ", the batches of an epoch"));
+}
+
 // The parameters that the run may train: with adapters those of the adapters alone.
 AdamW::NamedParameters TrainableParameters(const CausalLm& model) {
   AdamW::NamedParameters trainable;
@@ -249,11 +260,7 @@ absl::Status FinetuneRun::StartTraining(std::shared_ptr<Connection> connection) 
   trainer_.emplace(Setup(), Observer());
   const int64_t steps_per_epoch = EpochTrainer::StepsPerEpoch(
       static_cast<int64_t>(inputs_.train_rows.size()), options_.batch_size * options_.grad_accum * options_.world_size);
-  if (ProbeSteps(options_) > steps_per_epoch) {
-    return absl::InvalidArgumentError(absl::StrCat("--probe-batches is ", options_.probe_batches,
-                                                   "; allowed with --probe in-step: at most ", steps_per_epoch,
-                                                   ", the steps of an epoch"));
-  }
+  if (absl::Status status = CheckProbeBatches(options_, steps_per_epoch); !status.ok()) return status;
   if (absl::Status status = session_->CreateJob(trainer_->FirstLoss()); !status.ok()) return status;
   if (!options_.time_profile.empty()) {
     if (absl::Status status = MeasureTime(); !status.ok()) return status;

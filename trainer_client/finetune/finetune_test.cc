@@ -74,6 +74,24 @@ class LastingConnection : public OneRoundConnection {
   std::map<int64_t, std::set<std::string>> outcomes;  // Those sent for each round.
 };
 
+// A local planner to which many plans of a round of odd number are worth the same: each tensor is worth 1, and dropping
+// harms nothing. Like any local planner it forgets everything when the run is killed.
+class TiedConnection : public OneRoundConnection {
+ public:
+  absl::StatusOr<v1::Plan> PlanRound(const std::string& job, const v1::ImportanceReport& measured) override {
+    const bool is_tied = measured.round() % 2 == 1;
+    v1::ImportanceReport report = measured;
+    for (int k = 0; k < report.importance_size() && report.unmeasured().empty(); ++k) {
+      report.set_importance(k, is_tied ? 1 : 1 + k % 3);
+    }
+    for (int b = 0; b < report.sensitivity_size(); ++b) report.set_sensitivity(b, is_tied ? 0 : 1 + b % 3);
+    return planner_->PlanRound(job, report);
+  }
+  absl::Status RestorePlan(const std::string& job, const v1::Plan& plan) override {
+    return planner_->RestorePlan(job, plan);
+  }
+};
+
 struct FinetuneTest : ::testing::Test {
   FinetuneTest() {
     root = fs::path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
@@ -388,6 +406,40 @@ TEST_F(FinetuneTest, ResumesBitForBitFromACheckpointWithinAnEpoch) {
   }
 }
 
+TEST_F(FinetuneTest, ResumesBitForBitAtEveryStepWherePlansAreWorthTheSame) {
+  if (options.device != "cpu") GTEST_SKIP() << kCpuAlone;
+  options.epochs = 1;  // 12 steps.
+  options.plan_every = 3;
+  options.checkpoint_every = 1;
+  options.uniform_until = 0;
+  for (v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_DROP, v1::METHOD_JOINT}) {
+    for (double churn_threshold : {0.0, 0.5}) {
+      SCOPED_TRACE(v1::Method_Name(method) + " " + std::to_string(churn_threshold));
+      const std::string run = v1::Method_Name(method) + std::to_string(churn_threshold);
+      options.plan.set_method(method);
+      options.plan.set_churn_threshold(churn_threshold);
+      options.resume = false;
+      options.output = root / (run + "straight");
+      ASSERT_EQ(Run(std::make_shared<TiedConnection>()), absl::OkStatus());
+      const json straight = Report();
+      ASSERT_EQ(straight["epochs"][1]["rounds"].size(), 4u);
+
+      options.output = root / (run + "killed");
+      for (int64_t killed_at = 1; killed_at <= 12; ++killed_at) {
+        ASSERT_EQ(RunUntil(killed_at, std::make_shared<TiedConnection>()), absl::OkStatus());
+        options.resume = true;
+      }
+      ASSERT_EQ(Run(std::make_shared<TiedConnection>()), absl::OkStatus());
+      const json resumed = Report();
+      EXPECT_EQ(resumed["steps"], straight["steps"]);
+      for (int round = 0; round < 4; ++round) {
+        EXPECT_EQ(resumed["epochs"][1]["rounds"][round]["digest"], straight["epochs"][1]["rounds"][round]["digest"])
+            << round;
+      }
+    }
+  }
+}
+
 TEST_F(FinetuneTest, TellsThePlannerTheSameOfARoundHoweverOftenTheRunIsKilled) {
   const auto planner = std::make_shared<LastingConnection>();
   options.plan_every = 5;  // Of 24 steps in two epochs.
@@ -582,6 +634,19 @@ TEST_F(FinetuneTest, FailsWithoutAPlannerAndLeavesNothingBehind) {
   EXPECT_FALSE(fs::exists(options.report));
 }
 
+TEST_F(FinetuneTest, MeasuresImportanceOnTheOneBatchThatThereIs) {
+  WriteTokens(root / "one.npy", 16 * 8, 32);  // 8 rows.
+  options.train = root / "one.npy";
+  options.importance_metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  options.probe_batches = 2;
+  const absl::Status asked_for = Run();
+  EXPECT_EQ(ExitCode(asked_for), 2) << asked_for;
+  EXPECT_THAT(asked_for.message(), HasSubstr("--probe-batches is 2; allowed: at most 1, the batches of an epoch"));
+  options.chooses_probe = true;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  EXPECT_THAT(err.str(), HasSubstr("an epoch has one batch, so importance is gradient_times_update"));
+}
+
 TEST_F(FinetuneTest, EvaluatesAloneWithoutEpochsAndWithoutAPlanner) {
   options.epochs = 0;
   options.train = "";
@@ -608,11 +673,12 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
       {"missing train", [&](auto& o) { o.train = root / "none.npy"; }, {"--train is", "none.npy", "does not exist"}},
       {"missing valid", [&](auto& o) { o.valid = root / "none.npy"; }, {"--valid is", "none.npy"}},
       {"folder as train", [&](auto& o) { o.train = root; }, {"--train is", "another kind of file"}},
+      {"device as train", [&](auto& o) { o.train = "/dev/zero"; }, {"--train is /dev/zero", "another kind of file"}},
       {"missing base", [&](auto& o) { o.config = "", o.base = root / "none"; }, {"--base is", "none"}},
       {"base is no checkpoint", [&](auto& o) { o.config = "", o.base = root / "full"; }, {"--base", "config.json"}},
       {"config is not JSON",
        [&](auto& o) { o.config = root / "not_json.json"; },
-       {"--config: ", "not_json.json is not JSON"}},
+       {"--model-config: ", "not_json.json is not JSON"}},
       {"missing tokenizer", [&](auto& o) { o.tokenizer = root / "none"; }, {"--tokenizer is"}},
       {"text without tokenizer", [&](auto& o) { o.train = root / "empty.txt"; }, {"--train", "empty.txt"}},
       {"too short", [&](auto& o) { o.train = root / "short.npy"; }, {"--train", "short.npy"}},
@@ -624,6 +690,9 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
       {"no run", [&](auto& o) { o.output = root / "full", o.resume = true; }, {"no run to resume"}},
       {"report", [&](auto& o) { o.report = root / "none" / "r.json"; }, {"--report is"}},
       {"time profile", [&](auto& o) { o.time_profile = root / "none" / "t.json"; }, {"--time-profile is"}},
+      {"as many probe batches as there are",
+       [&](auto& o) { o.probe_batches = 13; },
+       {"--probe-batches is 13", "at most 12"}},
       {"planner", [&](auto& o) { o.planner = "nowhere"; }, {"--planner is nowhere", "HOST:PORT"}},
       {"pin", [&](auto& o) { o.plan.add_never("no.such.tensor"); }, {"--never", "no.such.tensor"}},
   };
