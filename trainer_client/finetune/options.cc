@@ -27,6 +27,7 @@ absl::Status Refuse(const char* flag, const Value& value, const char* allowed) {
 
 constexpr int64_t kMaxLoraRank = 65536;
 constexpr int64_t kMaxWorldSize = 65536;
+constexpr int64_t kMaxEpochs = 1000000000;  // So that the steps of all epochs can be counted.
 
 // Watts, and grams per kWh: more than any machine draws and any grid emits.
 constexpr double kMaxEnergyFactor = 1e6;
@@ -42,7 +43,9 @@ bool IsProfileFile(absl::string_view path) {
 }
 
 absl::Status CheckRanges(const FinetuneOptions& options) {
-  if (options.epochs < 0) return Refuse("--epochs", options.epochs, "an integer >= 0");
+  if (options.epochs < 0 || options.epochs > kMaxEpochs) {
+    return Refuse("--epochs", options.epochs, "an integer from 0 to 1000000000");
+  }
   if (options.batch_size < 1) return Refuse("--batch-size", options.batch_size, "an integer >= 1");
   if (!std::isfinite(options.learning_rate) || options.learning_rate <= 0) {
     return Refuse("--lr", options.learning_rate, "a number > 0");

@@ -122,6 +122,7 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--budget", "0.5", "--importance", "cross_fitted", "--probe-batches", "1"}, "--probe-batches is 1"},
       {{"--epochs", "-1"}, "--epochs is -1"},
       {{"--epochs", "two"}, "--epochs is two"},
+      {{"--epochs", "9223372036854775807"}, "--epochs is 9223372036854775807"},
       {{"--batch-size", "0"}, "--batch-size is 0"},
       {{"--seq-len", "0"}, "--seq-len is 0"},
       {{"--seq-len", "1"}, "--seq-len is 1"},

@@ -1,9 +1,12 @@
 #include "trainer_client/parallel/local_address.h"
 
 #include <netdb.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -33,20 +36,53 @@ std::string LocalEnd(const addrinfo& remote) {
   return address;
 }
 
+// Makes a connection. Returns 0 or the number of the error.
+int Connect(const addrinfo& remote, absl::Duration patience) {
+  const int descriptor = socket(remote.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return errno;
+  int error = connect(descriptor, remote.ai_addr, remote.ai_addrlen) == 0 ? 0 : errno;
+  if (error == EINPROGRESS) {
+    pollfd ready = {.fd = descriptor, .events = POLLOUT, .revents = 0};
+    const int count = poll(&ready, 1, static_cast<int>(absl::ToInt64Milliseconds(patience)));
+    socklen_t size = sizeof(error);
+    if (count == 0) error = ETIMEDOUT;
+    if (count < 0 || (count > 0 && getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) != 0)) error = errno;
+  }
+  close(descriptor);
+  return error;
+}
+
+using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
+
+absl::StatusOr<Addresses> LookUp(const std::string& host, const std::string& port, int socket_type) {
+  const addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = socket_type};
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  if (error == 0) return Addresses(found, freeaddrinfo);
+  return absl::UnavailableError(absl::StrCat("the host ", host, " is not found: ", gai_strerror(error)));
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> LocalAddressTowards(const std::string& host) {
-  const addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
-  addrinfo* found = nullptr;
-  const int error = getaddrinfo(host.c_str(), kAnyPort, &hints, &found);
-  if (error != 0)
-    return absl::UnavailableError(absl::StrCat("the host ", host, " is not found: ", gai_strerror(error)));
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> remotes(found, freeaddrinfo);
-  for (const addrinfo* remote = found; remote != nullptr; remote = remote->ai_next) {
+  const absl::StatusOr<Addresses> remotes = LookUp(host, kAnyPort, SOCK_DGRAM);
+  if (!remotes.ok()) return remotes.status();
+  for (const addrinfo* remote = remotes->get(); remote != nullptr; remote = remote->ai_next) {
     std::string address = LocalEnd(*remote);
     if (!address.empty()) return address;
   }
   return absl::UnavailableError(absl::StrCat("there is no route from this machine to the host ", host));
+}
+
+absl::Status CheckListening(const std::string& host, int port, absl::Duration patience) {
+  const absl::StatusOr<Addresses> remotes = LookUp(host, absl::StrCat(port), SOCK_STREAM);
+  if (!remotes.ok()) return remotes.status();
+  int error = 0;
+  for (const addrinfo* remote = remotes->get(); remote != nullptr; remote = remote->ai_next) {
+    error = Connect(*remote, patience);
+    if (error == 0) return absl::OkStatus();
+  }
+  return absl::UnavailableError(std::strerror(error));
 }
 
 }  // namespace greenplan::trainer

@@ -1,5 +1,7 @@
 #include "trainer_client/parallel/rank_group.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -32,6 +34,8 @@ constexpr absl::Duration kRollCallSilence = absl::Seconds(6);
 // How long rank 0 waits for the others to hear who is lost: a few heartbeats.
 constexpr absl::Duration kHearing = absl::Seconds(10);
 constexpr absl::Duration kPoll = absl::Milliseconds(20);
+// How long one attempt to connect to rank 0 may take.
+constexpr absl::Duration kPatience = absl::Seconds(2);
 // How often a rank that waits for others in a collective call looks whether they still beat.
 constexpr std::chrono::milliseconds kLook(500);
 // Of Gloo's calls: for ever. A rank may come late for good reasons; Heartbeat tells which one does not come at all.
@@ -39,6 +43,8 @@ constexpr std::chrono::hours kGlooTimeout(24 * 365);
 
 std::string JoinedKey(int rank) { return absl::StrCat("greenplan/joined/", rank); }
 std::string FailedKey(int rank) { return absl::StrCat("greenplan/failed/", rank); }
+
+std::string PlaceOf(const JoinOptions& options) { return absl::StrCat(options.host, ":", options.port); }
 
 std::string RankList(const std::set<int>& ranks) {
   return absl::StrCat(ranks.size() == 1 ? "rank " : "ranks ", absl::StrJoin(ranks, ", "));
@@ -75,19 +81,27 @@ std::set<int> AwaitRanks(c10d::Store& store, const JoinOptions& options, absl::T
   }
 }
 
-// Waits until there is a way to rank 0's machine: its name may become known only once it has started.
-absl::Status AwaitHost(const JoinOptions& options, absl::Time deadline) {
+// Waits until rank 0 can be reached. Its name may become known only once its machine has started.
+absl::Status AwaitRankZero(const JoinOptions& options, absl::Time deadline) {
   const absl::Time silent_until = absl::Now() + options.remark_after;
   bool is_said = !options.remark;
   while (true) {
-    const absl::Status status = LocalAddressTowards(options.host).status();
+    const absl::Status status = options.rank == 0 ? LocalAddressTowards(options.host).status()
+                                                  : CheckListening(options.host, options.port, kPatience);
     if (status.ok() || absl::Now() >= deadline) return status;
     if (!is_said && absl::Now() >= silent_until) {
       is_said = true;
-      options.remark(absl::StrCat("waiting for rank 0: ", status.message()));
+      options.remark(absl::StrCat("waiting for rank 0 at ", PlaceOf(options), ": ", status.message()));
     }
     absl::SleepFor(kPoll);
   }
+}
+
+// Gloo writes to the socket of a rank that has ended, which ends this process by SIGPIPE unless the signal is ignored.
+// PyTorch does not see that, because Python ignores it. What somebody else has set stands.
+void IgnoreBrokenPipes() {
+  struct sigaction action = {};
+  if (sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) signal(SIGPIPE, SIG_IGN);
 }
 
 // Without LibTorch's stack trace.
@@ -125,18 +139,14 @@ c10::intrusive_ptr<c10d::Backend> OpenGloo(const c10::intrusive_ptr<c10d::Store>
 absl::StatusOr<std::unique_ptr<RankGroup>> RankGroup::Join(const JoinOptions& options) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   const absl::Time deadline = absl::Now() + options.timeout;
-  const std::string place = absl::StrCat(options.host, ":", options.port);
-  if (absl::Status status = AwaitHost(options, deadline); !status.ok()) return status;
-  c10::intrusive_ptr<c10d::Store> store;
-  try {
-    store = OpenStore(options);
-  } catch (const std::exception& error) {
-    return absl::UnavailableError(
-        options.rank == 0
-            ? absl::StrCat("the ranks cannot meet at ", place, ": ", WhatOf(error))
-            : absl::StrCat("rank 0 does not answer at ", place, " within ", absl::FormatDuration(options.timeout)));
+  const std::string place = PlaceOf(options);
+  if (absl::Status status = AwaitRankZero(options, deadline); !status.ok()) {
+    if (options.rank == 0) return status;
+    return absl::UnavailableError(absl::StrCat("rank 0 does not answer at ", place, " within ",
+                                               absl::FormatDuration(options.timeout), ": ", status.message()));
   }
   try {
+    const c10::intrusive_ptr<c10d::Store> store = OpenStore(options);
     store->set(JoinedKey(options.rank), "1");
     const std::set<int> missing = AwaitRanks(*store, options, deadline);
     if (!missing.empty()) {
@@ -155,7 +165,9 @@ RankGroup::RankGroup(c10::intrusive_ptr<c10d::Backend> backend, c10::intrusive_p
                      absl::Duration silence)
     : backend_(std::move(backend)),
       store_(std::move(store)),
-      heartbeat_(store_->clone(), {.rank = rank(), .world_size = world_size(), .silence = silence}) {}
+      heartbeat_(store_->clone(), {.rank = rank(), .world_size = world_size(), .silence = silence}) {
+  IgnoreBrokenPipes();
+}
 
 void RankGroup::Await(c10d::Work& work) {
   if (backend_->getBackendName() != c10d::GLOO_BACKEND_NAME) {

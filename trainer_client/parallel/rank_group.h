@@ -48,8 +48,10 @@ struct JoinOptions {
 //   absl::Status status = (*ranks)->Average(gradients);
 //
 // Errors of collective methods: Unavailable if a rank has ended, is frozen or cannot be reached; the message names it,
-// the same rank on each of the others, however late they come to the call. The group is of no use afterwards. Not
-// thread-safe.
+// the same rank on each of the others, however late they come to the call. The group is of no use afterwards.
+//
+// From the first group on the process ignores SIGPIPE, unless it handles the signal itself: a write to a rank that has
+// ended must not end this one. Not thread-safe.
 class RankGroup {
  public:
   // Meets the other ranks over TCP, and exchanges tensors through Gloo. InvalidArgument if a value is out of its range.
