@@ -53,6 +53,14 @@ class WorkMeter {
     return left_ > 0;
   }
 
+  // Charges nothing, but asks the stop function as if `units` had been spent: for work that is charged as a whole, or
+  // that what it is part of bounds. Returns false once the stop function has fired.
+  bool Pass(int64_t units) {
+    since_asked_ += units;
+    if (since_asked_ >= kUnitsBetweenQuestions) AskToStop();
+    return !stopped();
+  }
+
   // Whether the work is used up or a stop was asked for.
   bool exhausted() const { return left_ <= 0 || stopped(); }
   // Returns the units of work that are left.

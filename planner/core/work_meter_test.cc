@@ -30,6 +30,20 @@ TEST(WorkMeter, AsksToStopNowAndThen) {
   EXPECT_LT(spent, 20000);
 }
 
+TEST(WorkMeter, AsksToStopWithoutChargingForWorkThatPasses) {
+  bool stops = false;
+  const StopFunction when_told = [&] { return stops; };
+  WorkMeter meter(10, when_told);
+  EXPECT_TRUE(meter.Pass(10000));
+  EXPECT_EQ(meter.left(), 10);
+  stops = true;
+  int64_t passed = 0;
+  while (meter.Pass(100)) passed += 100;
+  EXPECT_LT(passed, 10000);
+  EXPECT_TRUE(meter.stopped());
+  EXPECT_TRUE(meter.exhausted());
+}
+
 TEST(WorkMeter, WhatAShareSpendsTheWholeSpends) {
   WorkMeter meter(100, kNever);
   {

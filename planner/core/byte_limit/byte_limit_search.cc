@@ -23,19 +23,22 @@ int64_t Floor(double bound) { return static_cast<int64_t>(std::clamp(std::floor(
 class Filling {
  public:
   Filling(const PricedLiveSets& sets, int live_set, const LimitPrices& prices)
-      : sets_(sets), room_(sets.room(live_set)) {
-    for (int item : sets.ItemsOf(live_set)) {
+      : sets_(sets), live_set_(live_set), prices_(prices), room_(sets.room(live_set)) {}
+
+  // Returns the empty selection if the meter's stop function fires.
+  PricedSelection Run(WorkMeter& meter) {
+    for (int item : sets_.ItemsOf(live_set_)) {
       // At no price the choice of highest value, which may not fit: then the first worth anything.
-      int choice = sets.BestChoice(item, prices);
-      if (choice == sets.item(item).choices_begin) choice = MostEfficient(item, prices);
-      order_.push_back({EfficiencyOf(sets.choices()[choice], prices), item, choice});
+      int choice = sets_.BestChoice(item, prices_);
+      if (choice == sets_.item(item).choices_begin) choice = MostEfficient(item, prices_);
+      order_.push_back({EfficiencyOf(sets_.choices()[choice], prices_), item, choice});
     }
+    // It takes milliseconds for a hundred thousand items, which the search for prices outweighs.
+    if (!meter.Pass(static_cast<int64_t>(order_.size()))) return {};
     std::sort(order_.begin(), order_.end(), [](const Candidate& a, const Candidate& b) {
       return a.efficiency != b.efficiency ? a.efficiency > b.efficiency : a.item < b.item;
     });
-  }
-
-  PricedSelection Run() {
+    if (!meter.Pass(static_cast<int64_t>(order_.size()))) return {};
     PricedSelection best;
     for (const Candidate& candidate : order_) {
       const Choice& choice = sets_.choices()[candidate.choice];
@@ -70,6 +73,8 @@ class Filling {
   }
 
   const PricedLiveSets& sets_;
+  const int live_set_;
+  const LimitPrices prices_;
   Room room_;
   std::vector<Candidate> order_;
 };
@@ -78,20 +83,21 @@ class ByteLimitSearch {
  public:
   ByteLimitSearch(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t budget, int64_t max_bytes,
                   WorkMeter& meter)
-      : sets_(tree, values, budget, max_bytes), num_tensors_(values.size()), meter_(meter) {}
+      : sets_(tree, values, budget, max_bytes, meter), values_(values), meter_(meter) {}
 
   LiveSetResult Run() {
-    sets_.BoundAll({}, swept_);
+    if (!meter_.stopped()) sets_.BoundAll({}, meter_, swept_);
+    if (meter_.stopped()) return NothingFound(values_);
     for (double bound : swept_) bounds_.push_back({Floor(bound), {}, false});
     FindPrices();
-    SearchOpen();
+    if (!meter_.exhausted()) SearchOpen();
     LiveSetResult result;
     result.value = best_.value;
     result.upper_bound = best_.value;
     for (const Bound& open : bounds_) {
       result.upper_bound = std::max(result.upper_bound, open.value);
     }
-    result.trainable.assign(num_tensors_, false);
+    result.trainable.assign(values_.size(), false);
     for (const auto& [item, choice] : best_.chosen) Select(item, choice, result.trainable);
     return result;
   }
@@ -117,8 +123,8 @@ class ByteLimitSearch {
       }
       if (highest == kNone) return;
       const LimitPrices prices = sets_.BestPrices(highest, meter_);
+      if (!meter_.stopped()) sets_.BoundAll(prices, meter_, swept_);
       if (meter_.stopped()) return;
-      sets_.BoundAll(prices, swept_);
       for (int l = 0; l < sets_.num_live_sets(); ++l) {
         const int64_t bound = Floor(swept_[l]);
         if (bound < bounds_[l].value) bounds_[l] = {bound, prices, bounds_[l].is_least};
@@ -126,7 +132,7 @@ class ByteLimitSearch {
       bounds_[highest].is_least = true;
       meter_.Spend(sets_.num_live_sets());
       if (sets_.is_relaxed(highest)) continue;
-      PricedSelection filled = Filling(sets_, highest, prices).Run();
+      PricedSelection filled = Filling(sets_, highest, prices).Run(meter_);
       if (filled.value > best_.value) best_ = std::move(filled);
       Search(highest, kFirstWork);
     }
@@ -163,7 +169,7 @@ class ByteLimitSearch {
   }
 
   const PricedLiveSets sets_;
-  const size_t num_tensors_;
+  const std::vector<int64_t>& values_;
   WorkMeter& meter_;
   PricedSelection best_;
   std::vector<Bound> bounds_;  // [num_live_sets]

@@ -115,6 +115,31 @@ TEST(SearchLiveSetsWithByteLimit, BoundsByRelaxedNodesAndSelectsNothingThere) {
   EXPECT_GT(num_unproved, 20);
 }
 
+TEST(SearchLiveSetsWithByteLimit, BoundsTheBestAtWhateverQuestionItIsStopped) {
+  TestRandom random(5);
+  Problem problem{RandomProfile({.shape = GraphShape::kDecoder, .size = 600, .max_cost = 1000}, random), {}, 0, 0};
+  for (size_t k = 0; k < problem.profile.tensors.size(); ++k) problem.values.push_back(random.Below(3000) - 3);
+  const MaskCost full = EvaluateMask(problem.profile, FullMask(problem.profile));
+  problem.budget = full.backward_cost / 2;
+  problem.max_bytes = full.saved_bytes / 2;
+  WorkMeter building;
+  const LiveSetTree tree =
+      BuildLiveSets(problem.profile, std::vector<bool>(problem.profile.ops.size(), false),
+                    std::vector<bool>(problem.values.size(), false), {.use_saved_bytes = true}, building);
+  const int64_t best = Search(problem, 10'000'000).value;
+  for (const int stop_at : {1, 2, 3, 4, 6, 10, 100, 800, 1500}) {
+    SCOPED_TRACE(stop_at);
+    int num_questions = 0;
+    const StopFunction should_stop = [&] { return ++num_questions >= stop_at; };
+    WorkMeter meter(kNoLimit, should_stop);
+    const LiveSetResult result =
+        SearchLiveSetsWithByteLimit(tree, problem.values, problem.budget, problem.max_bytes, meter);
+    ExpectValid(problem, result);
+    EXPECT_GE(result.upper_bound, best);
+    EXPECT_LE(num_questions, stop_at);
+  }
+}
+
 TEST(SearchLiveSetsWithByteLimit, SelectsNothingWhereEitherLimitLetsNothingInAndAllWhereAllIsFree) {
   Problem problem;
   problem.profile.ops = {{.cost = 3, .inputs = {{1, 0}}, .saved_bytes = 7}, {}};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace greenplan {
 namespace {
@@ -15,27 +16,15 @@ constexpr int64_t kStepWork = 4;
 
 Departures::Departures(const PricedLiveSets& sets, int live_set, const LimitPrices& prices, int64_t bound,
                        PricedSelection& best)
-    : sets_(sets), prices_(prices), room_(sets.room(live_set)), bound_(static_cast<double>(bound) + 1), best_(best) {
-  std::vector<int> singles;
-  const std::vector<int> items = sets.ItemsOf(live_set);
-  num_items_ = static_cast<int64_t>(items.size());
-  for (int item : items) {
-    if (sets.ChoicesEnd(item) - sets.item(item).choices_begin == 2) {
-      singles.push_back(item);
-    } else {
-      AddBundle(item);
-    }
-  }
-  AddGroups(std::move(singles));
-  for (Decision& decision : decisions_) SetLosses(decision);
-  // What loses most by its second option comes first: its departures are cut at once.
-  std::stable_sort(decisions_.begin(), decisions_.end(),
-                   [](const Decision& a, const Decision& b) { return a.options[1].loss > b.options[1].loss; });
-  SumUpMost();
-}
+    : sets_(sets),
+      live_set_(live_set),
+      prices_(prices),
+      room_(sets.room(live_set)),
+      bound_(static_cast<double>(bound) + 1),
+      best_(best) {}
 
 bool Departures::Run(int64_t max_work, WorkMeter& meter) {
-  // Making the decisions is paid here.
+  if (!MakeDecisions(meter)) return false;
   if (!meter.Spend(static_cast<int64_t>(decisions_.size()) + num_items_ / 8)) return false;
   path_.assign(1, {.bound = bound_, .room = room_});
   while (!path_.empty()) {
@@ -44,7 +33,10 @@ bool Departures::Run(int64_t max_work, WorkMeter& meter) {
     const size_t depth = path_.size() - 1;
     Place& at = path_.back();
     if (depth == decisions_.size()) {
-      if (at.value > best_.value) TakePath();
+      if (at.value > best_.value) {
+        TakePath();
+        meter.Pass(num_items_ / 8);
+      }
       path_.pop_back();
       continue;
     }
@@ -62,6 +54,35 @@ bool Departures::Run(int64_t max_work, WorkMeter& meter) {
   return true;
 }
 
+bool Departures::MakeDecisions(WorkMeter& meter) {
+  const std::vector<int> items = sets_.ItemsOf(live_set_);
+  num_items_ = static_cast<int64_t>(items.size());
+  std::vector<Single> singles;
+  for (int item : items) {
+    const int begin = sets_.item(item).choices_begin;
+    if (sets_.ChoicesEnd(item) - begin == 2) {
+      singles.push_back({sets_.choices()[begin + 1], item});
+    } else {
+      AddBundle(item);
+    }
+  }
+  // Each step takes milliseconds for a hundred thousand items. Run() charges for all of them.
+  if (!meter.Pass(num_items_)) return false;
+  std::sort(singles.begin(), singles.end(), [](const Single& a, const Single& b) {
+    return std::tuple(a.choice.cost, a.choice.bytes, b.choice.value, a.item) <
+           std::tuple(b.choice.cost, b.choice.bytes, a.choice.value, b.item);
+  });
+  if (!meter.Pass(num_items_)) return false;
+  AddGroups(singles);
+  if (!meter.Pass(num_items_)) return false;
+  for (Decision& decision : decisions_) SetLosses(decision);
+  if (!meter.Pass(num_items_)) return false;
+  SortDecisions();
+  if (!meter.Pass(num_items_)) return false;
+  SumUpMost();
+  return true;
+}
+
 void Departures::AddBundle(int item) {
   Decision decision{.items = {item}, .is_bundle = true};
   for (int c = sets_.item(item).choices_begin; c < sets_.ChoicesEnd(item); ++c) {
@@ -71,23 +92,19 @@ void Departures::AddBundle(int item) {
   decisions_.push_back(std::move(decision));
 }
 
-const Choice& Departures::OnlyChoice(int item) const { return sets_.choices()[sets_.item(item).choices_begin + 1]; }
-
-void Departures::AddGroups(std::vector<int> singles) {
-  const auto kind = [&](int item) { return std::pair(OnlyChoice(item).cost, OnlyChoice(item).bytes); };
-  std::sort(singles.begin(), singles.end(), [&](int a, int b) {
-    if (kind(a) != kind(b)) return kind(a) < kind(b);
-    return OnlyChoice(a).value != OnlyChoice(b).value ? OnlyChoice(a).value > OnlyChoice(b).value : a < b;
-  });
+void Departures::AddGroups(const std::vector<Single>& singles) {
   for (size_t i = 0; i < singles.size(); ++i) {
-    if (i == 0 || kind(singles[i]) != kind(singles[i - 1])) decisions_.push_back({.items = {}, .options = {{}}});
+    const Choice& choice = singles[i].choice;
+    const bool is_like_last =
+        i > 0 && choice.cost == singles[i - 1].choice.cost && choice.bytes == singles[i - 1].choice.bytes;
+    if (!is_like_last) decisions_.push_back({.items = {}, .options = {{}}});
     Decision& group = decisions_.back();
     Option more = group.options.back();
-    more.used.cost += OnlyChoice(singles[i]).cost;
-    more.used.bytes += OnlyChoice(singles[i]).bytes;
-    more.value += OnlyChoice(singles[i]).value;
+    more.used.cost += choice.cost;
+    more.used.bytes += choice.bytes;
+    more.value += choice.value;
     ++more.pick;
-    group.items.push_back(singles[i]);
+    group.items.push_back(singles[i].item);
     group.options.push_back(more);
   }
 }
@@ -102,6 +119,16 @@ void Departures::SetLosses(Decision& decision) const {
   for (Option& option : decision.options) option.loss += most;
   std::stable_sort(decision.options.begin(), decision.options.end(),
                    [](const Option& a, const Option& b) { return a.loss < b.loss; });
+}
+
+void Departures::SortDecisions() {
+  std::vector<std::pair<double, size_t>> order;
+  for (size_t i = 0; i < decisions_.size(); ++i) order.emplace_back(-decisions_[i].options[1].loss, i);
+  std::sort(order.begin(), order.end());
+  std::vector<Decision> sorted;
+  sorted.reserve(decisions_.size());
+  for (const auto& [loss, i] : order) sorted.push_back(std::move(decisions_[i]));
+  decisions_ = std::move(sorted);
 }
 
 void Departures::SumUpMost() {

@@ -24,7 +24,7 @@ struct PricedSelection {
 // these losses cannot beat the best selection known. Single tensors of the same cost and bytes form one decision,
 // namely how many of them to take, because a tensor of higher value is never left for one of lower value.
 //
-// Not thread-safe. Memory: O(items and choices of the live set). The constructor sorts the items: O(n log n).
+// Not thread-safe. Memory: O(items and choices of the live set).
 class Departures {
  public:
   // `bound` is the live set's bound at `prices`, rounded up. Run() improves `best` in place. `sets` and `best` must
@@ -33,7 +33,7 @@ class Departures {
 
   // Searches depth first and takes over every selection that is better than `best`. Returns true if the whole live set
   // was searched, so that no selection of it is worth more than `best`; false if `max_work` units or the meter ran out
-  // before.
+  // before. Sorts the items first: O(n log n). REQUIRES: it is the first call.
   bool Run(int64_t max_work, WorkMeter& meter);
 
  private:
@@ -60,11 +60,20 @@ class Departures {
     size_t next = 0;
   };
 
-  // Returns the one choice, beside none, of an item that is a single tensor.
-  const PricedLiveSets::Choice& OnlyChoice(int item) const;
-  // Add the decisions: one for a bundle, and one for all single tensors of the same cost and bytes.
+  // An item that is a single tensor, with its one choice beside none.
+  struct Single {
+    PricedLiveSets::Choice choice;
+    int item = 0;
+  };
+
+  // Fills decisions_ and most_. Returns false if the meter's stop function fires meanwhile.
+  bool MakeDecisions(WorkMeter& meter);
+  // Adds the decision about a bundle.
   void AddBundle(int item);
-  void AddGroups(std::vector<int> singles);
+  // Adds a decision for all single tensors of the same cost and bytes. REQUIRES: these follow one another.
+  void AddGroups(const std::vector<Single>& singles);
+  // Puts the decisions first that lose most by their second option: their departures are cut at once.
+  void SortDecisions();
   // Computes what each option loses against the best one, and sorts the options by it.
   void SetLosses(Decision& decision) const;
   // Fills most_.
@@ -73,10 +82,11 @@ class Departures {
   double WasteBeyond(size_t depth, const Room& room) const;
   // Returns whether a selection with this bound can beat the best one.
   bool CanBeat(double bound) const;
-  // Makes the selection that path_ describes the best one.
+  // Makes the selection that path_ describes the best one. O(items).
   void TakePath();
 
   const PricedLiveSets& sets_;
+  const int live_set_;
   const LimitPrices prices_;
   const Room room_;
   const double bound_;

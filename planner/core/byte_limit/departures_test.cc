@@ -85,7 +85,8 @@ void ExpectSelection(const PricedLiveSets& sets, const PricedSelection& selectio
 
 int64_t BoundAt(const PricedLiveSets& sets, const LimitPrices& prices) {
   std::vector<double> bounds;
-  sets.BoundAll(prices, bounds);
+  WorkMeter unlimited;
+  sets.BoundAll(prices, unlimited, bounds);
   return static_cast<int64_t>(std::ceil(bounds[0]));
 }
 
@@ -94,7 +95,7 @@ TEST(Departures, FindTheBestOfTheLiveSetAtAnyPrices) {
   for (int seed = 0; seed < 3000 && !HasFailure(); ++seed) {
     TestRandom random(seed);
     const Problem problem = RandomProblem(random);
-    const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes);
+    const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes, unlimited);
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     const int64_t best = BestOf(sets, sets.ItemsOf(0), sets.room(0));
     for (const LimitPrices& prices :
@@ -114,7 +115,7 @@ TEST(Departures, SayThatTheyWereStoppedAndKeepWhatTheyFound) {
   for (int seed = 0; seed < 1000 && !HasFailure(); ++seed) {
     TestRandom random(seed);
     const Problem problem = RandomProblem(random);
-    const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes);
+    const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes, unlimited);
     const LimitPrices prices = sets.BestPrices(0, unlimited);
     const int64_t best = BestOf(sets, sets.ItemsOf(0), sets.room(0));
     for (const int64_t work : {0, 20, 60, 200}) {
@@ -133,11 +134,39 @@ TEST(Departures, SayThatTheyWereStoppedAndKeepWhatTheyFound) {
   EXPECT_GT(num_stopped, 500);
 }
 
+// Sorting a hundred thousand items took tens of milliseconds in which nobody asked.
+TEST(Departures, AskToStopWhileTheDecisionsAreMade) {
+  constexpr int kNumItems = 20000;
+  Problem problem;
+  problem.tree.nodes.push_back({.subtree_end = 1});
+  for (int k = 0; k < kNumItems; ++k) {
+    problem.tree.items.push_back({.tensor = k, .cost = 1000 + k, .saved_bytes = 5000 - k % 7});
+    problem.values.push_back(1 + k % 13);
+  }
+  problem.budget = int64_t{1000} * kNumItems;
+  problem.max_bytes = int64_t{2500} * kNumItems;
+  WorkMeter unlimited;
+  const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes, unlimited);
+  int num_questions = 0;
+  int stop_at = kNumItems;
+  const StopFunction should_stop = [&] { return ++num_questions >= stop_at; };
+  PricedSelection selection;
+  WorkMeter meter(kNoLimit, should_stop);
+  EXPECT_FALSE(Departures(sets, 0, {1, 1}, kNoLimit / 4, selection).Run(/*max_work=*/0, meter));
+  EXPECT_GE(num_questions, 5);
+  for (stop_at = 1; stop_at <= 5; ++stop_at) {
+    num_questions = 0;
+    WorkMeter stopped(kNoLimit, should_stop);
+    EXPECT_FALSE(Departures(sets, 0, {1, 1}, kNoLimit / 4, selection).Run(kNoLimit, stopped));
+    EXPECT_EQ(num_questions, stop_at);
+  }
+}
+
 TEST(Departures, LeaveABetterSelectionAsItIs) {
   WorkMeter unlimited;
   TestRandom random(3);
   const Problem problem = RandomProblem(random);
-  const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes);
+  const PricedLiveSets sets(problem.tree, problem.values, problem.budget, problem.max_bytes, unlimited);
   const LimitPrices prices = sets.BestPrices(0, unlimited);
   WorkMeter meter;
   PricedSelection better{BestOf(sets, sets.ItemsOf(0), sets.room(0)) + 1, {{7, 8}}};
@@ -148,8 +177,8 @@ TEST(Departures, LeaveABetterSelectionAsItIs) {
 TEST(Departures, SelectNothingWhereThereIsNothing) {
   Problem problem;
   problem.tree.nodes.push_back({.subtree_end = 1});
-  const PricedLiveSets sets(problem.tree, {}, 0, 0);
   WorkMeter meter;
+  const PricedLiveSets sets(problem.tree, {}, 0, 0, meter);
   PricedSelection selection;
   EXPECT_TRUE(Departures(sets, 0, {1, 1}, 0, selection).Run(kNoLimit, meter));
   EXPECT_EQ(selection.value, 0);

@@ -27,17 +27,22 @@ double LeastPrice(double low, double high, const Predicate& is_enough) {
 }  // namespace
 
 PricedLiveSets::PricedLiveSets(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t budget,
-                               int64_t max_bytes)
+                               int64_t max_bytes, WorkMeter& meter)
     : tree_(tree) {
   const int num_live_sets = static_cast<int>(tree.nodes.size());
+  parents_.reserve(num_live_sets);
+  rooms_.reserve(num_live_sets);
+  items_begin_.reserve(num_live_sets + 1);
+  items_.reserve(tree.items.size() + 1);
+  choices_.reserve(2 * tree.items.size());
   std::vector<int> path;
-  for (int node = 0; node < num_live_sets; ++node) {
+  for (int node = 0; node < num_live_sets && meter.Pass(1); ++node) {
     while (!path.empty() && tree.nodes[path.back()].subtree_end <= node) path.pop_back();
     parents_.push_back(path.empty() ? kNone : path.back());
     path.push_back(node);
     rooms_.push_back({budget - tree.nodes[node].cost, max_bytes - tree.nodes[node].saved_bytes});
     items_begin_.push_back(static_cast<int>(items_.size()));
-    for (int i = tree.nodes[node].items_begin; i < tree.ItemsEnd(node); ++i) {
+    for (int i = tree.nodes[node].items_begin; i < tree.ItemsEnd(node) && !meter.stopped(); ++i) {
       const Item& from = tree.items[i];
       PricedItem item{.choices_begin = static_cast<int>(choices_.size())};
       choices_.push_back({});
@@ -54,6 +59,7 @@ PricedLiveSets::PricedLiveSets(const LiveSetTree& tree, const std::vector<int64_
           if (value) choices_.push_back({option.cost, option.saved_bytes, *value, option.tensors});
         }
       }
+      meter.Pass(static_cast<int64_t>(choices_.size()) - item.choices_begin);
       if (static_cast<int>(choices_.size()) == item.choices_begin + 1) {
         choices_.pop_back();
       } else {
@@ -97,16 +103,16 @@ int PricedLiveSets::BestChoice(int item, const LimitPrices& prices) const {
   return best;
 }
 
-void PricedLiveSets::BoundAll(const LimitPrices& prices, std::vector<double>& bounds) const {
+void PricedLiveSets::BoundAll(const LimitPrices& prices, WorkMeter& meter, std::vector<double>& bounds) const {
   // Of the items on the way to each live set: their best reduced values, and the magnitude of what was added up.
   std::vector<double> gains(rooms_.size()), magnitudes(rooms_.size());
   // What such a sum may be off, relative to the magnitudes.
   const double rounding = 2 * static_cast<double>(items_.size() + 4) * std::numeric_limits<double>::epsilon();
   bounds.assign(rooms_.size(), -std::numeric_limits<double>::infinity());
-  for (int node = 0; node < num_live_sets(); ++node) {
+  for (int node = 0; node < num_live_sets() && meter.Pass(1); ++node) {
     double gain = parents_[node] == kNone ? 0 : gains[parents_[node]];
     double magnitude = parents_[node] == kNone ? 0 : magnitudes[parents_[node]];
-    for (int i = items_begin_[node]; i < items_begin_[node + 1]; ++i) {
+    for (int i = items_begin_[node]; i < items_begin_[node + 1] && PassItem(i, meter); ++i) {
       const Choice& best = choices_[BestChoice(i, prices)];
       gain += ReducedValue(best, prices);
       magnitude += static_cast<double>(best.value);
@@ -125,8 +131,8 @@ PricedLiveSets::Totals PricedLiveSets::BestTotals(const std::vector<int>& items,
                                                   WorkMeter& meter) const {
   Totals totals;
   meter.Spend(static_cast<int64_t>(items.size()));
-  if (meter.stopped()) return totals;
   for (int i : items) {
+    if (!PassItem(i, meter)) break;
     const Choice& best = choices_[BestChoice(i, prices)];
     totals.cost += static_cast<double>(best.cost);
     totals.bytes += static_cast<double>(best.bytes);
@@ -149,6 +155,7 @@ LimitPrices PricedLiveSets::BestPrices(int live_set, WorkMeter& meter) const {
   // No choice is worth its cost, or its bytes, at a higher price.
   PriceRange of_cost, of_bytes;
   for (int i : items) {
+    if (!PassItem(i, meter)) return {};
     for (int c = items_[i].choices_begin + 1; c < ChoicesEnd(i); ++c) {
       of_cost.Add(choices_[c].value, choices_[c].cost);
       of_bytes.Add(choices_[c].value, choices_[c].bytes);

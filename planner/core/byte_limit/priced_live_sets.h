@@ -51,8 +51,10 @@ class PricedLiveSets {
   };
 
   // Lists the items and choices of `tree`. values: [num_tensors]; tensors of value <= 0 are never selected. O(nodes +
-  // choices). `tree` must outlive this object. REQUIRES: `tree` was built with LiveSetOptions::use_saved_bytes.
-  PricedLiveSets(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t budget, int64_t max_bytes);
+  // choices). `tree` must outlive this object. If the meter's stop function fires meanwhile, discard the object. The
+  // meter is asked, here and below, but not charged. REQUIRES: `tree` was built with LiveSetOptions::use_saved_bytes.
+  PricedLiveSets(const LiveSetTree& tree, const std::vector<int64_t>& values, int64_t budget, int64_t max_bytes,
+                 WorkMeter& meter);
 
   // Live sets are numbered as the nodes of the tree: 0 is the root's.
   int num_live_sets() const { return static_cast<int>(rooms_.size()); }
@@ -78,11 +80,13 @@ class PricedLiveSets {
   double ReducedValue(const Choice& choice, const LimitPrices& prices) const;
 
   // Fills `bounds` ([num_live_sets]) with the bound of every live set at one pair of prices, rounded up. A live set
-  // that exceeds a limit by itself gets minus infinity. O(nodes + choices).
-  void BoundAll(const LimitPrices& prices, std::vector<double>& bounds) const;
+  // that exceeds a limit by itself gets minus infinity. O(nodes + choices). If the meter's stop function fires
+  // meanwhile, discard the bounds.
+  void BoundAll(const LimitPrices& prices, WorkMeter& meter, std::vector<double>& bounds) const;
 
   // Returns the prices at which the bound of one live set is lowest, up to a few millionths. If the meter is stopped
-  // meanwhile, it returns prices at which the bound holds but is higher. About 700 passes over the live set's items.
+  // meanwhile, it returns prices at which the bound holds but is higher. About 700 passes over the live set's items,
+  // which the meter is charged with.
   LimitPrices BestPrices(int live_set, WorkMeter& meter) const;
 
  private:
@@ -92,6 +96,8 @@ class PricedLiveSets {
     double high = 0;
     void Add(int64_t value, int64_t amount);
   };
+  // Asks the meter as the item's choices take time to look at. Returns false once its stop function has fired.
+  bool PassItem(int item, WorkMeter& meter) const { return meter.Pass(ChoicesEnd(item) - items_[item].choices_begin); }
   // What the best choices of `items` come to.
   struct Totals {
     double cost = 0;

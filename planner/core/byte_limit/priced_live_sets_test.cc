@@ -49,7 +49,8 @@ int64_t BestWithin(const Problem& problem, int node) {
 }
 
 PricedLiveSets SetsOf(const Problem& problem) {
-  return PricedLiveSets(problem.tree, problem.values, problem.budget, problem.max_bytes);
+  WorkMeter unlimited;
+  return PricedLiveSets(problem.tree, problem.values, problem.budget, problem.max_bytes, unlimited);
 }
 
 // Of every order of magnitude that can matter, and 0.
@@ -60,13 +61,14 @@ LimitPrices RandomPrices(TestRandom& random) {
 }
 
 TEST(PricedLiveSets, BoundEveryLiveSetAtAnyPrices) {
+  WorkMeter unlimited;
   for (int seed = 0; seed < 400 && !HasFailure(); ++seed) {
     TestRandom random(seed);
     const Problem problem = RandomProblem(random, 8);
     const PricedLiveSets sets = SetsOf(problem);
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     std::vector<std::vector<double>> bounds(8);
-    for (std::vector<double>& at_prices : bounds) sets.BoundAll(RandomPrices(random), at_prices);
+    for (std::vector<double>& at_prices : bounds) sets.BoundAll(RandomPrices(random), unlimited, at_prices);
     ASSERT_EQ(sets.num_live_sets(), static_cast<int>(problem.tree.nodes.size()));
     for (int l = 0; l < sets.num_live_sets(); ++l) {
       const auto best = static_cast<double>(BestWithin(problem, l));
@@ -118,13 +120,13 @@ LiveSetTree FlatTree(const std::vector<Item>& items) {
 TEST(PricedLiveSets, HaveNoPriceWhereAllFitsAndNoItemWhereNothingIsWorthAnything) {
   WorkMeter unlimited;
   const LiveSetTree tree = FlatTree({{.tensor = 0, .cost = 3, .saved_bytes = 4}, {.tensor = 1}});
-  const PricedLiveSets all(tree, {7, 8}, 3, 4);
+  const PricedLiveSets all(tree, {7, 8}, 3, 4, unlimited);
   EXPECT_EQ(all.BestPrices(0, unlimited).cost, 0);
   EXPECT_EQ(all.BestPrices(0, unlimited).bytes, 0);
   std::vector<double> bounds;
-  all.BoundAll({}, bounds);
+  all.BoundAll({}, unlimited, bounds);
   EXPECT_NEAR(bounds[0], 15, 1e-12);
-  const PricedLiveSets worthless(tree, {0, -8}, 3, 4);
+  const PricedLiveSets worthless(tree, {0, -8}, 3, 4, unlimited);
   EXPECT_TRUE(worthless.ItemsOf(0).empty());
   EXPECT_EQ(worthless.BestPrices(0, unlimited).cost, 0);
 }
@@ -133,11 +135,11 @@ TEST(PricedLiveSets, PriceOutWhatDoesNotFit) {
   WorkMeter unlimited;
   const LiveSetTree tree = FlatTree({{.tensor = 0, .cost = 3, .saved_bytes = 4}, {.tensor = 1}});
   std::vector<double> bounds;
-  const PricedLiveSets no_cost(tree, {7, 8}, 0, 4);
-  no_cost.BoundAll(no_cost.BestPrices(0, unlimited), bounds);
+  const PricedLiveSets no_cost(tree, {7, 8}, 0, 4, unlimited);
+  no_cost.BoundAll(no_cost.BestPrices(0, unlimited), unlimited, bounds);
   EXPECT_NEAR(bounds[0], 8, 1e-4);
-  const PricedLiveSets nothing(tree, {7, 8}, 0, -1);
-  nothing.BoundAll({1, 1}, bounds);
+  const PricedLiveSets nothing(tree, {7, 8}, 0, -1, unlimited);
+  nothing.BoundAll({1, 1}, unlimited, bounds);
   EXPECT_EQ(bounds[0], -kInfinity);
 }
 
@@ -150,13 +152,13 @@ TEST(PricedLiveSets, NoPricesBoundALiveSetBetterThanItsBestPrices) {
     std::vector<double> bounds;
     std::vector<double> least(sets.num_live_sets(), kInfinity);
     for (int i = 0; i < 1000; ++i) {
-      sets.BoundAll(RandomPrices(random), bounds);
+      sets.BoundAll(RandomPrices(random), unlimited, bounds);
       for (int l = 0; l < sets.num_live_sets(); ++l) least[l] = std::min(least[l], bounds[l]);
     }
     for (int l = 0; l < sets.num_live_sets(); ++l) {
       if (!sets.room(l).fits()) continue;
       const LimitPrices prices = sets.BestPrices(l, unlimited);
-      sets.BoundAll(prices, bounds);
+      sets.BoundAll(prices, unlimited, bounds);
       EXPECT_LE(bounds[l], least[l] * (1 + 1e-5) + 1e-9)
           << "seed " << seed << " live set " << l << " prices " << prices.cost << ", " << prices.bytes;
     }

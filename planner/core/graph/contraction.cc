@@ -170,7 +170,7 @@ class Contraction {
   // Makes op's cost part of its first item, which takes up all others. False if they are too many.
   bool FoldInto(int op) {
     const int first = items_of_[op + 1];
-    if (!graph_.block_costs.empty() && MixesBlocks(op)) return false;
+    if (graph_.has_blocks() && MixesBlocks(op)) return false;
     if (next_[first] == kNone && items_[first].item.bundle == kNone) {
       items_[first].item.cost += graph_.cost[op];
       items_[first].item.saved_bytes += graph_.saved_bytes[op];
@@ -202,7 +202,7 @@ class Contraction {
     for (int i = items_of_[op + 1]; i != kNone; i = next_[i]) {
       if (items_[i].item.block != block) return true;
     }
-    for (const LiveSetTree::BlockCost& part : graph_.block_costs[op]) {
+    for (const LiveSetTree::BlockCost& part : graph_.BlockCostsOf(op)) {
       if (part.block != block) return true;
     }
     return false;
@@ -216,9 +216,7 @@ class Contraction {
     for (int op = 0; op < graph_.size(); ++op) {
       if (gone_[op]) continue;
       index[op] = result.size();
-      result.cost.push_back(graph_.cost[op]);
-      if (!graph_.block_costs.empty()) result.block_costs.push_back(graph_.block_costs[op]);
-      result.saved_bytes.push_back(graph_.saved_bytes[op]);
+      result.AddOpOf(graph_, op);
       for (int parent : KeptParents(op)) result.parents.push_back(index[parent]);
       result.parents_begin.push_back(static_cast<int>(result.parents.size()));
     }

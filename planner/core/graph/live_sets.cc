@@ -42,6 +42,13 @@ class ItemsByOp {
     for (int i = begin_[op + 1]; i < begin_[op + 2]; ++i) visit(graph_.items[order_[i]].item);
   }
 
+  // Indices of the items that hang on the ops [begin, end), ascending.
+  std::vector<int> IndicesWithin(int begin, int end) const {
+    std::vector<int> indices(order_.begin() + begin_[begin + 1], order_.begin() + begin_[end + 1]);
+    std::sort(indices.begin(), indices.end());
+    return indices;
+  }
+
  private:
   const OpGraph& graph_;
   std::vector<int> begin_;
@@ -207,9 +214,9 @@ class Builder {
   void ExpandStretch(StretchWalk& walk) {
     const OpGraph& graph = walk.level->graph;
     const Stretch stretch = walk.stretches[walk.next];
-    std::vector<bool> keep(graph.size(), false);
-    std::fill(keep.begin() + stretch.begin, keep.begin() + stretch.end, true);
-    OpGraph inner = Induced(graph, keep);
+    OpGraph inner =
+        Section(graph, stretch.begin, stretch.end, walk.level->hung.IndicesWithin(stretch.begin, stretch.end));
+    meter_.Spend(WorkOf(inner));
     const int copy = AddNode(walk.live);
     if (stretch.end == graph.size()) {
       Push(Closing{std::move(walk.path)});  // Nothing else is left of the walk.
@@ -312,7 +319,7 @@ class Builder {
     node.saved_bytes += graph.saved_bytes[op];
     AddItems(level.hung, op);
     if (!options_.use_blocks) return;
-    const std::vector<LiveSetTree::BlockCost>& parts = graph.block_costs[op];
+    const std::vector<LiveSetTree::BlockCost>& parts = graph.BlockCostsOf(op);
     if (!Hold(static_cast<int64_t>(parts.size() * sizeof(parts.front())))) return;
     tree_.block_costs.insert(tree_.block_costs.end(), parts.begin(), parts.end());
   }

@@ -276,6 +276,35 @@ TEST(BuildLiveSets, KeepsTheMemoryThatItMayTakeAndGivesItBack) {
   EXPECT_EQ(tree.ItemsEnd(rest) - tree.nodes[rest].items_begin, 21000);
 }
 
+// Each stretch of 7 ops side by side is contracted by itself. That once looked at the whole graph.
+TEST(BuildLiveSets, TakesWorkInProportionToTheNumberOfStretches) {
+  constexpr int kWidth = 7;
+  const auto work_of = [](int num_stretches) {
+    Request request;
+    request.profile.ops.resize(1 + num_stretches * (kWidth + 1));
+    for (int top = 0; top + 1 < static_cast<int>(request.profile.ops.size()); top += kWidth + 1) {
+      const int end = top + kWidth + 1;
+      for (int op = top + 1; op < end; ++op) {
+        request.profile.ops[top].inputs.push_back({op, 1});
+        request.profile.ops[op] = {.cost = 100 + op % 13, .inputs = {{end, 1}}};
+        request.profile.tensors.push_back({.op = op, .weight_grad_cost = 50});
+      }
+      request.profile.ops[end].cost = 10;
+      request.profile.tensors.push_back({.op = end, .weight_grad_cost = 50});
+    }
+    request.pinned.assign(request.profile.tensors.size(), false);
+    request.excluded = request.pinned;
+    constexpr int64_t kWork = int64_t{1} << 40;
+    const StopFunction never;
+    WorkMeter meter(kWork, never);
+    const LiveSetTree tree = BuildLiveSets(request.profile, LiveOps(request.profile, request.pinned), request.excluded,
+                                           request.options, meter);
+    EXPECT_TRUE(tree.is_complete);
+    return kWork - meter.left();
+  };
+  EXPECT_LT(work_of(400), 4.2 * static_cast<double>(work_of(100)));
+}
+
 // A stretch within a stretch within a stretch: op i of the first half is a parent of op i + 1 and of the op that
 // mirrors it, and has an op of its own.
 Request Nested(int depth) {

@@ -1,6 +1,7 @@
 #include "planner/core/graph/op_graph.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace greenplan {
@@ -11,7 +12,7 @@ constexpr int64_t kOpWork = 4;
 
 // [num_left] What each op that is left costs, by block: first what the edges into it cost, in the order of their ops,
 // and then its own. O(ops + edges), however many blocks meet in one op.
-std::vector<std::vector<LiveSetTree::BlockCost>> BlockCostsOf(const ModelProfile& profile,
+std::vector<std::vector<LiveSetTree::BlockCost>> CostsByBlock(const ModelProfile& profile,
                                                               const std::vector<int>& index, int num_left) {
   std::vector<std::vector<LiveSetTree::BlockCost>> edges(num_left), costs(num_left);
   // Of each block, kNone included: the op that met it last, and its place among the parts of that op.
@@ -49,6 +50,14 @@ void OpGraph::Reserve(size_t num_ops, size_t num_parents, size_t num_items) {
   items.reserve(num_items);
 }
 
+void OpGraph::AddOpOf(const OpGraph& from, int op) {
+  cost.push_back(from.cost[op]);
+  saved_bytes.push_back(from.saved_bytes[op]);
+  if (!from.has_blocks()) return;
+  if (block_cost_rows.empty()) block_cost_table = from.block_cost_table;
+  block_cost_rows.push_back(from.block_cost_rows[op]);
+}
+
 int64_t OpGraph::MemoryBytes() const {
   int64_t bytes = 0;
   const auto add = [&bytes](const auto& vector) {
@@ -56,8 +65,10 @@ int64_t OpGraph::MemoryBytes() const {
   };
   add(cost);
   add(saved_bytes);
-  add(block_costs);
-  for (const std::vector<LiveSetTree::BlockCost>& parts : block_costs) add(parts);
+  for (int op = 0; has_blocks() && op < size(); ++op) {
+    bytes += static_cast<int64_t>(sizeof(std::vector<LiveSetTree::BlockCost>));
+    add(BlockCostsOf(op));
+  }
   add(parents_begin);
   add(parents);
   add(items);
@@ -99,7 +110,12 @@ OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, 
     graph.saved_bytes.push_back(options.use_saved_bytes ? profile.ops[j].saved_bytes : 0);
   }
   if (is_stopped()) return {};
-  if (options.use_blocks) graph.block_costs = BlockCostsOf(profile, index, graph.size());
+  if (options.use_blocks) {
+    graph.block_cost_table = std::make_shared<const std::vector<std::vector<LiveSetTree::BlockCost>>>(
+        CostsByBlock(profile, index, graph.size()));
+    graph.block_cost_rows.resize(graph.size());
+    std::iota(graph.block_cost_rows.begin(), graph.block_cost_rows.end(), 0);
+  }
   // Edges grouped by target; sources come in ascending order, parallel edges in a row.
   std::vector<int> last_source(graph.size(), kNone);
   graph.parents_begin.assign(graph.size() + 1, 0);
@@ -141,9 +157,7 @@ OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep) {
   for (int op = 0; op < graph.size(); ++op) {
     if (!keep[op]) continue;
     index[op] = result.size();
-    result.cost.push_back(graph.cost[op]);
-    if (!graph.block_costs.empty()) result.block_costs.push_back(graph.block_costs[op]);
-    result.saved_bytes.push_back(graph.saved_bytes[op]);
+    result.AddOpOf(graph, op);
     for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) {
       if (keep[graph.parents[i]]) result.parents.push_back(index[graph.parents[i]]);
     }
@@ -152,6 +166,21 @@ OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep) {
   for (const OpGraph::HungItem& hung : graph.items) {
     if (hung.op != kNone && keep[hung.op]) result.items.push_back({hung.item, index[hung.op]});
   }
+  return result;
+}
+
+OpGraph Section(const OpGraph& graph, int begin, int end, const std::vector<int>& items) {
+  OpGraph result;
+  result.Reserve(end - begin, 0, items.size());
+  result.parents_begin.push_back(0);
+  for (int op = begin; op < end; ++op) {
+    result.AddOpOf(graph, op);
+    for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) {
+      if (graph.parents[i] >= begin) result.parents.push_back(graph.parents[i] - begin);
+    }
+    result.parents_begin.push_back(static_cast<int>(result.parents.size()));
+  }
+  for (int i : items) result.items.push_back({graph.items[i].item, graph.items[i].op - begin});
   return result;
 }
 

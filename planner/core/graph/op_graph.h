@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "planner/core/graph/live_set_tree.h"
@@ -24,15 +25,25 @@ struct OpGraph {
 
   std::vector<int64_t> cost;         // [num_ops] Of the op and of the edges into it.
   std::vector<int64_t> saved_bytes;  // [num_ops]
-  // [num_ops] With use_blocks: `cost` by block; an edge's is that of the op which holds it. Empty otherwise.
-  std::vector<std::vector<LiveSetTree::BlockCost>> block_costs;
+  // With use_blocks: the costs by block of the ops of the graph that this one was made from, and which of them each op
+  // is, [num_ops]. Many blocks may meet in one op, so smaller graphs share the table. Null and empty otherwise.
+  std::shared_ptr<const std::vector<std::vector<LiveSetTree::BlockCost>>> block_cost_table;
+  std::vector<int> block_cost_rows;
   std::vector<int> parents_begin;  // [num_ops + 1] Into `parents`.
   std::vector<int> parents;        // Ascending and distinct per op.
   std::vector<HungItem> items;
 
   // Returns the number of ops, num_ops.
   int size() const { return static_cast<int>(cost.size()); }
-  // Returns the memory that this graph holds, in bytes.
+  // Returns whether costs are known by block.
+  bool has_blocks() const { return block_cost_table != nullptr; }
+  // Returns `cost` of an op by block; an edge's is that of the op which holds it. REQUIRES: has_blocks().
+  const std::vector<LiveSetTree::BlockCost>& BlockCostsOf(int op) const {
+    return (*block_cost_table)[block_cost_rows[op]];
+  }
+  // Adds an op that costs the same as an op of `from`, without parents.
+  void AddOpOf(const OpGraph& from, int op);
+  // Returns the memory that this graph holds, in bytes. Block costs count in full in each graph that shares them.
   int64_t MemoryBytes() const;
   // Reserves memory, so that adding this many ops, parents and items does not move what is already there.
   void Reserve(size_t num_ops, size_t num_parents, size_t num_items);
@@ -53,6 +64,10 @@ OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, 
 // Returns the part of `graph` that is still to be decided if the ops with keep[j] ([num_ops]) stay undecided and their
 // other parents are live. Items that hang on other ops, or on none, are left out. O(ops + edges + items).
 OpGraph Induced(const OpGraph& graph, const std::vector<bool>& keep);
+
+// Returns the same for the ops [begin, end). items: the indices of the items that hang on these ops, ascending. O(ops +
+// edges + items) of that part alone.
+OpGraph Section(const OpGraph& graph, int begin, int end, const std::vector<int>& items);
 
 }  // namespace greenplan
 

@@ -39,7 +39,7 @@ Added AddedBy(const OpGraph& graph, const std::vector<bool>& mask, size_t num_bl
     added.cost.backward_cost += graph.cost[op];
     added.cost.saved_bytes += graph.saved_bytes[op];
     for (int i = graph.parents_begin[op]; i < graph.parents_begin[op + 1]; ++i) live[graph.parents[i]] = true;
-    for (const LiveSetTree::BlockCost& part : graph.block_costs[op]) {
+    for (const LiveSetTree::BlockCost& part : graph.BlockCostsOf(op)) {
       if (part.block != kNone) added.block_costs[part.block] += part.cost;
     }
   }
@@ -120,6 +120,40 @@ TEST_P(OpGraphOfRandomProfiles, IsInducedByWhatIsLeftUndecided) {
   }
 }
 
+TEST_P(OpGraphOfRandomProfiles, ASectionIsWhatItsOpsInduceAndCopiesNoBlockCosts) {
+  for (int seed = 0; seed < 300 && !HasFailure(); ++seed) {
+    TestRandom random(seed);
+    const ModelProfile profile = SmallProfile(GetParam(), random);
+    WorkMeter unlimited;
+    const OpGraph graph = MakeOpGraph(profile, std::vector<bool>(profile.ops.size(), false),
+                                      std::vector<bool>(profile.tensors.size(), false), kEverything, unlimited);
+    const int begin = random.Below(graph.size());
+    const int end = begin + random.Below(graph.size() - begin + 1);
+    std::vector<bool> keep(graph.size(), false);
+    std::fill(keep.begin() + begin, keep.begin() + end, true);
+    std::vector<int> items;
+    for (int i = 0; i < static_cast<int>(graph.items.size()); ++i) {
+      if (const int op = graph.items[i].op; op != kNone && keep[op]) items.push_back(i);
+    }
+    SCOPED_TRACE(absl::StrCat("seed ", seed, " ops ", begin, " to ", end));
+    const OpGraph expected = Induced(graph, keep);
+    const OpGraph section = Section(graph, begin, end, items);
+    EXPECT_EQ(section.cost, expected.cost);
+    EXPECT_EQ(section.saved_bytes, expected.saved_bytes);
+    EXPECT_EQ(section.parents_begin, expected.parents_begin);
+    EXPECT_EQ(section.parents, expected.parents);
+    ASSERT_EQ(section.items.size(), expected.items.size());
+    for (size_t i = 0; i < items.size(); ++i) {
+      EXPECT_EQ(section.items[i].item.tensor, expected.items[i].item.tensor);
+      EXPECT_EQ(section.items[i].op, expected.items[i].op);
+    }
+    for (int op = 0; op < section.size(); ++op) {
+      EXPECT_EQ(&section.BlockCostsOf(op), &graph.BlockCostsOf(begin + op));
+      EXPECT_EQ(&expected.BlockCostsOf(op), &graph.BlockCostsOf(begin + op));
+    }
+  }
+}
+
 TEST(OpGraph, AddsUpParallelEdges) {
   ModelProfile profile;
   profile.ops = {{.inputs = {{1, 3}, {1, 4}}}, {.cost = 5}};
@@ -143,7 +177,7 @@ TEST(OpGraph, HoldsNeitherLiveOpsNorTensorsWithoutAnOp) {
   const OpGraph dead = MakeOpGraph(profile, {false, false}, {false, true}, {}, unlimited);
   EXPECT_EQ(dead.size(), 2);
   EXPECT_TRUE(dead.items.empty());
-  EXPECT_TRUE(dead.block_costs.empty());
+  EXPECT_FALSE(dead.has_blocks());
   EXPECT_EQ(Induced(dead, {false, false}).size(), 0);
 }
 

@@ -38,7 +38,7 @@ class JointSearch {
       if (std::optional<std::vector<double>> rates = Offer(all)) TakeTurns(*std::move(rates));
       JointBound bound(profile_, problem_, meter_);
       upper_bound = std::min(upper_bound, bound.Run());
-      for (const std::vector<bool>& mask : bound.BestMasks(kStartsFromBound)) {
+      for (const std::vector<bool>& mask : bound.BestMasks(meter_.exhausted() ? 0 : kStartsFromBound)) {
         if (meter_.exhausted()) break;
         if (std::optional<std::vector<double>> rates = Offer(mask)) TakeTurns(*std::move(rates));
       }

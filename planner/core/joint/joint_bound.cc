@@ -66,6 +66,7 @@ double JointBound::Run() {
 }
 
 std::vector<std::vector<bool>> JointBound::BestMasks(int count) const {
+  if (count == 0) return {};
   std::vector<int> order(bounds_.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return bounds_[a].bound > bounds_[b].bound; });
@@ -188,7 +189,8 @@ void JointBound::SweepAt(double price) {
       magnitude_ = path.back().magnitude;
       path.pop_back();
     }
-    if (price > 0 && meter_.exhausted()) return;  // Price 0 gives each live set some bound.
+    // Price 0 gives each live set some bound, unless a stop leaves no time for it.
+    if (price > 0 ? meter_.exhausted() : meter_.stopped()) return;
     Place place{tree_.nodes[node].subtree_end, sum_, magnitude_, {}};
     const auto keep = [&](int block) {
       const int group = GroupOf(problem_, block);

@@ -232,7 +232,9 @@ class UniformJointSearch {
       const JointProblem part = GroupedProblem(interval.low, interval.high);
       JointBound bound(profile_, part, meter_);
       interval.bound = std::min(interval.bound, bound.Run());
-      for (const std::vector<bool>& mask : bound.BestMasks(kMasksFromBound)) Offer(piece, mask);
+      for (const std::vector<bool>& mask : bound.BestMasks(meter_.stopped() ? 0 : kMasksFromBound)) {
+        Offer(piece, mask);
+      }
     }
     if (!meter_.exhausted() && !IsClosed(interval)) BoundBySelection(piece, interval);
   }

@@ -68,6 +68,7 @@ int64_t KnapsackSearch::Improve(const BreakPoint& point, bool is_hard, int64_t m
   meter_ = &meter;
   work_left_ = max_work;
   is_full_ = false;
+  lacks_states_ = false;
   ++stamp_;
   history_.clear();
   states_.assign(1, {point.cost, point.value, kNone});
@@ -102,7 +103,7 @@ int64_t KnapsackSearch::Improve(const BreakPoint& point, bool is_hard, int64_t m
     }
     Advance(go_right ? right_ : left_, go_right ? +1 : -1);
     CollectAlternatives(rank);
-    Extend(rank);
+    if (!Extend(rank)) return OpenBound();
   }
   return incumbent.value;
 }
@@ -164,9 +165,7 @@ bool KnapsackSearch::Settle(int rank) {
   if (!ranking_.IsAvailable(entry, point_.node)) return true;
   if (entry.bundle != kNone && std::exchange(bundle_done_[entry.bundle], stamp_) == stamp_) return true;
   if (!CollectAlternatives(rank)) return true;
-  if (!MayExtend()) return false;
-  Extend(rank);
-  return true;
+  return MayExtend() && Extend(rank);
 }
 
 void KnapsackSearch::SumUpSmall() {
@@ -285,12 +284,19 @@ void KnapsackSearch::Offer(const State& state) {
 }
 
 // The states with and without each of alternatives_.
-void KnapsackSearch::Extend(int rank) {
+bool KnapsackSearch::Extend(int rank) {
   base_ = states_;
-  for (const Alternative& alternative : alternatives_) AddShifted(alternative, rank);
+  for (const Alternative& alternative : alternatives_) {
+    // MayExtend() charges a unit for each new state; to merge them with all others takes longer, if no state is
+    // dropped.
+    lacks_states_ = !meter_->Pass(static_cast<int64_t>(states_.size() + base_.size()) / 4);
+    if (lacks_states_) return false;
+    AddShifted(alternative, rank);
+  }
   states_.erase(std::remove_if(states_.begin(), states_.end(),
                                [&](const State& state) { return !IsPromising(state.cost, state.value); }),
                 states_.end());
+  return true;
 }
 
 // Merges base_, shifted by `alternative`, into states_: rising in cost and value.
@@ -323,6 +329,7 @@ void KnapsackSearch::AddShifted(const Alternative& alternative, int rank) {
 
 // The best that the states still open may lead to.
 int64_t KnapsackSearch::OpenBound() const {
+  if (lacks_states_) return LinearBound(ranking_, point_);
   const std::vector<Entry>& entries = ranking_.entries();
   int64_t bound = incumbent_->value;
   for (const State& state : states_) {

@@ -102,14 +102,16 @@ class KnapsackSearch {
   bool CollectAlternatives(int rank);
   // Moves a rank to the next entry that the live set can select and that can matter.
   void Advance(int& rank, int direction);
-  // Replaces states_ by the states with and without each of alternatives_.
-  void Extend(int rank);
+  // Replaces states_ by the states with and without each of alternatives_. Returns false if the meter's stop function
+  // fires meanwhile: states are then missing.
+  bool Extend(int rank);
   void AddShifted(const Alternative& alternative, int rank);
   // Returns whether some completion of such a state can beat the incumbent.
   bool IsPromising(int64_t cost, int64_t value) const;
   // Makes the state the incumbent if it fits and is worth more.
   void Offer(const State& state);
-  // Returns the bound of a search that is cut short: the best that its open states may lead to.
+  // Returns the bound of a search that is cut short: the best that its open states may lead to, or where some of these
+  // are missing, the live set's linear bound.
   int64_t OpenBound() const;
 
   const Ranking& ranking_;
@@ -122,6 +124,7 @@ class KnapsackSearch {
   WorkMeter* meter_ = nullptr;
   int64_t work_left_ = 0;
   bool is_full_ = false;
+  bool lacks_states_ = false;
   int left_ = 0;                   // The next rank to reconsider among those taken, -1: none left.
   int right_ = 0;                  // Among those not taken, number of entries: none left.
   CostGrains grains_;              // If it is hard: of the single tensors that can matter, by rank.

@@ -173,6 +173,55 @@ TEST_P(KnapsackSearchOf, BoundsTheBestWhereverItIsStopped) {
   EXPECT_GT(num_stopped, 100);
 }
 
+// Bundles of 63 options, none of which dominates another, worth as much as they cost: their states are merged for long.
+Instance OfWideBundles(int num_bundles, TestRandom& random) {
+  Instance instance;
+  instance.tree.nodes.push_back({.subtree_end = 1});
+  for (int b = 0; b < num_bundles; ++b) {
+    Bundle bundle;
+    int64_t costs[6];
+    for (int64_t& cost : costs) {
+      cost = (int64_t{1} << 30) + random.Cost(int64_t{1} << 30);
+      bundle.tensors.push_back(static_cast<int>(instance.values.size()));
+      instance.values.push_back(cost + random.Below(3));
+    }
+    for (uint32_t subset = 1; subset < 64; ++subset) {
+      int64_t cost = 0;
+      for (int t = 0; t < 6; ++t) cost += ((subset >> t) & 1) != 0 ? costs[t] : 0;
+      bundle.options.push_back({cost, 0, subset});
+    }
+    instance.tree.items.push_back({.bundle = b});
+    instance.tree.bundles.push_back(std::move(bundle));
+  }
+  return instance;
+}
+
+TEST(KnapsackSearch, AsksToStopWhileStatesAreMergedAndThenBoundsTheBest) {
+  TestRandom random(1);
+  const Instance instance = OfWideBundles(6, random);
+  WorkMeter unlimited;
+  const Ranking ranking(instance.tree, instance.values, unlimited);
+  const BreakPoint point = BreakPointOf(ranking, 0, 19 * (int64_t{1} << 30));
+  Incumbent best;
+  constexpr int64_t kWork = 5'000'000;
+  int64_t num_questions = 0;
+  const StopFunction never = [&] { return ++num_questions < 0; };
+  WorkMeter meter(WorkMeter::kNoLimit, never);
+  const int64_t bound = KnapsackSearch(ranking).Improve(point, /*is_hard=*/false, kWork, meter, best);
+  EXPECT_GE(bound, best.value);
+  // More than once for each bundle.
+  EXPECT_GT(num_questions, 40);
+  for (const double share : {0.02, 0.1, 0.3, 0.6, 0.9}) {
+    int64_t left = static_cast<int64_t>(share * static_cast<double>(num_questions));
+    const StopFunction should_stop = [&] { return --left < 0; };
+    WorkMeter stopped(WorkMeter::kNoLimit, should_stop);
+    Incumbent incumbent;
+    EXPECT_GE(KnapsackSearch(ranking).Improve(point, /*is_hard=*/false, kWork, stopped, incumbent), best.value);
+    EXPECT_TRUE(stopped.stopped());
+    if (incumbent.value > 0) ExpectSelection(ranking, incumbent);
+  }
+}
+
 TEST(KnapsackSearch, LeavesABetterIncumbentAsItIs) {
   const Instance instance = [] {
     TestRandom random(1);

@@ -123,7 +123,9 @@ LiveSetResult LiveSetSearch::Run(int64_t backward_budget, WorkMeter& meter) {
   budget_ = backward_budget;
   best_node_ = incumbent_.from.node;
   CollectCandidates();
-  if (!candidates_.empty()) FillGreedily(ranking_, candidates_.front().point, incumbent_);
+  // That, and a greedy filling, take time on large trees; a plan's work limit need not count them.
+  meter.Pass(static_cast<int64_t>(points_.size() + ranking_.entries().size()) / 4);
+  if (!candidates_.empty() && !meter.stopped()) FillGreedily(ranking_, candidates_.front().point, incumbent_);
   SearchCandidates(meter);
   LiveSetResult result;
   result.value = incumbent_.value;
@@ -164,7 +166,9 @@ void LiveSetSearch::NarrowPoints(int64_t backward_budget, WorkMeter& meter) {
   for (BreakPoint& point : points_) {
     if (point.node == best_node_) move_down(point);
   }
+  // After a stop the other points stay above their room. Their bounds hold all the same.
   for (BreakPoint& point : points_) {
+    if (meter.stopped()) return;
     if (CanBeatAtBreak(ranking_, point, incumbent_.value)) move_down(point);
   }
   // Of break points of the same value the first counts, as in a sweep.

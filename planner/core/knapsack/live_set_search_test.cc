@@ -161,6 +161,31 @@ TEST(LiveSetSearch, ARunUnderALowerBudgetFindsWhatAFreshOneDoes) {
   }
 }
 
+// It once went on to move the break points of all live sets down to the lower budget.
+TEST(LiveSetSearch, ARunUnderALowerBudgetEndsAtTheStopAndBoundsTheBest) {
+  TestRandom random(3);
+  Problem problem{RandomProfile({.shape = GraphShape::kDecoder, .size = 500, .max_cost = 1000}, random), {}, 0};
+  for (size_t k = 0; k < problem.profile.tensors.size(); ++k) problem.values.push_back(random.Below(1000) - 100);
+  const LiveSetTree tree = TreeOf(problem.profile);
+  WorkMeter unlimited;
+  const Ranking ranking(tree, problem.values, unlimited);
+  const int64_t full = EvaluateMask(problem.profile, FullMask(problem.profile)).backward_cost;
+  problem.budget = full / 3;
+  const int64_t best = Search(ranking, problem.profile, problem.budget).value;
+  for (int stop_at = 1; stop_at <= 12; ++stop_at) {
+    SCOPED_TRACE(stop_at);
+    LiveSetSearch search(ranking, static_cast<int>(problem.values.size()));
+    search.Run(full, unlimited);
+    int num_questions = 0;
+    const StopFunction should_stop = [&] { return ++num_questions >= stop_at; };
+    WorkMeter meter(kNoLimit, should_stop);
+    const LiveSetResult result = search.Run(problem.budget, meter);
+    ExpectValid(problem, result);
+    EXPECT_GE(result.upper_bound, best);
+    if (meter.stopped()) EXPECT_LE(num_questions, stop_at);
+  }
+}
+
 TEST(LiveSetSearch, StopsWhenAskedTo) {
   TestRandom random(1);
   const ModelProfile profile = RandomProfile({.shape = GraphShape::kDecoder, .size = 40}, random);

@@ -144,11 +144,13 @@ void Ranking::Sort(WorkMeter& meter) {
   if (meter.stopped()) return;
   std::vector<Entry> sorted(n);
   for (int rank = 0; rank < n; ++rank) sorted[rank] = entries_[order[rank]];
+  if (!meter.Pass(n)) return;
   if (!PutRight(sorted, order)) {
     std::stable_sort(order.begin(), order.end(),
                      [&](int a, int b) { return HasHigherRatio(entries_[a], entries_[b]); });
     for (int rank = 0; rank < n; ++rank) sorted[rank] = entries_[order[rank]];
   }
+  if (!meter.Pass(n)) return;
   ranks_.resize(n);
   for (int rank = 0; rank < n; ++rank) ranks_[order[rank]] = rank;
   entries_ = std::move(sorted);

@@ -111,20 +111,22 @@ class ClosureSearch {
         fresh.clear();
         stack.clear();
         if (hung.op != kNone) stack.push_back(hung.op);
-        while (!stack.empty() && need <= room) {
+        while (!stack.empty() && need <= room && !share.stopped()) {
           const int op = stack.back();
           stack.pop_back();
           if (live[op]) continue;
           live[op] = true;
           fresh.push_back(op);
           need += graph_.cost[op];
-          num_parents += graph_.parents_begin[op + 1] - graph_.parents_begin[op];
+          const int64_t num_own = graph_.parents_begin[op + 1] - graph_.parents_begin[op];
+          num_parents += num_own;
+          share.Pass(1 + num_own / 4);
           for (int p = graph_.parents_begin[op]; p < graph_.parents_begin[op + 1]; ++p) {
             if (!live[graph_.parents[p]]) stack.push_back(graph_.parents[p]);
           }
         }
         share.Spend(1 + static_cast<int64_t>(fresh.size()) + num_parents / 4);
-        if (need > room) {
+        if (need > room || !stack.empty()) {
           for (int op : fresh) live[op] = false;
           continue;
         }

@@ -40,25 +40,27 @@ class MinimumCut {
   // An arc of the network, or its reverse. `room` is what can still flow through it.
   struct Arc {
     int to;
-    int next;  // Of the same node.
+    int reverse;  // Index into arcs_.
     Amount room = 0;
   };
 
   int source() const { return size_ - 2; }
   int sink() const { return size_ - 1; }
-  // Adds an arc and its reverse, both without room. Returns the arc's index.
-  int AddArc(int from, int to);
-  // Finds the distance of every node from the source by arcs that have room. False if the sink cannot be reached, or if
-  // the meter has run out.
-  bool SetLevels(WorkMeter& meter);
-  // Pushes flow along one path of rising levels. Returns how much; 0 if there is no such path.
-  Amount Push();
+  // Sets what can flow through each arc at first. Returns the sum over the arcs from the source.
+  Amount SetRooms(const std::vector<Amount>& gains, const std::vector<Amount>& costs);
+  // Finds the distance of every node from the source by arcs that have room, or with `up_to_sink` of those no farther
+  // than the sink. Returns whether it has reached the sink before the meter ran out.
+  bool SetLevels(bool up_to_sink, WorkMeter& meter);
+  // Pushes flow along one path of rising levels. Returns how much; 0 if there is no such path, or if the meter has run
+  // out.
+  Amount Push(WorkMeter& meter);
 
   const OpGraph& graph_;
   const int size_;
-  std::vector<Arc> arcs_;  // An arc's reverse is at its index ^ 1.
-  std::vector<int> first_;
-  std::vector<int> from_source_, to_sink_, to_parents_;
+  // The arcs by the node that they leave. Those of an op: to the source, to the sink, to its parents, to its children.
+  // Those of source and sink: to each op.
+  std::vector<Arc> arcs_;
+  std::vector<int> begin_;  // [size_ + 1] Into arcs_.
   std::vector<int> level_, queue_, next_, path_;
 };
 

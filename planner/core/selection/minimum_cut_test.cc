@@ -76,6 +76,29 @@ TYPED_TEST(MinimumCutTest, FindsTheSmallestClosureOfMaximumWeight) {
   }
 }
 
+// Every gaining op needs every other op, and their costs use up what flows: all but the first paths end at an op
+// without room.
+TYPED_TEST(MinimumCutTest, ChargesForDeadEnds) {
+  constexpr int kHalf = 300;
+  OpGraph graph;
+  graph.cost.assign(2 * kHalf, 0);
+  graph.parents_begin.assign(kHalf + 1, 0);
+  std::vector<TypeParam> gains(2 * kHalf, 0), costs(2 * kHalf, 0);
+  for (int op = kHalf; op < 2 * kHalf; ++op) {
+    for (int parent = 0; parent < kHalf; ++parent) graph.parents.push_back(parent);
+    graph.parents_begin.push_back(static_cast<int>(graph.parents.size()));
+    gains[op] = kHalf;
+    costs[op - kHalf] = 1;
+  }
+  MinimumCut<TypeParam> cut(graph);
+  std::vector<bool> closure;
+  const StopFunction never;
+  constexpr int64_t kWork = 100'000'000;
+  WorkMeter meter(kWork, never);
+  EXPECT_TRUE(cut.MaximumClosure(gains, costs, meter, closure) == kHalf * kHalf - kHalf);
+  EXPECT_GT(kWork - meter.left(), 2 * kHalf * kHalf);
+}
+
 TYPED_TEST(MinimumCutTest, BoundsTheWeightWhenTheMeterRunsOut) {
   TestRandom random(1);
   const OpGraph graph = RandomGraph(200, random);
