@@ -10,6 +10,7 @@
 
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -194,10 +195,24 @@ int ExitCode(const absl::Status& status) {
 }
 
 std::string OneLine(absl::string_view message) {
+  constexpr size_t kLongest = 2000;
   const std::vector<absl::string_view> lines = absl::StrSplit(message, absl::ByAnyChar("\r\n"), absl::SkipWhitespace());
   std::vector<absl::string_view> stripped;
-  for (absl::string_view line : lines) stripped.push_back(absl::StripAsciiWhitespace(line));
-  return absl::StrJoin(stripped, " ");
+  for (absl::string_view part : lines) stripped.push_back(absl::StripAsciiWhitespace(part));
+  const std::string line = absl::StrJoin(stripped, " ");
+  // Between two characters of UTF-8.
+  size_t size = std::min(line.size(), kLongest);
+  while (size > 0 && size < line.size() && (static_cast<unsigned char>(line[size]) & 0xc0) == 0x80) --size;
+  std::string printable;
+  for (const char c : absl::string_view(line).substr(0, size)) {
+    if (absl::ascii_iscntrl(c)) {
+      absl::StrAppend(&printable, "\\x", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+    } else {
+      printable.push_back(c);
+    }
+  }
+  if (size < line.size()) printable += "...";
+  return printable;
 }
 
 CLI::Validator OneOf(std::vector<std::string> allowed) {

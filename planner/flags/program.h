@@ -119,7 +119,8 @@ class Program {
 // ResourceExhausted and Unimplemented; 1 otherwise.
 int ExitCode(const absl::Status& status);
 
-// Returns the message on one line: line breaks become spaces.
+// Returns the message on one line, for a terminal: line breaks become spaces, other control characters, as a name in a
+// file may hold them, become \xNN, and what goes beyond 2,000 bytes becomes "...".
 std::string OneLine(absl::string_view message);
 
 // Returns a check for CLI::Option::check that accepts the values in `allowed`. Its error reads "--attention is fast;

@@ -283,6 +283,16 @@ TEST(ProgramTest, AFailureIsOneLineWithItsExitCode) {
   EXPECT_EQ(fault.err, "greenpland: no answer\n");
 }
 
+TEST(ProgramTest, AFailureSendsNoControlCharactersAndNoEndlessNameToTheTerminal) {
+  EXPECT_EQ(OneLine("op \"a\x1b[2J\tb\x7f\""), "op \"a\\x1b[2J\\x09b\\x7f\"");
+  EXPECT_EQ(OneLine("\u00e9: \u2026"), "\u00e9: \u2026");
+  // Each name takes 3 bytes in UTF-8.
+  std::string names;
+  for (int i = 0; i < 1000; ++i) names += "\u2026";
+  EXPECT_EQ(OneLine(names), names.substr(0, 1998) + "...");
+  EXPECT_EQ(OneLine(names + "\n" + names), names.substr(0, 1998) + "...");
+}
+
 TEST(ProgramTest, LetsNoExceptionOut) {
   Daemon daemon;
   const Result result =
