@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -75,15 +76,20 @@ int64_t PlanProblems::BudgetInCost(const Budget& budget) const {
 }
 
 std::vector<int64_t> PlanProblems::BudgetsInCost(const PlanRequest& request, const std::vector<Budget>& budgets) const {
-  std::vector<bool> trained = FullMask(profile_);
-  for (int k : request.options->never) trained[k] = false;
-  const CostByBlock of_trained = EvaluateMaskByBlock(profile_, trained);
-  const int64_t cost = profile_.forward_cost + of_trained.total.backward_cost;
   std::vector<int64_t> in_cost;
+  std::optional<CostByBlock> of_trained;  // Which takes milliseconds on a large graph.
   for (const Budget& budget : budgets) {
-    in_cost.push_back(budget.kind == Budget::Kind::kMeanDropRate
-                          ? cost - SkippedAtMeanRate(budget.fraction, of_trained.blocks)
-                          : BudgetInCost(budget));
+    if (budget.kind != Budget::Kind::kMeanDropRate) {
+      in_cost.push_back(BudgetInCost(budget));
+      continue;
+    }
+    if (!of_trained) {
+      std::vector<bool> trained = FullMask(profile_);
+      for (int k : request.options->never) trained[k] = false;
+      of_trained = EvaluateMaskByBlock(profile_, trained);
+    }
+    in_cost.push_back(profile_.forward_cost + of_trained->total.backward_cost -
+                      SkippedAtMeanRate(budget.fraction, of_trained->blocks));
   }
   return in_cost;
 }
