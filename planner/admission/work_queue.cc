@@ -1,5 +1,7 @@
 #include "planner/admission/work_queue.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -20,6 +22,14 @@ absl::Status TooManyBytes(absl::string_view whose, int64_t num_queued, int64_t n
   return absl::ResourceExhaustedError(absl::StrCat("calls ", whose, "with requests of ", num_queued,
                                                    " bytes are waiting already, and this request takes ", num_more,
                                                    "; allowed: ", limit));
+}
+
+// On Linux a thread has a priority of its own, and 0 means the calling one. Elsewhere it means the process, whose other
+// threads must not give way.
+void GiveWay([[maybe_unused]] int niceness) {
+#ifdef __linux__
+  if (niceness > 0) setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + niceness);
+#endif
 }
 
 }  // namespace
@@ -128,6 +138,7 @@ absl::Duration WorkQueue::RetryDelay() const {
 }
 
 void WorkQueue::RunThread() {
+  GiveWay(options_.niceness);
   absl::MutexLock lock(&mutex_);
   for (;;) {
     if (!ready_.empty() && num_running_ < options_.num_threads) {

@@ -53,6 +53,9 @@ class WorkQueue {
     // refuses, unless the tenant has nothing queued.
     int64_t max_queued_bytes_per_tenant = int64_t{64} << 20;
     int64_t max_queued_bytes = int64_t{256} << 20;
+    // How far the threads give way to the other threads of the machine when there are not enough cores, as by nice(1):
+    // 0 (not at all) to 19. Where the system forbids it, they do not.
+    int niceness = 0;
     // Measures how long work takes, from which the delay of a refusal is estimated.
     std::function<absl::Time()> now = absl::Now;
   };

@@ -1,5 +1,8 @@
 #include "planner/admission/work_queue.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -216,6 +219,20 @@ TEST(WorkQueueTest, LeavesThreadsToOthersHoweverLongOneTenantsWorkTakes) {
   a[1].Release();
   b.Release();
 }
+
+#ifdef __linux__
+
+TEST(WorkQueueTest, ItsThreadsAloneGiveWayToOthers) {
+  const int here = getpriority(PRIO_PROCESS, 0);
+  int there = 0;
+  {
+    WorkQueue({.num_threads = 1, .niceness = 3}).Continue("a", [&] { there = getpriority(PRIO_PROCESS, 0); });
+  }
+  EXPECT_EQ(there, std::min(here + 3, 19));
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), here);
+}
+
+#endif
 
 TEST(WorkQueueTest, DestructionRunsWhatIsQueuedAndWhatThatSubmits) {
   std::atomic<int> depth = 0;
