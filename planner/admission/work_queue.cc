@@ -70,16 +70,6 @@ absl::Status WorkQueue::Submit(const std::string& tenant_name, int64_t num_bytes
   return absl::OkStatus();
 }
 
-bool WorkQueue::RunHere(const std::string& tenant_name, absl::FunctionRef<void()> work) {
-  absl::MutexLock lock(&mutex_);
-  if (!ready_.empty() || num_running_ >= options_.num_threads) return false;
-  Tenant* const tenant = TenantOf(tenant_name);
-  if (tenant->num_running >= options_.max_running_per_tenant) return false;
-  Run(tenant, [work] { work(); });
-  if (!ready_.empty() || is_ending_) Wake();  // This thread takes nothing of what was queued meanwhile.
-  return true;
-}
-
 void WorkQueue::Continue(const std::string& tenant, Work work) {
   absl::MutexLock lock(&mutex_);
   Push(TenantOf(tenant), {.work = std::move(work)});

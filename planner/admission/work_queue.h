@@ -13,7 +13,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
@@ -81,10 +80,6 @@ class WorkQueue {
   // carries a retry delay (planner/rpc/retry_delay.h), and `work` is destroyed without having run.
   absl::Status Submit(const std::string& tenant, int64_t num_bytes, Work work);
 
-  // If the tenant's next work would find a free thread, runs `work` on the calling thread in that one's place and
-  // returns true. That spares the time until another thread has woken up. Otherwise returns false and runs nothing.
-  bool RunHere(const std::string& tenant, absl::FunctionRef<void()> work);
-
   // The same as Submit for a call that was admitted before and goes on, such as one whose round has its plan now. Never
   // refused, as the caller has been promised an answer; it takes a place in the tenant's queue all the same.
   void Continue(const std::string& tenant, Work work);
@@ -129,7 +124,7 @@ class WorkQueue {
   uint64_t next_turn_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t num_queued_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t num_queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t num_running_ ABSL_GUARDED_BY(mutex_) = 0;       // At most num_threads, on these threads or on callers'.
+  int64_t num_running_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration mean_run_time_ ABSL_GUARDED_BY(mutex_);  // Of recent work.
   bool is_ending_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;

@@ -126,53 +126,6 @@ TEST(WorkQueueTest, BytesCountUntilAThreadHasTakenTheWork) {
   third.Release();
 }
 
-TEST(WorkQueueTest, RunsOnTheCallersThreadInPlaceOfAFreeOne) {
-  const std::thread::id here = std::this_thread::get_id();
-  std::thread::id ran_on;
-  HeldWork held, queued;
-  WorkQueue queue({.num_threads = 2, .max_running_per_tenant = 1});
-  EXPECT_TRUE(queue.RunHere("a", [&] { ran_on = std::this_thread::get_id(); }));
-  EXPECT_EQ(ran_on, here);
-  ASSERT_TRUE(queue.Submit("a", 0, held.Get()).ok());
-  held.WaitUntilStarted();
-  EXPECT_FALSE(queue.RunHere("a", [] { FAIL() << "the tenant has all threads that it may have"; }));
-  ASSERT_TRUE(queue.Submit("a", 0, queued.Get()).ok());
-  bool has_run = false;
-  EXPECT_TRUE(queue.RunHere("b", [&] { has_run = true; })) << "the second thread is free for others";
-  EXPECT_TRUE(has_run);
-  held.Release();
-  queued.WaitUntilStarted();
-  queued.Release();
-}
-
-TEST(WorkQueueTest, RunsNothingOnTheCallersThreadWhileAllThreadsAreBusy) {
-  HeldWork held;
-  WorkQueue queue({.num_threads = 1});
-  ASSERT_TRUE(queue.Submit("a", 0, held.Get()).ok());
-  held.WaitUntilStarted();
-  EXPECT_FALSE(queue.RunHere("b", [] { FAIL(); }));
-  EXPECT_EQ(queue.load().num_tenants, 1);
-  held.Release();
-}
-
-TEST(WorkQueueTest, WorkOnACallersThreadTakesThePlaceOfAThread) {
-  HeldWork here, queued;
-  WorkQueue queue({.num_threads = 1});
-  std::thread caller([&] {
-    WorkQueue::Work work = here.Get();
-    EXPECT_TRUE(queue.RunHere("a", [&work] { work(); }));
-  });
-  here.WaitUntilStarted();
-  ASSERT_TRUE(queue.Submit("b", 0, queued.Get()).ok());
-  EXPECT_FALSE(queued.has_started());
-  EXPECT_EQ(queue.load().num_running, 1);
-  EXPECT_EQ(queue.load().num_queued, 1);
-  here.Release();
-  queued.WaitUntilStarted();
-  caller.join();
-  queued.Release();
-}
-
 TEST(WorkQueueTest, TenantsTakeTurnsHoweverMuchOneHasQueued) {
   HeldWork held;
   std::string order;
@@ -275,9 +228,7 @@ TEST(WorkQueueTest, ManyThreadsMaySubmitAtOnce) {
       callers.emplace_back([&, caller] {
         for (int i = 0; i < 500; ++i) {
           const std::string tenant = "t" + std::to_string(caller % 3);
-          const auto run = [&] { ++num_runs; };
-          if (i % 2 == 0 && queue.RunHere(tenant, run)) continue;
-          if (!queue.Submit(tenant, 0, run).ok()) ++num_refused;
+          if (!queue.Submit(tenant, 0, [&] { ++num_runs; }).ok()) ++num_refused;
         }
       });
     }

@@ -1,5 +1,7 @@
 #include "planner/job/planning.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -91,6 +93,12 @@ auto RunWithin(PlanRequest request, const ModelProfile& profile, const CallLimit
 }  // namespace
 
 absl::Duration SteadyNow() { return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch()); }
+
+absl::Duration ThreadProcessorTime() {
+  timespec time = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return absl::DurationFromTimespec(time);
+}
 
 absl::StatusOr<Plan> MakePlan(const Planner& planner, PlanRequest request, const CallLimits& limits,
                               AtDeadline at_deadline) {

@@ -16,6 +16,9 @@ using MonotonicClock = std::function<absl::Duration()>;
 // Returns the time of std::chrono::steady_clock, the clock that all callers but tests use.
 absl::Duration SteadyNow();
 
+// Returns how much processor time the calling thread has used.
+absl::Duration ThreadProcessorTime();
+
 // How long the caller of a planning waits.
 struct CallLimits {
   // When the caller stops waiting, on `clock`.

@@ -1,5 +1,6 @@
 #include "planner/job/prepared_job.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -142,6 +143,17 @@ absl::StatusOr<v1::Plan> PreparedJob::PlanRound(int64_t round, const Measurement
   message.set_name(FormatPlanName(job_.name(), round));
   message.set_round(round);
   return message;
+}
+
+void PreparedJob::RecordPlanning(absl::Duration processor_time) const {
+  absl::MutexLock lock(&mutex_);
+  const bool is_first = expected_planning_ == absl::InfiniteDuration();
+  expected_planning_ = is_first ? processor_time : std::max(processor_time, expected_planning_ * 7 / 8);
+}
+
+absl::Duration PreparedJob::ExpectedPlanning() const {
+  absl::MutexLock lock(&mutex_);
+  return expected_planning_;
 }
 
 size_t PreparedJob::MemoryBytes() const { return job_bytes_ + profile_->MemoryBytes(); }

@@ -8,8 +8,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "greenplan/v1/importance.pb.h"
 #include "greenplan/v1/job.pb.h"
@@ -79,6 +81,12 @@ class PreparedJob {
   absl::StatusOr<v1::Plan> PlanRound(int64_t round, const Measurements& measurements, const v1::Plan* previous_plan,
                                      const CallLimits& limits) const;
 
+  // Remembers that planning a round took so much processor time.
+  void RecordPlanning(absl::Duration processor_time) const;
+  // Returns how much planning the next round may take: the most that was recorded, of which every later record takes an
+  // eighth off. Infinite until something is recorded.
+  absl::Duration ExpectedPlanning() const;
+
   // Returns about how many bytes this takes, including what its plans have built for later ones. It grows with the
   // first plan of a method. O(1).
   size_t MemoryBytes() const;
@@ -91,6 +99,8 @@ class PreparedJob {
   const size_t job_bytes_;  // Of job_, which does not change.
   const std::shared_ptr<const PreparedProfile> profile_;
   const PlanOptions options_;
+  mutable absl::Mutex mutex_;
+  mutable absl::Duration expected_planning_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
 };
 
 }  // namespace greenplan

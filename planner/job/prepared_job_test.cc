@@ -195,6 +195,17 @@ TEST(PreparedJobTest, APlanOfAnEarlierProfileIsNotInForce) {
   EXPECT_TRUE(job->PlanRound(1, *measurements, &previous, {}).ok());
 }
 
+TEST(PreparedJobTest, TheNextPlanningIsExpectedToTakeWhatLongOnesHaveTakenLately) {
+  const auto job = PrepareTestJob();
+  EXPECT_EQ(job->ExpectedPlanning(), absl::InfiniteDuration());
+  job->RecordPlanning(absl::Milliseconds(8));
+  EXPECT_EQ(job->ExpectedPlanning(), absl::Milliseconds(8));
+  job->RecordPlanning(absl::Milliseconds(1));
+  EXPECT_EQ(job->ExpectedPlanning(), absl::Milliseconds(7));
+  job->RecordPlanning(absl::Seconds(1));
+  EXPECT_EQ(job->ExpectedPlanning(), absl::Seconds(1));
+}
+
 TEST(PreparedJobTest, TheQuorumTimeoutIsTheJobsOrTheDaemons) {
   EXPECT_EQ(PrepareTestJob()->QuorumTimeout(absl::Seconds(7)), absl::Seconds(7));
   v1::Job request = TestJob("jobs/a");

@@ -18,7 +18,8 @@ JobEngine::JobEngine(Store* store, const Options& options)
                .on_store_error = options.on_store_error,
                .quorum_timeout = options.quorum_timeout,
                .observer = options.observer,
-               .tick = options.tick}) {}
+               .tick = options.tick,
+               .processor_time = options.processor_time}) {}
 
 JobEngine::~JobEngine() {
   rounds_.Stop();

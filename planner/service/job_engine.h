@@ -41,6 +41,8 @@ class JobEngine {
     absl::Duration quorum_timeout = absl::Seconds(60);
     // How often to look for rounds that nobody attends to: RoundBarrier::Options::tick.
     absl::Duration tick = absl::Seconds(1);
+    // How much of a processor the calling thread has used.
+    MonotonicClock processor_time = ThreadProcessorTime;
     // Whether a tenant may keep this much: JobDirectory::Options::admit_usage.
     std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
     // Is told of searches, plans, waits and outcomes.

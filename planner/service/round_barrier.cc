@@ -13,6 +13,12 @@ namespace {
 // Of the rounds past their deadline that are looked for at a time.
 constexpr int kMaxForgottenRounds = 1000;
 
+// What takes less of a processor is planned at once, on the thread that has read the report: waking up another one
+// would take about as long.
+constexpr absl::Duration kQuick = absl::Milliseconds(10);
+
+bool IsQuick(const PreparedJob& job) { return job.ExpectedPlanning() < kQuick; }
+
 absl::Status Draining() {
   return absl::UnavailableError("the daemon is draining; the report counts if it was accepted, so send it again");
 }
@@ -48,7 +54,7 @@ RoundBarrier::RoundBarrier(Store* store, JobDirectory* jobs, WorkQueue* calls, W
       changes_(store_.Subscribe([this](const Change& change) { Tell(change); })),
       timer_(std::make_unique<RoundTimer>(
           RoundTimer::Options{.now = options_.now,
-                              .on_due = [this](const RoundId& id) { PlanSoon(id, /*tenant=*/""); },
+                              .on_due = [this](const RoundId& id) { PlanSoon(id, /*tenant=*/"", searches_); },
                               .on_tick = [this] { LookAroundSoon(); },
                               .tick = options_.tick})) {}
 
@@ -96,6 +102,18 @@ absl::StatusOr<std::optional<v1::Plan>> RoundBarrier::FindPreviousPlan(const std
   return std::move(previous->plan);
 }
 
+absl::StatusOr<v1::Plan> RoundBarrier::Search(const std::string& tenant, const PreparedJob& job, int64_t round,
+                                              const Measurements& measurements, const std::optional<v1::Plan>& previous,
+                                              const CallLimits& limits) const {
+  const absl::Time start = absl::Now();
+  const absl::Duration used_before = options_.processor_time();
+  absl::StatusOr<v1::Plan> plan =
+      job.PlanRound(round, measurements, previous.has_value() ? &*previous : nullptr, limits);
+  job.RecordPlanning(options_.processor_time() - used_before);
+  if (options_.observer.on_search) options_.observer.on_search(tenant, absl::Now() - start);
+  return plan;
+}
+
 void RoundBarrier::PlanAlone(const std::shared_ptr<Call>& call) {
   const PreparedJob& job = *call->found.job;
   absl::StatusOr<Measurements> measurements = job.ReadReport(call->report);
@@ -117,23 +135,13 @@ void RoundBarrier::PlanAlone(const std::shared_ptr<Call>& call) {
 void RoundBarrier::SearchSoon(const std::shared_ptr<Call>& call, Measurements measurements,
                               std::optional<v1::Plan> previous) {
   auto search = [this, call, measurements = std::move(measurements), previous = std::move(previous)] {
-    return SearchAlone(*call, measurements, previous);
+    return Search(call->tenant, *call->found.job, call->report.round(), measurements, previous, call->limits);
   };
-  absl::StatusOr<v1::Plan> plan;
-  if (searches_.RunHere(call->tenant, [&] { plan = search(); })) return call->done(KeepAlone(*call, std::move(plan)));
+  if (IsQuick(*call->found.job)) return call->done(KeepAlone(*call, search()));
   const auto num_bytes = static_cast<int64_t>(call->report.ByteSizeLong());
   const absl::Status queued =
       searches_.Submit(call->tenant, num_bytes, [this, call, search = std::move(search)] { KeepSoon(call, search()); });
   if (!queued.ok()) call->done(queued);
-}
-
-absl::StatusOr<v1::Plan> RoundBarrier::SearchAlone(const Call& call, const Measurements& measurements,
-                                                   const std::optional<v1::Plan>& previous) const {
-  const absl::Time start = absl::Now();
-  absl::StatusOr<v1::Plan> plan = call.found.job->PlanRound(call.report.round(), measurements,
-                                                            previous.has_value() ? &*previous : nullptr, call.limits);
-  TellSearch(call.tenant, start);
-  return plan;
 }
 
 // On the queue of calls, because searches must not wait for the store. Once the barrier is stopped, that queue may be
@@ -185,7 +193,9 @@ void RoundBarrier::Join(const std::shared_ptr<Call>& call) {
   }
   const RoundId id = call->id();
   waiters_.Add(id, {.done = call->done, .limits = call->limits, .since = call->limits.clock()});
-  if (round->num_reports >= call->found.job->job().world_size()) return PlanSoon(id, call->tenant);
+  const PreparedJob& job = *call->found.job;
+  if (round->num_reports >= job.job().world_size())
+    return PlanSoon(id, call->tenant, IsQuick(job) ? calls_ : searches_);
   timer_->Set(id, round->deadline);
   AnswerIfPlanned(id);  // The plan may have been kept before this call was among the waiters.
   if (IsDraining()) Answer(waiters_.Take(id), Draining());
@@ -228,12 +238,12 @@ RoundOpening RoundBarrier::OpeningOf(const PreparedJob& job) const {
           .deadline = now + job.QuorumTimeout(options_.quorum_timeout)};
 }
 
-void RoundBarrier::PlanSoon(const RoundId& id, const std::string& tenant) {
+void RoundBarrier::PlanSoon(const RoundId& id, const std::string& tenant, WorkQueue& queue) {
   {
     absl::MutexLock lock(&mutex_);
     if (!in_search_.insert(id).second) return;  // Its waiters are taken after it has ended.
   }
-  searches_.Continue(tenant, [this, id, tenant] { Plan(id, tenant); });
+  queue.Continue(tenant, [this, id, tenant] { Plan(id, tenant); });
 }
 
 // A waiter that is added after the others were taken finds the round not in search, so it begins another one, which
@@ -262,11 +272,8 @@ absl::StatusOr<v1::Plan> RoundBarrier::MakeAndKeepPlan(const RoundId& id, const 
   if (absl::Status status = (*job)->ValidateAverage(average->measurements); !status.ok()) return status;
   const absl::StatusOr<std::optional<v1::Plan>> previous = FindPreviousPlan((*job)->job().name(), id);
   if (!previous.ok()) return previous.status();
-  const absl::Time start = absl::Now();
-  absl::StatusOr<v1::Plan> plan =
-      (*job)->PlanRound(id.round, average->measurements, previous->has_value() ? &**previous : nullptr,
-                        {.cancelled = [this] { return is_stopped_.load(); }});
-  TellSearch(tenant, start);
+  absl::StatusOr<v1::Plan> plan = Search(tenant, **job, id.round, average->measurements, *previous,
+                                         {.cancelled = [this] { return is_stopped_.load(); }});
   if (absl::IsCancelled(plan.status())) return Draining();
   if (!plan.ok()) return plan;
   const absl::Status put = store_.PutPlan(id.job_id, {.plan = *plan, .missing_ranks = average->missing_ranks});
@@ -337,7 +344,7 @@ void RoundBarrier::LookAround() {
   }
   for (const KeptRound& round : *forgotten) {
     const RoundId id = {round.job_id, round.round};
-    if (!IsHopeless(id)) PlanSoon(id, /*tenant=*/"");
+    if (!IsHopeless(id)) PlanSoon(id, /*tenant=*/"", searches_);
   }
 }
 
@@ -366,10 +373,6 @@ void RoundBarrier::Answer(const std::vector<RoundWaiter>& waiters, const absl::S
     if (options_.observer.on_wait) options_.observer.on_wait(waiter.limits.clock() - waiter.since);
     waiter.done(plan);
   }
-}
-
-void RoundBarrier::TellSearch(const std::string& tenant, absl::Time start) const {
-  if (options_.observer.on_search) options_.observer.on_search(tenant, absl::Now() - start);
 }
 
 void RoundBarrier::TellPlan(const v1::Plan& plan, size_t num_missing_ranks) const {

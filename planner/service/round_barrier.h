@@ -59,10 +59,13 @@ class RoundBarrier {
     EngineObserver observer = {};
     // How often to look for rounds that nobody attends to, and for callers that have gone.
     absl::Duration tick = absl::Seconds(1);
+    // How much of a processor the calling thread has used.
+    MonotonicClock processor_time = ThreadProcessorTime;
   };
 
   // Everything must outlive the barrier. Work on the queues may call the barrier until they are destroyed or Stop has
-  // returned and they are empty. `searches` is where plans are made.
+  // returned and they are empty. `searches` is where plans are made, but for those that take little time as a rule:
+  // they are made on `calls`, so that they need not wait behind others that take seconds.
   RoundBarrier(Store* store, JobDirectory* jobs, WorkQueue* calls, WorkQueue* searches, Options options);
   ~RoundBarrier() { Stop(); }
 
@@ -93,13 +96,16 @@ class RoundBarrier {
   // The plan in force at `round`: that of the round before; none at round 0. FailedPrecondition if it is not there yet.
   absl::StatusOr<std::optional<v1::Plan>> FindPreviousPlan(const std::string& job_name, const RoundId& id);
 
+  // Makes the plan of a round, and records what that took.
+  absl::StatusOr<v1::Plan> Search(const std::string& tenant, const PreparedJob& job, int64_t round,
+                                  const Measurements& measurements, const std::optional<v1::Plan>& previous,
+                                  const CallLimits& limits) const;
+
   // Jobs of one rank.
   void PlanAlone(const std::shared_ptr<Call>& call);
   // Searches the plan of a job of one rank, now or soon, keeps it and answers the call. `previous` is the plan of the
   // round before.
   void SearchSoon(const std::shared_ptr<Call>& call, Measurements measurements, std::optional<v1::Plan> previous);
-  absl::StatusOr<v1::Plan> SearchAlone(const Call& call, const Measurements& measurements,
-                                       const std::optional<v1::Plan>& previous) const;
   // Keeps the plan that was found, soon, and answers the call.
   void KeepSoon(const std::shared_ptr<Call>& call, absl::StatusOr<v1::Plan> plan);
   // Keeps the plan, if one was found, with the call's report, in one step. Returns the answer.
@@ -113,9 +119,9 @@ class RoundBarrier {
   absl::StatusOr<KeptRound> Accept(const Call& call);
   // Returns how a round opens now: with the job's revision and its deadline.
   RoundOpening OpeningOf(const PreparedJob& job) const;
-  // Makes the plan of a round, soon, unless that is under way already.
-  void PlanSoon(const RoundId& id, const std::string& tenant);
-  // Makes the plan and answers everyone who waits for it. Runs on the queue of searches.
+  // Makes the plan of a round on `queue`, soon, unless that is under way already.
+  void PlanSoon(const RoundId& id, const std::string& tenant, WorkQueue& queue);
+  // Makes the plan and answers everyone who waits for it.
   void Plan(const RoundId& id, const std::string& tenant);
   // Returns the round's plan: the one that the store has, or a new one that it now keeps.
   absl::StatusOr<v1::Plan> MakeAndKeepPlan(const RoundId& id, const std::string& tenant);
@@ -137,7 +143,6 @@ class RoundBarrier {
   int NumHopeless();
   // Answers waiters that were taken out, and records how long they waited.
   void Answer(const std::vector<RoundWaiter>& waiters, const absl::StatusOr<v1::Plan>& plan) const;
-  void TellSearch(const std::string& tenant, absl::Time start) const;
   void TellPlan(const v1::Plan& plan, size_t num_missing_ranks) const;
   absl::Status Hide(const absl::Status& status) const { return HideStoreError(status, options_.on_store_error); }
 

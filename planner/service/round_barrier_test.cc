@@ -393,21 +393,77 @@ TEST_F(RoundBarrierTest, APlanOfOneRankThatIsBeingKeptTakesNoThreadOfSearches) {
   v1::CreateJobRequest request;
   *request.mutable_job() = TestJob(kKey.name);
   ASSERT_TRUE(engine.jobs().CreateJob(kKey.tenant, request).ok());
-  const PlanWaiter searched_here(engine.rounds(), kKey, ReportOf(0, 0));
-  EXPECT_TRUE(searched_here.Wait().ok()) << searched_here.Wait().status();
+  const PlanWaiter waiter(engine.rounds(), kKey, ReportOf(0));
+  EXPECT_TRUE(waiter.Wait().ok()) << waiter.Wait().status();
+}
 
-  absl::Notification is_busy, may_end;
-  ASSERT_TRUE(engine.searches()
-                  .Submit("other", 0,
-                          [&] {
-                            is_busy.Notify();
-                            may_end.WaitForNotification();
-                          })
-                  .ok());
-  is_busy.WaitForNotification();
-  const PlanWaiter searched_later(engine.rounds(), kKey, ReportOf(0, 1));
-  may_end.Notify();
-  EXPECT_TRUE(searched_later.Wait().ok()) << searched_later.Wait().status();
+// Work that takes the only thread of `searches` until it is destroyed.
+class LongSearch {
+ public:
+  explicit LongSearch(WorkQueue& searches) {
+    EXPECT_TRUE(searches
+                    .Submit("other", 0,
+                            [this] {
+                              has_begun_.Notify();
+                              may_end_.WaitForNotification();
+                              has_ended_.Notify();
+                            })
+                    .ok());
+    has_begun_.WaitForNotification();
+  }
+  ~LongSearch() {
+    may_end_.Notify();
+    has_ended_.WaitForNotification();
+  }
+
+ private:
+  absl::Notification has_begun_, may_end_, has_ended_;
+};
+
+// The engine of a planner on which each search takes so much processor time.
+JobEngine::Options SearchesTake(absl::Duration time) {
+  const auto used = std::make_shared<std::atomic<int64_t>>(0);
+  return {.processor_time = [used, time] { return time * ++*used; }, .searches = {.num_threads = 1}};
+}
+
+void CreateJob(JobEngine& engine, int world_size) {
+  v1::CreateJobRequest request;
+  *request.mutable_job() = TestJob(kKey.name);
+  request.mutable_job()->set_world_size(world_size);
+  ASSERT_TRUE(engine.jobs().CreateJob(kKey.tenant, request).ok());
+}
+
+TEST_F(RoundBarrierTest, WhatIsPlannedQuicklyDoesNotWaitBehindLongSearches) {
+  JobEngine engine(store_.get(), SearchesTake(absl::Milliseconds(9)));
+  CreateJob(engine, 1);
+  EXPECT_TRUE(PlanWaiter(engine.rounds(), kKey, ReportOf(0, 0)).Wait().ok());
+  const LongSearch search(engine.searches());
+  EXPECT_TRUE(PlanWaiter(engine.rounds(), kKey, ReportOf(0, 1)).Wait().ok());
+}
+
+TEST_F(RoundBarrierTest, NorDoSeveralRanksWhoseRoundsArePlannedQuickly) {
+  JobEngine engine(store_.get(), SearchesTake(absl::Milliseconds(9)));
+  CreateJob(engine, 2);
+  const PlanWaiter before(engine.rounds(), kKey, ReportOf(0, 0));
+  EXPECT_TRUE(PlanWaiter(engine.rounds(), kKey, ReportOf(1, 0)).Wait().ok());
+  const LongSearch search(engine.searches());
+  const PlanWaiter waiter(engine.rounds(), kKey, ReportOf(0, 1));
+  EXPECT_TRUE(PlanWaiter(engine.rounds(), kKey, ReportOf(1, 1)).Wait().ok());
+}
+
+TEST_F(RoundBarrierTest, WhatMayTakeLongHasItsTurnAmongTheSearches) {
+  JobEngine engine(store_.get(), SearchesTake(absl::Milliseconds(11)));
+  CreateJob(engine, 1);
+  auto search = std::make_unique<LongSearch>(engine.searches());
+  const PlanWaiter first(engine.rounds(), kKey, ReportOf(0, 0));
+  EXPECT_FALSE(first.IsAnswered()) << "nothing is known of the job yet";
+  search = nullptr;
+  EXPECT_TRUE(first.Wait().ok());
+  search = std::make_unique<LongSearch>(engine.searches());
+  const PlanWaiter second(engine.rounds(), kKey, ReportOf(0, 1));
+  EXPECT_FALSE(second.IsAnswered());
+  search = nullptr;
+  EXPECT_TRUE(second.Wait().ok());
 }
 
 TEST_F(RoundBarrierTest, ThePlanInForceStaysWithinTheChurnThreshold) {
