@@ -344,7 +344,11 @@ void RoundBarrier::LookAround() {
   }
   for (const KeptRound& round : *forgotten) {
     const RoundId id = {round.job_id, round.round};
-    if (!IsHopeless(id)) PlanSoon(id, /*tenant=*/"", searches_);
+    {
+      absl::MutexLock lock(&mutex_);
+      if (hopeless_.contains(id) || !in_search_.insert(id).second) continue;
+    }
+    searches_.Continue(/*tenant=*/"", [this, id] { Plan(id, /*tenant=*/""); });
   }
 }
 
@@ -356,11 +360,6 @@ bool RoundBarrier::IsDraining() {
 bool RoundBarrier::IsInSearch(const RoundId& id) {
   absl::MutexLock lock(&mutex_);
   return in_search_.contains(id);
-}
-
-bool RoundBarrier::IsHopeless(const RoundId& id) {
-  absl::MutexLock lock(&mutex_);
-  return hopeless_.contains(id);
 }
 
 int RoundBarrier::NumHopeless() {

@@ -139,7 +139,6 @@ class RoundBarrier {
   void LookAround();
   bool IsDraining();
   bool IsInSearch(const RoundId& id);
-  bool IsHopeless(const RoundId& id);
   int NumHopeless();
   // Answers waiters that were taken out, and records how long they waited.
   void Answer(const std::vector<RoundWaiter>& waiters, const absl::StatusOr<v1::Plan>& plan) const;
