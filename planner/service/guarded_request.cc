@@ -12,28 +12,22 @@ namespace {
 // Of one request, in memory. A profile of 100,000 tensors takes a quarter of it.
 constexpr int64_t kMaxRequestMemory = int64_t{256} << 20;
 
-// A request of at most so many bytes on the wire takes no share; in memory it may take fifty times as much. There are
-// as many as the tenants' queues hold.
-constexpr size_t kSmallBytes = 16 << 10;
+constexpr int64_t kSmallBytes = 16 << 10;
 
 // Requests in progress are answered within seconds, as a rule.
 constexpr absl::Duration kRetryDelay = absl::Seconds(1);
 
 }  // namespace
 
-int64_t RequestBytes(grpc::CallbackServerContext& context) {
-  return dynamic_cast<const GuardedCall&>(*context.GetRpcAllocatorState()).wire_bytes();
-}
+bool IsLargeRequest(int64_t wire_bytes) { return wire_bytes > kSmallBytes; }
 
 absl::Status TakeShare(const ParsedSize& size, grpc::ByteBuffer& wire, MemoryBudget* budget,
                        MemoryBudget::Share& share) {
-  const size_t wire_bytes = wire.Length();
-  if (wire_bytes <= kSmallBytes) return absl::OkStatus();
   grpc::ProtoBufferReader reader(&wire);
   google::protobuf::io::CodedInputStream stream(&reader);
   const int64_t bytes = size.Estimate(stream, kMaxRequestMemory);
   if (bytes > kMaxRequestMemory) {
-    return absl::ResourceExhaustedError(absl::StrCat("the request of ", wire_bytes, " bytes would take more than ",
+    return absl::ResourceExhaustedError(absl::StrCat("the request of ", wire.Length(), " bytes would take more than ",
                                                      kMaxRequestMemory >> 20, " MiB once read; allowed: at most that"));
   }
   share = budget->Take(bytes);

@@ -12,38 +12,54 @@
 
 namespace greenplan {
 
-// A request of a call, for which gRPC parses it unless it would take too much memory. All requests that are in progress
-// take their shares of one budget; small ones, which are most, need none, so that a few large ones of somebody else do
-// not keep them out.
+// A request of a call. gRPC reads small ones, which are most. A large one stays as it came until Read, which is called
+// where the work of the call is done: gRPC's few threads have calls of others to attend to, and a request that waits
+// for its turn takes the least memory in this form.
 //
-// gRPC gets the requests from GuardedMessages and parses them by SerializationTraits, below.
+// The large requests that are read take their shares of one budget. Small ones need none, so that a few large ones of
+// somebody else do not keep them out.
+//
+// gRPC gets the requests from GuardedMessages and reads them by SerializationTraits, below.
 template <typename Request>
 struct GuardedRequest {
-  Request message;
-  // OK, or why `message` is empty: InvalidArgument, ResourceExhausted.
-  absl::Status status;
+  Request message;      // Empty until it is read.
+  absl::Status status;  // Of reading it: OK, InvalidArgument, ResourceExhausted.
+  grpc::ByteBuffer unread;
+  int64_t wire_bytes = 0;  // Of the message as it came.
   MemoryBudget* budget = nullptr;
-  MemoryBudget::Share share = nullptr;  // Of a message that is not small.
-  int64_t wire_bytes = 0;               // Of the message as it came.
+  MemoryBudget::Share share = nullptr;  // Of a large message that is read.
+
+  // Reads the message if that has not been done. Returns `status`.
+  absl::Status Read();
+  // Frees what a large message takes, which may take a while.
+  void Free();
 };
+
+// Whether a request of so many bytes on the wire is one that takes a share. A small one may take fifty times as much in
+// memory; there are as many as the tenants' queues hold.
+bool IsLargeRequest(int64_t wire_bytes);
 
 // Takes the share of the budget for a request of this type in wire format.
 // ResourceExhausted: it alone would take more than a request may; or, with a retry delay, others take too much now.
 absl::Status TakeShare(const ParsedSize& size, grpc::ByteBuffer& wire, MemoryBudget* budget,
                        MemoryBudget::Share& share);
 
-// What can be asked of the messages of a call, whatever their types.
+// The request of a call, whatever its type.
 class GuardedCall {
  public:
-  // Returns how many bytes the request took as it came.
+  // Returns the one of a call whose messages come from GuardedMessages.
+  static GuardedCall& Of(grpc::CallbackServerContext& context) {
+    return dynamic_cast<GuardedCall&>(*context.GetRpcAllocatorState());
+  }
+
+  // What GuardedRequest has.
   virtual int64_t wire_bytes() const = 0;
+  virtual absl::Status Read() = 0;
+  virtual void Free() = 0;
 
  protected:
   ~GuardedCall() = default;
 };
-
-// Returns how many bytes the call's request took as it came. REQUIRES: its messages come from GuardedMessages.
-int64_t RequestBytes(grpc::CallbackServerContext& context);
 
 // Gives each call of an RPC its messages. `budget` must outlive the calls. Thread-safety: safe.
 template <typename Request, typename Response>
@@ -73,6 +89,8 @@ class GuardedMessages final : public grpc::MessageAllocator<GuardedRequest<Reque
     }
     void Release() override { delete this; }
     int64_t wire_bytes() const override { return own_request_.wire_bytes; }
+    absl::Status Read() override { return own_request_.Read(); }
+    void Free() override { own_request_.Free(); }
 
    private:
     GuardedRequest<Request> own_request_;
@@ -82,23 +100,39 @@ class GuardedMessages final : public grpc::MessageAllocator<GuardedRequest<Reque
   MemoryBudget* const budget_;
 };
 
+template <typename Request>
+absl::Status GuardedRequest<Request>::Read() {
+  if (!unread.Valid()) return status;
+  static const ParsedSize size(Request::descriptor());
+  if (IsLargeRequest(wire_bytes)) status = TakeShare(size, unread, budget, share);
+  if (status.ok() && !grpc::SerializationTraits<Request>::Deserialize(&unread, &message).ok()) {
+    message.Clear();
+    status = absl::InvalidArgumentError("the request is no message of the type that this RPC takes");
+  }
+  unread.Clear();
+  return status;
+}
+
+template <typename Request>
+void GuardedRequest<Request>::Free() {
+  if (!IsLargeRequest(wire_bytes)) return;
+  unread.Clear();
+  Request().Swap(&message);
+  share = nullptr;
+}
+
 }  // namespace greenplan
 
 namespace grpc {
 
-// How gRPC parses a request. That it is bad is for the handler to answer: gRPC itself would answer UNIMPLEMENTED.
+// How gRPC reads a request. That it is bad is for the handler to answer: gRPC itself would answer UNIMPLEMENTED.
 template <typename Request>
 class SerializationTraits<greenplan::GuardedRequest<Request>, void> {
  public:
   static Status Deserialize(ByteBuffer* wire, greenplan::GuardedRequest<Request>* request) {
-    static const greenplan::ParsedSize size(Request::descriptor());
     request->wire_bytes = static_cast<int64_t>(wire->Length());
-    request->status = greenplan::TakeShare(size, *wire, request->budget, request->share);
-    if (request->status.ok() && !SerializationTraits<Request>::Deserialize(wire, &request->message).ok()) {
-      request->message.Clear();
-      request->status = absl::InvalidArgumentError("the request is no message of the type that this RPC takes");
-    }
-    wire->Clear();
+    request->unread.Swap(wire);
+    if (!greenplan::IsLargeRequest(request->wire_bytes)) request->Read().IgnoreError();
     return Status::OK;
   }
 };

@@ -52,11 +52,10 @@ RoundBarrier::RoundBarrier(Store* store, JobDirectory* jobs, WorkQueue* calls, W
       searches_(*searches),
       options_(std::move(options)),
       changes_(store_.Subscribe([this](const Change& change) { Tell(change); })),
-      timer_(std::make_unique<RoundTimer>(
-          RoundTimer::Options{.now = options_.now,
-                              .on_due = [this](const RoundId& id) { PlanSoon(id, /*tenant=*/"", searches_); },
-                              .on_tick = [this] { LookAroundSoon(); },
-                              .tick = options_.tick})) {}
+      timer_(std::make_unique<RoundTimer>(RoundTimer::Options{.now = options_.now,
+                                                              .on_due = [this](const RoundId& id) { PlanUnasked(id); },
+                                                              .on_tick = [this] { LookAroundSoon(); },
+                                                              .tick = options_.tick})) {}
 
 void RoundBarrier::PlanRound(const JobKey& key, v1::ImportanceReport report, const CallLimits& limits,
                              PlanCallback done) {
@@ -246,6 +245,14 @@ void RoundBarrier::PlanSoon(const RoundId& id, const std::string& tenant, WorkQu
   queue.Continue(tenant, [this, id, tenant] { Plan(id, tenant); });
 }
 
+void RoundBarrier::PlanUnasked(const RoundId& id) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (hopeless_.contains(id)) return;
+  }
+  PlanSoon(id, /*tenant=*/"", searches_);
+}
+
 // A waiter that is added after the others were taken finds the round not in search, so it begins another one, which
 // finds the plan.
 void RoundBarrier::Plan(const RoundId& id, const std::string& tenant) {
@@ -342,14 +349,7 @@ void RoundBarrier::LookAround() {
     Hide(forgotten.status()).IgnoreError();
     return;
   }
-  for (const KeptRound& round : *forgotten) {
-    const RoundId id = {round.job_id, round.round};
-    {
-      absl::MutexLock lock(&mutex_);
-      if (hopeless_.contains(id) || !in_search_.insert(id).second) continue;
-    }
-    searches_.Continue(/*tenant=*/"", [this, id] { Plan(id, /*tenant=*/""); });
-  }
+  for (const KeptRound& round : *forgotten) PlanUnasked({round.job_id, round.round});
 }
 
 bool RoundBarrier::IsDraining() {

@@ -121,6 +121,8 @@ class RoundBarrier {
   RoundOpening OpeningOf(const PreparedJob& job) const;
   // Makes the plan of a round on `queue`, soon, unless that is under way already.
   void PlanSoon(const RoundId& id, const std::string& tenant, WorkQueue& queue);
+  // The same for a round past its deadline, unless its plan cannot be made.
+  void PlanUnasked(const RoundId& id);
   // Makes the plan and answers everyone who waits for it.
   void Plan(const RoundId& id, const std::string& tenant);
   // Returns the round's plan: the one that the store has, or a new one that it now keeps.

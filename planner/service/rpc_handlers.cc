@@ -62,16 +62,8 @@ void RpcHandlers::Guard(absl::string_view name,
   const auto messages = std::make_shared<GuardedMessages<Request, Response>>(&request_memory_);
   messages_.push_back(messages);
   auto* guarded = new grpc::internal::CallbackUnaryHandler<GuardedRequest<Request>, Response>(
-      [this, handler, name](grpc::CallbackServerContext* context, const GuardedRequest<Request>* request,
-                            Response* response) -> grpc::ServerUnaryReactor* {
-        if (request->status.ok()) return (this->*handler)(context, &request->message, response);
-        auto* call = new UnaryCall<Response>(*context, response);
-        const Rpc rpc = {.method = name, .resource = ""};
-        const absl::StatusOr<Caller> caller = Admit(*context, rpc);
-        if (caller.ok()) Audit(*context, rpc, &*caller, request->status.code());
-        call->Answer(caller.ok() ? request->status : caller.status());
-        return call;
-      });
+      [this, handler](grpc::CallbackServerContext* context, const GuardedRequest<Request>* request,
+                      Response* response) { return (this->*handler)(context, &request->message, response); });
   guarded->SetMessageAllocator(messages.get());
   MarkMethodCallback(method->index(), guarded);
 }
@@ -97,7 +89,7 @@ absl::StatusOr<Caller> RpcHandlers::Admit(const grpc::CallbackServerContext& con
 void RpcHandlers::Audit(const grpc::CallbackServerContext& context, const Rpc& rpc, const Caller* caller,
                         absl::StatusCode code) const {
   if (options_.audit == nullptr || !IsAudited(rpc.method, code)) return;
-  options_.audit({caller, context.peer(), rpc.method, rpc.resource, code});
+  options_.audit({caller, context.peer(), rpc.method, rpc.resource(), code});
 }
 
 template <typename Response, typename Start>
@@ -111,11 +103,15 @@ grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext* contex
   }
   const auto answer = [this, context, rpc, call, caller = *caller](absl::StatusOr<Response> result) {
     Audit(*context, rpc, &caller, result.status().code());
+    GuardedCall::Of(*context).Free();
     call->Answer(std::move(result));
   };
-  const absl::Status queued = queue.Submit(
-      caller->tenant, RequestBytes(*context),
-      [start = std::move(start), call, answer, tenant = caller->tenant] { start(tenant, call->limits(), answer); });
+  const absl::Status queued = queue.Submit(caller->tenant, GuardedCall::Of(*context).wire_bytes(),
+                                           [context, start = std::move(start), call, answer, tenant = caller->tenant] {
+                                             if (absl::Status status = GuardedCall::Of(*context).Read(); !status.ok())
+                                               return answer(status);
+                                             start(tenant, call->limits(), answer);
+                                           });
   if (!queued.ok()) answer(queued);
   return call;
 }
@@ -143,7 +139,7 @@ auto RpcHandlers::Charged(const std::string& tenant, const Compute& compute) {
 grpc::ServerUnaryReactor* RpcHandlers::CreateJob(grpc::CallbackServerContext* context,
                                                  const v1::CreateJobRequest* request, v1::Job* job) {
   return Serve(
-      context, {.method = "CreateJob", .resource = request->job().name()},
+      context, {.method = "CreateJob", .resource = [request] { return absl::string_view(request->job().name()); }},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.jobs().CreateJob(tenant, *request);
       },
@@ -153,7 +149,7 @@ grpc::ServerUnaryReactor* RpcHandlers::CreateJob(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RpcHandlers::GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
                                               v1::Job* job) {
   return Serve(
-      context, {.method = "GetJob", .resource = request->name()},
+      context, {.method = "GetJob", .resource = [request] { return absl::string_view(request->name()); }},
       [this, request](const std::string& tenant, const CallLimits&) { return engine_.jobs().GetJob(tenant, *request); },
       job);
 }
@@ -172,7 +168,7 @@ grpc::ServerUnaryReactor* RpcHandlers::DeleteJob(grpc::CallbackServerContext* co
                                                  const v1::DeleteJobRequest* request,
                                                  google::protobuf::Empty* response) {
   return Serve(
-      context, {.method = "DeleteJob", .resource = request->name()},
+      context, {.method = "DeleteJob", .resource = [request] { return absl::string_view(request->name()); }},
       [this, request](const std::string& tenant, const CallLimits&) {
         return EmptyOr(engine_.jobs().DeleteJob(tenant, *request));
       },
@@ -182,7 +178,7 @@ grpc::ServerUnaryReactor* RpcHandlers::DeleteJob(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RpcHandlers::UpdateJob(grpc::CallbackServerContext* context,
                                                  const v1::UpdateJobRequest* request, v1::Job* job) {
   return Serve(
-      context, {.method = "UpdateJob", .resource = request->job().name()},
+      context, {.method = "UpdateJob", .resource = [request] { return absl::string_view(request->job().name()); }},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.jobs().UpdateJob(tenant, *request);
       },
@@ -192,7 +188,9 @@ grpc::ServerUnaryReactor* RpcHandlers::UpdateJob(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RpcHandlers::PlanRound(grpc::CallbackServerContext* context,
                                                  const v1::PlanRoundRequest* request, v1::Plan* plan) {
   return Begin(
-      context, {.method = "PlanRound", .resource = request->job(), .searches = true}, engine_.calls(),
+      context,
+      {.method = "PlanRound", .resource = [request] { return absl::string_view(request->job()); }, .searches = true},
+      engine_.calls(),
       [this, context, request](const std::string& tenant, const CallLimits& limits, const Done<v1::Plan>& done) {
         engine_.rounds().PlanRound({tenant, request->job()}, TakeReport(*context), limits, done);
       },
@@ -202,7 +200,7 @@ grpc::ServerUnaryReactor* RpcHandlers::PlanRound(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RpcHandlers::GetPlan(grpc::CallbackServerContext* context, const v1::GetPlanRequest* request,
                                                v1::Plan* plan) {
   return Serve(
-      context, {.method = "GetPlan", .resource = request->name()},
+      context, {.method = "GetPlan", .resource = [request] { return absl::string_view(request->name()); }},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.plans().GetPlan(tenant, *request);
       },
@@ -212,7 +210,7 @@ grpc::ServerUnaryReactor* RpcHandlers::GetPlan(grpc::CallbackServerContext* cont
 grpc::ServerUnaryReactor* RpcHandlers::ListPlans(grpc::CallbackServerContext* context,
                                                  const v1::ListPlansRequest* request, v1::ListPlansResponse* response) {
   return Serve(
-      context, {.method = "ListPlans", .resource = request->parent()},
+      context, {.method = "ListPlans", .resource = [request] { return absl::string_view(request->parent()); }},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.plans().ListPlans(tenant, *request);
       },
@@ -221,7 +219,8 @@ grpc::ServerUnaryReactor* RpcHandlers::ListPlans(grpc::CallbackServerContext* co
 
 grpc::ServerWriteReactor<v1::Plan>* RpcHandlers::WatchPlans(grpc::CallbackServerContext* context,
                                                             const v1::WatchPlansRequest* request) {
-  const absl::StatusOr<Caller> caller = Admit(*context, {.method = "WatchPlans", .resource = request->parent()});
+  const absl::StatusOr<Caller> caller =
+      Admit(*context, {.method = "WatchPlans", .resource = [request] { return absl::string_view(request->parent()); }});
   if (!caller.ok()) return PlanWatches::Refuse(caller.status());
   return watches_.Open({caller->tenant, request->parent()}, request->start_round());
 }
@@ -229,7 +228,8 @@ grpc::ServerWriteReactor<v1::Plan>* RpcHandlers::WatchPlans(grpc::CallbackServer
 grpc::ServerUnaryReactor* RpcHandlers::WhatIf(grpc::CallbackServerContext* context, const v1::WhatIfRequest* request,
                                               v1::WhatIfResponse* response) {
   return Serve(
-      context, {.method = "WhatIf", .resource = request->job(), .searches = true},
+      context,
+      {.method = "WhatIf", .resource = [request] { return absl::string_view(request->job()); }, .searches = true},
       [this, request](const std::string& tenant, const CallLimits& limits) {
         return Charged(tenant, [&] { return engine_.what_if().Answer(tenant, *request, limits); });
       },
@@ -250,7 +250,7 @@ grpc::ServerUnaryReactor* RpcHandlers::ReportOutcome(grpc::CallbackServerContext
                                                      const v1::ReportOutcomeRequest* request,
                                                      google::protobuf::Empty* response) {
   return Serve(
-      context, {.method = "ReportOutcome", .resource = request->job()},
+      context, {.method = "ReportOutcome", .resource = [request] { return absl::string_view(request->job()); }},
       [this, request](const std::string& tenant, const CallLimits&) {
         return EmptyOr(engine_.plans().ReportOutcome(tenant, *request));
       },
@@ -261,7 +261,7 @@ grpc::ServerUnaryReactor* RpcHandlers::ListOutcomes(grpc::CallbackServerContext*
                                                     const v1::ListOutcomesRequest* request,
                                                     v1::ListOutcomesResponse* response) {
   return Serve(
-      context, {.method = "ListOutcomes", .resource = request->parent()},
+      context, {.method = "ListOutcomes", .resource = [request] { return absl::string_view(request->parent()); }},
       [this, request](const std::string& tenant, const CallLimits&) {
         return engine_.plans().ListOutcomes(tenant, *request);
       },

@@ -28,7 +28,8 @@ namespace greenplan {
 // its tenant, because gRPC's threads must not block, and is answered from there. Searches have a queue of their own, of
 // few threads. A call that waits for other ranks, or a watch for plans, holds no thread.
 //
-// Before a request is read at all, it takes its share of the memory for requests (guarded_request.h).
+// A large request is read where its call is answered, once it has its share of the memory for requests
+// (guarded_request.h).
 // Thread-safety: safe.
 class RpcHandlers final : public v1::PlannerService::CallbackService {
  public:
@@ -43,7 +44,8 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
     // Receives the calls that IsAudited names. May be null.
     AuditLog audit = nullptr;
 
-    // The most bytes that the requests in progress of all callers together may take. Small requests do not count.
+    // The most bytes that the requests of all callers together may take once they are read. Small requests do not
+    // count.
     int64_t request_memory_bytes = int64_t{512} << 20;
   };
 
@@ -90,8 +92,8 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
     // The RPC's name, such as "GetJob". Of static storage.
     absl::string_view method;
 
-    // The name of the job or plan that the call is about. It refers to the request.
-    absl::string_view resource;
+    // Returns the name of the job or plan that the call is about, by the request. Empty if that has not been read.
+    std::function<absl::string_view()> resource = [] { return ""; };
 
     // Whether the call counts against the tenant's solver time.
     bool searches = false;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "greenplan/v1/planner_service.grpc.pb.h"
 #include "grpcpp/client_context.h"
@@ -216,10 +217,17 @@ TEST(RpcHandlersAccessTest, TheJobsOfATenantAreItsOwn) {
   EXPECT_EQ(create("a", 1), grpc::StatusCode::OK);
   EXPECT_EQ(create("b", 2), grpc::StatusCode::OK) << "another tenant's job of this name is not in the way";
   EXPECT_EQ(create("a", 2), grpc::StatusCode::ALREADY_EXISTS);
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer a");
+  v1::CreateJobRequest large;
+  *large.mutable_job() = LongTestJob("jobs/large");
+  v1::Job job;
+  EXPECT_TRUE(stub->CreateJob(&context, large, &job).ok());
   absl::MutexLock lock(&mutex);
   EXPECT_THAT(audit, ::testing::ElementsAre(HasSubstr("code=UNAUTHENTICATED"), HasSubstr("code=UNAUTHENTICATED"),
                                             ::testing::AllOf(HasSubstr("tenant=a "), HasSubstr("code=OK")),
-                                            ::testing::AllOf(HasSubstr("tenant=b "), HasSubstr("code=OK"))));
+                                            ::testing::AllOf(HasSubstr("tenant=b "), HasSubstr("code=OK")),
+                                            ::testing::AllOf(HasSubstr("jobs/large"), HasSubstr("code=OK"))));
 }
 
 TEST(RpcHandlersQuotaTest, WhoCallsTooOftenIsToldWhenToComeAgain) {
@@ -270,6 +278,35 @@ TEST(RequestMemoryTest, WhileItIsTakenLargeRequestsAreToComeAgainAndSmallOnesAre
   EXPECT_EQ(code_and_delay(RequestOfEmptyOps(100'000)), std::pair(absl::StatusCode::kResourceExhausted, true));
   for (int i = 0; i < 20; ++i)
     EXPECT_EQ(code_and_delay(RequestOfEmptyOps(9'000)), bad) << "what was taken is given back";
+}
+
+// Those that wait for their turn take none yet.
+TEST(RequestMemoryTest, LargeRequestsAreReadWhereTheirWorkIsDone) {
+  TestServer server({.engine = {.searches = {.num_threads = 1}}, .calls = {.request_memory_bytes = 4 << 20}});
+  absl::Notification has_begun, may_go_on;
+  ASSERT_TRUE(server.engine()
+                  .searches()
+                  .Submit("", 0,
+                          [&] {
+                            has_begun.Notify();
+                            may_go_on.WaitForNotification();
+                          })
+                  .ok());
+  has_begun.WaitForNotification();
+  constexpr int kNumCalls = 5;  // Of which one takes half of the memory.
+  const v1::SolveRequest request = RequestOfEmptyOps(20'000);
+  const auto stub = server.NewStub();
+  std::vector<std::thread> callers;
+  for (int i = 0; i < kNumCalls; ++i) {
+    callers.emplace_back([&] {
+      grpc::ClientContext context;
+      v1::Plan plan;
+      EXPECT_EQ(stub->Solve(&context, request, &plan).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    });
+  }
+  while (server.engine().searches().load().num_queued < kNumCalls) std::this_thread::yield();
+  may_go_on.Notify();
+  for (std::thread& caller : callers) caller.join();
 }
 
 // A rank that waits for others holds nothing of its report.
