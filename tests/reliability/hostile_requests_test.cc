@@ -1,7 +1,5 @@
 // What anyone who reaches the port may send: broken bytes, broken messages, and requests that are built to cost much.
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
@@ -127,14 +125,12 @@ std::string BrokenSession(const std::vector<RecordedCall>& calls, Random& random
   }
 }
 
-// Runs `work` on many threads at once until it is destroyed, each time with another source of randomness. Such clients
-// have machines of their own, so here they take only what time of the processors the daemon and its other callers leave.
+// Runs `work` on many threads at once until it is destroyed, each time with another source of randomness.
 class Crowd {
  public:
   explicit Crowd(uint64_t seed, std::function<void(Random&)> work) : work_(std::move(work)) {
     for (int i = 0; i < NumAtOnce(); ++i) {
       threads_.emplace_back([this, seed = seed + static_cast<uint64_t>(i)] {
-        setpriority(PRIO_PROCESS, 0, 10);  // Of this thread.
         Random random(seed);
         while (!is_ending_) work_(random);
       });
