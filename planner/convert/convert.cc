@@ -364,8 +364,8 @@ absl::StatusOr<Plan> PlanFromProto(const v1::Plan& message, const ModelProfile& 
   auto trainable = UnpackMask(message.trainable(), static_cast<int>(profile.tensors.size()));
   if (!trainable.ok()) return trainable.status();
   plan.trainable = *std::move(trainable);
-  for (size_t k = 0; k < profile.tensors.size(); ++k) {
-    if (profile.tensors[k].op != kNone || !plan.trainable[k]) continue;
+  for (size_t k = 0; k < plan.trainable.size(); ++k) {
+    if (!plan.trainable[k] || profile.tensors[k].op != kNone) continue;
     return InvalidArgument("trainable", " has tensor ", k, " (\"", profile.tensors[k].name,
                            "\"), which the loss does not reach; allowed: tensors that have an op");
   }

@@ -45,6 +45,15 @@ std::vector<double> SensitivityOf(const Measurements& measurements, size_t num_b
   return measurements.sensitivity.empty() ? std::vector<double>(num_blocks, 0.0) : measurements.sensitivity;
 }
 
+// What no loss reaches never trains.
+std::vector<Pin> OwnPins(const ModelProfile& profile) {
+  std::vector<Pin> pins(profile.tensors.size(), Pin::kFree);
+  for (size_t k = 0; k < pins.size(); ++k) {
+    if (profile.tensors[k].op == kNone) pins[k] = Pin::kNever;
+  }
+  return pins;
+}
+
 // The downscaled program does not know `what`.
 absl::Status NotDownscaled(absl::string_view what) {
   return WithField(absl::UnimplementedError(absl::StrCat("algorithm is downscaled with ", what, "; allowed: exact")),
@@ -54,7 +63,9 @@ absl::Status NotDownscaled(absl::string_view what) {
 }  // namespace
 
 PlanProblems::PlanProblems(const ModelProfile& profile)
-    : profile_(profile), full_backward_cost_(EvaluateMask(profile, FullMask(profile)).backward_cost) {}
+    : profile_(profile),
+      own_pins_(OwnPins(profile)),
+      full_backward_cost_(EvaluateMask(profile, FullMask(profile)).backward_cost) {}
 
 int64_t PlanProblems::BudgetInCost(const Budget& budget) const {
   const auto share = [&](int64_t of) {
@@ -212,10 +223,7 @@ absl::Status PlanProblems::CheckPins(const SelectionProblem& problem,
 }
 
 std::vector<Pin> PlanProblems::Pins(const PlanRequest& request) const {
-  std::vector<Pin> pins(profile_.tensors.size(), Pin::kFree);
-  for (size_t k = 0; k < pins.size(); ++k) {
-    if (profile_.tensors[k].op == kNone) pins[k] = Pin::kNever;
-  }
+  std::vector<Pin> pins = own_pins_;
   for (int k : request.measurements->unmeasured) pins[k] = Pin::kNever;
   for (int k : request.options->always) pins[k] = Pin::kAlways;
   for (int k : request.options->never) pins[k] = Pin::kNever;

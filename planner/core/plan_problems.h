@@ -72,6 +72,7 @@ class PlanProblems {
   std::vector<Pin> PinsOfAllButNever(const PlanOptions& options) const;
 
   const ModelProfile& profile_;
+  const std::vector<Pin> own_pins_;  // Of the profile alone, whatever the request.
   const int64_t full_backward_cost_;
 };
 
