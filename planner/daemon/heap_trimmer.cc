@@ -1,12 +1,32 @@
 #include "planner/daemon/heap_trimmer.h"
 
+#include <algorithm>
+#include <limits>
+
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
 namespace greenplan {
 
-HeapTrimmer::HeapTrimmer(const Options& options) : options_(options), thread_([this] { Run(); }) {}
+namespace {
+
+// By itself glibc gives the end of a heap back as soon as 128 KiB are free there, and asks for it again, page by page,
+// when the next request plans.
+void KeepFreeMemory([[maybe_unused]] size_t num_bytes) {
+#ifdef __GLIBC__
+  const int limit = static_cast<int>(std::min<size_t>(num_bytes, std::numeric_limits<int>::max()));
+  mallopt(M_TRIM_THRESHOLD, limit);
+  mallopt(M_MMAP_THRESHOLD, limit);  // The largest block that may lie in a heap. The other option makes it 128 KiB.
+#endif
+}
+
+}  // namespace
+
+HeapTrimmer::HeapTrimmer(const Options& options) : options_(options) {
+  KeepFreeMemory(options_.min_free_bytes);
+  thread_ = std::thread([this] { Run(); });
+}
 
 HeapTrimmer::~HeapTrimmer() {
   {

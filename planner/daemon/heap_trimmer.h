@@ -11,7 +11,8 @@
 namespace greenplan {
 
 // Gives the memory that requests have freed back to the operating system, so that one large request does not keep a
-// daemon large for good. glibc's allocator by itself gives back only what lies at the end of each of its heaps.
+// daemon large for good. glibc's allocator by itself gives back only what lies at the end of each of its heaps, and
+// does so at every opportunity; from construction on it leaves that to this class, for the rest of the process's life.
 //
 // Checks every `interval` on a thread of its own, from construction to destruction. Thread-safe.
 class HeapTrimmer {

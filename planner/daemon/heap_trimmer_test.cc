@@ -1,5 +1,8 @@
 #include "planner/daemon/heap_trimmer.h"
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <limits>
@@ -55,6 +58,16 @@ TEST(HeapTrimmer, GivesFreeMemoryBackByItselfAndEndsAtOnce) {
   const absl::Time built = absl::Now();
   { const HeapTrimmer trimmer({.interval = absl::Hours(1)}); }
   EXPECT_LT(absl::Now() - built, absl::Seconds(30));
+}
+
+TEST(HeapTrimmer, WhatItsNextLookWouldLeaveStaysWithTheAllocator) {
+  const HeapTrimmer trimmer({.interval = absl::Hours(1), .min_free_bytes = size_t{16} << 20});
+  constexpr size_t kSize = size_t{1} << 20;
+  const size_t before = mallinfo2().fordblks;
+  auto block = std::make_unique<char[]>(kSize);
+  static_cast<volatile char*>(block.get())[0] = 1;  // Or the compiler leaves both out.
+  block.reset();
+  EXPECT_GE(mallinfo2().fordblks, std::max(before, kSize));
 }
 
 }  // namespace
