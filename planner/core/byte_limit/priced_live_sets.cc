@@ -13,6 +13,10 @@ constexpr int kPriceSteps = 25;
 // What is left of that: 2^(128 / 2^25) - 1, rounded up.
 constexpr double kPriceError = 3e-6;
 
+// A pass over many bundles takes milliseconds. It is run often, so it does not ask at each item.
+constexpr size_t kItemsBetweenQuestions = 1024;
+constexpr int64_t kWorkBetweenQuestions = 8192;
+
 // The lowest number between `low` and `high` for which `is_enough` holds, up to a few millionths: it must hold from
 // some number on, and does for `high`.
 template <typename Predicate>
@@ -131,9 +135,9 @@ PricedLiveSets::Totals PricedLiveSets::BestTotals(const std::vector<int>& items,
                                                   WorkMeter& meter) const {
   Totals totals;
   meter.Spend(static_cast<int64_t>(items.size()));
-  for (int i : items) {
-    if (!PassItem(i, meter)) break;
-    const Choice& best = choices_[BestChoice(i, prices)];
+  for (size_t i = 0; i < items.size(); ++i) {
+    if ((i + 1) % kItemsBetweenQuestions == 0 && !meter.Pass(kWorkBetweenQuestions)) break;
+    const Choice& best = choices_[BestChoice(items[i], prices)];
     totals.cost += static_cast<double>(best.cost);
     totals.bytes += static_cast<double>(best.bytes);
   }
