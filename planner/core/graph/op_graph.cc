@@ -94,7 +94,7 @@ OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, 
   size_t num_edges = 0;
   for (const Op& op : profile.ops) num_edges += op.inputs.size();
   // Each of what follows up to the next question looks at all ops or edges once. Up to two edges count in an op's work.
-  const int64_t more_edges = std::max<int64_t>(0, static_cast<int64_t>(num_edges) - 2 * num_ops);
+  const int64_t more_edges = std::max<int64_t>(0, static_cast<int64_t>(num_edges) - 2 * int64_t{num_ops});
   const auto is_stopped = [&] {
     meter.Spend(kOpWork * num_ops + more_edges);
     return meter.stopped();
