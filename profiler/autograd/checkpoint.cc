@@ -4,12 +4,19 @@
 #include <utility>
 
 #include "ATen/core/grad_mode.h"
+#include "absl/cleanup/cleanup.h"
 #include "profiler/autograd/checkpoint_node.h"
 #include "profiler/autograd/node_pointer.h"
 #include "torch/csrc/autograd/autograd.h"
 #include "torch/csrc/autograd/functions/utils.h"
+#include "torch/csrc/autograd/variable.h"
 
 namespace greenplan::profiler {
+namespace {
+
+bool CanHaveGradient(const at::Tensor& tensor) { return torch::autograd::isDifferentiableType(tensor.scalar_type()); }
+
+}  // namespace
 
 CheckpointNode::CheckpointNode(CheckpointedFunction function, const std::vector<at::Tensor>& inputs,
                                std::vector<at::Tensor> parameters, RandomState random_state)
@@ -34,6 +41,30 @@ CheckpointNode::Run CheckpointNode::RunAgain(const std::vector<bool>& requires_g
   const at::AutoGradMode grad_mode(true);
   run.output = function_(run.inputs);
   return run;
+}
+
+CheckpointNode::Run CheckpointNode::RunAgainRecordingAll() const {
+  std::vector<bool> requires_grad;
+  for (const torch::autograd::SavedVariable& input : inputs_) requires_grad.push_back(CanHaveGradient(input.unpack()));
+  std::vector<at::Tensor> frozen;
+  for (const at::Tensor& parameter : parameters_) {
+    if (!parameter.requires_grad() && CanHaveGradient(parameter)) frozen.push_back(parameter);
+  }
+  const auto thaw = [&](bool thaws) {
+    for (const at::Tensor& parameter : frozen) parameter.set_requires_grad(thaws);
+  };
+  const absl::Cleanup freeze = [&] { thaw(false); };
+  thaw(true);
+  return RunAgain(requires_grad);
+}
+
+bool CheckpointNode::has_frozen() const {
+  for (size_t i = 0; i < num_outputs(); ++i) {
+    if (!next_edge(i).is_valid() &&
+        CanHaveGradient(i < inputs_.size() ? inputs_[i].unpack() : parameters_[i - inputs_.size()]))
+      return true;
+  }
+  return false;
 }
 
 torch::autograd::variable_list CheckpointNode::apply(torch::autograd::variable_list&& gradients) {

@@ -25,9 +25,8 @@ using CheckpointedFunction = std::function<at::Tensor(const std::vector<at::Tens
 //
 // What Profile() reports: the second run is an op. If any gradient from within is needed, that op costs the products of
 // the function's forward pass, once. The ops of the function itself follow behind it. Only the inputs are kept from
-// forward. Profile() runs the function once more to read its graph. Products of which no operand requires grad are
-// missing there as everywhere in Profile(). If a function has frozen parameters, let them require grad while profiling
-// and list them in ProfileOptions::frozen.
+// forward. Profile() runs the function once more to read its graph and, if an input or a parameter does not require
+// grad, another time to count the products that only such tensors take part in: the second run makes these as well.
 //
 // If `function` throws, the exception passes through, also from the second run in backward.
 at::Tensor Checkpoint(CheckpointedFunction function, const std::vector<at::Tensor>& inputs,

@@ -27,6 +27,11 @@ class CheckpointNode : public torch::autograd::Node {
   // `requires_grad` [num_inputs] says for which inputs the new graph computes gradients. Whatever the function throws
   // passes through; the call throws also if backward has already freed the inputs.
   Run RunAgain(const std::vector<bool>& requires_grad) const;
+  // Does the same with a gradient recorded for every input and parameter that can have one, so that all products of the
+  // function are in the new graph. Afterwards the parameters require grad as before.
+  Run RunAgainRecordingAll() const;
+  // Returns whether some input or parameter can have a gradient, but did not require grad when the node was made.
+  bool has_frozen() const;
 
   size_t num_checkpointed_inputs() const { return inputs_.size(); }
   const std::vector<torch::autograd::SavedVariable>& saved_inputs() const { return inputs_; }

@@ -89,6 +89,26 @@ TEST_P(CheckpointTest, ProfilePredictsWhatBackwardExecutesForEveryMask) {
   }
 }
 
+// As with adapters: the products that only frozen tensors take part in leave no trace in the graph, but are run again.
+TEST_P(CheckpointTest, PredictsTheSecondRunOfFrozenProducts) {
+  Network network;
+  for (at::Tensor* frozen : {&network.in, &network.up0, &network.up1, &network.head}) frozen->set_requires_grad(false);
+  const NamedParameters parameters = network.Parameters();
+  const auto profile = Profile(network.Loss(GetParam()), parameters);
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  for (const auto& [name, parameter] : parameters) {
+    EXPECT_EQ(parameter.requires_grad(), name == "0.down" || name == "1.down") << name;
+  }
+  for (const std::vector<bool>& mask : {std::vector<bool>{0, 0, 1, 0, 1, 0}, {0, 0, 1, 0, 0, 0}, {0, 0, 0, 0, 1, 0}}) {
+    network.down0.set_requires_grad(mask[2]);
+    network.down1.set_requires_grad(mask[4]);
+    const at::Tensor loss = network.Loss(GetParam());
+    const ExecutedFlopsCounter counter;
+    loss.backward();
+    EXPECT_EQ(EvaluateMask(*profile, mask).backward_cost, counter.backward_flops()) << ::testing::PrintToString(mask);
+  }
+}
+
 TEST_P(CheckpointTest, KeepsOnlyTheInputs) {
   const Network network;
   const auto profile =

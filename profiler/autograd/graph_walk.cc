@@ -87,7 +87,7 @@ class Walk {
     try {
       run = checkpoint.RunAgain(requires_grad);
     } catch (const std::exception& error) {
-      return absl::InternalError(absl::StrCat("checkpointed function failed when run again: ", error.what()));
+      return FailedAgain(error);
     }
     if (!run.output.requires_grad()) return absl::OkStatus();
     std::vector<std::pair<Node*, Node*>> inputs;  // The leaf within the checkpoint, and the node that it stands for.
@@ -103,11 +103,32 @@ class Walk {
     Follow(entry, 0, root, roots);
     if (!roots.empty()) {  // If it is empty, the function returned one of its inputs.
       if (absl::Status status = EnterRecomputed(root, entry); !status.ok()) return status;
+      // The second run makes all products, also those that only frozen tensors take part in.
+      if (checkpoint.has_frozen()) {
+        const absl::StatusOr<int64_t> forward_cost = ForwardCostOf(checkpoint);
+        if (!forward_cost.ok()) return forward_cost.status();
+        entries_[entry].cost = {.forward = *forward_cost, .op = *forward_cost};
+      }
     }
     for (const auto& [within, around] : inputs) {
       if (reached_inputs_.contains(within) && !stands_for_.contains(around)) stack.push_back(around);
     }
     return absl::OkStatus();
+  }
+
+  // Returns the cost of all products of a checkpointed function.
+  static absl::StatusOr<int64_t> ForwardCostOf(const CheckpointNode& checkpoint) {
+    CheckpointNode::Run run;
+    try {
+      run = checkpoint.RunAgainRecordingAll();
+    } catch (const std::exception& error) {
+      return FailedAgain(error);
+    }
+    return Walk().Enter(torch::autograd::impl::gradient_edge(run.output).function.get(), /*recomputed=*/true);
+  }
+
+  static absl::Status FailedAgain(const std::exception& error) {
+    return absl::InternalError(absl::StrCat("checkpointed function failed when run again: ", error.what()));
   }
 
   // Enters the graph of a checkpointed function. Its forward products are those of the checkpoint: they run once in

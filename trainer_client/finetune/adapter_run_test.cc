@@ -102,10 +102,11 @@ TEST_F(AdapterRunTest, WritesAnAdapterFolderAndLearns) {
 
 TEST_F(AdapterRunTest, ExecutesWhatIsPredictedUnderEveryMethod) {
   for (v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_DROP, v1::METHOD_JOINT}) {
-    for (const char* probe : {"separate", "in-step"}) {
+    for (const char* probe : {"separate", "in-step", "checkpointed"}) {
       SCOPED_TRACE(v1::Method_Name(method) + probe);
       fs::remove_all(options.output);
-      options.probe = probe;
+      options.checkpoint_activations = std::string(probe) == "checkpointed";
+      options.probe = options.checkpoint_activations ? "separate" : probe;
       Plan(method, 0.6);
       ASSERT_EQ(Run(), absl::OkStatus());
       EXPECT_EQ(err.str(), "");
