@@ -464,7 +464,8 @@ def test_resume_goes_on_bit_for_bit():
     for resume_at in (1, 3, 5):
         losses, resumed = run(resume_at)
         assert losses == expected
-        assert [entry["digest"] for entry in resumed] == [entry["digest"] for entry in history]
+        for key in ("digest", "steps", "predicted_backward_flops"):
+            assert [entry[key] for entry in resumed] == [entry[key] for entry in history]
 
 
 def test_resume_into_another_model_is_refused_by_name():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -46,10 +46,17 @@ class AppliedPlan:
         self._losses_per_step = losses_per_step
         self._draws: Counter[tuple[str, ...]] = Counter()
         self._cost_of: dict[tuple[str, ...], int] = {}
+        self._earlier_steps = 0
+        self._earlier_costs = 0
         self._dropped: tuple[str, ...] = ()
         self._tries_left = _TRIES
         self._executed: int | None = None
         self._mismatch = ""
+
+    def go_on_from(self, figures: Mapping[str, Any]) -> None:
+        """Counts the steps that a session before this one took under the plan, given its ``figures()``."""
+        self._earlier_steps = figures["steps"]
+        self._earlier_costs = round(figures["predicted_backward_flops"] * self._earlier_steps)
 
     def note_step(self, dropped: tuple[str, ...]) -> None:
         """Notes the blocks that one step, or one micro-batch, drops."""
@@ -73,8 +80,8 @@ class AppliedPlan:
     def figures(self) -> dict[str, Any]:
         """What steps cost under the plan, in FLOPs of backward per loss that is differentiated."""
         expected = self._profile.cost(self.live, self.plan.drop_rates)
-        steps = self._draws.total()
-        costs = sum(self._predicted(dropped) * count for dropped, count in self._draws.items())
+        steps = self._earlier_steps + self._draws.total()
+        costs = self._earlier_costs + sum(self._predicted(dropped) * count for dropped, count in self._draws.items())
         return {
             "predicted_backward_flops": costs / steps if steps else float(expected.backward_cost),
             "expected_backward_flops": expected.backward_cost,

@@ -348,8 +348,9 @@ class Session:
         assert self._planner is not None
         self._planner.load_state(state["planner"])
         if state["plan"] is not None:
-            self._apply(self._planner.from_json(state["plan"]))
-            self._ranks.check_equal("plan", self._applied.plan.digest if self._applied else "")
+            applied = self._apply(self._planner.from_json(state["plan"]))
+            self._ranks.check_equal("plan", applied.plan.digest)
+            applied.go_on_from(self._history[-1])
 
     def _check_between_steps(self, what: str) -> None:
         problem = ""
