@@ -1,5 +1,3 @@
-#include <time.h>
-
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -15,6 +13,7 @@
 #include "benchmarks/service/rows.h"
 #include "benchmarks/service/server_process.h"
 #include "benchmarks/service/workload.h"
+#include "planner/job/planning.h"
 #include "tests/statistics/quantile.h"
 
 namespace greenplan {
@@ -56,16 +55,11 @@ void Measure(const ServerProcess& server, ClosedLoop& loop, Series& series) {
 // What planning a round takes of a processor, in process: the mean over as many jobs as the servers have.
 double PlanningCpuSeconds(std::vector<PlanningTime>& jobs) {
   constexpr int kRoundsPerJob = 10;
-  const auto cpu_seconds = [] {
-    timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-  };
-  const double before = cpu_seconds();
+  const absl::Duration before = ThreadProcessorTime();
   for (int round = 0; round < kRoundsPerJob; ++round) {
     for (PlanningTime& job : jobs) job.PlanNextRound();
   }
-  return (cpu_seconds() - before) / static_cast<double>(kRoundsPerJob * jobs.size());
+  return absl::ToDoubleSeconds(ThreadProcessorTime() - before) / static_cast<double>(kRoundsPerJob * jobs.size());
 }
 
 double MedianRatio(const std::vector<double>& values, const std::vector<double>& baseline) {
