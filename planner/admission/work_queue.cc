@@ -114,7 +114,7 @@ void WorkQueue::Push(Tenant* tenant, Queued queued) {
   tenant->num_queued_bytes += queued.num_bytes;
   tenant->queued.push_back(std::move(queued));
   Offer(tenant);
-  if (!ready_.empty() && num_running_ < options_.num_threads) Wake();
+  if (!ready_.empty()) Wake();
 }
 
 void WorkQueue::Offer(Tenant* tenant) {
@@ -131,7 +131,7 @@ void WorkQueue::RunThread() {
   GiveWay(options_.niceness);
   absl::MutexLock lock(&mutex_);
   for (;;) {
-    if (!ready_.empty() && num_running_ < options_.num_threads) {
+    if (!ready_.empty()) {
       RunNext();
     } else if (is_ending_ && num_queued_ == 0 && num_running_ == 0) {
       WakeAll();
@@ -167,10 +167,6 @@ void WorkQueue::RunNext() {
   tenant->num_queued_bytes -= next.num_bytes;
   --num_queued_;
   num_queued_bytes_ -= next.num_bytes;
-  Run(tenant, std::move(next.work));
-}
-
-void WorkQueue::Run(Tenant* tenant, Work work) {
   ready_.erase(tenant);  // Its place depends on what changes now.
   tenant->turn = next_turn_++;
   ++tenant->num_running;
@@ -179,8 +175,8 @@ void WorkQueue::Run(Tenant* tenant, Work work) {
 
   mutex_.Unlock();
   const absl::Time start = options_.now();
-  std::move(work)();
-  work = nullptr;  // What it holds may take a while to destroy, and may submit work.
+  std::move(next.work)();
+  next.work = nullptr;  // What it holds may take a while to destroy, and may submit work.
   const absl::Duration run_time = options_.now() - start;
   mutex_.Lock();
 

@@ -112,9 +112,8 @@ class WorkQueue {
   void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunThread();
+  // Runs the next work on this thread, without the mutex. REQUIRES: some tenant's work may run.
   void RunNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Runs `work` of the tenant on this thread, without the mutex. The tenant may be gone afterwards.
-  void Run(Tenant* tenant, Work work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   mutable absl::Mutex mutex_;
