@@ -45,8 +45,12 @@ class SharedConnection : public Connection {
     v1::Job job = request;
     job.set_world_size(planner_ == SharedPlanner::kDaemon ? ranks_.world_size() : 1);
     absl::StatusOr<v1::Job> created = connection_->CreateJob(job);
-    absl::StatusOr<v1::Job> digest = created;
-    if (digest.ok()) digest->clear_profile();
+    absl::StatusOr<v1::Job> digest = v1::Job();
+    if (created.ok()) {
+      digest->set_profile_digest(created->profile_digest());
+    } else {
+      digest = created.status();
+    }
     absl::StatusOr<std::vector<std::string>> digests = ranks_.Gather(Pack(digest));
     if (!digests.ok()) return digests.status();
     if (!created.ok()) return created;
