@@ -35,11 +35,15 @@ def digest_of(model: torch.nn.Module) -> float:
     return total
 
 
-def loop(model, session, optimizer, steps: int, lengths=(7,), parts: int = 1) -> dict:
+def loop(model, session, optimizer, steps: int, lengths=(7,), parts: int = 1, evaluates: bool = False) -> dict:
     rank = dist.get_rank()
     moved_frozen, gradients, reduced = [], [], []
     for step in range(steps):
         before = {name: parameter.detach().clone() for name, parameter in session.model.named_parameters()}
+        if evaluates:
+            with torch.no_grad():
+                model.eval()(**batch_of(0, 0))
+            model.train()
         with session.step():
             for part in range(parts):
                 waits = hasattr(model, "no_sync") and part < parts - 1
@@ -86,21 +90,24 @@ class CountedReduction:
         return dist.algorithms.ddp_comm_hooks.default_hooks.allreduce_hook(state, bucket)
 
 
-def ddp(method: str, parts: int = 1, lengths=(7,)) -> dict:
+def ddp(method: str, parts: int = 1, lengths=(7,), has_unused=False, is_within=False, **of_wrapper) -> dict:
     import torch.distributed.algorithms.ddp_comm_hooks.default_hooks  # noqa: F401
 
-    model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model)
+    network = hf_models.build("llama", "sdpa").model
+    if has_unused:
+        network.unused = torch.nn.Linear(3, 3)
+    model = torch.nn.parallel.DistributedDataParallel(network, **of_wrapper)
     counted = CountedReduction()
     model.register_comm_hook(None, counted.hook)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    session = greenplan.attach(
-        model, optimizer, budget=0.5, budget_of="backward", method=method, plan_every=3, seed=1, optimizer_state="drop"
-    )
+    options = {"budget": 0.5, "budget_of": "backward", "method": method, "plan_every": 3, "seed": 1}
+    session = greenplan.attach(network if is_within else model, optimizer, optimizer_state="drop", **options)
     found = loop(model, session, optimizer, 7, lengths, parts)
     per_call, counted.bytes = list(counted.bytes), []
     session.detach()
     model(**batch_of(dist.get_rank(), 99)).loss.backward()
-    return {**found, "hook_bytes": per_call, "bytes_after_detach": sum(counted.bytes)}
+    all_bytes = sum(parameter.numel() * 4 for parameter in network.parameters())
+    return {**found, "hook_bytes": per_call, "bytes_after_detach": sum(counted.bytes), "all_bytes": all_bytes}
 
 
 def ddp_selection() -> dict:
@@ -110,6 +117,24 @@ def ddp_selection() -> dict:
 def ddp_shapes_and_accumulation() -> dict:
     """Ranks whose batches differ in length, and two micro-batches a step."""
     return ddp("selection", parts=2, lengths=(7, 5))
+
+
+def ddp_unused_and_bucket_views() -> dict:
+    """A model that is attached without its wrapper, as a Trainer hands it over."""
+    options = {"find_unused_parameters": True, "gradient_as_bucket_view": True}
+    return ddp("selection", has_unused=True, is_within=True, **options)
+
+
+def ddp_own_group() -> dict:
+    """Each rank trains a model of its own."""
+    groups = [dist.new_group([rank]) for rank in range(2)]
+    network = hf_models.build("llama", "sdpa").model
+    model = torch.nn.parallel.DistributedDataParallel(network, process_group=groups[dist.get_rank()])
+    if dist.get_rank() == 0:
+        return {}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    session = greenplan.attach(model, optimizer, budget=0.5, budget_of="backward")
+    return loop(model, session, optimizer, 2)
 
 
 def ddp_joint() -> dict:
@@ -173,7 +198,7 @@ def fsdp2(method: str, mixed: bool = False) -> dict:
     fully_shard(model, **options)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     session = greenplan.attach(model, optimizer, budget=0.5, budget_of="backward", method=method, plan_every=3, seed=1)
-    found = loop(model, session, optimizer, 7)
+    found = loop(model, session, optimizer, 7, evaluates=True)
     return {**found, "reduce_dtypes": sorted({str(group._reduce_dtype) for group in _groups(model)})}
 
 
@@ -194,7 +219,7 @@ def fsdp2_mixed_precision() -> dict:
     return fsdp2("selection", mixed=True)
 
 
-def fsdp2_resume() -> dict:
+def fsdp2_resume(has_root: bool = True) -> dict:
     """The plan is applied before the first forward pass; the type of the reduction must not suffer."""
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
@@ -204,7 +229,8 @@ def fsdp2_resume() -> dict:
         model = hf_models.build("llama", "sdpa").model
         for layer in model.model.layers:
             fully_shard(layer, mp_policy=policy)
-        fully_shard(model, mp_policy=policy)
+        if has_root:
+            fully_shard(model, mp_policy=policy)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         return model, optimizer, greenplan.attach(model, optimizer, budget=0.4, budget_of="backward", plan_every=2)
 
@@ -216,6 +242,11 @@ def fsdp2_resume() -> dict:
     found = loop(model, session, optimizer, 3)
     groups = _groups(model)
     return {**found, "reduce_dtypes": sorted({str(group._reduce_dtype) for group in groups})}
+
+
+def fsdp2_resume_of_layers() -> dict:
+    """Each layer is sharded by itself, the model as a whole is not."""
+    return fsdp2_resume(has_root=False)
 
 
 def trainer_ddp() -> dict:

@@ -55,6 +55,20 @@ def test_drops_the_same_blocks_in_all_micro_batches_of_a_step():
     assert not session.mismatches
 
 
+def test_the_scaler_of_accelerates_optimizer_is_known():
+    accelerate.Accelerator(cpu=True)  # Makes the state that its optimizers look at.
+    values = []
+    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=64.0)):
+        model = hf_models.build("llama", "sdpa")
+        optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
+        optimizer = accelerate.optimizer.AcceleratedOptimizer(optimizer, device_placement=False, scaler=scaler)
+        session = greenplan.attach(model.model, optimizer, budget=0.5)
+        with session.step():
+            (model.loss() if scaler is None else scaler.scale(model.loss())).backward()
+        values.append(session.plan.value)
+    assert values[1] == pytest.approx(values[0], rel=1e-5)
+
+
 def test_a_step_in_parts_is_abandoned_as_a_whole_and_waits_for_its_end():
     model = hf_models.build("llama", "sdpa")
     session = greenplan.attach(model.model, torch.optim.AdamW(model.model.parameters()), budget=0.5)

@@ -37,11 +37,11 @@ class Module(lightning.LightningModule):
         return torch.utils.data.DataLoader(Rows(), batch_size=4)
 
 
-def fitted(folder, callback, module=None, checkpoint=None, **options):
+def fitted(folder, callback, module=None, checkpoint=None, saves=None, **options):
     module = Module() if module is None else module
     defaults = {"max_epochs": 2, "accelerator": "cpu", "logger": False, "enable_progress_bar": False}
     defaults |= {"enable_model_summary": False, "enable_checkpointing": False, "default_root_dir": str(folder)}
-    trainer = lightning.Trainer(callbacks=[callback], **{**defaults, **options})
+    trainer = lightning.Trainer(callbacks=[callback, *([saves] if saves else [])], **{**defaults, **options})
     trainer.fit(module, ckpt_path=checkpoint)
     return module, trainer
 
@@ -101,6 +101,40 @@ def test_resume_goes_on_bit_for_bit(tmp_path):
     trainer.fit(module)
     again, _ = fitted(tmp_path, callback(), checkpoint=str(next(tmp_path.glob("*.ckpt"))))
     assert again.losses == expected.losses[6:]
+
+
+def test_resume_within_an_epoch_goes_on_with_its_round(tmp_path):
+    saving = lightning.pytorch.callbacks.ModelCheckpoint(tmp_path, every_n_train_steps=4, save_top_k=-1)
+    first = GreenplanCallback(budget=0.5, budget_of="backward")
+    fitted(tmp_path, first, enable_checkpointing=True, max_epochs=1, saves=saving)
+    again = GreenplanCallback(budget=0.5, budget_of="backward")
+    module, _ = fitted(tmp_path, again, checkpoint=str(next(tmp_path.glob("*step=4*.ckpt"))), max_epochs=1)
+    assert [entry["digest"] for entry in again.session.history] == [entry["digest"] for entry in first.session.history]
+    assert again.session.steps == 4 + len(module.losses)
+
+
+def test_a_fit_that_raises_lets_the_model_be_as_before(tmp_path):
+    class Raising(Module):
+        def training_step(self, batch, index):
+            if index == 3:
+                raise RuntimeError("my own")
+            return super().training_step(batch, index)
+
+    module, callback = Raising(), GreenplanCallback(budget=0.5, budget_of="backward")
+    with pytest.raises(RuntimeError, match="my own"):
+        fitted(tmp_path, callback, module)
+    assert callback.session.plan is not None and not callback.session.is_attached
+    assert all(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_importance_under_a_scaler_is_that_of_the_loss_itself(tmp_path):
+    values = []
+    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=64.0)):
+        plugin = lightning.pytorch.plugins.MixedPrecision("16-mixed", "cpu", scaler) if scaler else None
+        callback = GreenplanCallback(budget=0.5, budget_of="backward")
+        fitted(tmp_path, callback, plugins=[plugin] if plugin else None, max_epochs=1)
+        values.append(callback.session.history[0]["value"])
+    assert values[1] == pytest.approx(values[0], rel=0.05)  # In half precision.
 
 
 def test_manual_optimization_is_refused(tmp_path):

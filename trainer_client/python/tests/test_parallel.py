@@ -35,6 +35,8 @@ def check_ranks_agree(ranks):
     assert first["plans"] == second["plans"]
     assert first["digest"] == second["digest"]
     assert first["gradients"] == second["gradients"]
+    for key in ("full_backward_flops", "predicted_backward_flops"):
+        assert [entry[key] for entry in first["history"]] == [entry[key] for entry in second["history"]]
     assert not first["moved_frozen"] and not second["moved_frozen"]
     assert not first["mismatches"] and not second["mismatches"]
 
@@ -43,7 +45,7 @@ def all_bytes():
     return sum(parameter.numel() * 4 for parameter in hf_models.build("llama").model.parameters())
 
 
-@pytest.mark.parametrize("case", ["ddp_selection", "ddp_shapes_and_accumulation"])
+@pytest.mark.parametrize("case", ["ddp_selection", "ddp_shapes_and_accumulation", "ddp_unused_and_bucket_views"])
 def test_ddp_reduces_what_is_trained_and_no_more(case, tmp_path):
     ranks = run(case, tmp_path)
     check_ranks_agree(ranks)
@@ -51,11 +53,17 @@ def test_ddp_reduces_what_is_trained_and_no_more(case, tmp_path):
     assert len(first["plans"]) == 3
     for step, gradients in enumerate(first["gradients"]):
         assert gradients == sorted(first["trainable"][step // 3])
-    assert 0 < max(first["reduced_bytes"]) < all_bytes()
+    assert 0 < max(first["reduced_bytes"]) < first["all_bytes"]
     # Three steps measure and reduce all; four reduce what is planned.
     planned = sum(first["reduced_bytes"][step] for step in (1, 2, 4, 5))
-    assert sum(first["hook_bytes"]) == 3 * all_bytes() + planned
-    assert first["bytes_after_detach"] == all_bytes()
+    assert sum(first["hook_bytes"]) == 3 * first["all_bytes"] + planned
+    assert first["bytes_after_detach"] == first["all_bytes"]
+
+
+def test_a_rank_whose_model_is_in_a_group_of_its_own_waits_for_no_other(tmp_path):
+    _, second = run("ddp_own_group", tmp_path)
+    assert len(second["plans"]) == 1
+    assert not second["mismatches"]
 
 
 @pytest.mark.parametrize("case", ["ddp_joint", "ddp_drop"])
@@ -114,6 +122,12 @@ def test_fsdp2_reduces_in_full_precision_whatever_was_frozen_at_first(case, tmp_
         assert not rank["moved_frozen"]
 
 
+def test_fsdp2_reduces_in_full_precision_where_each_layer_is_a_root(tmp_path):
+    for rank in run("fsdp2_resume_of_layers", tmp_path):
+        assert rank["reduce_dtypes"] == ["torch.float32"]
+        assert not rank["mismatches"]
+
+
 def test_the_trainer_under_torchrun_has_one_plan_on_all_ranks(tmp_path):
     first, second = run("trainer_ddp", tmp_path)
     assert first["wrapped"] == "DistributedDataParallel"
@@ -142,7 +156,7 @@ def test_what_cannot_follow_a_plan_is_refused_with_the_reason():
     refused(model, "compiled by torch.compile")
 
 
-def test_fsdp1_is_refused(tmp_path):
+def test_fsdp1_and_separate_probes_under_fsdp2_are_refused(tmp_path):
     from torch.distributed.fsdp import FullyShardedDataParallel
 
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
@@ -151,6 +165,12 @@ def test_fsdp1_is_refused(tmp_path):
         model = hf_models.build("llama").model
         wrapped = FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
         refused(wrapped, "sharded by FSDP1 .* use FSDP2")
+        sharded = hf_models.build("llama").model
+        torch.distributed.fsdp.fully_shard(sharded)
+        session = greenplan.attach(sharded, torch.optim.AdamW(sharded.parameters()), budget=0.5)
+        with pytest.raises(greenplan.Error, match="cannot be probed under FSDP2"):
+            session.begin_round(lambda: sharded(**hf_models.build("llama").batch).loss)
+        session.detach()
         static = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama").model, static_graph=True)
         refused(static, "static_graph=True, which refuses other graphs")
     finally:

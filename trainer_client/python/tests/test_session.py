@@ -217,6 +217,8 @@ def test_a_separate_probe_plans_before_the_first_step_and_leaves_all_as_it_was()
             pass
     with pytest.raises(ValueError, match="loss_fn is missing"):
         session.begin_round()
+    with pytest.raises(ValueError, match="loss_fn is an empty list"):
+        session.begin_round([])
     train = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
     state, random = copy.deepcopy(optimizer.state_dict()), torch.get_rng_state()
     session.begin_round(model.loss)
@@ -228,6 +230,29 @@ def test_a_separate_probe_plans_before_the_first_step_and_leaves_all_as_it_was()
     assert torch.equal(random, torch.get_rng_state())
     train_step(model, optimizer, session)
     assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
+
+
+def test_a_separate_probe_whose_loss_raises_leaves_the_plan_in_force():
+    def raises():
+        raise RuntimeError("my own")
+
+    model, optimizer, session = attached(probe="separate")
+    session.begin_round(model.loss)
+    in_force = flags(model)
+    with pytest.raises(RuntimeError, match="my own"):
+        session.begin_round(raises)
+    assert flags(model) == in_force and not all(in_force.values())
+
+
+def test_executed_and_predicted_are_compared_in_the_first_step_of_the_profiles_shapes():
+    model, optimizer, session = attached()
+    train_step(model, optimizer, session)
+    whole = dict(model.batch)
+    for rows, is_compared in ((1, False), (2, True)):
+        model.batch.update({key: value[:rows] for key, value in whole.items()})
+        train_step(model, optimizer, session)
+        assert (session.history[0]["executed_backward_flops"] is not None) == is_compared
+    assert not session.mismatches
 
 
 def test_the_separate_and_the_in_step_probe_make_the_same_plan():
@@ -402,6 +427,30 @@ def test_the_optimizers_state_of_frozen_tensors(policy, keeps):
             assert float(optimizer.state[parameter]["step"]) == (2 if is_trained else 1)
 
 
+def test_offloaded_state_is_back_wherever_its_tensor_may_be_stepped():
+    """Seen by what is asked to move, as there is one device here."""
+    moved = []
+    model, optimizer, session = attached(optimizer_state="offload", plan_every=2)
+    session._state._move = lambda parameter, source, target: moved.append((parameter, target))
+    session._state._host = host = torch.device("meta")
+    everything, on_device = set(model.parameters.values()), torch.device("cpu")
+
+    def moves():
+        last = dict(moved)
+        moved.clear()
+        return {target: {p for p in last if last[p] == target} for target in (host, on_device)}
+
+    train_step(model, optimizer, session)
+    live = {model.parameters[name] for name in session.plan.trainable}
+    assert moves() == {host: everything - live, on_device: live}
+    train_step(model, optimizer, session)
+    session.begin_step()  # It measures: any tensor may be in the plan that follows.
+    assert moves()[on_device] == everything
+    session.abandon_step()
+    session.detach()
+    assert moves()[on_device] == everything
+
+
 def test_plots_what_each_round_has_trained():
     pytest.importorskip("matplotlib").use("agg")
     model, optimizer, session = attached(plan_every=2, method="joint", budget=0.5)
@@ -468,6 +517,51 @@ def test_resume_goes_on_bit_for_bit():
             assert [entry[key] for entry in resumed] == [entry[key] for entry in history]
 
 
+def resumed(saved, make):
+    model, optimizer, session = make()
+    for part, of_part in zip((model.model, optimizer, session), copy.deepcopy(saved), strict=True):
+        part.load_state_dict(of_part)
+    return model, optimizer, session
+
+
+def state_of(model, optimizer, session):
+    return copy.deepcopy((model.model.state_dict(), optimizer.state_dict(), session.state_dict()))
+
+
+def test_resume_goes_on_with_the_draws_of_micro_batches():
+    def make():
+        return attached(method="drop", budget=0.6, draw_per="micro-batch", allocation="uniform")
+
+    def asked_in_a_step_of_two(model, optimizer, session):
+        asked = []
+        session._planner.draw_blocks = lambda plan, number: asked.append(number) or []
+        with session.step():
+            for _ in range(2):
+                model.loss().backward()
+        return asked
+
+    model, optimizer, session = make()
+    train_step(model, optimizer, session)
+    assert asked_in_a_step_of_two(model, optimizer, session) == [0, 1]
+    assert asked_in_a_step_of_two(*resumed(state_of(model, optimizer, session), make)) == [2, 3]
+
+
+def test_resume_goes_on_with_warm_up_rounds_and_rounds_of_so_many_steps():
+    def make():
+        return attached(plan_every=2, warmup_rounds=1)
+
+    def planned_at(run, steps):
+        for _ in range(steps):
+            train_step(*run)
+        return [entry["step"] for entry in run[2].history]
+
+    for at in range(6):
+        first = make()
+        planned_at(first, at)
+        again = resumed(state_of(*first), make)
+        assert planned_at(again, 6 - at) == [2, 4], at
+
+
 def test_resume_into_another_model_is_refused_by_name():
     model, optimizer, session = attached()
     train_step(model, optimizer, session)
@@ -510,30 +604,57 @@ def test_bad_arguments_are_named_with_what_is_allowed(options, message):
     assert not optimizer._optimizer_step_pre_hooks
 
 
+def failing(code):
+    def plan(*_):
+        raise greenplan.Error("planner is away", code=code, field="planner")
+
+    return plan
+
+
 def test_a_planner_that_fails_leaves_the_model_as_it_was():
     class Away(SessionPlanner):
-        def plan(self, measurements, pinned_rates):
-            raise greenplan.Error("planner is away", code="UNAVAILABLE", field="planner")
+        plan = failing("UNAVAILABLE")
 
-    model, optimizer, session = attached(planner=Away)
-    with pytest.raises(greenplan.Error, match="planner is away"):
-        with session.step():
-            model.loss().backward()
-    assert all(flags(model).values())
+    model, optimizer, session = attached(planner=Away, never=["lm_head.weight"])
+    for _ in range(2):  # The second step knows the profile, and measures without what is never trained.
+        with pytest.raises(greenplan.Error, match="planner is away"):
+            with session.step():
+                model.loss().backward()
+        assert all(flags(model).values())
 
 
-def test_a_planner_that_goes_away_later_leaves_the_last_plan(caplog):
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"])
+def test_a_planner_that_goes_away_later_leaves_the_last_plan(code, caplog):
     model, optimizer, session = attached(plan_every=1)
     train_step(model, optimizer, session)
     digest = session.plan.digest
-
-    def away(measurements, pinned_rates):
-        raise greenplan.Error("planner is away", code="UNAVAILABLE", field="planner")
-
-    session._planner.plan = away
+    session._planner.plan = failing(code)
     train_step(model, optimizer, session)
     assert session.plan.digest == digest
     assert "training goes on with the last plan" in caplog.text
+
+
+def test_a_later_round_that_is_refused_leaves_the_plan_in_force():
+    model, optimizer, session = attached(plan_every=1)
+    train_step(model, optimizer, session)
+    in_force = flags(model)
+    assert not all(in_force.values())
+    session._planner.plan = failing("INVALID_ARGUMENT")
+    with pytest.raises(greenplan.Error, match="planner is away"):
+        train_step(model, optimizer, session)
+    assert flags(model) == in_force
+
+
+def test_no_gradient_of_a_frozen_tensor_is_left_for_clipping():
+    """As a custom function that writes into .grad would leave one."""
+    model, optimizer, session = attached()
+    train_step(model, optimizer, session)
+    frozen = [parameter for parameter in model.parameters.values() if not parameter.requires_grad]
+    with session.step():
+        model.loss().backward()
+        for parameter in frozen:
+            parameter.grad = torch.ones_like(parameter)
+    assert frozen and all(parameter.grad is None for parameter in frozen)
 
 
 def test_a_step_without_backward_is_an_error_and_the_next_one_measures():

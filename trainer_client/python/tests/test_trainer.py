@@ -13,7 +13,7 @@ import transformers
 import greenplan
 import hf_models
 from test_peft import quantised
-from trainers import Watcher, made, session_of, trainer
+from trainers import Rows, Watcher, made, session_of, trainer
 
 
 def trained(folder, **arguments):
@@ -116,6 +116,17 @@ def test_plans_every_so_many_steps(tmp_path):
     assert [entry["step"] for entry in session.history] == [0, 5, 10]
 
 
+def test_each_pass_over_a_dataset_without_a_length_begins_a_round(tmp_path):
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter(Rows(12))
+
+    run = trainer(tmp_path, max_steps=8)
+    run.train_dataset = Stream()
+    run.train()
+    assert [entry["step"] for entry in session_of(run).history] == [0, 3, 6]
+
+
 def test_an_evaluation_in_the_middle_of_a_round_changes_nothing(tmp_path):
     callback = made(method="joint", budget=0.5)
     run = trainer(tmp_path, callback=callback, eval_strategy="steps", eval_steps=2)
@@ -153,6 +164,17 @@ def test_resume_goes_on_bit_for_bit(tmp_path, method):
         assert [entry["digest"] for entry in session.history] == [entry["digest"] for entry in history]
         assert len(again.optimizer.param_groups[0]["params"]) > 0
         assert again.lr_scheduler.optimizer is again.optimizer or again.lr_scheduler.optimizer.optimizer
+
+
+def test_after_a_resume_earlier_rounds_are_not_told_again_and_another_training_begins_anew(tmp_path, capsys):
+    trainer(tmp_path, save_strategy="steps", save_steps=4).train()
+    again = trainer(tmp_path, disable_tqdm=False)
+    again.train(resume_from_checkpoint=str(checkpoints(tmp_path)[0]))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("greenplan: round")]
+    assert len(lines) == 1 and lines[0].startswith("greenplan: round 1 at step 6")
+    again.train()
+    assert [entry["step"] for entry in session_of(again).history] == [0, 6]
+    assert session_of(again).steps == 12
 
 
 def test_the_checkpoint_keeps_the_state_of_frozen_tensors(tmp_path):

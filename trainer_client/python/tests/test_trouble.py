@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 import greenplan
 import hf_models
-from test_session import attached, flags, train_step
+from test_session import attached, flags, resumed, state_of, train_step
 
 
 def test_a_parameter_outside_the_optimizer_is_named():
@@ -127,6 +127,39 @@ def test_blocks_are_dropped_under_reentrant_checkpoints():
         train_step(model, optimizer, session)
     assert session.history[0]["executed_backward_flops"] is not None
     assert not session.mismatches
+
+
+def reentrant_with_hook(budget):
+    """Makes what a Trainer makes of a model whose input embedding is frozen."""
+
+    def make():
+        model = hf_models.build("llama", "sdpa")
+        model.parameters["model.embed_tokens.weight"].requires_grad_(False)
+        hf_models.checkpoint_activations(model.model, True)
+        model.model.enable_input_require_grads()
+        optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
+        return model, optimizer, greenplan.attach(model.model, optimizer, budget=budget, budget_of="backward")
+
+    return make
+
+
+def test_resume_under_reentrant_checkpoints_loses_no_gradient():
+    make = reentrant_with_hook(0.9)
+    first = make()
+    train_step(*first)
+    model, optimizer, session = resumed(state_of(*first), make)
+    with session.step():
+        model.loss().backward()
+    assert session.plan.trainable
+    assert {name for name, p in model.parameters.items() if p.grad is not None} == set(session.plan.trainable)
+
+
+def test_a_budget_below_the_whole_backward_of_reentrant_checkpoints_says_what_to_do(caplog):
+    model, optimizer, session = reentrant_with_hook(0.1)()
+    train_step(model, optimizer, session)
+    assert session.plan.status == "EMPTY"
+    assert "nothing trains in this round" in caplog.text
+    assert "under use_reentrant=False" in caplog.text
 
 
 def test_rates_are_uniform_where_a_step_cannot_measure_sensitivity(caplog):
@@ -250,6 +283,44 @@ def test_a_scaler_accepts_a_step_in_which_nothing_trains(is_unscaled):
     assert all(torch.equal(before[name], parameter) for name, parameter in model.parameters.items())
 
 
+def test_a_scaler_that_is_switched_off_is_none():
+    model, optimizer, _ = attached()
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    session = greenplan.attach(model.model, optimizer, budget=0.5, budget_of="backward", scaler=scaler)
+    for _ in range(2):
+        with session.step():
+            scaler.scale(model.loss()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+    assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
+
+
+def test_zeros_that_stand_in_for_a_gradient_under_a_scaler_move_nothing():
+    """Whatever is live is dropped in this step, and AdamW has momentum and decay."""
+    model = hf_models.build("llama")
+    optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01, weight_decay=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    session = greenplan.attach(model.model, optimizer, method="joint", budget=0.9, scaler=scaler)
+
+    def scaled_step():
+        with session.step():
+            scaler.scale(model.loss()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+
+    scaled_step()
+    live = [name for name in model.parameters if ".layers.1.mlp." in name or "layers.1.post_attention" in name]
+    session._parameters.set_live(live)
+    session._applied.live, session._applied.may_drop = tuple(live), True
+    session._planner.draw_blocks = lambda plan, step: list(session.profile.blocks)
+    session._smallest = lambda: model.parameters[live[0]]
+    before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+    scaled_step()
+    assert all(torch.equal(before[name], parameter) for name, parameter in model.parameters.items())
+
+
 def test_blocks_are_dropped_under_a_scaler():
     model = hf_models.build("llama")
     optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
@@ -286,6 +357,89 @@ def test_a_step_that_overflows_is_not_planned_from(caplog):
         assert all(flags(model).values())
     assert session.plan is not None and session.plan.value > 0
     assert "is not finite; the next step measures again" in caplog.text
+
+
+def test_a_step_that_overflows_on_another_rank_is_not_planned_from(caplog):
+    model, optimizer, session = attached()
+    any_rank, session._ranks.any = session._ranks.any, lambda value: True
+    train_step(model, optimizer, session)
+    assert session.plan is None and all(flags(model).values())
+    session._ranks.any = any_rank
+    train_step(model, optimizer, session)
+    assert session.plan is not None
+
+
+def test_an_optimizer_that_steps_within_the_step_is_told_before_anything_moves():
+    model, optimizer, session = attached(optimizer=torch.optim.SGD)
+    before = [parameter.detach().clone() for parameter in model.parameters.values()]
+    with pytest.raises(greenplan.Error, match="optimizer.step\\(\\) was called within a step of the session"):
+        with session.step():
+            model.loss().backward()
+            optimizer.step()
+    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters.values(), strict=True))
+    assert all(flags(model).values())
+    with pytest.raises(greenplan.Error, match="call it after `with session.step"):
+        with session.step():
+            optimizer.step(lambda: model.loss().backward())
+    with pytest.raises(greenplan.Error, match="no tensor that may train has a gradient at the end of the step"):
+        with session.step():
+            model.loss().backward()
+            optimizer.zero_grad()
+    assert all(flags(model).values())
+
+
+def test_a_step_within_the_optimizers_closure_is_planned():
+    model, optimizer, session = attached(optimizer=torch.optim.SGD)
+    before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+
+    def closure():
+        optimizer.zero_grad()
+        with session.step():
+            loss = model.loss()
+            loss.backward()
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+    moved = {name for name, one in model.parameters.items() if not torch.equal(before[name], one)}
+    assert moved == set(session.plan.trainable)
+    assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
+
+
+def test_a_loop_that_forgets_the_step_is_told_once(caplog):
+    model, optimizer, session = attached()
+    for _ in range(4):
+        model.loss().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert caplog.text.count("without `with session.step():`") == 1
+    caplog.clear()
+    model, optimizer, session = attached()
+    for _ in range(3):
+        train_step(model, optimizer, session)
+    assert not caplog.records
+
+
+def test_an_optimizer_that_was_made_of_what_a_former_plan_had_left_live_is_told():
+    """As when the cell of a notebook that attaches is run again."""
+    model, optimizer, session = attached()
+    train_step(model, optimizer, session)
+
+    def cell():
+        optimizer = torch.optim.AdamW([p for p in model.parameters.values() if p.requires_grad], lr=0.01)
+        return greenplan.attach(model.model, optimizer, budget=0.5)
+
+    with pytest.raises(ValueError, match="a former session had frozen some, and is detached now: make the optimizer"):
+        cell()
+    assert cell().is_attached
+
+
+def test_an_update_that_is_not_finite_is_told_from_a_gradient_that_is_not():
+    model = torch.nn.Linear(3, 2).half()
+    session = greenplan.attach(model, torch.optim.AdamW(model.parameters()), budget=0.5)
+    with pytest.raises(ValueError, match="its gradient and the update that the optimizer makes of it must be finite"):
+        with session.step():
+            (model(torch.zeros(1, 3).half()).sum() * 0).backward()
 
 
 class FusedHead(torch.autograd.Function):
@@ -373,6 +527,28 @@ def test_several_losses_of_one_step_are_priced_and_counted_together():
     assert session.history[0]["full_backward_flops"] == both
     for entry in session.history:
         assert entry["executed_backward_flops"] == entry["predicted_backward_flops"]
+
+
+def test_resume_counts_all_losses_of_a_step():
+    def make():
+        model = TwoTasks()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return model, optimizer, greenplan.attach(model, optimizer, budget=0.9, budget_of="backward")
+
+    def step(model, optimizer, session):
+        with session.step():
+            for loss in model.losses():
+                loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    first, again = make(), make()
+    step(*first)
+    again[2].load_state_dict(first[2].state_dict())
+    step(*again)
+    entry = again[2].history[-1]
+    assert entry["executed_backward_flops"] == entry["predicted_backward_flops"]
+    assert not again[2].mismatches
 
 
 def test_blocks_are_dropped_under_several_losses_of_one_step():

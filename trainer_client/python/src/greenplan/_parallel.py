@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -61,6 +62,19 @@ def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
     module = model.module if isinstance(model, DistributedDataParallel) else model
     assert isinstance(module, torch.nn.Module)
     return module
+
+
+def as_called(model: torch.nn.Module) -> torch.nn.Module:
+    """Returns the DistributedDataParallel around a model that is given without it, else the model itself.
+
+    A Trainer hands its callbacks the model within, and so may the user of accelerate. The reducer has to know the mask.
+    """
+    if isinstance(model, DistributedDataParallel) or not (dist.is_available() and dist.is_initialized()):
+        return model
+    for candidate in gc.get_objects():
+        if type(candidate) is DistributedDataParallel and candidate.module is model:
+            return candidate
+    return model
 
 
 class Ranks:
@@ -150,6 +164,9 @@ class Wrapper(Protocol):
     def prepare(self) -> None:
         """Is called while all candidates require grad, before the first plan is applied."""
 
+    def settle(self) -> None:
+        """Lets the model hold the tensors that its optimizer has. Called between steps."""
+
     def leaf_of(self, parameter: torch.Tensor) -> torch.Tensor:
         """Returns the tensor that stands for ``parameter`` in the autograd graph."""
 
@@ -171,6 +188,9 @@ class _Alone:
         return contextlib.nullcontext()
 
     def prepare(self) -> None:
+        pass
+
+    def settle(self) -> None:
         pass
 
     def leaf_of(self, parameter: torch.Tensor) -> torch.Tensor:
@@ -213,18 +233,15 @@ class _Fsdp(_Alone):
 
     def prepare(self) -> None:
         """A first forward pass with a group all frozen would reduce that group in half precision for ever after."""
-        self._modules[0]._get_fsdp_state()._lazy_init()
+        for module in self._modules:  # Outer ones come first, and tell those within that they are no roots.
+            state = module._get_fsdp_state()
+            if state._is_root is None:
+                state._lazy_init()
 
-    def without_reduction(self) -> contextlib.AbstractContextManager[Any]:
-        @contextlib.contextmanager
-        def unreduced() -> Any:
-            self._modules[0].set_requires_gradient_sync(False)
-            try:
-                yield
-            finally:
-                self._modules[0].set_requires_gradient_sync(True)
-
-        return unreduced()
+    def settle(self) -> None:
+        """After a forward pass without backward, as in an evaluation, the root holds its gathered tensors."""
+        for module in self._modules:
+            module.reshard()
 
     def leaf_of(self, parameter: torch.Tensor) -> torch.Tensor:
         for module in self._modules:

@@ -31,8 +31,13 @@ class Parameters:
         live: The names of the live ones.
     """
 
-    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, was_attached: bool = False) -> None:
         """Finds the candidates.
+
+        Args:
+            model: Without what wraps it.
+            optimizer: Has to hold all of them.
+            was_attached: Whether another session has just been detached, under which the optimizer may have been made.
 
         Raises:
             ArgumentError: The model has none, or the optimizer lacks some of them.
@@ -48,9 +53,12 @@ class Parameters:
             )
         missing = self._outside_optimizer(self.candidates)
         if missing:
+            remedy = "make one optimizer of all of them, or let these not require grad"
+            if was_attached:
+                remedy = "a former session had frozen some, and is detached now: make the optimizer anew"
             raise ArgumentError(
                 f"optimizer lacks {len(missing)} of the {len(self.candidates)} parameters that require grad "
-                f"({some_of(missing)}); make it from all of them, or let these not require grad",
+                f"({some_of(missing)}); {remedy}",
                 field="optimizer",
             )
         self.live = set(self.candidates)

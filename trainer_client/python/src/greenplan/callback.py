@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import json
 from typing import Any
 
 import torch
-from torch.nn.parallel import DistributedDataParallel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
@@ -64,6 +62,7 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         self._plan_every = checked.plan_every
         self._checked = checked
         self._told = 0
+        self._is_resumed = False
 
     def state(self) -> dict[str, Any]:
         """Returns what the Trainer saves with a checkpoint."""
@@ -99,10 +98,10 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         assert model is not None
         refuse_unsupported(model, will_be_compiled=args.torch_compile)
         self._check_resume(args, state)
-        scaler = getattr(optimizer, "scaler", None)
         options = dataclasses.replace(self._checked, total_steps=state.max_steps)
-        self.session = Session(_as_called(model), optimizer, options, scaler)
+        self.session = Session(model, optimizer, options, None)
         self._told = 0
+        self._is_resumed = state.global_step > 0
         if self.restored is not None:
             self.session.load_state_dict(self.restored)
             self._told = len(self.session.history)
@@ -124,8 +123,10 @@ class GreenplanCallback(TrainerCallback, ExportableState):
     ) -> None:
         """Begins a round if there is one per epoch, and the epoch is not one that a resume goes on with."""
         if self._plan_every == "epoch" and self.session is not None:
-            is_begun = state.epoch is not None and state.epoch != int(state.epoch)
-            if not is_begun:
+            # A dataset without a length may begin anew at any share of what the Trainer takes for an epoch.
+            goes_on = self._is_resumed and state.epoch is not None and state.epoch != int(state.epoch)
+            self._is_resumed = False
+            if not goes_on:
                 self.session.begin_round()
 
     def on_step_begin(
@@ -177,11 +178,3 @@ def _write(line: str) -> None:
     from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
     tqdm.write(line)
-
-
-def _as_called(model: torch.nn.Module) -> torch.nn.Module:
-    """Returns the DistributedDataParallel around the model, which the Trainer does not hand to callbacks."""
-    for candidate in gc.get_objects():
-        if type(candidate) is DistributedDataParallel and candidate.module is model:
-            return candidate
-    return model

@@ -247,5 +247,9 @@ def _in_order(names: Mapping[torch.Tensor, str], importance: Mapping[str, float]
 
 def _finite(name: str, importance: float) -> float:
     if not math.isfinite(importance):
-        raise ArgumentError(f'importance of "{name}" is {importance}; its gradient must be finite', field="importance")
+        raise ArgumentError(
+            f'importance of "{name}" is {importance}; its gradient and the update that the optimizer makes of it must '
+            "be finite (in float16, Adam divides by an eps that is 0)",
+            field="importance",
+        )
     return importance

@@ -20,7 +20,7 @@ from greenplan._draws import Draws
 from greenplan._inputs import InputEmbedding, check_reentrant
 from greenplan._optimizer_state import OptimizerState, unwrapped_optimizer
 from greenplan._options import Options
-from greenplan._parallel import Ranks, refuse_unsupported, unwrapped, wrapper_of
+from greenplan._parallel import Ranks, as_called, refuse_unsupported, unwrapped, wrapper_of
 from greenplan._parameters import Parameters, some_of
 from greenplan._planning import Measurements, Planner, plan_of_all_ranks, planner_opener
 from greenplan._profiling import StepProfiler
@@ -46,12 +46,18 @@ _PASSING_CODES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 _sessions: weakref.WeakKeyDictionary[torch.nn.Module, weakref.ref[Session]] = weakref.WeakKeyDictionary()
 
 
-def detach_session_of(model: torch.nn.Module) -> None:
-    """Ends the session that a model may have, so that what its plan has frozen is not taken for never to be trained."""
+def detach_session_of(model: torch.nn.Module) -> bool:
+    """Ends the session that a model may have, so that what its plan has frozen is not taken for never to be trained.
+
+    Returns:
+        Whether there was one.
+    """
     session = _sessions.get(model, lambda: None)()
-    if session is not None and session.is_attached:
-        logger.warning("greenplan: the model was attached already; its former session is detached")
-        session.detach()
+    if session is None or not session.is_attached:
+        return False
+    logger.warning("greenplan: the model was attached already; its former session is detached")
+    session.detach()
+    return True
 
 
 class Session:
@@ -67,8 +73,9 @@ class Session:
 
     def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, options: Options, scaler: Any) -> None:
         """Does the work of ``greenplan.attach``, which states the contract."""
+        model = as_called(model)
         refuse_unsupported(model)
-        detach_session_of(unwrapped(model))
+        was_attached = detach_session_of(unwrapped(model))
         scaler = getattr(optimizer, "scaler", None) if scaler is None else scaler  # As accelerate's optimizers have it.
         optimizer = unwrapped_optimizer(optimizer)
         if options.needs_importance:
@@ -77,12 +84,13 @@ class Session:
         self.options = options
         self.model = unwrapped(model)
         self._optimizer = optimizer
-        self._parameters = Parameters(self.model, optimizer)
+        self._wrapper = wrapper_of(model)
+        self._wrapper.settle()
+        self._parameters = Parameters(self.model, optimizer, was_attached)
         self._parameters.check_names("pinned", options.pinned)
         self._parameters.check_names("never", options.never)
         self._state = OptimizerState(optimizer, options.optimizer_state)
         self._scaling = Scaling(optimizer, scaler)
-        self._wrapper = wrapper_of(model)
         self._ranks = Ranks(model, next(iter(self._parameters.candidates.values())).device)
         self._inputs = InputEmbedding(self.model)
         self._profile: Profile | None = None
@@ -102,13 +110,18 @@ class Session:
         self._expects_more = False  # Between the micro-batches of a step, each in a `with` of its own.
         self._profiler: StepProfiler | None = None
         self._is_probing = False
-        self._hook: Any = optimizer.register_step_pre_hook(self._before_optimizer_step)
+        self._is_told_of_steps = False
+        self._is_step_due = True  # Of the optimizer; false once it has made one and no step of the session followed.
+        self._hooks: list[Any] = [
+            optimizer.register_step_pre_hook(self._before_optimizer_step),
+            optimizer.register_step_post_hook(self._after_optimizer_step),
+        ]
         _sessions[self.model] = weakref.ref(self)
 
     @property
     def is_attached(self) -> bool:
         """Whether plans are in force: until ``detach``."""
-        return self._hook is not None
+        return bool(self._hooks)
 
     @property
     def profile(self) -> Profile | None:
@@ -262,6 +275,7 @@ class Session:
         if all(parameter.grad is None for parameter in self._parameters.candidates.values()):
             self._scaling.stand_in(self._smallest())
         self._schedule.after_step()
+        self._is_step_due = True
 
     def abandon_step(self) -> None:
         """Ends a step in which something raised. The next step begins as this one did."""
@@ -283,19 +297,19 @@ class Session:
 
     def detach(self) -> None:
         """Lets the model, its wrapper and the optimizer be as before ``attach``; trained weights stay. Idempotent."""
-        if self._hook is None:
+        if not self._hooks:
             return
         self.abandon_step()
         self._scaling.remove()
-        self._hook.remove()
-        self._hook = None
+        while self._hooks:
+            self._hooks.pop().remove()
         self._parameters.restore()
         self._wrapper.follow(self._parameters.candidates.values(), may_drop=False)
         self._state.bring_back(self._parameters.candidates.values())
 
     def __del__(self) -> None:
         """Detaches: after a training that was broken off, hooks and frozen tensors must not outlive it."""
-        if getattr(self, "_hook", None) is not None and not sys.is_finalizing():
+        if getattr(self, "_hooks", None) and not sys.is_finalizing():
             self.detach()
 
     def state_dict(self) -> dict[str, Any]:
@@ -310,7 +324,6 @@ class Session:
             "losses_per_step": self._losses_per_step,
             "planner": None if planner is None else planner.state(),
             "plan": None if planner is None or applied is None else planner.to_json(applied.plan),
-            "sensitivity": dict(self._sensitivity),
             "must_stay_open": self._inputs.must_stay_open,
             "rounds": self._rounds,
             "micro_batches": self._micro_batches,
@@ -334,7 +347,6 @@ class Session:
                 field="version",
             )
         self._prepare()
-        self._sensitivity = dict(state["sensitivity"])
         self._rounds, self._micro_batches = state["rounds"], state["micro_batches"]
         self._schedule.load(state["schedule"])
         self._history = [dict(of_round) for of_round in state["history"]]
@@ -354,7 +366,7 @@ class Session:
 
     def _check_between_steps(self, what: str) -> None:
         problem = ""
-        if self._hook is None:
+        if not self._hooks:
             problem = "the session is detached; attach again"
         elif self._step is not None:
             problem = "a step has begun and not ended; call this between steps"
@@ -380,6 +392,7 @@ class Session:
             self._is_prepared = True
 
     def _forget_changed_model(self) -> None:
+        self._wrapper.settle()
         if self._parameters.refresh():
             self._profile = self._planner = self._applied = None
             self._profiler = None
@@ -435,6 +448,13 @@ class Session:
         importance: dict[str, float] = {}
         if self.options.needs_importance:
             importance = importance_of_gradients(self._measured(), self._optimizer, scale)
+            if not importance:
+                raise Error(
+                    "no tensor that may train has a gradient at the end of the step; leave gradients as backward makes "
+                    "them until optimizer.step(), which comes after `with session.step():`",
+                    code="FAILED_PRECONDITION",
+                    field="step",
+                )
         seconds = time.perf_counter() - started
         if self._measures_sensitivity():
             seconds += self._sensitivity_probe.seconds
@@ -557,8 +577,15 @@ class Session:
         )
         self._rounds += 1
         if plan.message:
-            level = logging.WARNING if plan.status == "EMPTY" else logging.INFO
-            logger.log(level, "greenplan: round %d: %s", self._rounds - 1, plan.message)
+            level, hint = logging.INFO, ""
+            if plan.status == "EMPTY":
+                level, hint = logging.WARNING, "; nothing trains in this round"
+                if self._inputs.must_stay_open:
+                    hint += (
+                        "; under checkpoints with use_reentrant=True any tensor needs the whole backward pass, under "
+                    )
+                    hint += 'use_reentrant=False (gradient_checkpointing_kwargs={"use_reentrant": False}) it does not'
+            logger.log(level, "greenplan: round %d: %s%s", self._rounds - 1, plan.message, hint)
 
     def _apply(self, plan: Plan) -> AppliedPlan:
         assert self._profile is not None
@@ -603,10 +630,32 @@ class Session:
             self._mismatches_told.append(problem)
             logger.warning("greenplan: backward did not execute what the plan predicts: %s", problem)
 
-    def _before_optimizer_step(self, *_: Any) -> None:
+    def _before_optimizer_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """The optimizer must not see zeros that stand in for a gradient, nor any gradient of a frozen tensor."""
+        has_closure = any(value is not None for value in (*args[1:], *kwargs.values()))
+        if not has_closure:  # A closure may hold the end of the step.
+            self._check_step_has_ended()
         self._scaling.remove()
         self._parameters.drop_frozen_gradients()
+
+    def _after_optimizer_step(self, *_: Any) -> None:
+        self._check_step_has_ended()
+        if not self._is_step_due and not self._is_told_of_steps:
+            self._is_told_of_steps = True
+            logger.warning(
+                "greenplan: the optimizer has stepped without `with session.step():` around forward and backward; such "
+                "steps are not planned anew, and none of them counts"
+            )
+        self._is_step_due = False
+
+    def _check_step_has_ended(self) -> None:
+        if self._step is not None:
+            raise Error(
+                "optimizer.step() was called within a step of the session; call it after `with session.step():`, and "
+                "after the last micro-batch",
+                code="FAILED_PRECONDITION",
+                field="step",
+            )
 
     def _smallest(self) -> torch.Tensor:
         return min(self._parameters.candidates.values(), key=torch.Tensor.numel)
