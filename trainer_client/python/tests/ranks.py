@@ -18,6 +18,7 @@ import transformers
 import greenplan
 import hf_models
 from greenplan._parallel import groups_of
+from greenplan.probe import probe_cross_fitted
 from trainers import Watcher, made, session_of, trainer
 
 
@@ -147,12 +148,18 @@ def ddp_drop() -> dict:
 
 def ddp_separate() -> dict:
     """Each rank probes its own batches; all get one plan."""
-    model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model)
+    network = hf_models.build("llama", "sdpa").model
+    model = torch.nn.parallel.DistributedDataParallel(network)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    session = greenplan.attach(model, optimizer, budget=0.5, probe="separate")
     rank = dist.get_rank()
-    session.begin_round([lambda: model(**batch_of(rank, 0)).loss, lambda: model(**batch_of(rank, 1)).loss])
-    return loop(model, session, optimizer, 3)
+    batches = [batch_of(rank, 0), batch_of(rank, 1)]
+    own, _ = probe_cross_fitted(
+        network.named_parameters(), optimizer, [lambda batch=batch: network(**batch).loss for batch in batches]
+    )
+    session = greenplan.attach(model, optimizer, budget=0.5, probe="separate")
+    session.begin_round([lambda batch=batch: model(**batch).loss for batch in batches])
+    own_value = sum(own[name] for name in session.plan.trainable)
+    return {**loop(model, session, optimizer, 3), "own_value": own_value, "value": session.plan.value}
 
 
 def ddp_planner_service() -> dict:

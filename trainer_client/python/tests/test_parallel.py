@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -74,7 +75,11 @@ def test_ddp_drops_the_same_blocks_on_every_rank(case, tmp_path):
 
 
 def test_ddp_averages_what_each_rank_has_probed(tmp_path):
-    check_ranks_agree(run("ddp_separate", tmp_path))
+    ranks = run("ddp_separate", tmp_path)
+    check_ranks_agree(ranks)
+    own = [rank["own_value"] for rank in ranks]
+    assert own[0] != pytest.approx(own[1])
+    assert ranks[0]["value"] == pytest.approx(sum(own) / 2)
 
 
 def test_ranks_of_a_job_at_a_planner_service_get_one_plan(tmp_path):
@@ -152,16 +157,45 @@ def test_what_cannot_follow_a_plan_is_refused_with_the_reason():
     next(model.parameters()).ds_id = 0
     refused(model, "partitioned by DeepSpeed ZeRO-3")
     del next(model.parameters()).ds_id
+    engine = type("DeepSpeedEngine", (torch.nn.Module,), {})()
+    engine.module = model
+    refused(engine, "a DeepSpeed engine, whose partitions are made for the flags at its start")
     model.compile(backend="eager")
     refused(model, "compiled by torch.compile")
+
+
+@contextlib.contextmanager
+def group_of_one(folder):
+    store = torch.distributed.FileStore(str(folder / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def test_a_plan_that_trains_nothing_under_ddp(tmp_path):
+    with group_of_one(tmp_path):
+        model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama").model)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        session = greenplan.attach(model, optimizer, budget=1e-6)
+        before = [parameter.detach().clone() for parameter in model.parameters()]
+        for _ in range(3):
+            with session.step():
+                model(**hf_models.build("llama").batch).loss.backward()
+            optimizer.step()
+        assert session.plan.status == "EMPTY"
+        assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
+        torch.distributed.destroy_process_group()
+        session.detach()  # As at the end of a program.
+        assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_fsdp1_and_separate_probes_under_fsdp2_are_refused(tmp_path):
     from torch.distributed.fsdp import FullyShardedDataParallel
 
-    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
-    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
-    try:
+    with group_of_one(tmp_path):
         model = hf_models.build("llama").model
         wrapped = FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
         refused(wrapped, "sharded by FSDP1 .* use FSDP2")
@@ -173,5 +207,3 @@ def test_fsdp1_and_separate_probes_under_fsdp2_are_refused(tmp_path):
         session.detach()
         static = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama").model, static_graph=True)
         refused(static, "static_graph=True, which refuses other graphs")
-    finally:
-        torch.distributed.destroy_process_group()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 import greenplan
 import hf_models
+from flops import count
 from test_session import attached, flags, resumed, state_of, train_step
 
 
@@ -254,6 +255,36 @@ def test_peft_saving_and_loading_an_adapter_flips_flags_that_are_put_back(tmp_pa
     peft.set_peft_model_state_dict(model.model, peft.get_peft_model_state_dict(model.model))
     train_step(model, optimizer, session)
     assert flags(model) == expected
+
+
+@pytest.mark.parametrize("method", ["selection", "joint"])
+def test_adapters_that_are_switched_off_within_each_step_keep_to_the_plan(method, caplog):
+    """As DPO does for its reference, after each forward pass; checkpoints run again in backward."""
+    model, optimizer, session = with_adapters(method=method, seed=3)
+    hf_models.checkpoint_activations(model.model)
+
+    def losses():
+        loss = model.loss()
+        with torch.no_grad(), model.model.disable_adapter():
+            model.loss()
+        model.model.enable_input_require_grads()  # TRL also switches checkpointing off and on, which does this.
+        return loss
+
+    for step in range(4):
+        executed = []
+        before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+        with session.step():
+            for _ in range(2):
+                loss = losses()
+                executed.append(count(loss.backward))
+        optimizer.step()
+        optimizer.zero_grad()
+        moved = {name for name, one in model.parameters.items() if not torch.equal(before[name], one)}
+        assert moved <= set(session.plan.trainable)
+        if step:
+            assert executed == [session._applied._predicted(session._applied._dropped)] * 2
+    assert not session.mismatches
+    assert caplog.text.count("was changed by something else than the plan") == 1
 
 
 @pytest.mark.parametrize("is_unscaled", [False, True])

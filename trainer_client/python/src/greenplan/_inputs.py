@@ -73,10 +73,17 @@ class InputEmbedding:
             if isinstance(output, torch.Tensor) and output.is_leaf and output.is_floating_point():
                 act(output)
 
-        if self._module is None:
+        module = self._module
+        if module is None:
             yield
             return
-        with removed_afterwards([self._module.register_forward_hook(hook)]):
+        own = module.register_forward_hook(hook)
+
+        def become_last(*_: Any) -> None:
+            """Somebody else may hook the embedding within a step, as TRL's DPO does when it checkpoints again."""
+            module._forward_hooks[own.id] = module._forward_hooks.pop(own.id)
+
+        with removed_afterwards([own, self._model.register_forward_pre_hook(become_last)]):
             yield
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import torch
 
+from greenplan._backward import watched_backward
+from greenplan._hooks import removed_afterwards
 from greenplan.errors import ArgumentError, unknown_name
 
 logger = logging.getLogger("greenplan")
@@ -62,6 +65,8 @@ class Parameters:
                 field="optimizer",
             )
         self.live = set(self.candidates)
+        self._is_flipped_by_others = hasattr(model, "peft_config")
+        self._has_told_of_flips = False
 
     def named(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
         """All parameters, frozen ones too."""
@@ -104,14 +109,38 @@ class Parameters:
         flipped = [name for name, parameter in self.candidates.items() if parameter.requires_grad != (name in live)]
         for name in flipped:
             self.candidates[name].requires_grad_(name in live)
-        if flipped:
+        self._is_flipped_by_others = self._is_flipped_by_others or bool(flipped)
+        if flipped and not self._has_told_of_flips:
+            self._has_told_of_flips = True
             logger.warning(
                 "greenplan: requires_grad of %d tensors (%s) was changed by something else than the plan and is put "
-                "back; PEFT does this when an adapter is loaded, saved or switched",
+                "back, now and whenever it happens again; PEFT does this when an adapter is loaded, saved or switched",
                 len(flipped),
                 some_of(flipped),
             )
         return flipped
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Puts flags back before each forward and backward pass while it is entered, if anybody else changes flags.
+
+        DPO on adapters switches them off and on within each step, for its reference.
+        """
+        if not self._is_flipped_by_others:
+            yield
+            return
+
+        def before_forward(*_: Any) -> None:
+            if torch.is_grad_enabled():
+                self.undo_foreign_flips()
+
+        def before_backward(loss: torch.Tensor, run: Callable[[], None]) -> None:
+            self.undo_foreign_flips()
+            run()
+
+        handles = [self._model.register_forward_pre_hook(before_forward)]
+        with removed_afterwards(handles), watched_backward(before_backward):
+            yield
 
     def refresh(self) -> bool:
         """Looks at the model again; returns whether its parameters are other ones than before, and says which.

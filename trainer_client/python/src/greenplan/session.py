@@ -608,6 +608,7 @@ class Session:
         if applied is None or blocks is None:
             return
         assert step is not None
+        step.enter_context(self._parameters.kept())
         step.enter_context(self._inputs.closed(bool(applied.live)))
         if applied.may_drop:
             assert self._planner is not None
