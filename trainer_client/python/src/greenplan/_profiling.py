@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -63,6 +63,7 @@ class StepProfiler:
         model: torch.nn.Module,
         named_leaves: Callable[[], list[tuple[str, torch.Tensor]]],
         inputs: InputEmbedding,
+        pinned: Sequence[str] | None,
     ) -> None:
         """Prepares for one step.
 
@@ -70,6 +71,7 @@ class StepProfiler:
             model: Without what wraps it.
             named_leaves: The parameters by name, as the graph holds them.
             inputs: The input embedding of the model.
+            pinned: Names of the parameters that every plan trains; None: of all.
         """
         self.signature: Signature = []
         self.num_losses = 0
@@ -77,6 +79,7 @@ class StepProfiler:
         self._model = model
         self._named_leaves = named_leaves
         self._inputs = inputs
+        self._pinned = pinned
         self._outputs: dict[str, list[Any]] = {}
         self._shapes: Signature = []
         self._parts: list[ModelProfile] = []
@@ -118,7 +121,9 @@ class StepProfiler:
     def _read(self, loss: torch.Tensor, ignored: list[torch.Tensor]) -> tuple[ModelProfile, GraphBlocks]:
         buffers = list(self._model.buffers())
         name = type(self._model).__name__
-        return read_profile(loss, self._named_leaves(), (), buffers, "always", name, ignored, self._output_nodes)
+        return read_profile(
+            loss, self._named_leaves(), (), buffers, "always", name, ignored, self._output_nodes, self._pinned
+        )
 
     def _output_nodes(self) -> Iterator[Any]:
         return (node for nodes in self._outputs.values() for node in nodes)

@@ -82,7 +82,7 @@ class SensitivityProbe:
         self.measured = {}
         started = time.perf_counter()
         named = self._named_leaves()
-        _, blocks = read_profile(loss, named, (), (), "always", "")
+        _, blocks = read_profile(loss, named, (), (), "always", "", pinned=None)
         leaves = [parameter for name, parameter in named if name not in set(never)]
         problem = "a checkpoint with use_reentrant=True allows one backward pass alone"
         if all(kind is not CHECKPOINT_KIND for kind in blocks.graph.kinds):

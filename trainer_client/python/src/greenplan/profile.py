@@ -267,6 +267,7 @@ def profile(
     named_parameters: Iterable[tuple[str, torch.Tensor]],
     *,
     frozen: Iterable[str] = (),
+    pinned: Iterable[str] = (),
     resident: Iterable[torch.Tensor] = (),
     other_leaves: Literal["refuse", "always"] = "refuse",
     model: str = "",
@@ -284,8 +285,9 @@ def profile(
     Reads no value of any tensor, and ``loss.backward()`` works afterwards as if nothing had happened.
 
     - The result holds for steps that run the same operators whatever is frozen. Where an attention mask requires grad,
-      ``scaled_dot_product_attention`` does not: it takes separate products until whatever the mask is made of is
-      frozen.
+      ``scaled_dot_product_attention`` may not: it takes separate products until whatever the mask is made of is
+      frozen. Such a graph is refused unless a parameter that the mask is made of is ``pinned``; so is the product of
+      transposed batches and a vector, of which torch has two as well.
     - Under ``use_reentrant=False`` checkpointing, what backward computes again is counted exactly, up to the point
       where torch stops, for products of which anything requires grad. With frozen base weights, as in LoRA, let them
       require grad in the forward pass that is profiled and name them in ``frozen``.
@@ -297,6 +299,7 @@ def profile(
         named_parameters: As ``model.named_parameters()``; a tied tensor counts once, under its first name.
         frozen: Names of parameters that will never be trained although they require grad in this forward pass: listed
             without op, and the work that only they would need is left out.
+        pinned: Names of parameters that will be trained in every step.
         resident: Tensors that exist whether or not backward needs them, such as the batch: left out of saved_bytes, as
             the parameters are.
         other_leaves: What to do about leaf tensors that require grad and are not listed, whose gradients no plan can
@@ -311,10 +314,11 @@ def profile(
     Raises:
         ArgumentError: The loss does not require grad or has been differentiated, no parameter is reached, the graph
             ends at a tensor that requires grad and is not listed (``other_leaves``), a name is unknown.
-        Error: UNIMPLEMENTED if a node may hide matrix products and has no rule (``register_cost`` teaches one);
-            INTERNAL if a checkpointed function raises.
+        Error: UNIMPLEMENTED if a node may hide matrix products and has no rule (``register_cost`` teaches one), or if
+            torch's choice of a kernel depends on what is trained; INTERNAL if a checkpointed function raises.
     """
     from greenplan._autograd.reading import collector_paused, read_profile
 
     with collector_paused():
-        return Profile(read_profile(loss, named_parameters, frozen, resident, other_leaves, model)[0])
+        data, _ = read_profile(loss, named_parameters, frozen, resident, other_leaves, model, pinned=pinned)
+        return Profile(data)

@@ -416,7 +416,7 @@ class Session:
         self._let_all_live()
         self._prepare()
         if self._profile is None:
-            self._profiler = StepProfiler(self.model, self._leaves(), self._inputs)
+            self._profiler = self._new_profiler()
             self._step.enter_context(self._profiler.watching())
         if self._measures_sensitivity():
             self._step.enter_context(self._sensitivity_probe.watching(self._scaling.scale, self.options.never))
@@ -529,8 +529,12 @@ class Session:
         seconds = time.perf_counter() - started
         self._plan_round(self._measurements(self._shared(importance), self._shared(error)), seconds, "separate")
 
+    def _new_profiler(self) -> StepProfiler:
+        pinned = self.options.pinned if self.options.needs_importance else None
+        return StepProfiler(self.model, self._leaves(), self._inputs, pinned)
+
     def _separate_profile(self, loss_fn: LossFn) -> None:
-        profiler = StepProfiler(self.model, self._leaves(), self._inputs)
+        profiler = self._new_profiler()
         read_forward(profiler, self.model, loss_fn)
         self._take_profile(profiler)
         self._let_all_live()

@@ -13,6 +13,7 @@ from greenplan._autograd.checkpoint import add_recomputation
 from greenplan._autograd.contraction import contract_ops, hang_tensors, prune_unreaching_ops
 from greenplan._autograd.graph_blocks import GraphBlocks
 from greenplan._autograd.graph_walk import AutogradGraph, walk_graph
+from greenplan._autograd.kernel_choice import refuse_choices_of_kernel
 from greenplan._autograd.node_shapes import Node
 from greenplan._autograd.residual_blocks import find_residual_blocks
 from greenplan._autograd.rules import LEAF
@@ -35,11 +36,13 @@ def read_profile(
     model: str,
     ignored: Iterable[torch.Tensor] = (),
     landmarks: Callable[[], Iterable[Node]] = tuple,
+    pinned: Iterable[str] | None = (),
 ) -> tuple[ModelProfile, GraphBlocks]:
     """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie.
 
     Leaves among ``ignored`` are neither refused nor charged: the steps that the profile is for need no gradient there.
-    Nodes that ``landmarks`` returns are kept apart from others, so that the blocks can be asked about them.
+    Nodes that ``landmarks`` returns are kept apart from others, so that the blocks can be asked about them. ``pinned``
+    None stands for all parameters.
     """
     _check_loss(loss)
     _check_torch(loss.grad_fn)
@@ -47,7 +50,7 @@ def read_profile(
         raise unknown_name("other_leaves", other_leaves, ("refuse", "always"), '"refuse", "always"')
     with collector_paused():
         graph = walk_graph(loss.grad_fn, landmarks)
-        return _read(graph, _listed(named_parameters), frozen, resident, other_leaves, model, ignored)
+        return _read(graph, _listed(named_parameters), frozen, resident, other_leaves, model, ignored, pinned)
 
 
 @contextlib.contextmanager
@@ -75,6 +78,7 @@ def _read(
     other_leaves: str,
     model: str,
     ignored: Iterable[torch.Tensor],
+    pinned: Iterable[str] | None,
 ) -> tuple[ModelProfile, GraphBlocks]:
     profile = ModelProfile(model=model)
     for name, parameter in parameters:
@@ -87,6 +91,7 @@ def _read(
     ]
     if others and other_leaves == "refuse":
         raise _unlisted(graph.nodes[others[0]].variable)
+    refuse_choices_of_kernel(graph, profile, [*others, *_leaves_of(pinned, profile)])
     _add_ops(graph, profile)
     branches = find_residual_blocks(profile)
     blocks = GraphBlocks(
@@ -206,6 +211,16 @@ def _add_ops(graph: AutogradGraph, profile: ModelProfile) -> None:
         total += cost.op + sum(edge_cost for _, edge_cost in op.inputs)
     if profile.forward_cost + total > MAX_TOTAL:
         raise ArgumentError("forward and full backward cost more than 2^62 FLOPs", field="loss")
+
+
+def _leaves_of(names: Iterable[str] | None, profile: ModelProfile) -> list[int]:
+    """Returns the leaves of the tensors of these names; None: of all."""
+    tensors = {tensor.name: tensor for tensor in profile.tensors}
+    chosen = tensors if names is None else names
+    for name in chosen:
+        if name not in tensors:
+            raise unknown_name("pinned", name, tensors, "names of named_parameters")
+    return [leaf for name in chosen if (leaf := tensors[name].op) is not None]
 
 
 def _freeze(names: Iterable[str], profile: ModelProfile) -> None:

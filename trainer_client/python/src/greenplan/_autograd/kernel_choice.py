@@ -1,0 +1,108 @@
+"""Refuses graphs whose operators would be others, at another price, if something were frozen.
+
+Two operators of torch look at what requires grad before they choose how to compute:
+
+- ``scaled_dot_product_attention`` takes separate products for a mask that requires grad, and a fused kernel for one
+  that does not. With dropout, the CPU takes separate products in either case.
+- ``matmul`` of a batch of matrices, which do not lie in memory row by row, with a vector copies the batch and takes a
+  matrix-vector product if the vector requires grad, and batched products if it does not. The gradient of the batch is
+  elementwise work in the first case and a product in the second.
+
+No graph of ops has both prices. The choice is settled where a tensor that always trains lies behind mask or vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+
+from greenplan._autograd.graph_walk import AutogradGraph
+from greenplan._autograd.node_shapes import Node
+from greenplan.errors import Error
+from greenplan.model_profile import ModelProfile
+
+
+def refuse_choices_of_kernel(graph: AutogradGraph, profile: ModelProfile, settled: Iterable[int]) -> None:
+    """Refuses a graph in which the choice of a kernel depends on what is trained.
+
+    Args:
+        graph: The nodes.
+        profile: Its tensors hang on their leaves.
+        settled: The leaves that require grad in every step.
+
+    Raises:
+        Error: UNIMPLEMENTED; the message names tensors that the choice depends on.
+    """
+    always = set(settled)
+    name_of = {tensor.op: tensor.name for tensor in profile.tensors if tensor.op is not None}
+    for chooser, problem in (*_masks(graph), *_vectors(graph)):
+        leaves = _leaves_behind(graph, chooser)
+        if always.isdisjoint(leaves):
+            names = [name_of[leaf] for leaf in sorted(leaves) if leaf in name_of]
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise Error(f"{problem}; or pin one of the tensors behind it: {shown}", code="UNIMPLEMENTED", field="loss")
+
+
+def _masks(graph: AutogradGraph) -> Iterator[tuple[int, str]]:
+    """Finds the masks of attention that took separate products, where a fused kernel might take their place."""
+    softmaxes = {op for op, kind in enumerate(graph.kinds) if kind.name == "SafeSoftmaxBackward0"}
+    if not softmaxes:
+        return
+    multiplied = {
+        target
+        for kind, targets in zip(graph.kinds, graph.targets, strict=True)
+        if kind.name == "BmmBackward0"
+        for target in targets
+    }
+    for softmax in sorted(softmaxes):
+        addition = graph.targets[softmax][0]
+        if addition is None or graph.kinds[addition].name != "AddBackward0" or len(graph.targets[addition]) < 2:
+            continue
+        mask = graph.targets[addition][1]
+        if mask is not None and _may_be_fused(graph, mask, has_dropout=softmax not in multiplied):
+            yield (
+                mask,
+                "scaled_dot_product_attention is given a mask that requires grad: torch takes separate products for "
+                "it, and a fused kernel of another price once nothing that the mask is made of is trained. Use "
+                'separate products throughout (attn_implementation="eager")',
+            )
+
+
+def _may_be_fused(graph: AutogradGraph, mask: int, has_dropout: bool) -> bool:
+    on_cpu = all(graph.nodes[leaf].variable.device.type == "cpu" for leaf in _leaves_behind(graph, mask))
+    return not on_cpu or (not has_dropout and torch._C._get_flash_sdp_enabled())
+
+
+def _vectors(graph: AutogradGraph) -> Iterator[tuple[int, str]]:
+    """Finds the vectors that a batch of matrices was copied for."""
+    for kind, node, targets in zip(graph.kinds, graph.nodes, graph.targets, strict=True):
+        if kind.name != "MvBackward0":
+            continue
+        matrix, vector = targets
+        if matrix is not None and vector is not None and _is_copied(node.next_functions[0][0]):
+            yield (
+                vector,
+                "matmul multiplies a batch of transposed matrices by a vector that requires grad: torch takes another "
+                "product once the vector is frozen. Multiply by vector.unsqueeze(-1), or make the batch contiguous()",
+            )
+
+
+def _is_copied(matrix: Node) -> bool:
+    """Whether ``matrix`` is what reshape() makes of a tensor that it must copy."""
+    return bool(
+        matrix.name() == "UnsafeViewBackward0"
+        and matrix.next_functions[0][0] is not None
+        and matrix.next_functions[0][0].name() == "CloneBackward0"
+    )
+
+
+def _leaves_behind(graph: AutogradGraph, op: int) -> set[int]:
+    seen = {op}
+    stack = [op]
+    while stack:
+        for target in graph.reached_from(stack.pop()):
+            if target not in seen:
+                seen.add(target)
+                stack.append(target)
+    return {index for index in seen if graph.kinds[index].is_leaf}
