@@ -336,6 +336,34 @@ def batched_products() -> OperatorModel:
     return m
 
 
+def solvers() -> OperatorModel:
+    """Solutions of triangular and other systems, from both sides and for a vector; an inverse, a Cholesky factor."""
+    m = OperatorModel()
+    left, right, square = m.parameter("left", 5, 5), m.parameter("right", 2, 7, 7), m.parameter("square", 3, 5, 5)
+    vector, batch = m.parameter("vector", 5), m.parameter("batch", 2, 5, 7)
+    shift = 6 * torch.eye(5)
+
+    def loss() -> Tensor:
+        solved = torch.linalg.solve_triangular(left.tril() + shift, batch, upper=False)  # [2, 5, 7]
+        other = torch.linalg.solve_triangular(right.triu() + 6 * torch.eye(7), solved, upper=True, left=False)
+        total = torch.linalg.solve(square + shift, other[0]).sum() + torch.linalg.solve(left + shift, vector).sum()
+        total = total + torch.linalg.solve(left + shift, solved.mT, left=False).sum()
+        factor = torch.linalg.cholesky(left @ left.mT + shift)
+        return total + torch.linalg.inv(square + shift).pow(2).sum() + (factor @ torch.diag(left)).sum()
+
+    m.loss = loss
+    return m
+
+
+def distances() -> OperatorModel:
+    """Distances that torch computes by a matrix product."""
+    m = OperatorModel()
+    features, codes = m.linear("features", 5, 6), m.parameter("codes", 31, 6)
+    x = m.input(torch.randn(2, 27, 5))
+    m.loss = lambda: torch.cdist(features(x), codes).square().mean()
+    return m
+
+
 MODELS: dict[str, Callable[[], OperatorModel]] = {
     "mlp": mlp,
     "mlp on sequences": mlp_on_sequences,
@@ -349,6 +377,8 @@ MODELS: dict[str, Callable[[], OperatorModel]] = {
     "lstm cell": lstm_cell,
     "vectors": vectors,
     "batched products": batched_products,
+    "solvers": solvers,
+    "distances": distances,
 }
 if not hasattr(torch, "_grouped_mm"):  # Before torch 2.8.
     del MODELS["grouped experts"]

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 import greenplan
+from flops import executed_backward_flops, random_masks
 from greenplan._autograd.free_ops import FREE_OPS
 
 REPOSITORY = Path(__file__).parents[3]
@@ -160,7 +161,7 @@ def product_into_a_view(weight: torch.Tensor) -> torch.Tensor:
     "make_loss, name",
     [
         (lambda weight: Doubled.apply(weight).sum(), "DoubledBackward"),
-        (lambda weight: torch.linalg.inv(weight).sum(), "LinalgInvExBackward0"),
+        (lambda weight: torch.linalg.matrix_exp(weight).sum(), "LinalgMatrixExpBackward0"),
         (product_into_a_view, "CopySlices"),
     ],
 )
@@ -170,6 +171,17 @@ def test_refuses_by_name_what_may_hide_products(make_loss, name):
         greenplan.profile(make_loss(weight), [("weight", weight)])
     assert raised.value.code == "UNIMPLEMENTED"
     assert not isinstance(raised.value, ValueError)
+
+
+def test_refuses_a_fused_lstm_with_what_to_do():
+    lstm, x = torch.nn.LSTM(3, 4), torch.randn(5, 2, 3)
+    with pytest.raises(greenplan.Error, match=r"MkldnnRnnLayerBackward0.*torch.backends.mkldnn.enabled = False"):
+        greenplan.profile(lstm(x)[0].sum(), lstm.named_parameters())
+    with torch.backends.mkldnn.flags(enabled=False):
+        profile = greenplan.profile(lstm(x)[0].sum(), lstm.named_parameters())
+        for mask in random_masks(list(profile.names), 6):
+            executed = executed_backward_flops(dict(lstm.named_parameters()), mask, lambda: lstm(x)[0].sum())
+            assert profile.cost(mask).backward_cost == executed, mask
 
 
 def test_refuses_a_compiled_graph_by_name_with_what_to_do():

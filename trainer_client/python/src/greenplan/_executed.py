@@ -41,6 +41,10 @@ def _added_product(c: Any, a: Any, b: Any, *_: Any, out_shape: Any = None, **__:
     return int(2 * math.prod(a) * b[-1])
 
 
+def _distances(a: Any, b: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    return int(2 * math.prod(out_shape) * (a[-1] + 2))
+
+
 def _for_each_query_head(q: Any, shared: Any) -> Any:
     """Returns the shape of keys or values as if each query head had its own; grouped queries share them."""
     return (*shared[:-3], q[-3], *shared[-2:])
@@ -74,6 +78,7 @@ FORMULAS: dict[Any, Any] = {
     aten.addmv: _added_matrix_vector,
     aten.dot: _matrix_vector,
     aten.addbmm: _added_product,
+    aten._euclidean_dist: _distances,
     aten.addmm_: _added_product,
     aten.baddbmm_: _added_product,
 }

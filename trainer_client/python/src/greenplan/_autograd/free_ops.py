@@ -71,6 +71,9 @@ FREE_OPS = frozenset(
 
 
 def is_free(name: str) -> bool:
-    """Whether the node of this name, such as ``"AddBackward0"``, is known to do no matrix product."""
-    stem, found, version = name.rpartition("Backward")
+    """Whether the node of this name, such as ``"AddBackward0"``, is known to do no matrix product.
+
+    So are views that were copied, such as ``"DiagonalBackward0_copy"``.
+    """
+    stem, found, version = name.removesuffix("_copy").rpartition("Backward")
     return bool(found) and version.isdigit() and stem in FREE_OPS

@@ -90,6 +90,40 @@ def _dot(shapes: NodeShapes) -> NodeCost:
     return NodeCost(forward=flops(*shapes.operand(0 if shapes.needs_gradient(0) else 1, 1)))
 
 
+def _triangular_solve(shapes: NodeShapes) -> NodeCost:
+    """A X = B or X A = B. The gradient of A is the one product; solving is none, in forward and backward."""
+    *batch, rows, columns = shapes.output()
+    size, others = (rows, columns) if shapes.node._saved_left else (columns, rows)
+    return NodeCost(per_input=(flops(*batch, size, others, size),))
+
+
+def _solve(shapes: NodeShapes) -> NodeCost:
+    """A X = B, X A = B, or A x = b, where torch takes the vector for a matrix of one column."""
+    if not shapes.needs_gradient(0):
+        return NodeCost()
+    *_, size, _ = shapes.operand(0)
+    return NodeCost(per_input=(size * flops(*shapes.output()),))
+
+
+def _inverse(shapes: NodeShapes) -> NodeCost:
+    """The gradient is the output's between two inverses."""
+    output = shapes.output()
+    return NodeCost(per_input=(2 * flops(*output, output[-1]),))
+
+
+def _cholesky(shapes: NodeShapes) -> NodeCost:
+    """The gradient is one product between two solutions."""
+    output = shapes.output()
+    return NodeCost(per_input=(flops(*output, output[-1]),))
+
+
+def _euclidean_distance(shapes: NodeShapes) -> NodeCost:
+    """Distances by a product of [rows, inner] and its like, which forward extends by two: a norm and a one."""
+    operand = shapes.operand(0 if shapes.needs_gradient(0) else 1)
+    output = shapes.output()
+    return NodeCost(forward=flops(*output, operand[-1] + 2), op=2 * flops(*output, operand[-1]))
+
+
 def _linear(shapes: NodeShapes) -> NodeCost:
     """Input [.., inner], weight [columns, inner], bias: one node on devices where linear is an operator of its own."""
     inner = shapes.operand(0 if shapes.needs_gradient(0) else 1)[-1]
@@ -187,6 +221,11 @@ _RULES: dict[str, Rule] = {
     "DotBackward0": Rule(_dot),
     "VdotBackward0": Rule(_dot),
     "LinearBackward0": Rule(_linear),
+    "LinalgSolveTriangularBackward0": Rule(_triangular_solve),
+    "LinalgSolveExBackward0": Rule(_solve),
+    "LinalgInvExBackward0": Rule(_inverse),
+    "LinalgCholeskyExBackward0": Rule(_cholesky),
+    "EuclideanDistBackward0": Rule(_euclidean_distance),
     "GroupedMmBackward0": Rule(_grouped_mm),
     "ConvolutionBackward0": Rule(_convolution),
     "ScaledDotProductFlashAttentionForCpuBackward0": Rule(_fused_attention, saves_late=True),
@@ -212,6 +251,11 @@ _FUNCTIONS: dict[tuple[str, str], Rule | None] = {
     ("torch.nn.parallel.distributed", "_DDPSink"): None,
     ("torch.distributed.fsdp._fully_shard._fsdp_param_group", "RegisterPostBackwardFunction"): None,
 }
+
+# What to do about nodes that are refused, beyond what is said of all.
+_MKLDNN = "run forward with torch.backends.mkldnn.enabled = False, so that its products are operators of their own"
+_CUDNN = "run forward with torch.backends.cudnn.enabled = False, so that its products are operators of their own"
+_WAYS_OUT = {"MkldnnRnnLayerBackward0": _MKLDNN, "CudnnRnnBackward0": _CUDNN}
 
 # What users have registered, by the node's name.
 _registered: dict[str, Rule] = {}
@@ -290,7 +334,8 @@ def _refusal(name: str, node: Node) -> str:
             f"autograd node {name} is a custom torch.autograd.Function, which hides its products; say what it costs "
             f'with greenplan.register_cost("{name}", fn), or switch the kernel that uses it off'
         )
+    way_out = _WAYS_OUT.get(name, "use operators that torch differentiates itself")
     return (
-        f"autograd node {name} has no cost rule and is not known to be free of matrix products; use operators that "
-        f'torch differentiates itself, or say what it costs with greenplan.register_cost("{name}", fn)'
+        f"autograd node {name} has no cost rule and is not known to be free of matrix products; {way_out}, or say what "
+        f'it costs with greenplan.register_cost("{name}", fn)'
     )
