@@ -192,6 +192,16 @@ def test_a_plan_that_trains_nothing_under_ddp(tmp_path):
         assert all(parameter.requires_grad for parameter in model.parameters())
 
 
+def test_a_part_of_what_ddp_wraps_is_refused(tmp_path):
+    with group_of_one(tmp_path):
+        model = hf_models.build("llama").model
+        wrapped = torch.nn.parallel.DistributedDataParallel(model)
+        refused(model.model, "a part of what DistributedDataParallel.* has made a reducer for")
+        session = greenplan.attach(model, torch.optim.AdamW(model.parameters()), budget=0.5)
+        assert session._wrapper._model is wrapped
+        session.detach()
+
+
 def test_fsdp1_and_separate_probes_under_fsdp2_are_refused(tmp_path):
     from torch.distributed.fsdp import FullyShardedDataParallel
 

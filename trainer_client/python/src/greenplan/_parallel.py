@@ -68,12 +68,26 @@ def as_called(model: torch.nn.Module) -> torch.nn.Module:
     """Returns the DistributedDataParallel around a model that is given without it, else the model itself.
 
     A Trainer hands its callbacks the model within, and so may the user of accelerate. The reducer has to know the mask.
+
+    Raises:
+        Error: UNIMPLEMENTED; the model is a part of what is wrapped.
     """
     if isinstance(model, DistributedDataParallel) or not (dist.is_available() and dist.is_initialized()):
         return model
+    own = {id(parameter) for parameter in model.parameters()}
+    is_part = False
     for candidate in gc.get_objects():
-        if type(candidate) is DistributedDataParallel and candidate.module is model:
-            return candidate
+        if type(candidate) is DistributedDataParallel:
+            if candidate.module is model:
+                return candidate
+            is_part = is_part or any(id(parameter) in own for parameter in candidate.module.parameters())
+    if is_part:
+        raise Error(
+            "model is a part of what DistributedDataParallel, or replicate(), has made a reducer for, which would wait "
+            "for the gradients of frozen tensors; attach what DistributedDataParallel returns",
+            code="UNIMPLEMENTED",
+            field="model",
+        )
     return model
 
 
