@@ -160,6 +160,10 @@ def test_what_cannot_follow_a_plan_is_refused_with_the_reason():
     engine = type("DeepSpeedEngine", (torch.nn.Module,), {})()
     engine.module = model
     refused(engine, "a DeepSpeed engine, whose partitions are made for the flags at its start")
+    layers = model.model.layers
+    layers[1].compile(backend="eager")
+    refused(model, "compiled by torch.compile")
+    layers[1]._compiled_call_impl = None
     model.compile(backend="eager")
     refused(model, "compiled by torch.compile")
 

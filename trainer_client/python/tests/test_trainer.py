@@ -232,6 +232,14 @@ def test_a_model_that_the_trainer_compiles_is_refused_before_its_first_step(tmp_
     assert raised.value.code == "UNIMPLEMENTED"
 
 
+def test_a_trainer_that_sees_several_gpus_in_one_process_is_refused(tmp_path):
+    run = trainer(tmp_path)
+    run.args._n_gpu = 2
+    with pytest.raises(greenplan.Error, match="sees 2 GPUs.*one process per GPU by torchrun"):
+        run.train()
+    assert all(parameter.requires_grad for parameter in run.model.parameters())
+
+
 class Refused(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):

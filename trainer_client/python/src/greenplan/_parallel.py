@@ -34,8 +34,12 @@ def refuse_unsupported(model: torch.nn.Module, will_be_compiled: bool = False) -
         raise Error(f"model is {reason}", code="UNIMPLEMENTED", field="model")
 
 
+def _is_compiled(module: torch.nn.Module) -> bool:
+    return isinstance(module, torch._dynamo.OptimizedModule) or getattr(module, "_compiled_call_impl", None) is not None
+
+
 def _reason_against(model: torch.nn.Module) -> str:
-    if isinstance(model, torch._dynamo.OptimizedModule) or getattr(model, "_compiled_call_impl", None) is not None:
+    if any(_is_compiled(module) for module in model.modules()):
         return _COMPILED
     if isinstance(model, DistributedDataParallel) and model.static_graph:
         return "a DistributedDataParallel with static_graph=True, which refuses other graphs; leave static_graph out"

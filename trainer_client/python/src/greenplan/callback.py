@@ -97,6 +97,13 @@ class GreenplanCallback(TrainerCallback, ExportableState):
             self.session.detach()
         assert model is not None
         refuse_unsupported(model, will_be_compiled=args.torch_compile)
+        if args.n_gpu > 1 and not getattr(model, "is_loaded_in_8bit", False):
+            raise Error(
+                f"model is wrapped in DataParallel by the Trainer, which sees {args.n_gpu} GPUs; its replicas know no plan; "
+                "start one process per GPU by torchrun, or show it one by CUDA_VISIBLE_DEVICES=0",
+                code="UNIMPLEMENTED",
+                field="model",
+            )
         self._check_resume(args, state)
         options = dataclasses.replace(self._checked, total_steps=state.max_steps)
         self.session = Session(model, optimizer, options, None)
