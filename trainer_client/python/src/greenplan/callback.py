@@ -99,8 +99,8 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         refuse_unsupported(model, will_be_compiled=args.torch_compile)
         if args.n_gpu > 1 and not getattr(model, "is_loaded_in_8bit", False):
             raise Error(
-                f"model is wrapped in DataParallel by the Trainer, which sees {args.n_gpu} GPUs; its replicas know no plan; "
-                "start one process per GPU by torchrun, or show it one by CUDA_VISIBLE_DEVICES=0",
+                f"model is wrapped in DataParallel by the Trainer, which sees {args.n_gpu} GPUs; its replicas know no "
+                "plan; start one process per GPU by torchrun, or show it one by CUDA_VISIBLE_DEVICES=0",
                 code="UNIMPLEMENTED",
                 field="model",
             )
