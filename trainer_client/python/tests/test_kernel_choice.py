@@ -74,6 +74,34 @@ def test_matrices_times_a_vector_are_exact_where_nothing_is_copied_or_the_vector
     _assert_exact(module, lambda: module(x), always=("vector",))
 
 
+class NormalisedImages(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 8, 3)
+        self.norm = nn.GroupNorm(4, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.convolution(x)).pow(2).sum()
+
+
+def test_group_norm_of_channels_last_images_that_may_be_frozen_is_refused_as_torch_crashes_there():
+    module, x = NormalisedImages(), torch.randn(2, 3, 6, 6)
+    channels_last = x.to(memory_format=torch.channels_last)
+    with pytest.raises(greenplan.Error, match="group_norm.*crashes.*convolution.weight, convolution.bias$"):
+        greenplan.profile(module(channels_last), module.named_parameters())
+    greenplan.profile(module(channels_last), module.named_parameters(), pinned=["convolution.bias"])
+    _assert_exact(module, lambda: module(x))
+
+
+def test_an_attention_mask_is_exact_where_fused_kernels_are_switched_off():
+    module, x = BiasedAttention(), torch.randn(2, 3, 7, 5)
+    torch.backends.cuda.enable_flash_sdp(False)
+    try:
+        _assert_exact(module, lambda: module(x))
+    finally:
+        torch.backends.cuda.enable_flash_sdp(True)
+
+
 def test_an_unknown_pinned_name_is_refused():
     module, x = Scores(), torch.randn(3, 7, 5)
     with pytest.raises(greenplan.Error, match="pinned"):

@@ -1,14 +1,17 @@
-"""Refuses graphs whose operators would be others, at another price, if something were frozen.
+"""Refuses graphs whose operators would be others, at another price, or crash, if something were frozen.
 
-Two operators of torch look at what requires grad before they choose how to compute:
+Three operators of torch look at what requires grad to choose how to compute:
 
 - ``scaled_dot_product_attention`` takes separate products for a mask that requires grad, and a fused kernel for one
   that does not. With dropout, the CPU takes separate products in either case.
 - ``matmul`` of a batch of matrices, which do not lie in memory row by row, with a vector copies the batch and takes a
   matrix-vector product if the vector requires grad, and batched products if it does not. The gradient of the batch is
   elementwise work in the first case and a product in the second.
+- The CPU kernel of ``group_norm`` for channels-last images ends the process with a segmentation fault where weight or
+  bias are trained and the images require no grad (seen with torch 2.13).
 
-No graph of ops has both prices. The choice is settled where a tensor that always trains lies behind mask or vector.
+No graph of ops has both prices. The choice is settled where a tensor that always trains lies behind mask, vector or
+image.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import torch
 
 from greenplan._autograd.graph_walk import AutogradGraph
 from greenplan._autograd.node_shapes import Node
+from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import Error
 from greenplan.model_profile import ModelProfile
 
@@ -36,7 +40,7 @@ def refuse_choices_of_kernel(graph: AutogradGraph, profile: ModelProfile, settle
     """
     always = set(settled)
     name_of = {tensor.op: tensor.name for tensor in profile.tensors if tensor.op is not None}
-    for chooser, problem in (*_masks(graph), *_vectors(graph)):
+    for chooser, problem in (*_masks(graph), *_vectors(graph), *_images(graph)):
         leaves = _leaves_behind(graph, chooser)
         if always.isdisjoint(leaves):
             names = [name_of[leaf] for leaf in sorted(leaves) if leaf in name_of]
@@ -65,7 +69,8 @@ def _masks(graph: AutogradGraph) -> Iterator[tuple[int, str]]:
                 mask,
                 "scaled_dot_product_attention is given a mask that requires grad: torch takes separate products for "
                 "it, and a fused kernel of another price once nothing that the mask is made of is trained. Use "
-                'separate products throughout (attn_implementation="eager")',
+                'separate products throughout (attn_implementation="eager", or on a CPU '
+                "torch.backends.cuda.enable_flash_sdp(False))",
             )
 
 
@@ -86,6 +91,24 @@ def _vectors(graph: AutogradGraph) -> Iterator[tuple[int, str]]:
                 "matmul multiplies a batch of transposed matrices by a vector that requires grad: torch takes another "
                 "product once the vector is frozen. Multiply by vector.unsqueeze(-1), or make the batch contiguous()",
             )
+
+
+def _images(graph: AutogradGraph) -> Iterator[tuple[int, str]]:
+    """Finds the images in channels-last order that the CPU normalises by groups, and whose scale or shift trains."""
+    for kind, node, targets in zip(graph.kinds, graph.nodes, graph.targets, strict=True):
+        if kind.name == "NativeGroupNormBackward0" and targets[0] is not None and targets[1:] != [None, None]:
+            image = read_saved(node, "_raw_saved_input").data
+            if isinstance(image, torch.Tensor) and image.device.type == "cpu" and _is_channels_last(image):
+                yield (
+                    targets[0],
+                    "group_norm is given images in channels-last order: torch's CPU kernel crashes once they require "
+                    "no grad, which happens when all before it is frozen. Make them contiguous()",
+                )
+
+
+def _is_channels_last(image: torch.Tensor) -> bool:
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(image.dim())
+    return layout is not None and not image.is_contiguous() and image.is_contiguous(memory_format=layout)
 
 
 def _is_copied(matrix: Node) -> bool:
