@@ -207,3 +207,15 @@ def test_predicts_what_transformers_executes_under_checkpointing(family, use_ree
     for mask in random_masks(list(profile.trainable_names), 3, always if use_reentrant else ()):
         executed = executed_backward_flops(model.parameters, mask, model.loss)
         assert profile.cost(mask).backward_cost == executed, mask
+
+
+@pytest.mark.parametrize("family", ["llama", "llama-tied"])
+def test_an_embedding_held_open_by_transformers_is_charged_always(family):
+    model = hf_models.build(family, "sdpa")
+    hf_models.checkpoint_activations(model.model)
+    model.model.enable_input_require_grads()
+    profile = greenplan.profile(model.loss(), model.model.named_parameters())
+    for mask in random_masks(list(profile.names), 8):
+        if mask:
+            executed = executed_backward_flops(model.parameters, mask, model.loss)
+            assert profile.cost(mask).backward_cost == executed, mask

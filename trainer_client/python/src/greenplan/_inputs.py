@@ -7,7 +7,8 @@ need it keeps the graph of every frozen layer alive: nothing is saved, whatever 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+import inspect
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ import torch
 from greenplan._hooks import removed_afterwards
 from greenplan._options import Options
 from greenplan.errors import Error
+
+# As transformers and those who do as it does name the function.
+_OPENING_HOOKS = ("make_inputs_require_grads", "make_inputs_require_grad")
 
 
 class InputEmbedding:
@@ -85,6 +89,23 @@ class InputEmbedding:
 
         with removed_afterwards([own, self._model.register_forward_pre_hook(become_last)]):
             yield
+
+
+def open_embeddings(named_parameters: Iterable[tuple[str, torch.Tensor]]) -> list[torch.Tensor]:
+    """Lists the weights of embeddings whose output is let require grad by ``enable_input_require_grads``.
+
+    Args:
+        named_parameters: Not consumed. The model is known, and looked at, where this is its ``named_parameters()``.
+    """
+    model = inspect.getgeneratorlocals(named_parameters).get("self") if inspect.isgenerator(named_parameters) else None
+    if not isinstance(model, torch.nn.Module):
+        return []
+    return [
+        parameter
+        for module in model.modules()
+        if any(getattr(hook, "__name__", "") in _OPENING_HOOKS for hook in module._forward_hooks.values())
+        for parameter in module.parameters(recurse=False)
+    ]
 
 
 def check_reentrant(inputs: InputEmbedding, options: Options) -> None:

@@ -291,6 +291,9 @@ def profile(
     - Under ``use_reentrant=False`` checkpointing, what backward computes again is counted exactly, up to the point
       where torch stops, for products of which anything requires grad. With frozen base weights, as in LoRA, let them
       require grad in the forward pass that is profiled and name them in ``frozen``.
+    - ``enable_input_require_grads()``, which gradient checkpointing switches on in transformers 5, lets the output of a
+      frozen embedding require grad: backward then runs down to it whatever is frozen, and so it is charged. That takes
+      named_parameters to be ``model.named_parameters()`` itself; ``disable_input_require_grads()`` saves the work.
     - Under ``use_reentrant=True`` torch computes no gradient at all behind the first checkpoint whose inputs require no
       grad; the profile counts such gradients as if it did.
 
@@ -318,7 +321,11 @@ def profile(
             torch's choice of a kernel depends on what is trained; INTERNAL if a checkpointed function raises.
     """
     from greenplan._autograd.reading import collector_paused, read_profile
+    from greenplan._inputs import open_embeddings
 
+    opened = open_embeddings(named_parameters)
     with collector_paused():
-        data, _ = read_profile(loss, named_parameters, frozen, resident, other_leaves, model, pinned=pinned)
+        data, _ = read_profile(
+            loss, named_parameters, frozen, resident, other_leaves, model, pinned=pinned, open_embeddings=opened
+        )
         return Profile(data)

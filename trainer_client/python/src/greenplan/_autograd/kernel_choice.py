@@ -33,7 +33,7 @@ def refuse_choices_of_kernel(graph: AutogradGraph, profile: ModelProfile, settle
     Args:
         graph: The nodes.
         profile: Its tensors hang on their leaves.
-        settled: The leaves that require grad in every step.
+        settled: The nodes whose output requires grad in every step, leaves among them.
 
     Raises:
         Error: UNIMPLEMENTED; the message names tensors that the choice depends on.
@@ -41,9 +41,9 @@ def refuse_choices_of_kernel(graph: AutogradGraph, profile: ModelProfile, settle
     always = set(settled)
     name_of = {tensor.op: tensor.name for tensor in profile.tensors if tensor.op is not None}
     for chooser, problem in (*_masks(graph), *_vectors(graph), *_images(graph)):
-        leaves = _leaves_behind(graph, chooser)
-        if always.isdisjoint(leaves):
-            names = [name_of[leaf] for leaf in sorted(leaves) if leaf in name_of]
+        behind = _behind(graph, chooser)
+        if always.isdisjoint(behind):
+            names = [name_of[op] for op in sorted(behind) if op in name_of]
             shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             raise Error(f"{problem}; or pin one of the tensors behind it: {shown}", code="UNIMPLEMENTED", field="loss")
 
@@ -75,7 +75,8 @@ def _masks(graph: AutogradGraph) -> Iterator[tuple[int, str]]:
 
 
 def _may_be_fused(graph: AutogradGraph, mask: int, has_dropout: bool) -> bool:
-    on_cpu = all(graph.nodes[leaf].variable.device.type == "cpu" for leaf in _leaves_behind(graph, mask))
+    leaves = [op for op in _behind(graph, mask) if graph.kinds[op].is_leaf]
+    on_cpu = all(graph.nodes[leaf].variable.device.type == "cpu" for leaf in leaves)
     return not on_cpu or (not has_dropout and torch._C._get_flash_sdp_enabled())
 
 
@@ -120,7 +121,8 @@ def _is_copied(matrix: Node) -> bool:
     )
 
 
-def _leaves_behind(graph: AutogradGraph, op: int) -> set[int]:
+def _behind(graph: AutogradGraph, op: int) -> set[int]:
+    """Returns ``op`` and all that gradient reaches from it."""
     seen = {op}
     stack = [op]
     while stack:
@@ -128,4 +130,4 @@ def _leaves_behind(graph: AutogradGraph, op: int) -> set[int]:
             if target not in seen:
                 seen.add(target)
                 stack.append(target)
-    return {index for index in seen if graph.kinds[index].is_leaf}
+    return seen

@@ -37,12 +37,14 @@ def read_profile(
     ignored: Iterable[torch.Tensor] = (),
     landmarks: Callable[[], Iterable[Node]] = tuple,
     pinned: Iterable[str] | None = (),
+    open_embeddings: Iterable[torch.Tensor] = (),
 ) -> tuple[ModelProfile, GraphBlocks]:
     """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie.
 
     Leaves among ``ignored`` are neither refused nor charged: the steps that the profile is for need no gradient there.
     Nodes that ``landmarks`` returns are kept apart from others, so that the blocks can be asked about them. ``pinned``
-    None stands for all parameters.
+    None stands for all parameters. Where the weights ``open_embeddings`` are looked up, the output requires grad
+    whatever is trained.
     """
     _check_loss(loss)
     _check_torch(loss.grad_fn)
@@ -50,7 +52,9 @@ def read_profile(
         raise unknown_name("other_leaves", other_leaves, ("refuse", "always"), '"refuse", "always"')
     with collector_paused():
         graph = walk_graph(loss.grad_fn, landmarks)
-        return _read(graph, _listed(named_parameters), frozen, resident, other_leaves, model, ignored, pinned)
+        return _read(
+            graph, _listed(named_parameters), frozen, resident, other_leaves, model, ignored, pinned, open_embeddings
+        )
 
 
 @contextlib.contextmanager
@@ -79,6 +83,7 @@ def _read(
     model: str,
     ignored: Iterable[torch.Tensor],
     pinned: Iterable[str] | None,
+    open_embeddings: Iterable[torch.Tensor],
 ) -> tuple[ModelProfile, GraphBlocks]:
     profile = ModelProfile(model=model)
     for name, parameter in parameters:
@@ -91,6 +96,7 @@ def _read(
     ]
     if others and other_leaves == "refuse":
         raise _unlisted(graph.nodes[others[0]].variable)
+    others += _lookups(graph, open_embeddings)
     refuse_choices_of_kernel(graph, profile, [*others, *_leaves_of(pinned, profile)])
     _add_ops(graph, profile)
     branches = find_residual_blocks(profile)
@@ -211,6 +217,17 @@ def _add_ops(graph: AutogradGraph, profile: ModelProfile) -> None:
         total += cost.op + sum(edge_cost for _, edge_cost in op.inputs)
     if profile.forward_cost + total > MAX_TOTAL:
         raise ArgumentError("forward and full backward cost more than 2^62 FLOPs", field="loss")
+
+
+def _lookups(graph: AutogradGraph, weights: Iterable[torch.Tensor]) -> list[int]:
+    """Returns the nodes that look ``weights`` up."""
+    looked_up = {id(weight) for weight in weights}
+    found = []
+    for op, (kind, targets) in enumerate(zip(graph.kinds, graph.targets, strict=True)) if looked_up else ():
+        weight = targets[0] if kind.name == "EmbeddingBackward0" else None
+        if weight is not None and graph.kinds[weight].is_leaf and id(graph.nodes[weight].variable) in looked_up:
+            found.append(op)
+    return found
 
 
 def _leaves_of(names: Iterable[str] | None, profile: ModelProfile) -> list[int]:
