@@ -1,5 +1,6 @@
 #include "trainer_client/checkpoint/adapter.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -81,6 +82,25 @@ void RefuseUnlessEmpty(JsonReader& reader, const json& config, const char* key) 
   reader.Fail(key, "nothing; this kind of adapter is not supported");
 }
 
+// Returns the names in target_modules. Empty where they alone do not tell the adapted layers: a regular expression, or
+// keys that leave layers out.
+std::vector<std::string> ReadTargets(JsonReader& reader, const json& config) {
+  const auto is_empty = [&](const char* key) {
+    const auto value = config.find(key);
+    return value == config.end() || value->is_null() || (value->is_structured() && value->empty());
+  };
+  if (is_empty("target_modules") || !is_empty("exclude_modules") || !is_empty("layers_to_transform")) return {};
+  const json& targets = config["target_modules"];
+  if (targets == "all-linear") return {"all-linear"};
+  if (targets.is_string()) return {};
+  const auto is_text = [](const json& target) { return target.is_string(); };
+  if (targets.is_array() && std::all_of(targets.begin(), targets.end(), is_text)) {
+    return targets.get<std::vector<std::string>>();
+  }
+  reader.Fail("target_modules", "a list of names, or a text");
+  return {};
+}
+
 absl::StatusOr<Adapter> ReadConfig(const std::string& path) {
   absl::StatusOr<json> config = ReadJsonObjectFile(path);
   if (!config.ok()) return config.status();
@@ -102,6 +122,7 @@ absl::StatusOr<Adapter> ReadConfig(const std::string& path) {
                           "use_qalora", "velora_config"}) {
     RefuseUnlessEmpty(reader, *config, key);
   }
+  options.targets = ReadTargets(reader, *config);
   if (!reader.status().ok()) return reader.status();
   return adapter;
 }
@@ -149,6 +170,27 @@ absl::Status CheckShapes(const std::map<std::string, TensorView>& tensors, const
   return absl::OkStatus();
 }
 
+// Checks that the config's targets, if there are any, name the layers of the weights and no others. PEFT would leave a
+// layer out that they do not name, and begin one anew that has no weights.
+absl::Status CheckTargets(const std::vector<std::string>& targets, const std::vector<std::string>& layers,
+                          torch::nn::Module& model) {
+  if (targets.empty()) return absl::OkStatus();
+  std::set<std::string> named;
+  for (const std::string& target : targets) {  // PEFT lets a target match nothing.
+    const absl::StatusOr<std::vector<std::string>> matches = TargetLayers(model, {target});
+    if (matches.ok()) named.insert(matches->begin(), matches->end());
+  }
+  for (const std::string& layer : layers) {
+    if (named.erase(layer) == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("holds LoRA factors of ", layer, ", which target_modules in ", kConfigFile, " does not name"));
+    }
+  }
+  if (named.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("holds no LoRA factors of ", *named.begin(), ", which target_modules in ", kConfigFile, " names"));
+}
+
 }  // namespace
 
 bool HoldsAdapter(const std::string& directory) {
@@ -192,6 +234,7 @@ absl::StatusOr<Adapter> LoadAdapter(const std::string& directory, torch::nn::Mod
   const std::map<std::string, TensorView>& tensors = (*file)->tensors();
   absl::StatusOr<std::vector<std::string>> layers = LayersInFile(tensors);
   absl::Status status = layers.ok() ? CheckShapes(tensors, *layers, model, options.rank) : layers.status();
+  if (status.ok()) status = CheckTargets(options.targets, *layers, model);
   if (status.ok()) status = AddUninitializedLora(model, *layers, options);
   if (!status.ok()) return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
   const std::map<std::string, Linear*> linear = LinearLayers(model);

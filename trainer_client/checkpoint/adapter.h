@@ -35,8 +35,8 @@ absl::StatusOr<std::string> AdapterBase(const std::string& directory);
 // the additions alone.
 //
 // Returns NOT_FOUND or INVALID_ARGUMENT, naming the file and what is wrong with it: a kind of adapter that is not
-// supported (DoRA, trained biases, a rank per layer, modules that are trained whole), or a tensor that `model` has no
-// place for, because the adapter belongs to another base.
+// supported (DoRA, trained biases, a rank per layer, modules that are trained whole), a tensor that `model` has no
+// place for, because the adapter belongs to another base, or target_modules that do not name the layers of the weights.
 absl::StatusOr<Adapter> LoadAdapter(const std::string& directory, torch::nn::Module& model);
 
 }  // namespace greenplan::trainer

@@ -124,6 +124,49 @@ TEST(AdapterTest, RefusesWhatTheLayersDoNotCompute) {
   EXPECT_THAT(ErrorWithConfig([](json& config) { config["r"] = 4; }), HasSubstr("with rank 4"));
 }
 
+TEST(AdapterTest, RefusesTargetsThatDoNotNameALayerOfTheWeights) {
+  const auto error_with = [](const json& targets) {
+    return ErrorWithConfig([&](json& config) { config["target_modules"] = targets; });
+  };
+  const json all = {"down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"};
+  json one_less = all, one_more = all;
+  one_less.erase(6);
+  one_more.push_back("c_attn");  // PEFT takes targets that match nothing here.
+  EXPECT_THAT(error_with(one_less), HasSubstr("adapter_model.safetensors: holds LoRA factors of "
+                                              "model.layers.0.self_attn.v_proj, which target_modules in "
+                                              "adapter_config.json does not name"));
+  one_less.push_back("model.layers.0.self_attn.v_proj");
+  EXPECT_THAT(error_with(one_less), HasSubstr("holds LoRA factors of model.layers.1.self_attn.v_proj"));
+  EXPECT_THAT(error_with(json({"nothing"})), HasSubstr("holds LoRA factors of model.layers.0.mlp.down_proj"));
+  EXPECT_THAT(error_with(3), HasSubstr("target_modules is 3; allowed: a list of names, or a text"));
+  EXPECT_THAT(error_with(json({1, 2})), HasSubstr("target_modules is [1,2]"));
+  for (const json& targets : {all, one_more, json("all-linear"), json(".*_proj"), json(), json::array()}) {
+    EXPECT_EQ(error_with(targets), "") << targets;
+  }
+}
+
+TEST(AdapterTest, RefusesTargetsThatNameALayerWithoutWeights) {
+  const std::shared_ptr<CausalLm> model = Base();
+  const LoraOptions options = {.rank = 2, .targets = {"layers.0.self_attn.q_proj"}};
+  ASSERT_TRUE(AddLora(*model, options).ok());
+  const std::string folder = NewFolder("wider_targets");
+  ASSERT_TRUE(SaveAdapter(*model, {options, "llama_tied"}, folder).ok());
+  json config = ReadJson(folder + "/adapter_config.json");
+  config["target_modules"] = {"q_proj"};
+  std::ofstream(folder + "/adapter_config.json") << config;
+  EXPECT_THAT(std::string(LoadAdapter(folder, *Base()).status().message()),
+              HasSubstr("holds no LoRA factors of model.layers.1.self_attn.q_proj, which target_modules in "
+                        "adapter_config.json names"));
+
+  // These leave out layers that the targets name.
+  for (const char* key : {"exclude_modules", "layers_to_transform"}) {
+    json leaves_out = config;
+    leaves_out[key] = {0};
+    std::ofstream(folder + "/adapter_config.json") << leaves_out;
+    EXPECT_EQ(LoadAdapter(folder, *Base()).status(), absl::OkStatus()) << key;
+  }
+}
+
 TEST(AdapterTest, RefusesAnAdapterOfAnotherBaseAndLeavesTheModelAsItIs) {
   const std::shared_ptr<CausalLm> model = Base("opt_pre_norm");
   const auto names = model->named_parameters().keys();
