@@ -120,6 +120,14 @@ absl::StatusOr<Format> FormatOf(const std::string& path, std::string_view text) 
   return first == '[' ? Format::kJsonArray : Format::kJsonl;
 }
 
+// Why a file with this ending is none. `text` is what TextOf() says of it.
+absl::Status NotNpy(const std::string& path, std::string_view file, const absl::StatusOr<std::string_view>& text) {
+  if (file.empty()) return Failure(path, "is empty, not a .npy file");
+  if (text.ok()) return Failure(path, "is text, not a .npy file; name it .txt or .jsonl for what it is");
+  if (!KnownKind(file).empty()) return Failure(path, std::string(text.status().message()));
+  return Failure(path, "is not a .npy file, which begins with the byte 0x93 and NUMPY");
+}
+
 }  // namespace
 
 absl::StatusOr<Dataset> ReadDataset(const std::string& path, const DatasetOptions& options) {
@@ -138,9 +146,8 @@ absl::StatusOr<Dataset> ReadDataset(const std::string& path, const DatasetOption
     return CutWindows(path, *std::move(ids), seq_len, options.vocab_size);
   }
   const absl::StatusOr<std::string_view> text = TextOf(*content);
+  if (HasEnding(path, {".npy"})) return NotNpy(path, *content, text);
   if (!text.ok()) return Failure(path, std::string(text.status().message()));
-  if (HasEnding(path, {".npy"}))
-    return Failure(path, "is text, not a .npy file; name it .txt or .jsonl for what it is");
   const absl::StatusOr<Format> format = FormatOf(path, *text);
   if (!format.ok()) return format.status();
   if (*format == Format::kText) {

@@ -232,6 +232,12 @@ TEST(ReadDatasetTest, RefusesANpyFileThatIsNone) {
   EXPECT_NE(Read(path, 4).status().message().find(path + ": is compressed by gzip"), std::string::npos);
   path = Write("text.npy", "1 2 3");
   ExpectInvalid(Read(path, 4), path + ": is text, not a .npy file; name it .txt or .jsonl for what it is");
+  path = Write("empty.npy", "");
+  ExpectInvalid(Read(path, 4), path + ": is empty, not a .npy file");
+  for (const char* bytes : {"\x01\x02\xf9\xe8", "NUMPY\xff"}) {
+    path = Write("random.npy", bytes);
+    ExpectInvalid(Read(path, 4), path + ": is not a .npy file, which begins with the byte 0x93 and NUMPY");
+  }
 }
 
 TEST(ReadDatasetTest, RefusesWhatIsNoUtf8NamingTheByte) {

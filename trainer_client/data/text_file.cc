@@ -58,9 +58,8 @@ size_t CharacterLength(std::string_view text, size_t at) {
 // Why the file is no text, given the first byte that shows it.
 std::string WhatElse(std::string_view file, size_t at) {
   const std::string where = absl::StrFormat("byte %u is 0x%02X", at, static_cast<unsigned char>(file[at]));
-  for (const auto& [bytes, what] : kSignatures) {
-    if (file.starts_with(bytes)) return absl::StrCat("is ", what, " (", where, ")");
-  }
+  const std::string_view kind = KnownKind(file);
+  if (!kind.empty()) return absl::StrCat("is ", std::string(kind), " (", where, ")");
   if (file[at] == 0) {
     return absl::StrCat("is not text: ", where, ", as in binary files and in UTF-16; UTF-8 text is needed");
   }
@@ -78,6 +77,13 @@ absl::StatusOr<std::string_view> TextOf(std::string_view file) {
   }
   if (file.starts_with(kByteOrderMark)) file.remove_prefix(kByteOrderMark.size());
   return file;
+}
+
+std::string_view KnownKind(std::string_view file) {
+  for (const auto& [bytes, what] : kSignatures) {
+    if (file.starts_with(bytes)) return what;
+  }
+  return "";
 }
 
 }  // namespace greenplan::trainer

@@ -15,6 +15,10 @@ namespace greenplan::trainer {
 // what to do.
 absl::StatusOr<std::string_view> TextOf(std::string_view file);
 
+// Returns what TextOf() says of the file if its first bytes are those of a known kind of file that is no text, such as
+// "compressed by gzip; decompress it first, with gunzip". Empty otherwise.
+std::string_view KnownKind(std::string_view file);
+
 }  // namespace greenplan::trainer
 
 #endif  // GREENPLAN_TRAINER_CLIENT_DATA_TEXT_FILE_H_
