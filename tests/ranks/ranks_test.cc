@@ -142,6 +142,20 @@ TEST_F(RanksTest, TwoRanksTrainAsOneDoesOnBatchesOfTwiceTheSize) {
       << "FLOPs are a rank's";
 }
 
+TEST_F(RanksTest, ClipTheNormOfTheAveragedGradients) {
+  // Far below AdamW's epsilon, so that steps are as long as the clipped gradients are. Averaging gradients that are
+  // clipped before would shorten them.
+  const auto loss_reduction = [&](const std::string& run) {
+    const json epochs = Report(run)["epochs"];
+    return epochs[0]["validation_loss"].get<double>() - epochs[1]["validation_loss"].get<double>();
+  };
+  const auto alone = Start("one", {"--epochs", "1", "--batch-size", "2", "--clip-norm", "1e-8"});
+  EXPECT_EQ(alone->Wait(), 0) << alone->errors();
+  Train("two", {"--epochs", "1", "--batch-size", "1", "--clip-norm", "1e-8"});
+  EXPECT_GT(loss_reduction("one"), 1e-3);
+  EXPECT_NEAR(loss_reduction("two"), loss_reduction("one"), 0.01 * loss_reduction("one"));
+}
+
 TEST_F(RanksTest, ReducesTheGradientsOfSelectedTensorsAlone) {
   Train("full", {"--epochs", "1", "--batch-size", "4"});
   const json bytes = TensorBytes(Weights("full"));

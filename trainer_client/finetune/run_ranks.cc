@@ -12,7 +12,8 @@
 namespace greenplan::trainer {
 
 absl::StatusOr<std::unique_ptr<RankGroup>> JoinRanks(const FinetuneOptions& options,
-                                                     const std::function<void(const std::string&)>& remark) {
+                                                     const std::function<void(const std::string&)>& remark,
+                                                     absl::Duration remark_after) {
   if (options.world_size == 1) return nullptr;
   const std::optional<HostPort> place = ParseHostPort(absl::StripPrefix(options.init, "tcp://"));
   if (!place.has_value()) {
@@ -24,7 +25,8 @@ absl::StatusOr<std::unique_ptr<RankGroup>> JoinRanks(const FinetuneOptions& opti
                           .rank = static_cast<int>(options.rank),
                           .host = host,
                           .port = place->port,
-                          .remark = remark});
+                          .remark = remark,
+                          .remark_after = remark_after});
 }
 
 absl::Status CheckSameRun(const nlohmann::json& run, const std::string& weights, RankGroup& ranks) {

@@ -2,8 +2,11 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -30,6 +33,31 @@ TEST(JoinRanksTest, RefusesAPlaceThatIsNone) {
   const absl::Status status = JoinRanks(options, nullptr).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(), "--init is tcp://nowhere; allowed: tcp://HOST:PORT");
+}
+
+TEST(JoinRanksTest, SaysWhomItWaitsFor) {
+  FinetuneOptions options;
+  options.world_size = 2;
+  options.init = absl::StrCat("tcp://127.0.0.1:", FreePort());
+  absl::Notification is_said;
+  std::string first_line;
+  absl::StatusOr<std::unique_ptr<RankGroup>> rank_one;
+  std::thread other_process([&, options]() mutable {
+    options.rank = 1;
+    const auto remark = [&](const std::string& line) {
+      if (is_said.HasBeenNotified()) return;
+      first_line = line;
+      is_said.Notify();
+    };
+    rank_one = JoinRanks(options, remark, absl::ZeroDuration());
+    if (!is_said.HasBeenNotified()) is_said.Notify();
+  });
+  is_said.WaitForNotification();  // Rank 0 has not come yet.
+  EXPECT_THAT(first_line, HasSubstr("waiting for rank 0 at 127.0.0.1:"));
+  const auto rank_zero = JoinRanks(options, nullptr);
+  EXPECT_EQ(rank_zero.status(), absl::OkStatus());
+  other_process.join();
+  EXPECT_EQ(rank_one.status(), absl::OkStatus());
 }
 
 TEST(CheckSameRunTest, NamesTheFlagAndBothValuesOnEveryRank) {
