@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 import greenplan
 import hf_models
 from flops import executed_backward_flops, random_masks
+from greenplan.probe import loss_reduction
 from trainers import Watcher, made, trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -270,3 +271,13 @@ def test_adapters_of_peft():
         train_step(model, optimizer, session, lambda: model(**batch).loss)
     assert session.history[-1]["executed_backward_flops"] is not None
     assert not session.mismatches
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(), (7,), (4097, 1027)], ids=str)
+def test_sums_rows_on_the_gpu_as_exactly_as_double(shape, dtype):
+    torch.manual_seed(1)
+    one, other = torch.randn(2, *shape, device="cuda").to(dtype)
+    expected = (one.double() * other.double()).sum().item()
+    scale = (one.double() * other.double()).abs().sum().item()
+    assert abs(loss_reduction(one, other) + expected) <= 1e-7 * scale
