@@ -128,6 +128,8 @@ thread_local int counted_depth = 0;
 // The innermost backward node that this thread runs, as RecordFunction names it.
 thread_local std::string_view current_node;
 
+thread_local int64_t forward_flops_of_thread = 0;
+
 std::atomic<int64_t> total_forward_flops{0};
 std::atomic<int64_t> total_backward_flops{0};
 
@@ -179,6 +181,7 @@ std::unique_ptr<at::ObserverContext> OnStart(const at::RecordFunction& function)
   if (counted_depth == 0) {
     const int64_t flops = formula(function.inputs());
     (backward_depth > 0 ? total_backward_flops : total_forward_flops) += flops;
+    if (backward_depth == 0) forward_flops_of_thread += flops;
     if (backward_depth > 0) TheNodeTotals().Add(current_node, flops);
   }
   return std::make_unique<Scope>(counted_depth);
@@ -221,6 +224,7 @@ class ExecutedFlopsCounter::Impl {
  public:
   Impl()
       : forward_before_(total_forward_flops),
+        forward_of_thread_before_(forward_flops_of_thread),
         backward_before_(total_backward_flops),
         nodes_before_(TheNodeTotals().Get()) {
     TheCallback().Acquire();
@@ -229,6 +233,7 @@ class ExecutedFlopsCounter::Impl {
 
   int64_t forward_flops() const { return total_forward_flops - forward_before_; }
   int64_t backward_flops() const { return total_backward_flops - backward_before_; }
+  int64_t forward_flops_of_this_thread() const { return forward_flops_of_thread - forward_of_thread_before_; }
   std::map<std::string, int64_t> backward_flops_by_node() const {
     std::map<std::string, int64_t> flops;
     for (const auto& [node, total] : TheNodeTotals().Get()) {
@@ -241,6 +246,7 @@ class ExecutedFlopsCounter::Impl {
 
  private:
   const int64_t forward_before_;
+  const int64_t forward_of_thread_before_;
   const int64_t backward_before_;
   const NodeTotals::Map nodes_before_;
 };
@@ -249,6 +255,7 @@ ExecutedFlopsCounter::ExecutedFlopsCounter() : impl_(std::make_unique<Impl>()) {
 ExecutedFlopsCounter::~ExecutedFlopsCounter() = default;
 int64_t ExecutedFlopsCounter::forward_flops() const { return impl_->forward_flops(); }
 int64_t ExecutedFlopsCounter::backward_flops() const { return impl_->backward_flops(); }
+int64_t ExecutedFlopsCounter::forward_flops_of_this_thread() const { return impl_->forward_flops_of_this_thread(); }
 std::map<std::string, int64_t> ExecutedFlopsCounter::backward_flops_by_node() const {
   return impl_->backward_flops_by_node();
 }

@@ -29,6 +29,10 @@ class ExecutedFlopsCounter {
   int64_t forward_flops() const;
   int64_t backward_flops() const;
 
+  // Returns those of forward_flops() that were executed on the calling thread, which must be the one that made the
+  // counter. What other threads of the process train does not count.
+  int64_t forward_flops_of_this_thread() const;
+
   // Returns backward_flops() by the name of the backward node that ran them, such as MmBackward0. Nodes that ran none
   // are left out.
   std::map<std::string, int64_t> backward_flops_by_node() const;

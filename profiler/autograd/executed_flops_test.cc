@@ -161,6 +161,9 @@ TEST(ExecutedFlopsCounterTest, CountsOtherThreads) {
   const ExecutedFlopsCounter counter;
   std::thread([] { at::mm(R({2, 3}), R({3, 5})); }).join();
   EXPECT_EQ(counter.forward_flops(), 60);
+  EXPECT_EQ(counter.forward_flops_of_this_thread(), 0);
+  at::mm(R({2, 3}), R({3, 7}));
+  EXPECT_EQ(counter.forward_flops_of_this_thread(), 84);
 }
 
 TEST(ExecutedFlopsCounterTest, CountsNothingFromBeforeItsConstructionOrFromFailedOperators) {

@@ -1,5 +1,6 @@
 #include "trainer_client/session/training_session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <random>
@@ -63,6 +64,15 @@ std::string FirstRepeated(const Entries& entries, const NameOf& name_of) {
   return "";
 }
 
+// The cost model of the step whose graph is behind `loss` and whose forward pass has executed so many FLOPs. Those of
+// operators that only frozen tensors take part in are not in the graph.
+absl::StatusOr<ModelProfile> ProfileOf(const at::Tensor& loss, const NamedParameters& parameters,
+                                       int64_t executed_forward_flops) {
+  absl::StatusOr<ModelProfile> profile = profiler::Profile(loss, parameters);
+  if (profile.ok()) profile->forward_cost = std::max(profile->forward_cost, executed_forward_flops);
+  return profile;
+}
+
 // The cost model of the step that `loss` computes, read off its graph with every candidate requiring grad.
 absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, const std::vector<bool>& candidates,
                                          const std::vector<at::Tensor>& buffers, const LossFunction& loss) {
@@ -73,7 +83,9 @@ absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, cons
   SetTrainable(parameters, candidates);
   return WithoutExceptions("the profiled forward pass", [&]() -> absl::StatusOr<ModelProfile> {
     at::AutoGradMode record(true);
-    return profiler::Profile(loss(0), parameters);
+    const profiler::ExecutedFlopsCounter counter;
+    const at::Tensor batch_loss = loss(0);
+    return ProfileOf(batch_loss, parameters, counter.forward_flops_of_this_thread());
   });
 }
 
@@ -91,7 +103,8 @@ struct TrainingSession::InStepProbe {
   bool has_measured_step = false;  // The current one.
   int64_t backward_cost = 0;       // Beyond the plan in force, of the steps before the last.
   double seconds = 0;
-  std::unique_ptr<const BranchOutputs> outputs;  // Of the forward pass that sensitivity is measured from.
+  std::unique_ptr<const profiler::ExecutedFlopsCounter> forward;  // Of the forward pass that is profiled.
+  std::unique_ptr<const BranchOutputs> outputs;                   // Of the one that sensitivity is measured from.
   std::vector<double> sensitivity;
   int64_t sensitivity_flops = 0;  // Executed in backward to measure it.
 };
@@ -413,6 +426,8 @@ void TrainingSession::StartMicroBatch() {
     step_plan_ = {.reached = in_step_probe_->measured};
     if (rounds_.has_job()) {
       step_plan_.predicted_backward_cost = EvaluateMask(profile_, in_step_probe_->measured).backward_cost;
+    } else {
+      in_step_probe_->forward = std::make_unique<const profiler::ExecutedFlopsCounter>();
     }
     // Of the first step, if there are several.
     if (micro_batch_ == 0 && in_step_probe_->sensitivity.empty() && PlansSensitivity(in_step_probe_->options)) {
@@ -487,8 +502,10 @@ absl::Status TrainingSession::AverageGradients() {
 absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
   InStepProbe& probe = *in_step_probe_;
   if (!rounds_.has_job()) {
+    const std::unique_ptr<const profiler::ExecutedFlopsCounter> forward = std::move(probe.forward);
+    const int64_t executed = forward == nullptr ? 0 : forward->forward_flops_of_this_thread();
     const absl::Status created =
-        CreateJobFrom(WithoutExceptions("profiling", [&] { return profiler::Profile(loss, parameters_); }));
+        CreateJobFrom(WithoutExceptions("profiling", [&] { return ProfileOf(loss, parameters_, executed); }));
     if (!created.ok()) return created;
     step_plan_.predicted_backward_cost = EvaluateMask(profile_, FullMask(profile_)).backward_cost;
     // The profile had to see tensors that never train. Autograd leaves out a leaf that no longer requires grad.
