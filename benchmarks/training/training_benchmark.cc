@@ -167,17 +167,19 @@ void PrintTable(const TrainingLoop& loop, const std::vector<Setting>& settings) 
 
 // On a GPU: what measuring importance takes, with everything a candidate. ./dev bench probe has the CPU's.
 void PrintProbes(TrainingLoop& loop, Setting& full, Setting& selection) {
-  std::vector<double> separate, in_step;
+  std::vector<double> separate, in_step, probe_seconds, full_seconds;
   for (int i = 0; i < kRepetitions; ++i) {
     const StepSeconds step = loop.Step(*full.session);
     separate.push_back(loop.BeginRound(*selection.session).probe_seconds / (step.forward + step.backward));
-    const double full_seconds = loop.Step(*full.session).sum();
+    full_seconds.push_back(loop.Step(*full.session).sum());
     Must(selection.session->BeginRoundInStep());
-    in_step.push_back(loop.Step(*selection.session).sum() / full_seconds);
+    probe_seconds.push_back(loop.Step(*selection.session).sum());
+    in_step.push_back(probe_seconds.back() / full_seconds.back());
   }
   std::printf("\n| probe | ratio | aim |\n| --- | --- | --- |\n");
   std::printf("| separate, of forward and backward | %.2f | 1.25 |\n", Quantile(separate, 0.5));
-  std::printf("| in the step, planning included, of a full step | %.2f | 1.05 |\n", Quantile(in_step, 0.5));
+  std::printf("| in the step, planning included, of a full step (%.1f of %.1f ms) | %.2f | 1.05 |\n",
+              1e3 * Quantile(probe_seconds, 0.5), 1e3 * Quantile(full_seconds, 0.5), Quantile(in_step, 0.5));
 }
 
 // On a GPU: what a step takes at most beyond weights and the optimizer's state.
@@ -225,6 +227,17 @@ void Compare(const LoopOptions& options) {
   PrintPeaks(settings);
 }
 
+void CompareProbes(const LoopOptions& options) {
+  TrainingLoop loop(options);
+  TrainingSession& first = loop.AddSession(Full());
+  std::vector<Setting> settings = Settings(loop.FullSavedBytes(first));
+  settings.resize(2);
+  for (Setting& setting : settings) setting.session = &loop.AddSession(setting.plan);
+  for (Setting& setting : settings) loop.BeginRound(*setting.session);
+  for (Setting& setting : settings) loop.Step(*setting.session);
+  PrintProbes(loop, settings[0], settings[1]);
+}
+
 void Print(const LoopOptions& options) {
   Compare(options);
   PrintStateBytes(options);
@@ -251,7 +264,7 @@ int main(int argc, char** argv) {
   greenplan::profiler::KeepFreedMemory();
   greenplan::trainer::LoopOptions options;
   std::string device = "cpu", dtype = "float32";
-  bool serves = false, prints_state = false;
+  bool serves = false, prints_state = false, prints_probes = false;
   CLI::App app("Prints what a training step takes under plans, as ratios to a step of full fine-tuning.");
   app.add_option("CONFIG_JSON", options.config_file)->required();
   app.add_option("--device", device, "cpu (default) or cuda:N.");
@@ -259,6 +272,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch-size", options.batch_size, "Rows of a batch (default 4).");
   app.add_option("--seq-len", options.seq_len, "Tokens of a row (default 64).");
   app.add_flag("--state", prints_state, "Print the table of the optimizer's state alone.");
+  app.add_flag("--probes", prints_probes, "Print the table of the probes alone. Not on a CPU.");
   app.add_flag("--serve", serves,
                "For each line of standard input: \"step\" makes a full step without a session and prints its seconds, "
                "\"memory\" prints the bytes that its forward pass leaves.");
@@ -269,6 +283,8 @@ int main(int argc, char** argv) {
     greenplan::trainer::Serve(options);
   } else if (prints_state) {
     greenplan::trainer::PrintStateBytes(options);
+  } else if (prints_probes) {
+    greenplan::trainer::CompareProbes(options);
   } else {
     greenplan::trainer::Print(options);
   }

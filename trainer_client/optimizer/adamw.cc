@@ -19,6 +19,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "trainer_client/optimizer/adamw_jit.h"
 #include "trainer_client/optimizer/adamw_kernel.h"
 #include "trainer_client/optimizer/products.h"
 
@@ -54,6 +55,20 @@ AdamWStep KernelStep(const AdamWOptions& options, double step) {
           .exp_avg_sq_gain = static_cast<float>(1 - options.beta2),
           .step_size = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, step))),
           .bias_correction2_sqrt = static_cast<float>(std::sqrt(1 - std::pow(options.beta2, step))),
+          .epsilon = static_cast<float>(options.epsilon)};
+}
+
+// The same as LibTorch's CUDA kernel has it: in float32 throughout, from options rounded to float32. With beta2 = 0.999
+// its second bias correction is then up to 2e-5 off, which changes steps by half of that.
+AdamWStep GpuKernelStep(const AdamWOptions& options, double step) {
+  const auto learning_rate = static_cast<float>(options.learning_rate), beta1 = static_cast<float>(options.beta1),
+             beta2 = static_cast<float>(options.beta2), count = static_cast<float>(step);
+  return {.decay = 1 - learning_rate * static_cast<float>(options.weight_decay),
+          .exp_avg_gain = 1 - beta1,
+          .exp_avg_sq_decay = beta2,
+          .exp_avg_sq_gain = 1 - beta2,
+          .step_size = learning_rate / (1 - std::pow(beta1, count)),
+          .bias_correction2_sqrt = std::sqrt(1 - std::pow(beta2, count)),
           .epsilon = static_cast<float>(options.epsilon)};
 }
 
@@ -96,6 +111,7 @@ void AdamW::Step() {
     lists.exp_avgs.push_back(moments.exp_avg);
     lists.exp_avg_sqs.push_back(moments.exp_avg_sq);
     lists.steps.push_back(moments.step);
+    ++moments.steps_made;
   }
   last_learning_rate_ = options_.learning_rate;
   for (const auto& [type, lists] : lists_by_type) {
@@ -145,18 +161,23 @@ at::Tensor AdamW::ProductWithNextUpdate(const at::Tensor& parameter, const at::T
                                         const at::Tensor& direction) const {
   const auto found = moments_.find(parameter.unsafeGetTensorImpl());
   const Moments* moments = found == moments_.end() ? nullptr : &found->second;
-  if (!IsPlainFloat(parameter) || !IsPlainFloat(gradient) || !IsPlainFloat(direction)) {
-    return UpdateRule::ProductWithNextUpdate(parameter, gradient, direction);
+  const double step = (moments ? moments->steps_made : 0) + 1;
+  if (IsPlainFloat(parameter) && IsPlainFloat(gradient) && IsPlainFloat(direction)) {
+    const AdamWArrays arrays = {.parameter = parameter.const_data_ptr<float>(),
+                                .gradient = gradient.const_data_ptr<float>(),
+                                .exp_avg = moments ? moments->exp_avg.const_data_ptr<float>() : nullptr,
+                                .exp_avg_sq = moments ? moments->exp_avg_sq.const_data_ptr<float>() : nullptr,
+                                .count = parameter.numel()};
+    return at::scalar_tensor(ProductWithAdamWUpdate(arrays, direction.const_data_ptr<float>(),
+                                                    KernelStep(options_, step), at::get_num_threads()),
+                             at::kDouble);
   }
-  const AdamWArrays arrays = {.parameter = parameter.const_data_ptr<float>(),
-                              .gradient = gradient.const_data_ptr<float>(),
-                              .exp_avg = moments ? moments->exp_avg.const_data_ptr<float>() : nullptr,
-                              .exp_avg_sq = moments ? moments->exp_avg_sq.const_data_ptr<float>() : nullptr,
-                              .count = parameter.numel()};
-  const double steps_made = moments ? moments->step.item<double>() : 0;
-  return at::scalar_tensor(ProductWithAdamWUpdate(arrays, direction.const_data_ptr<float>(),
-                                                  KernelStep(options_, steps_made + 1), at::get_num_threads()),
-                           at::kDouble);
+  const at::Tensor product = ProductWithAdamWUpdateByJit({.parameter = parameter,
+                                                          .gradient = gradient,
+                                                          .exp_avg = moments ? moments->exp_avg : at::Tensor(),
+                                                          .exp_avg_sq = moments ? moments->exp_avg_sq : at::Tensor()},
+                                                         direction, GpuKernelStep(options_, step));
+  return product.defined() ? product : UpdateRule::ProductWithNextUpdate(parameter, gradient, direction);
 }
 
 // With u = step_size * exp_avg / denominator the step was w' = decay * w - u, so that w' - w = -u - (w' + u) * (1 /
@@ -164,7 +185,7 @@ at::Tensor AdamW::ProductWithNextUpdate(const at::Tensor& parameter, const at::T
 at::Tensor AdamW::LastUpdate(const at::Tensor& parameter) const {
   const at::NoGradGuard no_grad;
   const Moments& moments = moments_.at(parameter.unsafeGetTensorImpl());
-  const double step = moments.step.item<double>();
+  const double step = moments.steps_made;
   at::Tensor denominator =
       moments.exp_avg_sq.sqrt().div_(std::sqrt(1 - std::pow(options_.beta2, step))).add_(options_.epsilon);
   at::Tensor update = moments.exp_avg.div(denominator);
@@ -216,7 +237,8 @@ absl::Status AdamW::LoadState(const State& state) {
       return state.at(entry).to(parameter.device(), type, /*non_blocking=*/false, /*copy=*/true).contiguous();
     };
     loaded[parameter.unsafeGetTensorImpl()] = {copy(exp_avg, parameter.scalar_type()),
-                                               copy(exp_avg_sq, parameter.scalar_type()), copy(step, at::kFloat)};
+                                               copy(exp_avg_sq, parameter.scalar_type()), copy(step, at::kFloat),
+                                               state.at(step).item<double>()};
   }
   if (loaded.size() * 3 != state.size()) {
     return absl::InvalidArgumentError(absl::StrCat("optimizer state has ", state.size(), " entries, of which only ",

@@ -51,12 +51,12 @@ class AdamW : public Optimizer {
   const AdamWOptions& options() const { return options_; }
   void set_learning_rate(double learning_rate) override { options_.learning_rate = learning_rate; }
 
-  // See UpdateRule. Needs a few MB of scratch memory, on a GPU tens of MB, in addition to the result.
+  // See UpdateRule. Needs a few MB of scratch memory, on a GPU up to 128 MB, in addition to the result.
   // REQUIRES: `parameter` was given to the constructor.
   at::Tensor NextUpdate(const at::Tensor& parameter, const at::Tensor& gradient) const override;
 
   // See UpdateRule. For contiguous float32 tensors on a CPU it reads each element once and takes no scratch memory. It
-  // then agrees with NextUpdate() to the rounding of float32.
+  // then agrees with NextUpdate() to the rounding of float32. On a GPU see adamw_jit.h.
   // REQUIRES: as above.
   at::Tensor ProductWithNextUpdate(const at::Tensor& parameter, const at::Tensor& gradient,
                                    const at::Tensor& direction) const override;
@@ -79,7 +79,8 @@ class AdamW : public Optimizer {
     // Of the parameter's shape and dtype, on its device unless they are offloaded.
     at::Tensor exp_avg;
     at::Tensor exp_avg_sq;
-    at::Tensor step;  // The number of steps made, a float32 scalar on the parameter's device.
+    at::Tensor step;        // The number of steps made, a float32 scalar on the parameter's device.
+    double steps_made = 0;  // The same, where it can be read without waiting for the device.
 
     void MoveTo(const at::Device& device) {
       exp_avg = exp_avg.to(device);
