@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <iterator>
 #include <random>
 #include <set>
 #include <unordered_map>
 
 #include "ATen/core/grad_mode.h"
-#include "ATen/ops/zeros_like.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
@@ -18,7 +18,6 @@
 #include "profiler/autograd/module_state.h"
 #include "trainer_client/parallel/rank_group.h"
 #include "trainer_client/session/consecutive_steps.h"
-#include "trainer_client/session/cost_by_op.h"
 #include "trainer_client/session/declared_blocks.h"
 #include "trainer_client/session/plan_drift.h"
 #include "trainer_client/session/random_state.h"
@@ -27,9 +26,6 @@
 
 namespace greenplan::trainer {
 namespace {
-
-// Draws of one step's micro-batches are numbered this far apart, beyond any number of steps.
-constexpr int kMicroBatchShift = 40;
 
 class Stopwatch {
  public:
@@ -112,15 +108,10 @@ struct TrainingSession::InStepProbe {
 TrainingSession::TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options,
                                  NamedParameters parameters)
     : options_(std::move(options)),
-      parameters_(Distinct(std::move(parameters))),
-      candidates_(GetTrainable(parameters_)),
       rounds_(std::move(connection), absl::StrCat("jobs/", options_.job)),
-      mask_(candidates_) {}
+      execution_(Distinct(std::move(parameters)), options_.branches, options_.draw_per) {}
 
-TrainingSession::~TrainingSession() {
-  EndStep();
-  SetRequiresGrad(parameters_, candidates_);
-}
+TrainingSession::~TrainingSession() = default;
 
 absl::StatusOr<std::unique_ptr<TrainingSession>> TrainingSession::Create(std::shared_ptr<Connection> connection,
                                                                          SessionOptions options,
@@ -144,7 +135,7 @@ absl::StatusOr<std::unique_ptr<TrainingSession>> TrainingSession::Create(std::sh
 }
 
 absl::Status TrainingSession::CheckOptions() const {
-  const std::string tensor = FirstRepeated(parameters_, [](const auto& entry) { return entry.first; });
+  const std::string tensor = FirstRepeated(parameters(), [](const auto& entry) { return entry.first; });
   if (!tensor.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("parameters holds two tensors with the name ", tensor,
                                                    "; allowed: a name of its own for each tensor"));
@@ -156,9 +147,9 @@ absl::Status TrainingSession::CheckOptions() const {
   }
   if (options_.optimizer == nullptr) return absl::OkStatus();
   const std::set<std::string> never(options_.plan.never().begin(), options_.plan.never().end());
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    const auto& [name, parameter] = parameters_[i];
-    if (!candidates_[i] || never.contains(name) || options_.optimizer->Owns(parameter)) continue;
+  for (size_t i = 0; i < parameters().size(); ++i) {
+    const auto& [name, parameter] = parameters()[i];
+    if (!execution_.candidates()[i] || never.contains(name) || options_.optimizer->Owns(parameter)) continue;
     return absl::InvalidArgumentError(absl::StrCat("options.optimizer does not step ", name,
                                                    ", which requires grad; give the tensor to the optimizer, name it ",
                                                    "in options.plan.never, or freeze it"));
@@ -176,7 +167,7 @@ bool TrainingSession::PlansSensitivity(const RoundOptions& options) const {
 
 absl::Status TrainingSession::CreateJob(const LossFunction& loss) {
   if (rounds_.has_job()) return absl::OkStatus();
-  return CreateJobFrom(ProfileStep(parameters_, candidates_, options_.buffers, loss));
+  return CreateJobFrom(ProfileStep(parameters(), execution_.candidates(), options_.buffers, loss));
 }
 
 absl::Status TrainingSession::CreateJobFrom(absl::StatusOr<ModelProfile> profile) {
@@ -204,15 +195,15 @@ std::vector<ResidualBranch> TrainingSession::BlockBranches() const {
 
 std::vector<bool> TrainingSession::TensorsThatTrain() const {
   std::vector<bool> trains = MeasuredTensors();
-  for (size_t i = 0; i < trains.size(); ++i) trains[i] = trains[i] && mask_[i];
+  for (size_t i = 0; i < trains.size(); ++i) trains[i] = trains[i] && execution_.mask()[i];
   return trains;
 }
 
 std::vector<bool> TrainingSession::MeasuredTensors() const {
   const std::set<std::string> never(options_.plan.never().begin(), options_.plan.never().end());
-  std::vector<bool> measured(parameters_.size());
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    measured[i] = profile_.tensors[i].op != kNone && !never.contains(parameters_[i].first);
+  std::vector<bool> measured(parameters().size());
+  for (size_t i = 0; i < parameters().size(); ++i) {
+    measured[i] = profile_.tensors[i].op != kNone && !never.contains(parameters()[i].first);
   }
   return measured;
 }
@@ -227,7 +218,7 @@ v1::ImportanceReport TrainingSession::NewReport(const RoundOptions& options) con
   for (size_t i = 0; i < measured.size(); ++i) {
     if (!PlansImportance() || !measured[i]) report.add_unmeasured(static_cast<int>(i));
   }
-  Assign(std::vector<double>(parameters_.size(), 0.0), *report.mutable_importance());
+  Assign(std::vector<double>(parameters().size(), 0.0), *report.mutable_importance());
   return report;
 }
 
@@ -236,14 +227,14 @@ absl::StatusOr<v1::ImportanceReport> TrainingSession::Measure(const LossFunction
   v1::ImportanceReport report = NewReport(options);
   const std::vector<bool> measured = MeasuredTensors();
   if (PlansImportance()) {
-    absl::StatusOr<Importance> importance = MeasureImportance(parameters_, measured, options_.importance, loss);
+    absl::StatusOr<Importance> importance = MeasureImportance(parameters(), measured, options_.importance, loss);
     if (!importance.ok()) return importance.status();
     Assign(importance->mean, *report.mutable_importance());
     Assign(importance->standard_error, *report.mutable_standard_error());
   }
   if (PlansSensitivity(options)) {
     absl::StatusOr<std::vector<double>> sensitivity =
-        MeasureSensitivity(parameters_, measured, BlockBranches(), options_.sensitivity, loss);
+        MeasureSensitivity(parameters(), measured, BlockBranches(), options_.sensitivity, loss);
     if (!sensitivity.ok()) return sensitivity.status();
     Assign(*sensitivity, *report.mutable_sensitivity());
   }
@@ -252,7 +243,7 @@ absl::StatusOr<v1::ImportanceReport> TrainingSession::Measure(const LossFunction
 
 absl::StatusOr<v1::ImportanceReport> TrainingSession::MeasureAside(const LossFunction& loss,
                                                                    const RoundOptions& options) const {
-  const profiler::KeepGradients keep_gradients(parameters_);
+  const profiler::KeepGradients keep_gradients(parameters());
   const profiler::KeepBuffers keep_buffers(options_.buffers);
   return Measure(loss, options);
 }
@@ -269,7 +260,7 @@ absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, cons
   const double probe_seconds = probe.seconds();
   absl::StatusOr<Round> round = PlanRound(*std::move(report));
   if (!round.ok()) return round.status();
-  UndefineFrozenGradients();
+  execution_.UndefineFrozenGradients();
   round->probe_seconds = probe_seconds;
   ScheduleNextRound(*round, probe_flops);
   return round;
@@ -286,8 +277,8 @@ absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
     if (absl::Status status = AgreeOn(applied->drift); !status.ok()) return status;
   }
   rounds_.TakeOver(*answer);
-  for (size_t i = 0; i < mask_.size(); ++i) {
-    if (mask_[i]) applied->importance_sum += report.importance(static_cast<int>(i));
+  for (size_t i = 0; i < execution_.mask().size(); ++i) {
+    if (execution_.mask()[i]) applied->importance_sum += report.importance(static_cast<int>(i));
   }
   applied->notice = std::move(answer->notice);
   applied->plan_seconds = planning.seconds();
@@ -295,7 +286,7 @@ absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
 }
 
 absl::StatusOr<Round> TrainingSession::KeepPlan() {
-  drift_schedule_.PassOver(next_step_);
+  drift_schedule_.PassOver(execution_.steps());
   absl::StatusOr<Round> round = Apply(rounds_.KeepPlan().plan);
   if (round.ok()) round->is_measured = false;
   return round;
@@ -322,7 +313,8 @@ std::optional<double> TrainingSession::Drift(const v1::ImportanceReport& report,
 void TrainingSession::ScheduleNextRound(const Round& round, int64_t probe_flops) {
   const double step_flops = static_cast<double>(profile_.forward_cost + round.predicted_backward_cost) *
                             static_cast<double>(options_.micro_batches);
-  drift_schedule_.AddRound(next_step_, step_flops > 0 ? static_cast<double>(probe_flops) / step_flops : 0, round.drift);
+  drift_schedule_.AddRound(execution_.steps(), step_flops > 0 ? static_cast<double>(probe_flops) / step_flops : 0,
+                           round.drift);
 }
 
 absl::StatusOr<Round> TrainingSession::Apply(const v1::Plan& message) {
@@ -332,8 +324,8 @@ absl::StatusOr<Round> TrainingSession::Apply(const v1::Plan& message) {
   Round round{.plan = message,
               .predicted_backward_cost = plan->predicted_backward_cost,
               .full_backward_cost = plan->full_cost - profile_.forward_cost};
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (mask_[i]) round.trainable.push_back(parameters_[i].first);
+  for (size_t i = 0; i < parameters().size(); ++i) {
+    if (execution_.mask()[i]) round.trainable.push_back(parameters()[i].first);
   }
   for (size_t b = 0; b < plan->drop_rates.size(); ++b) {
     round.drop_rates.emplace_back(profile_.blocks[b], plan->drop_rates[b]);
@@ -342,15 +334,11 @@ absl::StatusOr<Round> TrainingSession::Apply(const v1::Plan& message) {
 }
 
 void TrainingSession::Enforce(const Plan& plan) {
-  mask_ = plan.trainable;
-  SetRequiresGrad(parameters_, mask_);
-  planner_.emplace(profile_, plan);
-  step_plan_ = planner_->WithoutDrops();
-  checks_flops_ = true;
+  execution_.Enforce(profile_, plan);
   if (options_.optimizer == nullptr) return;
   std::vector<at::Tensor> frozen;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (!mask_[i]) frozen.push_back(parameters_[i].second);
+  for (size_t i = 0; i < plan.trainable.size(); ++i) {
+    if (!plan.trainable[i]) frozen.push_back(parameters()[i].second);
   }
   options_.optimizer->PlaceState(frozen, options_.frozen_state);
 }
@@ -372,7 +360,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunctio
     if (absl::Status status = rounds_.Continue(*state.plan, state.next_round); !status.ok()) return status;
     round = *std::move(applied);
   }
-  next_step_ = state.next_step;
+  execution_.set_steps(state.next_step);
   drift_schedule_.set_state(state.drift);
   rounds_.set_outcomes(state.outcomes);
   return round;
@@ -381,7 +369,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunctio
 SessionState TrainingSession::state() const {
   return {.plan = rounds_.plan(),
           .next_round = rounds_.next_round(),
-          .next_step = next_step_,
+          .next_step = execution_.steps(),
           .drift = drift_schedule_.state(),
           .outcomes = rounds_.outcomes()};
 }
@@ -395,108 +383,60 @@ absl::Status TrainingSession::BeginRoundInStep(const RoundOptions& options) {
   EndStep();
   if (!rounds_.AsksPlanner()) return KeepPlan().status();
   in_step_probe_ = std::make_unique<InStepProbe>(
-      InStepProbe{.options = options, .measured = rounds_.has_job() ? MeasuredTensors() : candidates_});
+      InStepProbe{.options = options, .measured = rounds_.has_job() ? MeasuredTensors() : execution_.candidates()});
   return absl::OkStatus();
 }
 
 absl::Status TrainingSession::BeginStep() {
   EndStep();
-  if (!planner_.has_value() && in_step_probe_ == nullptr) {
+  if (!execution_.has_plan() && in_step_probe_ == nullptr) {
     return absl::FailedPreconditionError("BeginStep() came before the first BeginRound() or BeginRoundInStep()");
   }
-  RestoreForeignFlips();
-  is_in_step_ = true;
   is_averaged_ = false;
-  reached_in_step_.assign(parameters_.size(), false);
-  micro_batch_ = 0;
   step_probe_ = {};
-  if (in_step_probe_ != nullptr) in_step_probe_->has_measured_step = false;
-  StartMicroBatch();
-  // A loop that fills gradients with zeros would let momentum and weight decay move what this step does not reach.
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (!step_plan_.reached[i] && parameters_[i].second.grad().defined()) parameters_[i].second.mutable_grad().reset();
+  if (in_step_probe_ == nullptr) {
+    execution_.BeginStep();
+  } else {
+    BeginMeasuringStep(*in_step_probe_);
   }
   return absl::OkStatus();
 }
 
-void TrainingSession::StartMicroBatch() {
-  if (in_step_probe_ != nullptr) {
-    SetDropped({});
-    SetRequiresGrad(parameters_, in_step_probe_->measured);
-    step_plan_ = {.reached = in_step_probe_->measured};
-    if (rounds_.has_job()) {
-      step_plan_.predicted_backward_cost = EvaluateMask(profile_, in_step_probe_->measured).backward_cost;
-    } else {
-      in_step_probe_->forward = std::make_unique<const profiler::ExecutedFlopsCounter>();
-    }
-    // Of the first step, if there are several.
-    if (micro_batch_ == 0 && in_step_probe_->sensitivity.empty() && PlansSensitivity(in_step_probe_->options)) {
-      in_step_probe_->outputs = std::make_unique<const BranchOutputs>(options_.branches);
-    }
-    return;
+void TrainingSession::BeginMeasuringStep(InStepProbe& probe) {
+  probe.has_measured_step = false;
+  execution_.BeginOpenStep(MeasuringStep(probe.measured));
+  if (!rounds_.has_job()) probe.forward = std::make_unique<const profiler::ExecutedFlopsCounter>();
+  // Of the first step, if there are several.
+  if (probe.sensitivity.empty() && PlansSensitivity(probe.options)) {
+    probe.outputs = std::make_unique<const BranchOutputs>(options_.branches);
   }
-  if (!planner_->drops_blocks()) return;
-  const uint64_t micro_batch = options_.draw_per == DrawPer::kMicroBatch ? static_cast<uint64_t>(micro_batch_) : 0;
-  step_plan_ = planner_->Draw(static_cast<uint64_t>(next_step_) + (micro_batch << kMicroBatchShift));
-  SetDropped(step_plan_.dropped_blocks);
-  // Frozen while its block is dropped: what asks a parameter whether it requires grad, as a checkpointed function does,
-  // then knows that it gets no gradient.
-  SetRequiresGrad(parameters_, step_plan_.reached);
 }
 
-void TrainingSession::SetDropped(const std::vector<std::string>& blocks) {
-  const std::set<std::string> dropped(blocks.begin(), blocks.end());
-  for (const ResidualBranch& branch : options_.branches) branch.set_dropped(dropped.contains(branch.name()));
-}
-
-void TrainingSession::RestoreForeignFlips() {
-  std::vector<std::string> flipped;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (parameters_[i].second.requires_grad() != mask_[i]) flipped.push_back(parameters_[i].first);
-  }
-  if (flipped.empty()) return;
-  const size_t others = flipped.size() - 1;
-  notices_.push_back(absl::StrCat("requires_grad of ", flipped[0],
-                                  others == 0 ? "" : absl::StrCat(" and ", others, " other tensors"),
-                                  " was changed outside the session; the plan's value is restored"));
-  SetRequiresGrad(parameters_, mask_);
+StepPlan TrainingSession::MeasuringStep(const std::vector<bool>& measured) const {
+  StepPlan everything{.reached = measured};
+  if (rounds_.has_job()) everything.predicted_backward_cost = EvaluateMask(profile_, measured).backward_cost;
+  return everything;
 }
 
 absl::StatusOr<bool> TrainingSession::Backward(const at::Tensor& loss) {
-  if (!is_in_step_ && planner_.has_value() && planner_->drops_blocks()) {
-    return absl::FailedPreconditionError(
-        "the plan drops blocks, but no step has begun; call BeginStep() before the forward pass");
-  }
-  if (in_step_probe_ != nullptr && is_in_step_) {
+  if (in_step_probe_ != nullptr && execution_.is_open()) {
     if (absl::Status status = PrepareInStepProbe(loss); !status.ok()) return status;
   }
-  if (loss.requires_grad()) {
-    if (absl::Status status = RunBackward(loss); !status.ok()) return status;
-  }
-  const bool ran = loss.requires_grad();
-  NoteReached();
-  ++micro_batch_;
-  if (is_in_step_ && options_.draw_per == DrawPer::kMicroBatch) StartMicroBatch();
-  return ran;
+  return execution_.Backward(loss);
 }
 
-void TrainingSession::NoteReached() {
-  if (!is_in_step_ || in_step_probe_ != nullptr) return;
-  for (size_t i = 0; i < reached_in_step_.size(); ++i) {
-    if (step_plan_.reached[i]) reached_in_step_[i] = true;
-  }
+std::vector<std::string> TrainingSession::TakeNotices() {
+  std::vector<std::string> notices = execution_.TakeNotices();
+  std::move(notices_.begin(), notices_.end(), std::back_inserter(notices));
+  notices_.clear();
+  return notices;
 }
 
 absl::Status TrainingSession::AverageGradients() {
-  if (options_.ranks == nullptr || !is_in_step_ || std::exchange(is_averaged_, true)) return absl::OkStatus();
-  std::vector<at::Tensor> gradients;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (!reached_in_step_[i] || !mask_[i]) continue;
-    at::Tensor& gradient = parameters_[i].second.mutable_grad();
-    if (!gradient.defined()) gradient = at::zeros_like(parameters_[i].second);
-    gradients.push_back(gradient);
+  if (options_.ranks == nullptr || !execution_.is_in_step() || std::exchange(is_averaged_, true)) {
+    return absl::OkStatus();
   }
-  return options_.ranks->Average(gradients);
+  return options_.ranks->Average(execution_.GradientsOfStep());
 }
 
 absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
@@ -505,41 +445,22 @@ absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
     const std::unique_ptr<const profiler::ExecutedFlopsCounter> forward = std::move(probe.forward);
     const int64_t executed = forward == nullptr ? 0 : forward->forward_flops_of_this_thread();
     const absl::Status created =
-        CreateJobFrom(WithoutExceptions("profiling", [&] { return ProfileOf(loss, parameters_, executed); }));
+        CreateJobFrom(WithoutExceptions("profiling", [&] { return ProfileOf(loss, parameters(), executed); }));
     if (!created.ok()) return created;
-    step_plan_.predicted_backward_cost = EvaluateMask(profile_, FullMask(profile_)).backward_cost;
     // The profile had to see tensors that never train. Autograd leaves out a leaf that no longer requires grad.
     probe.measured = MeasuredTensors();
-    SetRequiresGrad(parameters_, probe.measured);
+    execution_.SetOpenStep({.reached = probe.measured,
+                            .predicted_backward_cost = EvaluateMask(profile_, FullMask(profile_)).backward_cost});
   }
   if (probe.outputs == nullptr) return absl::OkStatus();
   const std::unique_ptr<const BranchOutputs> outputs = std::move(probe.outputs);
   const profiler::ExecutedFlopsCounter counter;
   absl::StatusOr<std::vector<double>> sensitivity =
-      SensitivityOfLoss(parameters_, MeasuredTensors(), BlockBranches(), options_.sensitivity, *outputs, loss);
+      SensitivityOfLoss(parameters(), MeasuredTensors(), BlockBranches(), options_.sensitivity, *outputs, loss);
   if (!sensitivity.ok()) return sensitivity.status();
   probe.sensitivity = *std::move(sensitivity);
   probe.sensitivity_flops = counter.backward_flops();
   step_probe_.sensitivity_flops = probe.sensitivity_flops;
-  return absl::OkStatus();
-}
-
-absl::Status TrainingSession::RunBackward(const at::Tensor& loss) {
-  const auto run = [&] {
-    loss.backward();
-    return absl::OkStatus();
-  };
-  if (!std::exchange(checks_flops_, false)) return WithoutExceptions("backward", run);
-  const profiler::ExecutedFlopsCounter counter;
-  if (absl::Status status = WithoutExceptions("backward", run); !status.ok()) return status;
-  if (counter.backward_flops() != step_plan_.predicted_backward_cost) {
-    notices_.push_back(absl::StrCat(
-        "backward executed ", counter.backward_flops(), " FLOPs in the first step of round ", rounds_.next_round() - 1,
-        ", but ", step_plan_.predicted_backward_cost,
-        " were predicted: ", Differences(FlopsByOp(counter.backward_flops_by_node()), CostByOp(profile_, step_plan_)),
-        "; is this batch of another shape, or does a kernel compute "
-        "gradients that nobody asked for?"));
-  }
   return absl::OkStatus();
 }
 
@@ -551,11 +472,11 @@ absl::StatusOr<bool> TrainingSession::MeasureStep() {
   const std::vector<bool> measured = MeasuredTensors();
   if (PlansImportance() && options_.importance.metric == v1::IMPORTANCE_METRIC_CROSS_FITTED) {
     if (probe.steps == nullptr) {
-      probe.steps = std::make_unique<ConsecutiveSteps>(parameters_, *options_.importance.update_rule,
+      probe.steps = std::make_unique<ConsecutiveSteps>(parameters(), *options_.importance.update_rule,
                                                        options_.importance.probe_batches);
     }
     const absl::Status added = WithoutExceptions("the importance probe", [&] {
-      probe.steps->AddStep(measured, mask_);
+      probe.steps->AddStep(measured, execution_.mask());
       return absl::OkStatus();
     });
     if (!added.ok()) return added;
@@ -565,7 +486,7 @@ absl::StatusOr<bool> TrainingSession::MeasureStep() {
       probe.importance = *std::move(importance);
     }
   } else if (PlansImportance()) {
-    absl::StatusOr<Importance> importance = ImportanceOfGradients(parameters_, measured, options_.importance);
+    absl::StatusOr<Importance> importance = ImportanceOfGradients(parameters(), measured, options_.importance);
     if (!importance.ok()) return importance.status();
     probe.importance = *std::move(importance);
   }
@@ -573,23 +494,16 @@ absl::StatusOr<bool> TrainingSession::MeasureStep() {
   return probe.steps == nullptr || probe.steps->is_complete();
 }
 
-void TrainingSession::UndefineFrozenGradients() {
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (!mask_[i]) parameters_[i].second.mutable_grad().reset();
-  }
-}
-
 absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
-  if (in_step_probe_ == nullptr || !is_in_step_ || in_step_probe_->has_measured_step) return std::nullopt;
+  if (in_step_probe_ == nullptr || !execution_.is_open() || in_step_probe_->has_measured_step) return std::nullopt;
   if (!rounds_.has_job()) return absl::FailedPreconditionError("no Backward() has run in the step that measures");
   absl::StatusOr<bool> has_measured_all = MeasureStep();
   if (!has_measured_all.ok()) return has_measured_all.status();
-  const int64_t executed = step_plan_.predicted_backward_cost;
+  const int64_t executed = step_plan().predicted_backward_cost;
   if (!*has_measured_all) {
     step_probe_.backward_cost = executed - EvaluateMask(profile_, TensorsThatTrain()).backward_cost;
     in_step_probe_->backward_cost += step_probe_.backward_cost;
-    UndefineFrozenGradients();
-    reached_in_step_ = TensorsThatTrain();
+    execution_.UndefineFrozenGradients();
     return std::nullopt;
   }
   const std::unique_ptr<InStepProbe> probe = std::move(in_step_probe_);
@@ -601,9 +515,8 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
   Assign(probe->sensitivity, *report.mutable_sensitivity());
   absl::StatusOr<Round> round = PlanRound(std::move(report));
   if (!round.ok()) return round.status();
-  UndefineFrozenGradients();
-  reached_in_step_ = mask_;
-  step_probe_.backward_cost = executed - step_plan_.predicted_backward_cost;
+  execution_.UndefineFrozenGradients();
+  step_probe_.backward_cost = executed - step_plan().predicted_backward_cost;
   round->probe_seconds = probe->seconds;
   round->sensitivity_flops = probe->sensitivity_flops;
   round->probe_backward_cost = probe->backward_cost + step_probe_.backward_cost;
@@ -627,14 +540,6 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Step() {
   if (!stepped.ok()) return stepped;
   EndStep();
   return round;
-}
-
-void TrainingSession::EndStep() {
-  if (!is_in_step_) return;
-  is_in_step_ = false;
-  ++next_step_;
-  SetDropped({});
-  SetRequiresGrad(parameters_, mask_);
 }
 
 }  // namespace greenplan::trainer

@@ -19,6 +19,7 @@
 #include "trainer_client/session/drift_schedule.h"
 #include "trainer_client/session/importance.h"
 #include "trainer_client/session/job_rounds.h"
+#include "trainer_client/session/plan_execution.h"
 #include "trainer_client/session/residual_branch.h"
 #include "trainer_client/session/sensitivity.h"
 #include "trainer_client/session/step_plan.h"
@@ -26,10 +27,6 @@
 namespace greenplan::trainer {
 
 class RankGroup;
-
-// How often the blocks to drop are drawn anew. Drawing per micro-batch averages more draws into each optimizer step;
-// drawing per step keeps the memory of a step's micro-batches equal.
-enum class DrawPer { kStep, kMicroBatch };
 
 // What a session plans, and what it works on.
 struct SessionOptions {
@@ -175,7 +172,7 @@ class TrainingSession {
   // does not step a tensor that may train, or if options contradict each other.
   static absl::StatusOr<std::unique_ptr<TrainingSession>> Create(std::shared_ptr<Connection> connection,
                                                                  SessionOptions options, NamedParameters parameters);
-  // Puts requires_grad back to what it was at Create.
+  // Ends the step and puts requires_grad back to what it was at Create.
   ~TrainingSession();
 
   // Profiles the step from one forward pass of probe batch 0, whose shapes must be those of a training step, and
@@ -204,7 +201,7 @@ class TrainingSession {
   // drift_schedule.h has the rule. True before the first round. For a loop that leaves it to the session when to plan:
   //   if (session->IsRoundDue()) session->BeginRound(loss);
   // REQUIRES: the method is selection or joint; others measure no importance.
-  bool IsRoundDue() const { return drift_schedule_.IsRoundDue(next_step_); }
+  bool IsRoundDue() const { return drift_schedule_.IsRoundDue(execution_.steps()); }
 
   // Returns whether a round that began with BeginRoundInStep has not planned yet. What it has measured so far is not
   // part of state(), so do not stop for a resume meanwhile.
@@ -220,7 +217,7 @@ class TrainingSession {
   absl::Status BeginStep();
 
   // Returns what the next forward and backward pass runs. Before the first plan of an in-step probe its cost is 0.
-  const StepPlan& step_plan() const { return step_plan_; }
+  const StepPlan& step_plan() const { return execution_.step_plan(); }
 
   // Runs loss.backward(), unless nothing is left to train. Returns whether it ran. Call it for each micro-batch of the
   // step. Gradients add up, so divide the loss by the number of micro-batches for a mean. FailedPrecondition if blocks
@@ -242,7 +239,7 @@ class TrainingSession {
   absl::StatusOr<std::optional<Round>> Step();
 
   // Ends the step for a loop that steps its optimizer by itself. Nothing is dropped until the next one begins.
-  void EndStep();
+  void EndStep() { execution_.EndStep(); }
 
   // What backward ran beyond the plan in the current step, once PlanFromGradients() has been called in it. 0 if the
   // step does not measure.
@@ -265,7 +262,7 @@ class TrainingSession {
 
   // Returns the lines worth telling since the last call: requires_grad that someone else changed, executed FLOPs that
   // differ from predicted ones at the first step of a round, and the first outcome that the planner did not take.
-  std::vector<std::string> TakeNotices() { return std::exchange(notices_, {}); }
+  std::vector<std::string> TakeNotices();
 
   const std::string& job() const { return options_.job; }
   int64_t next_round() const { return rounds_.next_round(); }
@@ -273,7 +270,11 @@ class TrainingSession {
   const ModelProfile& profile() const { return profile_; }                // Empty before the job is created.
 
  private:
+  struct InStepProbe;
+
   TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options, NamedParameters parameters);
+
+  const NamedParameters& parameters() const { return execution_.parameters(); }
 
   // Returns InvalidArgument if options contradict each other or do not fit the parameters.
   absl::Status CheckOptions() const;
@@ -288,8 +289,6 @@ class TrainingSession {
   // Returns the tensors that importance is measured of, [num_tensors]: those that the loss reaches and that may train.
   std::vector<bool> MeasuredTensors() const;
   std::vector<bool> TensorsThatTrain() const;  // Under the plan in force; before the first, all that are measured.
-  // Frees the gradients of tensors that the plan does not train, so that the optimizer skips them.
-  void UndefineFrozenGradients();
   // Returns a report with the labels of `options` in which nothing is measured yet.
   v1::ImportanceReport NewReport(const RoundOptions& options) const;
   // Runs the probes of BeginRound and returns what they measured.
@@ -302,53 +301,34 @@ class TrainingSession {
   absl::StatusOr<Round> KeepPlan();
   // Reads a plan against the profile, enforces it, and describes it as a Round.
   absl::StatusOr<Round> Apply(const v1::Plan& plan);
+  // Executes `plan` from now on, and places the optimizer's state of the tensors that it freezes.
+  void Enforce(const Plan& plan);
   // Returns Round::drift for the plans `before` and `after` by the importance in `report`.
   std::optional<double> Drift(const v1::ImportanceReport& report, const v1::Plan& before, const v1::Plan& after) const;
   // Tells the drift schedule what the round cost and found.
   void ScheduleNextRound(const Round& round, int64_t probe_flops);
-  // Sets requires_grad to the plan's mask, and places the optimizer's state of the tensors that it freezes.
-  void Enforce(const Plan& plan);
-
-  // Makes exactly the branches of these blocks run without recording.
-  void SetDropped(const std::vector<std::string>& blocks);
-  // Draws what the next forward and backward pass drops, or makes every candidate live in a step that measures.
-  void StartMicroBatch();
-  // Puts requires_grad right if someone else has changed it, and adds a notice.
-  void RestoreForeignFlips();
+  // Begins a step from whose gradients `probe` measures.
+  void BeginMeasuringStep(InStepProbe& probe);
+  // Returns what a step that measures these tensors ([num_tensors]) runs. Before there is a job its cost is 0.
+  StepPlan MeasuringStep(const std::vector<bool>& measured) const;
   // Creates the job from the graph of `loss` if there is none yet, and measures sensitivity if that is due.
   absl::Status PrepareInStepProbe(const at::Tensor& loss);
   // Measures importance from the gradients of the current step. Returns whether everything has been measured.
   absl::StatusOr<bool> MeasureStep();
-  // Records which tensors the latest backward pass reached, for AverageGradients.
-  void NoteReached();
   // Gives all ranks the drift that rank 0 measured.
   absl::Status AgreeOn(std::optional<double>& drift) const;
-  // Runs loss.backward(). In the first step of a round it compares executed with predicted FLOPs.
-  absl::Status RunBackward(const at::Tensor& loss);
 
   const SessionOptions options_;
-  const NamedParameters parameters_;
-  const std::vector<bool> candidates_;  // [num_tensors]: required grad at Create.
   JobRounds rounds_;
   ModelProfile profile_;
+  PlanExecution execution_;
 
   DriftSchedule drift_schedule_;
-
-  std::optional<StepPlanner> planner_;  // Of the plan in force.
-  std::vector<bool> mask_;              // [num_tensors]: requires_grad between steps.
-  StepPlan step_plan_;
-  int64_t next_step_ = 0;
-  int64_t micro_batch_ = 0;
-  bool is_in_step_ = false;
   StepProbe step_probe_;
-  std::vector<bool> reached_in_step_;  // [num_tensors]: of any micro-batch of this step.
-  bool is_averaged_ = false;           // Whether this step's gradients are.
-  bool checks_flops_ = false;          // Whether the next backward is the first of a round.
+  bool is_averaged_ = false;  // Whether this step's gradients are.
   std::vector<std::string> notices_;
 
-  // An in-step probe that has begun.
-  struct InStepProbe;
-  std::unique_ptr<InStepProbe> in_step_probe_;
+  std::unique_ptr<InStepProbe> in_step_probe_;  // One that has begun.
 };
 
 }  // namespace greenplan::trainer

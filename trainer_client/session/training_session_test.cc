@@ -532,7 +532,7 @@ TEST_F(TrainingSessionTest, TellsWhenAStepExecutesOtherFlopsThanPredicted) {
   input = Randn({5, 8});  // A batch of another size than the profiled one.
   TrainStep(*session);
   const int64_t predicted = session->step_plan().predicted_backward_cost;
-  EXPECT_THAT(session->TakeNotices(), ElementsAre(AllOf(HasSubstr("FLOPs in the first step of round 0, but"),
+  EXPECT_THAT(session->TakeNotices(), ElementsAre(AllOf(HasSubstr("FLOPs in the first step under this plan, but"),
                                                         HasSubstr("Mm " + std::to_string(predicted / 4 * 5) + " (" +
                                                                   std::to_string(predicted) + " predicted)"))));
   TrainStep(*session);
