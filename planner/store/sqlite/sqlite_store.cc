@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -11,11 +10,13 @@
 #include "absl/time/time.h"
 #include "planner/store/change_feed.h"
 #include "planner/store/rank_list.h"
+#include "planner/store/sqlite/changes.h"
 #include "planner/store/sqlite/contents.h"
 #include "planner/store/sqlite/database.h"
 #include "planner/store/sqlite/file_lock.h"
 #include "planner/store/sqlite/group_commit.h"
 #include "planner/store/sqlite/reader_pool.h"
+#include "planner/store/sqlite/rows.h"
 #include "planner/store/sqlite/schema.h"
 
 namespace greenplan {
@@ -28,242 +29,6 @@ constexpr char kSettings[] =
 
 // At a time: all other changes wait meanwhile.
 constexpr int64_t kMaxDeletedReports = 1000;
-
-constexpr char kRoundColumns[] = "job, round, revision, open_time, deadline, num_reports, is_planned";
-
-int64_t ToNumber(absl::Time time) { return absl::ToUnixNanos(time); }
-
-int64_t ToNumber(const google::protobuf::Timestamp& time) { return time.seconds() * 1'000'000'000 + time.nanos(); }
-
-absl::Status NoJob(absl::string_view name) { return absl::NotFoundError(absl::StrCat(name, " does not exist")); }
-absl::Status NoJob(int64_t job_id) { return NoJob(absl::StrCat("the job of id ", job_id)); }
-
-absl::Status Malformed(const Database& database, absl::string_view what) {
-  return absl::DataLossError(absl::StrCat(database.path(), " is damaged: it holds a malformed ", what));
-}
-
-// Whether a row is as it was written, for use as a column of a query.
-constexpr char kRevisionIsIntact[] =
-    "job_revisions.checksum IS greenplan_crc32(job_revisions.job, job_revisions.revision, message, profile)";
-constexpr char kPlanIsIntact[] = "checksum IS greenplan_crc32(job, round, message, missing_ranks)";
-constexpr char kRankIsIntact[] = "checksum IS greenplan_crc32(job, round, rank, message)";  // Reports and outcomes.
-
-// `column` is one of the above.
-absl::Status CheckIsIntact(const Database& database, const Statement& query, int column, absl::string_view what) {
-  if (query.Number(column) != 0) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(database.path(), " is damaged: a ", what, " has changed since it was written"));
-}
-
-template <typename Message>
-absl::StatusOr<Message> ParseColumn(const Database& database, const Statement& query, int column = 0) {
-  const absl::string_view bytes = query.Blob(column);
-  Message message;
-  if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return message;
-  return Malformed(database, message.GetTypeName());
-}
-
-// Whether a statement that changes at most one row has changed one.
-absl::StatusOr<bool> RunAndCount(Statement& change) {
-  const absl::StatusOr<bool> row = change.Step();
-  if (!row.ok()) return row.status();
-  return *row;
-}
-
-// What `read` makes of each row of `query`.
-template <typename Row, typename Read>
-absl::StatusOr<std::vector<Row>> ReadRows(Statement& query, const Read& read) {
-  std::vector<Row> rows;
-  for (;;) {
-    const absl::StatusOr<bool> has_row = query.Step();
-    if (!has_row.ok()) return has_row.status();
-    if (!*has_row) return rows;
-    absl::StatusOr<Row> row = read();
-    if (!row.ok()) return row.status();
-    rows.push_back(*std::move(row));
-  }
-}
-
-// The columns are the message, and whether its row is intact.
-template <typename Message>
-absl::StatusOr<Message> ParseIntact(const Database& database, const Statement& query) {
-  absl::Status status = CheckIsIntact(database, query, 1, Message::descriptor()->full_name());
-  if (!status.ok()) return status;
-  return ParseColumn<Message>(database, query);
-}
-
-template <typename Message>
-absl::StatusOr<std::vector<Message>> ParseRows(const Database& database, Statement& query) {
-  return ReadRows<Message>(query, [&] { return ParseIntact<Message>(database, query); });
-}
-
-// The columns of kRoundColumns.
-KeptRound ReadRound(const Statement& query) {
-  return {.job_id = query.Number(0),
-          .round = query.Number(1),
-          .revision = query.Number(2),
-          .open_time = absl::FromUnixNanos(query.Number(3)),
-          .deadline = absl::FromUnixNanos(query.Number(4)),
-          .num_reports = query.Number(5),
-          .is_planned = query.Number(6) != 0};
-}
-
-// Its columns are a job without its profile, the profile, and whether the row is intact.
-absl::StatusOr<v1::Job> ReadJob(const Database& database, const Statement& query, int column) {
-  if (absl::Status status = CheckIsIntact(database, query, column + 2, "greenplan.v1.Job"); !status.ok()) return status;
-  absl::StatusOr<v1::Job> job = ParseColumn<v1::Job>(database, query, column);
-  if (!job.ok()) return job;
-  const absl::string_view profile = query.Blob(column + 1);
-  if (!job->mutable_profile()->ParseFromArray(profile.data(), static_cast<int>(profile.size()))) {
-    return Malformed(database, job->profile().GetTypeName());
-  }
-  return job;
-}
-
-// Its columns are the plan, the missing ranks, and whether the row is intact.
-absl::StatusOr<KeptPlan> ReadPlan(const Database& database, const Statement& query) {
-  if (absl::Status status = CheckIsIntact(database, query, 2, "greenplan.v1.Plan"); !status.ok()) return status;
-  absl::StatusOr<v1::Plan> plan = ParseColumn<v1::Plan>(database, query);
-  if (!plan.ok()) return plan.status();
-  std::optional<std::vector<int32_t>> missing_ranks = DecodeRanks(query.Blob(1));
-  if (!missing_ranks.has_value()) return Malformed(database, "list of ranks");
-  return KeptPlan{*std::move(plan), *std::move(missing_ranks)};
-}
-
-// NotFound unless `query` has a row.
-absl::Status StepToRow(Statement& query, const std::function<absl::Status()>& not_found) {
-  const absl::StatusOr<bool> row = query.Step();
-  if (!row.ok()) return row.status();
-  return *row ? absl::OkStatus() : not_found();
-}
-
-absl::Status InsertRevision(Database& database, int64_t job_id, const v1::Job& job) {
-  v1::Job without_profile = job;
-  without_profile.clear_profile();
-  const std::string message = without_profile.SerializeAsString();
-  const std::string profile = job.profile().SerializeAsString();
-  Statement insert(database,
-                   "INSERT INTO job_revisions (job, revision, message, profile, checksum) VALUES (?1, ?2, ?3, ?4, "
-                   "greenplan_crc32(?1, ?2, ?3, ?4))");
-  insert.BindNumber(1, job_id);
-  insert.BindNumber(2, job.profile_revision());
-  insert.BindBlob(3, message);
-  insert.BindBlob(4, profile);
-  return insert.Run();
-}
-
-// A message on its way into the database. It is made before the transaction, for which others wait.
-struct RankRow {
-  explicit RankRow(const v1::ImportanceReport& report)
-      : round(report.round()), rank(report.rank()), message(report.SerializeAsString()) {}
-
-  const int64_t round;
-  const int32_t rank;
-  const std::string message;
-};
-
-absl::Status InsertReport(Database& database, int64_t job_id, const RankRow& report) {
-  Statement insert(database,
-                   "INSERT INTO reports (job, round, rank, message, checksum) VALUES (?1, ?2, ?3, ?4, "
-                   "greenplan_crc32(?1, ?2, ?3, ?4))");
-  insert.BindNumber(1, job_id);
-  insert.BindNumber(2, report.round);
-  insert.BindNumber(3, report.rank);
-  insert.BindBlob(4, report.message);
-  return insert.Run();
-}
-
-absl::Status CountReport(Database& database, int64_t job_id, int64_t round) {
-  Statement count(database, "UPDATE rounds SET num_reports = num_reports + 1 WHERE job = ? AND round = ?");
-  count.BindNumber(1, job_id);
-  count.BindNumber(2, round);
-  return count.Run();
-}
-
-absl::Status UseJob(Database& database, int64_t job_id, absl::Time time) {
-  Statement use(database, "UPDATE jobs SET last_use = max(last_use, ?) WHERE id = ?");
-  use.BindNumber(1, ToNumber(time));
-  use.BindNumber(2, job_id);
-  return use.Run();
-}
-
-// Makes the round if it is not there.
-absl::Status OpenRound(Database& database, int64_t job_id, int64_t round, const RoundOpening& opening) {
-  Statement insert(database,
-                   "INSERT INTO rounds (job, round, revision, open_time, deadline, num_reports, is_planned) "
-                   "VALUES (?1, ?2, ?3, ?4, ?5, 0, EXISTS (SELECT 1 FROM plans WHERE job = ?1 AND round = ?2)) "
-                   "ON CONFLICT (job, round) DO NOTHING RETURNING round");
-  insert.BindNumber(1, job_id);
-  insert.BindNumber(2, round);
-  insert.BindNumber(3, opening.revision);
-  insert.BindNumber(4, ToNumber(opening.open_time));
-  insert.BindNumber(5, ToNumber(opening.deadline));
-  const absl::StatusOr<bool> is_new = RunAndCount(insert);
-  if (!is_new.ok()) return absl::IsNotFound(is_new.status()) ? NoJob(job_id) : is_new.status();
-  return *is_new ? UseJob(database, job_id, opening.open_time) : absl::OkStatus();
-}
-
-// Counts a report and closes the round, in one step. Makes the round if it is not there.
-absl::Status ReportAndClose(Database& database, int64_t job_id, int64_t round, const RoundOpening& opening) {
-  Statement change(database,
-                   "INSERT INTO rounds (job, round, revision, open_time, deadline, num_reports, is_planned) "
-                   "VALUES (?, ?, ?, ?, ?, 1, 1) "
-                   "ON CONFLICT (job, round) DO UPDATE SET num_reports = num_reports + 1, is_planned = 1 "
-                   "RETURNING num_reports");
-  change.BindNumber(1, job_id);
-  change.BindNumber(2, round);
-  change.BindNumber(3, opening.revision);
-  change.BindNumber(4, ToNumber(opening.open_time));
-  change.BindNumber(5, ToNumber(opening.deadline));
-  const absl::StatusOr<bool> row = change.Step();
-  if (!row.ok()) return absl::IsNotFound(row.status()) ? NoJob(job_id) : row.status();
-  const bool is_new = change.Number(0) == 1;
-  return is_new ? UseJob(database, job_id, opening.open_time) : absl::OkStatus();
-}
-
-absl::StatusOr<KeptRound> FindRound(Database& database, int64_t job_id, int64_t round) {
-  Statement query(database, absl::StrCat("SELECT ", kRoundColumns, " FROM rounds WHERE job = ? AND round = ?"));
-  query.BindNumber(1, job_id);
-  query.BindNumber(2, round);
-  absl::Status status = StepToRow(query, [&] {
-    return absl::NotFoundError(absl::StrCat("round ", round, " of the job of id ", job_id, " does not exist"));
-  });
-  if (!status.ok()) return status;
-  return ReadRound(query);
-}
-
-absl::StatusOr<std::optional<v1::ImportanceReport>> FindReport(Database& database, int64_t job_id, int64_t round,
-                                                               int32_t rank) {
-  Statement query(database, absl::StrCat("SELECT message, ", kRankIsIntact,
-                                         " FROM reports WHERE job = ? AND round = ? AND rank = ?"));
-  query.BindNumber(1, job_id);
-  query.BindNumber(2, round);
-  query.BindNumber(3, rank);
-  const absl::StatusOr<bool> row = query.Step();
-  if (!row.ok()) return row.status();
-  if (!*row) return std::nullopt;
-  return ParseIntact<v1::ImportanceReport>(database, query);
-}
-
-absl::Status InsertPlan(Database& database, int64_t job_id, int64_t round, const std::string& message,
-                        const std::string& missing_ranks) {
-  Statement insert(database,
-                   "INSERT INTO plans (job, round, message, missing_ranks, checksum) VALUES (?1, ?2, ?3, ?4, "
-                   "greenplan_crc32(?1, ?2, ?3, ?4))");
-  insert.BindNumber(1, job_id);
-  insert.BindNumber(2, round);
-  insert.BindBlob(3, message);
-  insert.BindBlob(4, missing_ranks);
-  absl::Status status = insert.Run();
-  return absl::IsNotFound(status) ? NoJob(job_id) : status;
-}
-
-absl::Status CloseRound(Database& database, int64_t job_id, int64_t round) {
-  Statement close(database, "UPDATE rounds SET is_planned = 1 WHERE job = ? AND round = ?");
-  close.BindNumber(1, job_id);
-  close.BindNumber(2, round);
-  return close.Run();
-}
 
 class SqliteStore : public Store {
  public:
@@ -353,7 +118,11 @@ class SqliteStore : public Store {
     query.BindText(2, after_name);
     query.BindNumber(3, limit);
     // Whether the rows are intact is not checked, because that would need the profiles.
-    return ReadRows<v1::Job>(query, [&] { return ParseColumn<v1::Job>(*database, query); });
+    return ReadRows<v1::Job>(query, [&]() -> absl::StatusOr<v1::Job> {
+      v1::Job job;
+      if (absl::Status status = ParseColumn(*database, query, 0, job); !status.ok()) return status;
+      return job;
+    });
   }
 
   absl::Status DeleteJob(int64_t job_id) override { return DeleteIdleJob(job_id, absl::InfiniteFuture()); }
@@ -418,7 +187,7 @@ class SqliteStore : public Store {
     query.BindNumber(2, round);
     query.BindNumber(3, after_rank);
     query.BindNumber(4, limit);
-    return ParseRows<v1::ImportanceReport>(*database, query);
+    return ReadAllIntact<v1::ImportanceReport>(*database, query);
   }
 
   absl::StatusOr<std::vector<KeptRound>> ListOpenRounds(absl::Time until, int limit) override {
@@ -483,7 +252,7 @@ class SqliteStore : public Store {
     query.BindNumber(1, job_id);
     query.BindNumber(2, start_round);
     query.BindNumber(3, limit);
-    return ParseRows<v1::Plan>(*database, query);
+    return ReadAllIntact<v1::Plan>(*database, query);
   }
 
   absl::StatusOr<std::optional<v1::Outcome>> AddOutcome(int64_t job_id, const v1::Outcome& outcome) override {
@@ -498,7 +267,7 @@ class SqliteStore : public Store {
       insert.BindNumber(2, outcome.round());
       insert.BindNumber(3, outcome.rank());
       insert.BindBlob(4, message);
-      const absl::StatusOr<bool> is_new = RunAndCount(insert);
+      const absl::StatusOr<bool> is_new = insert.Step();
       if (!is_new.ok()) return absl::IsNotFound(is_new.status()) ? NoJob(job_id) : is_new.status();
       if (*is_new) return absl::OkStatus();
       Statement query(database, absl::StrCat("SELECT message, ", kRankIsIntact,
@@ -507,7 +276,7 @@ class SqliteStore : public Store {
       query.BindNumber(2, outcome.round());
       query.BindNumber(3, outcome.rank());
       if (absl::Status status = query.Step().status(); !status.ok()) return status;
-      absl::StatusOr<v1::Outcome> kept = ParseIntact<v1::Outcome>(database, query);
+      absl::StatusOr<v1::Outcome> kept = ReadIntact<v1::Outcome>(database, query);
       if (!kept.ok()) return kept.status();
       earlier = *std::move(kept);
       return absl::OkStatus();
@@ -528,7 +297,7 @@ class SqliteStore : public Store {
     query.BindNumber(2, after_round);
     query.BindNumber(3, after_rank);
     query.BindNumber(4, limit);
-    return ParseRows<v1::Outcome>(*database, query);
+    return ReadAllIntact<v1::Outcome>(*database, query);
   }
 
   absl::StatusOr<std::vector<int64_t>> ListIdleJobs(absl::Time time, int limit) override {
