@@ -15,6 +15,12 @@
 namespace greenplan {
 namespace {
 
+// Looking an algorithm up takes longer than the digest of a small plan.
+const EVP_MD* Sha256() {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return algorithm;
+}
+
 void AppendUint(std::string& bytes, uint64_t value, int num_bytes) {
   for (int i = 0; i < num_bytes; ++i) bytes.push_back(static_cast<char>(value >> (8 * i) & 0xff));
 }
@@ -24,7 +30,7 @@ void AppendUint(std::string& bytes, uint64_t value, int num_bytes) {
 std::string Sha256Hex(absl::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> hash;
   unsigned int size = 0;
-  const int ok = EVP_Digest(bytes.data(), bytes.size(), hash.data(), &size, EVP_sha256(), nullptr);
+  const int ok = EVP_Digest(bytes.data(), bytes.size(), hash.data(), &size, Sha256(), nullptr);
   ABSL_RAW_CHECK(ok == 1, "libcrypto has no SHA-256");
   return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(hash.data()), size));
 }

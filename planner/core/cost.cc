@@ -32,37 +32,41 @@ std::vector<char> LiveOutsideOf(const ModelProfile& profile, const std::vector<b
   return live;
 }
 
-std::vector<char> LiveBytes(const ModelProfile& profile, const std::vector<bool>& trainable) {
-  ABSL_ASSERT(trainable.size() == profile.tensors.size());
-  return LiveOutsideOf(profile, trainable, [](const Op&) { return false; });
-}
-
-// Calls add(cost, saved_bytes, block) for each live op with its edges to live ops, and for each tensor that trains.
+// Calls add(cost, saved_bytes, block) for each tensor that trains, and for each live op with its edges to live ops.
 template <typename Add>
 void SumUp(const ModelProfile& profile, const std::vector<bool>& trainable, const Add& add) {
+  ABSL_ASSERT(trainable.size() == profile.tensors.size());
   // Whole graphs cost milliseconds to walk, and a search that is stopped prices the empty mask.
   if (std::find(trainable.begin(), trainable.end(), true) == trainable.end()) return;
-  const std::vector<char> live = LiveBytes(profile, trainable);
-  for (size_t j = 0; j < profile.ops.size(); ++j) {
-    if (!live[j]) continue;
+  std::vector<char> live(profile.ops.size(), 0);
+  auto tensor = profile.tensors.begin();
+  for (const bool is_selected : trainable) {
+    if (is_selected && tensor->op != kNone) {
+      live[tensor->op] = 1;
+      add(tensor->weight_grad_cost, tensor->saved_bytes, profile.ops[tensor->op].block);
+    }
+    ++tensor;
+  }
+  // The targets of an op's edges come after it, so one pass from the last op finds what is live and what that costs.
+  for (size_t j = profile.ops.size(); j-- > 0;) {
     const Op& op = profile.ops[j];
+    char is_live = live[j];
     int64_t cost = op.cost;
     for (const Edge& edge : op.inputs) {
-      if (live[edge.op]) cost += edge.cost;
+      is_live |= live[edge.op];
+      cost += live[edge.op] ? edge.cost : 0;
     }
+    if (!is_live) continue;
+    live[j] = 1;
     add(cost, op.saved_bytes, op.block);
-  }
-  for (size_t k = 0; k < profile.tensors.size(); ++k) {
-    if (!IsTrained(profile, trainable, k)) continue;
-    const Tensor& tensor = profile.tensors[k];
-    add(tensor.weight_grad_cost, tensor.saved_bytes, profile.ops[tensor.op].block);
   }
 }
 
 }  // namespace
 
 std::vector<bool> LiveOps(const ModelProfile& profile, const std::vector<bool>& trainable) {
-  const std::vector<char> live = LiveBytes(profile, trainable);
+  ABSL_ASSERT(trainable.size() == profile.tensors.size());
+  const std::vector<char> live = LiveOutsideOf(profile, trainable, [](const Op&) { return false; });
   return std::vector<bool>(live.begin(), live.end());
 }
 

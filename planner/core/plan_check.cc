@@ -17,11 +17,13 @@ absl::Status CheckMask(const ModelProfile& profile, const PlanLimits& limits, co
   if (plan.trainable.size() != profile.tensors.size()) {
     return Broken("trainable has ", plan.trainable.size(), " entries for ", profile.tensors.size(), " tensors");
   }
-  for (size_t k = 0; k < plan.trainable.size(); ++k) {
-    if (plan.trainable[k] && profile.tensors[k].op == kNone) return Broken("tensor ", k, " trains without an op");
-    if (limits.pins[k] == (plan.trainable[k] ? Pin::kNever : Pin::kAlways)) {
-      return Broken("tensor ", k, plan.trainable[k] ? " trains though it must not" : " does not train though it must");
+  size_t k = 0;
+  for (const bool trains : plan.trainable) {
+    if (trains && profile.tensors[k].op == kNone) return Broken("tensor ", k, " trains without an op");
+    if (limits.pins[k] == (trains ? Pin::kNever : Pin::kAlways)) {
+      return Broken("tensor ", k, trains ? " trains though it must not" : " does not train though it must");
     }
+    ++k;
   }
   return absl::OkStatus();
 }

@@ -15,11 +15,6 @@ constexpr size_t kMaxHistory = 1 << 20;
 constexpr size_t kMaxStates = 1 << 17;
 constexpr int kRanksBetweenSpends = 1024;
 
-// Whether value + rest * ratio of `entry` is at least best + 1, exactly.
-bool CanBeat(int64_t value, int64_t rest, const Entry& entry, int64_t best) {
-  return static_cast<__int128>(value - best - 1) * entry.cost + static_cast<__int128>(rest) * entry.value >= 0;
-}
-
 }  // namespace
 
 int64_t FillBound(int64_t value, int64_t rest, const Entry& entry) {
@@ -32,11 +27,6 @@ int64_t FillBound(int64_t value, int64_t rest, const Entry& entry) {
 int64_t LinearBound(const Ranking& ranking, const BreakPoint& point) {
   if (point.break_rank == static_cast<int>(ranking.entries().size())) return point.value;
   return FillBound(point.value, point.room - point.cost, ranking.entries()[point.break_rank]);
-}
-
-bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value) {
-  if (point.break_rank == static_cast<int>(ranking.entries().size())) return point.value > value;
-  return CanBeat(point.value, point.room - point.cost, ranking.entries()[point.break_rank], value);
 }
 
 std::vector<bool> MaskOf(const Ranking& ranking, const Incumbent& incumbent, int num_tensors) {
@@ -55,7 +45,7 @@ std::vector<bool> MaskOf(const Ranking& ranking, const Incumbent& incumbent, int
   };
   for (int rank = 0; rank < incumbent.from.break_rank; ++rank) {
     const Entry& entry = ranking.entries()[rank];
-    if (ranking.IsAvailable(entry, incumbent.from.node)) apply(rank, entry.bundle == kNone ? 1 : entry.option);
+    if (entry.IsAvailableTo(incumbent.from.node)) apply(rank, entry.bundle == kNone ? 1 : entry.option);
   }
   for (const auto& [rank, option] : incumbent.changes) apply(rank, option);
   return mask;
@@ -102,7 +92,6 @@ int64_t KnapsackSearch::Improve(const BreakPoint& point, bool is_hard, int64_t m
       }
     }
     Advance(go_right ? right_ : left_, go_right ? +1 : -1);
-    CollectAlternatives(rank);
     if (!Extend(rank)) return OpenBound();
   }
   return incumbent.value;
@@ -133,7 +122,7 @@ void KnapsackSearch::FindGrains() {
   const std::vector<Entry>& entries = ranking_.entries();
   std::vector<std::pair<int64_t, int>> costs;
   for (int rank = 0; rank < static_cast<int>(entries.size()); ++rank) {
-    if (entries[rank].bundle != kNone || !ranking_.IsAvailable(entries[rank], point_.node)) continue;
+    if (entries[rank].bundle != kNone || !entries[rank].IsAvailableTo(point_.node)) continue;
     if (CollectAlternatives(rank)) costs.push_back({entries[rank].cost, rank});
   }
   grains_ = FindCostGrains(costs);
@@ -162,7 +151,7 @@ bool KnapsackSearch::SettleOdd() {
 
 bool KnapsackSearch::Settle(int rank) {
   const Entry& entry = ranking_.entries()[rank];
-  if (!ranking_.IsAvailable(entry, point_.node)) return true;
+  if (!entry.IsAvailableTo(point_.node)) return true;
   if (entry.bundle != kNone && std::exchange(bundle_done_[entry.bundle], stamp_) == stamp_) return true;
   if (!CollectAlternatives(rank)) return true;
   return MayExtend() && Extend(rank);
@@ -212,26 +201,34 @@ void KnapsackSearch::Complete() {
   Offer(state);
 }
 
-// Fills alternatives_ with what can be done at `rank` otherwise than the break point does; false if nothing that can
-// lead to a better selection.
-bool KnapsackSearch::CollectAlternatives(int rank) {
+// Calls visit(alternative) for what can be done at `rank` otherwise than the break point does, until it returns true.
+// Returns whether it did.
+template <typename Visit>
+bool KnapsackSearch::AnyAlternative(int rank, const Visit& visit) const {
   const Entry& entry = ranking_.entries()[rank];
-  alternatives_.clear();
+  const bool is_taken = rank < point_.break_rank;
   if (entry.bundle == kNone) {
-    const bool taken = rank < point_.break_rank;
-    const Alternative flip =
-        taken ? Alternative{-entry.cost, -entry.value, 0} : Alternative{entry.cost, entry.value, 1};
-    if (CanMatter(flip)) alternatives_.push_back(flip);
-    return !alternatives_.empty();
+    return visit(is_taken ? Alternative{-entry.cost, -entry.value, 0} : Alternative{entry.cost, entry.value, 1});
   }
   // What the break point takes: ranks are visited outwards, so this is the bundle's last step taken, or its first not.
-  const int current = rank < point_.break_rank ? entry.option : entry.from;
+  const int current = is_taken ? entry.option : entry.from;
   const std::vector<Ranking::Option>& options = ranking_.bundles()[entry.bundle].options;
   for (int i = 0; i < static_cast<int>(options.size()); ++i) {
     if (i == current) continue;
-    const Alternative other{options[i].cost - options[current].cost, options[i].value - options[current].value, i};
-    if (CanMatter(other)) alternatives_.push_back(other);
+    if (visit(Alternative{options[i].cost - options[current].cost, options[i].value - options[current].value, i})) {
+      return true;
+    }
   }
+  return false;
+}
+
+// Fills alternatives_ with those that can lead to a better selection. False if there is none.
+bool KnapsackSearch::CollectAlternatives(int rank) {
+  alternatives_.clear();
+  AnyAlternative(rank, [this](const Alternative& alternative) {
+    if (CanMatter(alternative)) alternatives_.push_back(alternative);
+    return false;
+  });
   return !alternatives_.empty();
 }
 
@@ -244,15 +241,20 @@ bool KnapsackSearch::CanMatter(const Alternative& alternative) const {
 // Moves `rank` to the next entry in `direction` that the live set can select and that can matter.
 void KnapsackSearch::Advance(int& rank, int direction) {
   const std::vector<Entry>& entries = ranking_.entries();
-  const int from = rank;
+  const bool has_odd = !grains_.odd.empty();
+  const auto can_matter = [this](const Alternative& alternative) { return CanMatter(alternative); };
+  int until_spend = kRanksBetweenSpends;
   for (rank += direction; rank >= 0 && rank < static_cast<int>(entries.size()); rank += direction) {
     // A stop in between leaves a rank whose ratio bounds all that follow.
-    if ((rank - from) % kRanksBetweenSpends == 0 && !meter_->Spend(kRanksBetweenSpends / 2)) return;
+    if (--until_spend == 0) {
+      until_spend = kRanksBetweenSpends;
+      if (!meter_->Spend(kRanksBetweenSpends / 2)) return;
+    }
     const Entry& entry = entries[rank];
-    if (!ranking_.IsAvailable(entry, point_.node)) continue;
-    if (IsOdd(rank)) continue;
+    if (!entry.IsAvailableTo(point_.node)) continue;
+    if (has_odd && IsOdd(rank)) continue;
     if (entry.bundle != kNone && bundle_done_[entry.bundle] == stamp_) continue;
-    if (CollectAlternatives(rank)) return;
+    if (AnyAlternative(rank, can_matter)) return;
     if (entry.bundle != kNone) bundle_done_[entry.bundle] = stamp_;
   }
 }
@@ -263,14 +265,13 @@ int64_t KnapsackSearch::Fillable(int64_t rest) const {
 }
 
 // Whether some completion by ranks not yet considered can beat the incumbent.
-bool KnapsackSearch::IsPromising(int64_t cost, int64_t value) const {
+inline bool KnapsackSearch::IsPromising(int64_t cost, int64_t value) const {
   const std::vector<Entry>& entries = ranking_.entries();
   const int64_t rest = Fillable(point_.room - cost);
-  if (rest >= 0) {
-    return right_ < static_cast<int>(entries.size()) ? CanBeat(value, rest, entries[right_], incumbent_->value)
-                                                     : value > incumbent_->value;
-  }
-  return left_ >= 0 && CanBeat(value, rest, entries[left_], incumbent_->value);
+  const int next = rest >= 0 ? right_ : left_;
+  const bool is_none_left = next < 0 || next >= static_cast<int>(entries.size());
+  if (is_none_left) return rest >= 0 && value > incumbent_->value;
+  return CanBeat(value, rest, entries[next], incumbent_->value);
 }
 
 void KnapsackSearch::Offer(const State& state) {

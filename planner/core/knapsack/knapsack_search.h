@@ -36,8 +36,17 @@ int64_t FillBound(int64_t value, int64_t rest, const Ranking::Entry& entry);
 // Returns the linear bound at a break point. No selection within its live set is worth more.
 int64_t LinearBound(const Ranking& ranking, const BreakPoint& point);
 
+// Returns whether value + rest * ratio of `entry` exceeds `best` by 1 at least, exactly.
+inline bool CanBeat(int64_t value, int64_t rest, const Ranking::Entry& entry, int64_t best) {
+  return static_cast<__int128>(value - best - 1) * entry.cost + static_cast<__int128>(rest) * entry.value >= 0;
+}
+
 // Returns whether the linear bound exceeds `value`. Cheaper than computing the bound.
-bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value);
+inline bool CanBeatAtBreak(const Ranking& ranking, const BreakPoint& point, int64_t value) {
+  const std::vector<Ranking::Entry>& entries = ranking.entries();
+  if (point.break_rank == static_cast<int>(entries.size())) return point.value > value;
+  return CanBeat(point.value, point.room - point.cost, entries[point.break_rank], value);
+}
 
 // Returns the mask of the incumbent's selection, [num_tensors].
 std::vector<bool> MaskOf(const Ranking& ranking, const Incumbent& incumbent, int num_tensors);
@@ -98,7 +107,11 @@ class KnapsackSearch {
   int64_t Fillable(int64_t rest) const;
   // Returns whether a selection with this departure can beat the incumbent, by the linear bound.
   bool CanMatter(const Alternative& alternative) const;
-  // Fills alternatives_ with what may be done at a rank otherwise than the break point does. False if there is nothing.
+  // Calls visit(alternative) for each way to decide at a rank otherwise than the break point does, until it returns
+  // true. Returns whether it did.
+  template <typename Visit>
+  bool AnyAlternative(int rank, const Visit& visit) const;
+  // Fills alternatives_ with those of a rank that can matter. False if there are none.
   bool CollectAlternatives(int rank);
   // Moves a rank to the next entry that the live set can select and that can matter.
   void Advance(int& rank, int direction);

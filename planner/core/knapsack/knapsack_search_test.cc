@@ -74,7 +74,7 @@ int64_t BestWithin(const Instance& instance, int node, int64_t room) {
 BreakPoint BreakPointOf(const Ranking& ranking, int node, int64_t room) {
   BreakPoint point{.node = node, .room = room};
   for (const Entry& entry : ranking.entries()) {
-    if (ranking.IsAvailable(entry, node)) {
+    if (entry.IsAvailableTo(node)) {
       if (point.cost + entry.cost > room) break;
       point.cost += entry.cost;
       point.value += entry.value;
@@ -91,13 +91,13 @@ void ExpectSelection(const Ranking& ranking, const Incumbent& incumbent) {
   std::vector<bool> is_taken(ranking.entries().size(), false);
   for (int rank = 0; rank < incumbent.from.break_rank; ++rank) {
     const Entry& entry = ranking.entries()[rank];
-    if (!ranking.IsAvailable(entry, incumbent.from.node)) continue;
+    if (!entry.IsAvailableTo(incumbent.from.node)) continue;
     is_taken[rank] = true;
     if (entry.bundle != kNone) option_of[entry.bundle] = entry.option;
   }
   for (const auto& [rank, option] : incumbent.changes) {
     const Entry& entry = ranking.entries()[rank];
-    EXPECT_TRUE(ranking.IsAvailable(entry, incumbent.from.node));
+    EXPECT_TRUE(entry.IsAvailableTo(incumbent.from.node));
     if (entry.bundle != kNone) option_of[entry.bundle] = option;
     is_taken[rank] = option == 1;
   }

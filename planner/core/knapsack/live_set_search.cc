@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <span>
 
 namespace greenplan {
 namespace {
@@ -21,6 +22,7 @@ class Sweep {
  public:
   Sweep(const Ranking& ranking, int64_t backward_budget)
       : ranking_(ranking), budget_(backward_budget), available_(ranking.entries().size(), 0) {
+    path_.reserve(ranking.tree().nodes.size() + 1);
     path_.push_back({});
     path_.back().point.break_rank = static_cast<int>(ranking.entries().size());
     path_.back().end = std::numeric_limits<int>::max();
@@ -33,16 +35,17 @@ class Sweep {
     const int num_nodes = static_cast<int>(nodes.size());
     for (int node = 0; node < num_nodes;) {
       while (path_.back().end <= node) Leave();
-      if (nodes[node].cost > budget_) {
-        node = nodes[node].subtree_end;
+      const Node& at = nodes[node];
+      if (at.cost > budget_) {
+        node = at.subtree_end;
         continue;
       }
-      const bool adds_items = ranking_.begin(node) < ranking_.begin(node + 1);
-      const int from = path_.back().point.break_rank;
-      Enter(node);
-      const int num_moves = from - path_.back().point.break_rank;
-      if (!meter.Spend(8 + ranking_.begin(node + 1) - ranking_.begin(node) + num_moves / 8)) return false;
-      if (adds_items) visit(path_.back().point);
+      const BreakPoint& above = path_.back().point;
+      const std::span<const int> ranks = ranking_.RanksOf(node);
+      const BreakPoint point = MoveDown(above, node, budget_ - at.cost, ranks);
+      if (!meter.Spend(8 + static_cast<int64_t>(ranks.size()) + (above.break_rank - point.break_rank) / 8)) return false;
+      if (!ranks.empty()) visit(point);
+      path_.push_back({point, at.subtree_end});
       ++node;
     }
     return true;
@@ -54,34 +57,33 @@ class Sweep {
     int end = 0;
   };
 
-  void Enter(int node) {
-    const Node& at = ranking_.tree().nodes[node];
-    Place place = path_.back();
-    BreakPoint& point = place.point;
-    place.end = at.subtree_end;
-    point.node = node;
-    point.room = budget_ - at.cost;
+  // Returns the break point of `node` from the one of the live set above it: the entries of `ranks` come, and only
+  // `room` is left. The values are in local variables, because a store to available_ might change any others for all
+  // that a compiler knows.
+  BreakPoint MoveDown(const BreakPoint& above, int node, int64_t room, std::span<const int> ranks) {
     const Entry* const entries = ranking_.entries().data();
+    char* const available = available_.data();
+    int break_rank = above.break_rank;
+    int64_t cost = above.cost;
+    int64_t value = above.value;
     // Whether an entry counts follows no pattern that a processor could predict: masks instead of branches.
-    for (int i = ranking_.begin(node); i < ranking_.begin(node + 1); ++i) {
-      const int rank = ranking_.ranks()[i];
-      available_[rank] = 1;
-      const int64_t mask = -static_cast<int64_t>(rank < point.break_rank);
-      point.cost += entries[rank].cost & mask;
-      point.value += entries[rank].value & mask;
+    for (const int rank : ranks) {
+      available[rank] = 1;
+      const int64_t mask = -static_cast<int64_t>(rank < break_rank);
+      cost += entries[rank].cost & mask;
+      value += entries[rank].value & mask;
     }
-    while (point.cost > point.room) {
-      --point.break_rank;
-      const int64_t mask = -static_cast<int64_t>(available_[point.break_rank]);
-      point.cost -= entries[point.break_rank].cost & mask;
-      point.value -= entries[point.break_rank].value & mask;
+    while (cost > room) {
+      --break_rank;
+      const int64_t mask = -static_cast<int64_t>(available[break_rank]);
+      cost -= entries[break_rank].cost & mask;
+      value -= entries[break_rank].value & mask;
     }
-    path_.push_back(place);
+    return {.node = node, .break_rank = break_rank, .cost = cost, .value = value, .room = room};
   }
 
   void Leave() {
-    const int node = path_.back().point.node;
-    for (int i = ranking_.begin(node); i < ranking_.begin(node + 1); ++i) available_[ranking_.ranks()[i]] = 0;
+    for (const int rank : ranking_.RanksOf(path_.back().point.node)) available_[rank] = 0;
     path_.pop_back();
   }
 
@@ -99,7 +101,7 @@ void FillGreedily(const Ranking& ranking, const BreakPoint& point, Incumbent& in
   const std::vector<Entry>& entries = ranking.entries();
   for (int rank = point.break_rank; rank < static_cast<int>(entries.size()); ++rank) {
     const Entry& entry = entries[rank];
-    if (entry.bundle != kNone || entry.cost > point.room - cost || !ranking.IsAvailable(entry, point.node)) continue;
+    if (entry.bundle != kNone || entry.cost > point.room - cost || !entry.IsAvailableTo(point.node)) continue;
     cost += entry.cost;
     value += entry.value;
     changes.push_back({rank, 1});
@@ -136,6 +138,7 @@ LiveSetResult LiveSetSearch::Run(int64_t backward_budget, WorkMeter& meter) {
 
 void LiveSetSearch::SweepPoints(int64_t backward_budget, WorkMeter& meter) {
   points_.clear();
+  points_.reserve(ranking_.tree().nodes.size());
   Sweep sweep(ranking_, backward_budget);
   is_swept_ = sweep.Run(meter, [&](const BreakPoint& point) {
     points_.push_back(point);
@@ -155,7 +158,7 @@ void LiveSetSearch::NarrowPoints(int64_t backward_budget, WorkMeter& meter) {
     const int from = point.break_rank;
     while (point.cost > point.room) {
       const Entry& entry = ranking_.entries()[--point.break_rank];
-      if (!ranking_.IsAvailable(entry, point.node)) continue;
+      if (!entry.IsAvailableTo(point.node)) continue;
       point.cost -= entry.cost;
       point.value -= entry.value;
     }

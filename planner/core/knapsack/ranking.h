@@ -2,6 +2,7 @@
 #define GREENPLAN_PLANNER_CORE_KNAPSACK_RANKING_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "planner/core/graph/live_set_tree.h"
@@ -22,11 +23,15 @@ class Ranking {
   struct Entry {
     int64_t cost = 0;
     int64_t value = 0;  // > 0.
-    int node = 0;       // Of the tree: selectable in the node's subtree.
+    int node = 0;       // Of the tree: the entry is selectable in the node's subtree,
+    int node_end = 0;   // which is the nodes [node, node_end).
     int tensor = kNone;
     int bundle = kNone;  // Index into bundles() if it is not a single tensor.
     int option = 0;      // Index into the bundle's options that the step leads to,
     int from = 0;        // and of the one it comes from.
+
+    // Returns whether the live set `live_set` can select the entry: `node` is that live set or one of its ancestors.
+    bool IsAvailableTo(int live_set) const { return node <= live_set && live_set < node_end; }
   };
   // The options of a bundle worth taking: rising in cost and value, options[0] being to select none.
   struct Option {
@@ -49,22 +54,16 @@ class Ranking {
   const std::vector<Entry>& entries() const { return entries_; }
   const std::vector<RankedBundle>& bundles() const { return bundles_; }
 
-  // The ranks of a node's own entries: ranks()[begin(node), begin(node + 1)).
-  const std::vector<int>& ranks() const { return ranks_; }
-  // Returns where the node's own entries begin in ranks(). `node` may be the number of nodes: there the last node's
-  // end.
-  int begin(int node) const { return node_begin_[node]; }
+  // Returns the ranks of a node's own entries.
+  std::span<const int> RanksOf(int node) const {
+    return {ranks_.data() + node_begin_[node], ranks_.data() + node_begin_[node + 1]};
+  }
 
   // Returns the total of all positive values. No selection is worth more.
   int64_t total_value() const { return total_value_; }
 
   // Returns the memory that the ranking holds, in bytes, not counting its tree.
   int64_t MemoryBytes() const;
-
-  // Returns whether the live set `node` can select the entry: the entry's own node is `node` or one of its ancestors.
-  bool IsAvailable(const Entry& entry, int node) const {
-    return entry.node <= node && node < tree_.nodes[entry.node].subtree_end;
-  }
 
  private:
   // Adds an entry for each step along the concave hull of the bundle's options.
@@ -75,8 +74,8 @@ class Ranking {
   const LiveSetTree& tree_;
   std::vector<Entry> entries_;
   std::vector<RankedBundle> bundles_;
-  std::vector<int> ranks_;
-  std::vector<int> node_begin_;
+  std::vector<int> ranks_;       // Of the entries in the order of the nodes that they belong to.
+  std::vector<int> node_begin_;  // [nodes + 1] Where those of each node begin in ranks_.
   int64_t total_value_ = 0;
 };
 

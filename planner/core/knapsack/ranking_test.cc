@@ -45,13 +45,14 @@ void ExpectOrdered(const Ranking& ranking) {
   const int num_nodes = static_cast<int>(ranking.tree().nodes.size());
   std::vector<bool> seen(entries.size(), false);
   for (int node = 0; node < num_nodes; ++node) {
-    for (int i = ranking.begin(node); i < ranking.begin(node + 1); ++i) {
-      EXPECT_EQ(entries[ranking.ranks()[i]].node, node);
-      EXPECT_FALSE(seen[ranking.ranks()[i]]);
-      seen[ranking.ranks()[i]] = true;
+    for (const int rank : ranking.RanksOf(node)) {
+      EXPECT_EQ(entries[rank].node, node);
+      EXPECT_EQ(entries[rank].node_end, ranking.tree().nodes[node].subtree_end);
+      EXPECT_FALSE(seen[rank]);
+      seen[rank] = true;
     }
   }
-  EXPECT_EQ(ranking.begin(num_nodes), static_cast<int>(entries.size()));
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), false), 0);
 }
 
 TEST(Ranking, OrdersExactlyWhereDoubleRatiosTie) {
@@ -160,12 +161,19 @@ TEST(Ranking, HoldsEveryItemOfATreeOnceAndTheHullOfEveryBundle) {
 
 TEST(Ranking, AnEntryIsAvailableInTheSubtreeOfItsNode) {
   LiveSetTree tree;
-  for (const int end : {4, 3, 3, 4}) tree.nodes.push_back({.subtree_end = end});
+  for (const int end : {4, 3, 3, 4}) {
+    const int node = static_cast<int>(tree.nodes.size());
+    tree.nodes.push_back({.subtree_end = end, .items_begin = node});
+    tree.items.push_back({.tensor = node, .cost = 1});
+  }
   WorkMeter unlimited;
-  const Ranking ranking(tree, {}, unlimited);
+  const Ranking ranking(tree, {4, 3, 2, 1}, unlimited);
+  const std::vector<Entry>& entries = ranking.entries();
   for (int node = 0; node < 4; ++node) {
-    EXPECT_EQ(ranking.IsAvailable({.node = 1}, node), node == 1 || node == 2) << node;
-    EXPECT_TRUE(ranking.IsAvailable({.node = 0}, node));
+    EXPECT_TRUE(entries[0].IsAvailableTo(node)) << node;
+    EXPECT_EQ(entries[1].IsAvailableTo(node), node == 1 || node == 2) << node;
+    EXPECT_EQ(entries[2].IsAvailableTo(node), node == 2) << node;
+    EXPECT_EQ(entries[3].IsAvailableTo(node), node == 3) << node;
   }
 }
 

@@ -2,21 +2,25 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
 namespace greenplan {
 namespace {
 
-// value * 2^exponent, rounded once.
-double Scaled(double value, int exponent) {
-  if (exponent < -1000 || exponent > 1000) return std::ldexp(value, exponent);
-  const uint64_t bits = static_cast<uint64_t>(exponent + 1023) << 52;
-  double factor;
-  std::memcpy(&factor, &bits, sizeof(factor));
-  return value * factor;
-}
+// Multiplies by 2^exponent, rounding once.
+class PowerOfTwo {
+ public:
+  explicit PowerOfTwo(int exponent)
+      : exponent_(exponent), is_normal_(-1000 <= exponent && exponent <= 1000), factor_(std::ldexp(1.0, exponent)) {}
+
+  double Times(double value) const { return is_normal_ ? value * factor_ : std::ldexp(value, exponent_); }
+
+ private:
+  int exponent_;
+  bool is_normal_;  // Whether the factor is a double that has all bits.
+  double factor_;
+};
 
 }  // namespace
 
@@ -30,25 +34,31 @@ ValueScale ValueScale::Of(const std::vector<double>& importance) {
   int largest_exponent = 0;
   std::frexp(largest, &largest_exponent);
   double sum = 0;
+  const PowerOfTwo to_largest(-largest_exponent);
   for (double value : importance) {
-    if (value > 0) sum += Scaled(value, -largest_exponent);
+    if (value > 0) sum += to_largest.Times(value);
   }
   int sum_exponent = 0;
   std::frexp(sum, &sum_exponent);
   scale.exponent = largest_exponent + sum_exponent - 59;
 
-  int64_t divisor = 0;
-  for (size_t k = 0; k < importance.size(); ++k) {
-    if (!(importance[k] > 0)) continue;
-    const double exact = Scaled(importance[k], -scale.exponent);
-    // From 2^52 on doubles are whole.
-    scale.units[k] = std::max<int64_t>(1, static_cast<int64_t>(exact < 0x1p52 ? exact + 0.5 : exact));
-    if (static_cast<double>(scale.units[k]) != exact) ++scale.rounded;
-    if (divisor != 1) divisor = std::gcd(divisor, scale.units[k]);
+  int64_t divisor = 0, rounded = 0;
+  const PowerOfTwo to_units(-scale.exponent);
+  auto units = scale.units.begin();
+  for (const double value : importance) {
+    if (value > 0) {
+      const double exact = to_units.Times(value);
+      // From 2^52 on doubles are whole.
+      *units = std::max<int64_t>(1, static_cast<int64_t>(exact < 0x1p52 ? exact + 0.5 : exact));
+      rounded += static_cast<double>(*units) != exact;
+      if (divisor != 1) divisor = std::gcd(divisor, *units);
+    }
+    ++units;
   }
+  scale.rounded = rounded;
   scale.divisor = std::max<int64_t>(divisor, 1);
   if (scale.divisor > 1) {
-    for (int64_t& units : scale.units) units /= scale.divisor;
+    for (int64_t& count : scale.units) count /= scale.divisor;
   }
   return scale;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "planner/core/graph/op_graph.h"
@@ -98,13 +99,13 @@ class LiveSetRatioSearch {
       while (path.back().end <= node) path.pop_back();
       Place place = path.back();
       place.end = nodes_[node].subtree_end;
-      for (int i = ranking_.begin(node); i < ranking_.begin(node + 1); ++i) {
-        const int rank = ranking_.ranks()[i];
+      const std::span<const int> ranks = ranking_.RanksOf(node);
+      for (const int rank : ranks) {
         if (rank >= break_rank) continue;
         place.value += ranking_.entries()[rank].value;
         place.cost += ranking_.entries()[rank].cost;
       }
-      if (!meter_.Spend(2 + ranking_.begin(node + 1) - ranking_.begin(node))) return false;
+      if (!meter_.Spend(2 + static_cast<int64_t>(ranks.size()))) return false;
       visit(node, place.value, place.cost + nodes_[node].cost);
       path.push_back(place);
     }
