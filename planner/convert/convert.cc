@@ -179,6 +179,11 @@ absl::Status ValidateLabels(const v1::ImportanceReport& message) {
 }  // namespace
 
 absl::StatusOr<ModelProfile> ModelProfileFromProto(const v1::ModelProfile& message) {
+  ProfileSizes sizes{.ops = static_cast<size_t>(message.ops_size()),
+                     .tensors = static_cast<size_t>(message.tensors_size()),
+                     .blocks = static_cast<size_t>(message.blocks_size())};
+  for (const v1::Op& op : message.ops()) sizes.edges += op.inputs_size();
+  if (auto status = ValidateSizes(sizes); !status.ok()) return status;
   ModelProfile profile;
   profile.model = message.model();
   auto cost_unit = CostUnitFromProto(message.cost_unit());

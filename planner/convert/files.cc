@@ -1,5 +1,7 @@
 #include "planner/convert/files.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 
 #include "absl/base/internal/raw_logging.h"
@@ -9,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "google/protobuf/util/json_util.h"
 #include "planner/convert/gzip.h"
+#include "planner/convert/message_count.h"
 #include "planner/convert/null_elements.h"
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
@@ -17,6 +20,19 @@ namespace greenplan {
 namespace {
 
 namespace json = google::protobuf::util;
+
+// What a file may hold. A valid profile has at most 3 million messages (validate.cc) and takes 300 MB as indented JSON.
+// A gzip file of 100 KB can hold as much as 50 million messages, which would take gigabytes.
+constexpr size_t kMostBytes = size_t{512} << 20;
+constexpr int64_t kMostMessages = int64_t{1} << 22;
+// Finding out what is wrong with a JSON text takes up to 8 times its size.
+constexpr size_t kMostBytesToExplain = size_t{16} << 20;
+
+absl::Status CheckNumberOfMessages(int64_t count) {
+  if (count <= kMostMessages) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("holds ", count, " messages within one; allowed: at most ", kMostMessages));
+}
 
 struct Format {
   bool is_json = true;
@@ -48,9 +64,12 @@ std::string MessageToJson(const google::protobuf::Message& message, bool indent)
 absl::Status MessageFromJson(absl::string_view text, google::protobuf::Message& message) {
   constexpr size_t kLongest = 300;             // A key or a value that libprotobuf quotes may be as long as the text.
   absl::ConsumePrefix(&text, "\xef\xbb\xbf");  // A byte order mark, as Windows editors write it.
+  // Each message begins with a brace. Those in names do not matter.
+  const absl::Status size = CheckNumberOfMessages(std::count(text.begin(), text.end(), '{'));
+  if (!size.ok()) return size;
   const auto status = json::JsonStringToMessage({text.data(), text.size()}, &message);
   if (status.ok()) return RefuseNullElements(text);
-  const absl::Status syntax = ParseJson(text).status();
+  const absl::Status syntax = text.size() <= kMostBytesToExplain ? ParseJson(text).status() : absl::OkStatus();
   if (!syntax.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("is not the JSON of a ", message.GetDescriptor()->name(), ": it ", syntax.message()));
@@ -69,14 +88,22 @@ absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message&
   if (!format.ok()) return format.status();
   auto content = ReadFile(path);
   if (!content.ok()) return content.status();
+  const auto refusal = [&path](const absl::Status& status) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " ", status.message()));
+  };
   if (format->is_gzipped) {
-    content = Gunzip(*content);
-    if (!content.ok()) return absl::InvalidArgumentError(absl::StrCat(path, " ", content.status().message()));
+    content = Gunzip(*content, kMostBytes);
+    if (!content.ok()) return refusal(content.status());
+  }
+  if (content->size() > kMostBytes) {
+    return refusal(absl::InvalidArgumentError(absl::StrCat("holds more than ", kMostBytes, " bytes")));
   }
   if (format->is_json) {
     const absl::Status status = MessageFromJson(*content, message);
-    return status.ok() ? status : absl::InvalidArgumentError(absl::StrCat(path, " ", status.message()));
+    return status.ok() ? status : refusal(status);
   }
+  const absl::Status size = CheckNumberOfMessages(CountMessages(*message.GetDescriptor(), *content));
+  if (!size.ok()) return refusal(size);
   if (message.ParseFromString(*content)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(path, " is not the binary form of a ", message.GetDescriptor()->name()));

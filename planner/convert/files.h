@@ -14,7 +14,9 @@ namespace greenplan {
 // Readers take int64 as number or string, and refuse unknown fields. Thread-safe.
 
 // Fills `message`, such as a v1::ModelProfile, from a file. The errors of ReadFile (planner/files/files.h), and
-// InvalidArgument if the name has another extension or the content is not such a message. Every error names the file.
+// InvalidArgument if the name has another extension, the content is not such a message, or it is larger than that of
+// any valid profile: more than 512 MiB once it is unpacked, or more than 2^22 messages within the one. Every error
+// names the file.
 //
 //   absl::StatusOr<v1::ModelProfile> profile = ReadMessageFile<v1::ModelProfile>("profile.json.gz");
 absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message& message);
@@ -36,7 +38,8 @@ absl::Status WriteMessageFile(const std::string& path, const google::protobuf::M
 // left out.
 std::string MessageToJson(const google::protobuf::Message& message, bool indent = false);
 // Fills `message` from proto3 JSON; a byte order mark at the beginning is skipped. InvalidArgument says what is wrong,
-// without the name of a file: a syntax error, an unknown field, or a null as an element of an array.
+// without the name of a file: a syntax error, an unknown field, a null as an element of an array, or more than 2^22
+// messages within the one.
 absl::Status MessageFromJson(absl::string_view json, google::protobuf::Message& message);
 
 }  // namespace greenplan

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -105,6 +106,32 @@ TEST(FilesTest, ReadsGzipOfSeveralMembers) {
   EXPECT_EQ(read->model(), "m");
 }
 
+// 4 million ops of two bytes each, which would take half a gigabyte.
+TEST(FilesTest, RefusesMoreMessagesThanAnyValidProfileHas) {
+  constexpr int kNumOps = 1 << 22;
+  std::string binary, json = "{\"ops\":[";
+  for (int i = 0; i < kNumOps + 1; ++i) binary += std::string("\x22\x00", 2);
+  for (int i = 0; i < kNumOps; ++i) json += i == 0 ? "{}" : ",{}";
+  json += "]}";
+  for (const auto& [name, content] : {std::pair<std::string, std::string>{"p.pb.gz", Gzip(binary)},
+                                      {"p.json.gz", Gzip(json)},
+                                      {"p.pb", binary},
+                                      {"p.json", json}}) {
+    const absl::Status status = ReadError(Write(name, content));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_THAT(std::string(status.message()),
+                EndsWith(name + " holds 4194305 messages within one; allowed: at most 4194304"));
+  }
+}
+
+TEST(FilesTest, RefusesAFileThatHoldsMoreThanAnyValidProfileDoes) {
+  const std::string mebibyte = Gzip(std::string(1 << 20, ' '));
+  std::string bomb;
+  for (int i = 0; i < 513; ++i) bomb += mebibyte;
+  EXPECT_THAT(std::string(ReadError(Write("p.json.gz", bomb)).message()),
+              EndsWith("p.json.gz holds more than 536870912 bytes"));
+}
+
 TEST(FilesTest, SaysWhyAFileCannotBeRead) {
   EXPECT_EQ(ReadError("/no/such.json").code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ReadError("/no/such.json").message(), "/no/such.json cannot be read: No such file or directory");
@@ -152,6 +179,15 @@ TEST(MessageFromJsonTest, SaysWhereATextIsNotJson) {
   EXPECT_EQ(MessageFromJson("{\"importance\": [NaN]}", report).message(),
             "is not the JSON of a ImportanceReport: it is not JSON at line 1, column 17: NaN is no JSON value, though "
             "Python writes it (json.dumps)");
+}
+
+TEST(MessageFromJsonTest, DoesNotReadALongTextTwiceToSayWhatIsWrongWithIt) {
+  v1::ImportanceReport report;
+  const std::string text = "{\"importance\": [" + std::string(20'000'000, ' ') + "x]}";
+  const absl::Status status = MessageFromJson(text, report);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), StartsWith("is not the JSON of a ImportanceReport: "));
+  EXPECT_LT(status.message().size(), 1000u);
 }
 
 TEST(MessageFromJsonTest, RefusesANullInAListInsteadOfLeavingItOut) {

@@ -38,15 +38,6 @@ absl::Status CheckSize(absl::string_view list, size_t size, size_t limit) {
       absl::ResourceExhaustedError(absl::StrCat(list, " has ", size, " entries; allowed: at most ", limit)), list);
 }
 
-absl::Status ValidateSizes(const ModelProfile& profile) {
-  size_t num_edges = 0;
-  for (const Op& op : profile.ops) num_edges += op.inputs.size();
-  if (auto status = CheckSize("ops", profile.ops.size(), kMaxOps); !status.ok()) return status;
-  if (auto status = CheckSize("ops[].inputs[]", num_edges, kMaxEdges); !status.ok()) return status;
-  if (auto status = CheckSize("tensors", profile.tensors.size(), kMaxTensors); !status.ok()) return status;
-  return CheckSize("blocks", profile.blocks.size(), kMaxBlocks);
-}
-
 absl::Status ValidateOps(const ModelProfile& profile) {
   const int num_ops = static_cast<int>(profile.ops.size());
   if (num_ops == 0) return InvalidArgument("ops", " is empty; op 0 must be the loss");
@@ -224,8 +215,17 @@ absl::Status ValidateIndex(absl::string_view list, size_t i, absl::string_view f
   return InvalidArgument(Field(list, i, field), " is ", index, "; allowed: 0 <= ", field, " < ", size);
 }
 
+absl::Status ValidateSizes(const ProfileSizes& sizes) {
+  if (auto status = CheckSize("ops", sizes.ops, kMaxOps); !status.ok()) return status;
+  if (auto status = CheckSize("ops[].inputs[]", sizes.edges, kMaxEdges); !status.ok()) return status;
+  if (auto status = CheckSize("tensors", sizes.tensors, kMaxTensors); !status.ok()) return status;
+  return CheckSize("blocks", sizes.blocks, kMaxBlocks);
+}
+
 absl::Status ValidateModelProfile(const ModelProfile& profile) {
-  if (auto status = ValidateSizes(profile); !status.ok()) return status;
+  ProfileSizes sizes{.ops = profile.ops.size(), .tensors = profile.tensors.size(), .blocks = profile.blocks.size()};
+  for (const Op& op : profile.ops) sizes.edges += op.inputs.size();
+  if (auto status = ValidateSizes(sizes); !status.ok()) return status;
   if (profile.forward_cost < 0) {
     return InvalidArgument("forward_cost", " is ", profile.forward_cost, "; costs must be >= 0");
   }

@@ -15,10 +15,21 @@ namespace greenplan {
 // Pure functions, thread-safe. All answer InvalidArgument naming the first bad field, its value and what is allowed:
 // "tensors[17].weight_grad_cost is -3; costs must be >= 0".
 
+// How many parts a profile has.
+struct ProfileSizes {
+  size_t ops = 0;
+  size_t edges = 0;
+  size_t tensors = 0;
+  size_t blocks = 0;
+};
+
+// Checks that a profile of these sizes is not too large. ResourceExhausted if there are more ops, tensors or blocks than
+// 2^18, or more edges than 2^21.
+absl::Status ValidateSizes(const ProfileSizes& sizes);
+
 // Checks everything that the comment above ModelProfile promises: costs and bytes >= 0, each with a sum over the whole
 // profile of at most 2^62, edges to higher ops only, every op reached from op 0, indices in range, unique names of
-// tensors and blocks, at least one tensor. O(ops + edges + tensors). ResourceExhausted if there are more ops, tensors
-// or blocks than 2^18, or more edges than 2^21.
+// tensors and blocks, at least one tensor. O(ops + edges + tensors). The errors of ValidateSizes, too.
 absl::Status ValidateModelProfile(const ModelProfile& profile);
 
 // Checks that 0 <= index < size. The error names the field LIST[i].FIELD, such as "tensors[17].op". A caller that uses

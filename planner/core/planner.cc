@@ -25,12 +25,12 @@ namespace {
 constexpr int64_t kMostBytes = int64_t{256} << 20;
 // What the plans of a curve may hold together; sending them takes as much again.
 constexpr int64_t kMostCurveBytes = int64_t{64} << 20;
-// A point of a curve may take this share of a plan's work.
-constexpr int kCurveWorkShare = 64;
-// Plans that the points of a curve which a stop leaves open share: each takes milliseconds on a large graph.
-constexpr size_t kPlansAfterStop = 2;
-constexpr size_t kPlansAfterStopOfLargeGraphs = 1;
-constexpr size_t kLargeGraph = 20'000;  // Ops.
+// The points of a curve may take the work of so many plans together.
+constexpr int64_t kPlansOfACurve = 64;
+// Where they share most of their work, each may take 1/64 of a plan's at most.
+constexpr int64_t kLeastPartOfSharedWork = 64;
+// The ops, edges and tensors that the points of a curve may look at together. Each look takes a few nanoseconds.
+constexpr int64_t kMostLooks = int64_t{1} << 32;
 // What a gap may come to, relative to the value, by rounding alone.
 constexpr double kDropTolerance = 1e-9;
 constexpr double kJointTolerance = 1e-11;
@@ -44,6 +44,16 @@ bool IsUniform(const std::vector<double>& rates, const PlanLimits& limits) {
     if (rates[b] < limits.max_rates[b]) most = std::min(most, rates[b]);
   }
   return least <= most;
+}
+
+// Each point of a curve may take one part of a plan's work in so many.
+int64_t PartsOfWork(size_t num_points) {
+  return std::max<int64_t>(1, (static_cast<int64_t>(num_points) + kPlansOfACurve - 1) / kPlansOfACurve);
+}
+
+void TakePartOfWork(int64_t parts, SelectionProblem& problem) {
+  problem.work_limit /= parts;
+  problem.downscaled_work_limit /= parts;
 }
 
 }  // namespace
@@ -60,10 +70,12 @@ class Planner::Impl {
   const ModelProfile& profile() const { return *profile_; }
   size_t MemoryBytes() const { return selection_.MemoryBytes(); }
 
-  // No plan leaves this class but through here and MakeShared, which check it.
-  absl::StatusOr<Plan> MakePlan(const PlanRequest& request, const Budget& budget, WorkMeter& meter) const {
+  // No plan leaves this class but through here and MakeShared, which check it. The plan may take one part of a plan's
+  // work in `parts`.
+  absl::StatusOr<Plan> MakePlan(const PlanRequest& request, const Budget& budget, int64_t parts,
+                                WorkMeter& meter) const {
     const PlanLimits limits = problems_.Limits(request, budget);
-    return Checked(MakeUnchecked(request, budget, limits, meter), limits);
+    return Checked(MakeUnchecked(request, budget, limits, parts, meter), limits);
   }
 
   absl::StatusOr<std::vector<Plan>> MakeCurve(const PlanRequest& request, const std::vector<Budget>& budgets,
@@ -71,13 +83,14 @@ class Planner::Impl {
     if (absl::Status status = CheckCurveSize(budgets.size()); !status.ok()) return status;
     const bool shares_work = request.options->method == Method::kSelection &&
                              request.options->algorithm == Algorithm::kExact && request.previous == nullptr;
+    const int64_t parts = PartsOfWork(budgets.size());
     std::vector<Plan> plans(budgets.size());
     std::vector<size_t> shared, left;
     std::optional<Plan> best_ratio;
     for (size_t i = 0; i < budgets.size(); ++i) {
       if (budgets[i].kind == Budget::Kind::kBestValuePerCost) {
         if (!best_ratio) {
-          absl::StatusOr<Plan> plan = MakePlan(request, budgets[i], meter);
+          absl::StatusOr<Plan> plan = MakePlan(request, budgets[i], parts, meter);
           if (!plan.ok()) return plan.status();
           best_ratio = *std::move(plan);
         }
@@ -87,7 +100,7 @@ class Planner::Impl {
       } else if (meter.stopped()) {
         left.push_back(i);
       } else {
-        absl::StatusOr<Plan> plan = MakePlan(request, budgets[i], meter);
+        absl::StatusOr<Plan> plan = MakePlan(request, budgets[i], parts, meter);
         if (!plan.ok()) return plan.status();
         plans[i] = *std::move(plan);
       }
@@ -99,14 +112,23 @@ class Planner::Impl {
 
  private:
   absl::Status CheckCurveSize(size_t num_budgets) const {
-    const size_t bytes_per_plan =
-        sizeof(Plan) + profile_->tensors.size() / 8 + sizeof(double) * profile_->blocks.size();
-    if (num_budgets * bytes_per_plan <= kMostCurveBytes) return absl::OkStatus();
-    return WithField(absl::ResourceExhaustedError(absl::StrCat(
-                         "budgets has ", num_budgets, " entries; allowed: at most ", kMostCurveBytes / bytes_per_plan,
-                         " for ", profile_->tensors.size(), " tensors and ", profile_->blocks.size(),
-                         " blocks, whose plans take ", kMostCurveBytes, " bytes")),
-                     "budgets");
+    const auto refusal = [&](int64_t most, const auto&... why) {
+      return WithField(absl::ResourceExhaustedError(
+                           absl::StrCat("budgets has ", num_budgets, " entries; allowed: at most ", most, why...)),
+                       "budgets");
+    };
+    const auto num_points = static_cast<int64_t>(num_budgets);
+    const auto bytes_per_plan = static_cast<int64_t>(sizeof(Plan) + profile_->tensors.size() / 8 +
+                                                     sizeof(double) * profile_->blocks.size());
+    if (num_points > kMostCurveBytes / bytes_per_plan) {
+      return refusal(kMostCurveBytes / bytes_per_plan, " for ", profile_->tensors.size(), " tensors and ",
+                     profile_->blocks.size(), " blocks, whose plans take ", kMostCurveBytes, " bytes");
+    }
+    size_t num_edges = 0;
+    for (const Op& op : profile_->ops) num_edges += op.inputs.size();
+    const auto profile_size = static_cast<int64_t>(profile_->ops.size() + num_edges + profile_->tensors.size());
+    if (num_points <= kMostLooks / profile_size) return absl::OkStatus();
+    return refusal(kMostLooks / profile_size, " for ", profile_size, " ops, edges and tensors");
   }
 
   // The points of a selection's curve without a second limit.
@@ -119,7 +141,7 @@ class Planner::Impl {
     }
     absl::StatusOr<SelectionProblem> problem = problems_.SelectionCurve(request, backward_budgets);
     if (!problem.ok()) return problem.status();
-    problem->work_limit /= kCurveWorkShare;
+    TakePartOfWork(std::max(kLeastPartOfSharedWork, PartsOfWork(budgets.size())), *problem);
     PlanLimits limits = problems_.Limits(request, budgets[points.front()]);
     PlanWriter::Memory memory;
     SelectionProblem lowest = *problem;
@@ -144,8 +166,7 @@ class Planner::Impl {
     if (points.empty()) return absl::OkStatus();
     const std::vector<int64_t> costs = problems_.BudgetsInCost(request, budgets);
     std::stable_sort(points.begin(), points.end(), [&](size_t a, size_t b) { return costs[a] < costs[b]; });
-    const size_t num_plans = profile_->ops.size() < kLargeGraph ? kPlansAfterStop : kPlansAfterStopOfLargeGraphs;
-    const size_t at_a_time = points.size() / num_plans + 1;
+    const size_t at_a_time = points.size() / PlansAfterStop(*profile_) + 1;
     const Plan* shared = nullptr;
     for (size_t i = 0; i < points.size(); ++i) {
       Plan& plan = plans[points[i]];
@@ -159,7 +180,7 @@ class Planner::Impl {
         if (absl::Status status = CheckPlan(*profile_, limits, plan, true); !status.ok()) return status;
         continue;
       }
-      absl::StatusOr<Plan> own = MakePlan(request, budgets[points[i]], meter);
+      absl::StatusOr<Plan> own = MakePlan(request, budgets[points[i]], PartsOfWork(budgets.size()), meter);
       if (!own.ok()) return own.status();
       plan = *std::move(own);
       shared = &plan;
@@ -168,16 +189,16 @@ class Planner::Impl {
   }
 
   absl::StatusOr<Plan> MakeUnchecked(const PlanRequest& request, const Budget& budget, const PlanLimits& limits,
-                                     WorkMeter& meter) const {
+                                     int64_t parts, WorkMeter& meter) const {
     switch (request.options->method) {
       case Method::kFull:
         return FullPlan(*request.options);
       case Method::kSelection:
-        return SelectionPlan(request, budget, limits, meter);
+        return SelectionPlan(request, budget, limits, parts, meter);
       case Method::kDrop:
         return DropPlan(request, budget, limits, meter);
       case Method::kJoint:
-        return JointPlan(request, budget, limits, meter);
+        return JointPlan(request, budget, limits, parts, meter);
     }
     return absl::InternalError("unknown method");
   }
@@ -206,11 +227,12 @@ class Planner::Impl {
   }
 
   absl::StatusOr<Plan> SelectionPlan(const PlanRequest& request, const Budget& budget, const PlanLimits& limits,
-                                     WorkMeter& meter) const {
+                                     int64_t parts, WorkMeter& meter) const {
     const bool is_ratio = budget.kind == Budget::Kind::kBestValuePerCost;
     absl::StatusOr<SelectionProblem> problem =
         is_ratio ? problems_.BestRatio(request, budget) : problems_.Selection(request, budget);
     if (!problem.ok()) return problem.status();
+    TakePartOfWork(parts, *problem);
     PlanWriter::Memory memory;
     Plan plan = is_ratio
                     ? writer_.BestRatio(*request.options, *problem,
@@ -258,10 +280,11 @@ class Planner::Impl {
   }
 
   absl::StatusOr<Plan> JointPlan(const PlanRequest& request, const Budget& budget, const PlanLimits& limits,
-                                 WorkMeter& meter) const {
+                                 int64_t parts, WorkMeter& meter) const {
     const PlanOptions& options = *request.options;
     absl::StatusOr<JointProblem> problem = problems_.Joint(request, budget);
     if (!problem.ok()) return problem.status();
+    problem->work_limit /= parts;
     PlanWriter::Memory memory;
     if (problem->selection.backward_budget < 0 && options.always.empty()) {
       Plan plan = writer_.Nothing(options, problem->selection, meter, memory);
@@ -309,7 +332,7 @@ const ModelProfile& Planner::profile() const { return impl_->profile(); }
 
 absl::StatusOr<Plan> Planner::MakePlan(const PlanRequest& request) const {
   WorkMeter meter(WorkMeter::kNoLimit, request.should_stop, kMostBytes);
-  return impl_->MakePlan(request, request.options->budget, meter);
+  return impl_->MakePlan(request, request.options->budget, /*parts=*/1, meter);
 }
 
 absl::StatusOr<std::vector<Plan>> Planner::MakeCurve(const PlanRequest& request,

@@ -51,10 +51,14 @@ class Planner {
   // REQUIRES: the request's options and measurements are valid for the profile (planner/convert).
   absl::StatusOr<Plan> MakePlan(const PlanRequest& request) const;
 
-  // Returns one plan for each of `budgets`, in their order, sharing work between them; request.options->budget is
-  // ignored. Each point may take 1/64 of a plan's work, so on the hardest importance it ends with a certified gap.
-  // After a stop, the points that are left share a few plans. The errors are those of MakePlan, and ResourceExhausted
-  // if the plans together would take more than 64 MiB.
+  // Returns one plan for each of `budgets`, in their order; request.options->budget is ignored. All points together may
+  // take the work of 64 plans, and each the same share of it, but a point no more than a plan. Points of method
+  // selection (exact, without max_saved_bytes and without a plan in force) share most of their work, so that 1/64 of a
+  // plan's is the most that each may take. On the hardest importance a point then ends with a certified gap where
+  // MakePlan might prove the optimum. After a stop, the points that are left share a few plans.
+  //
+  // The errors are those of MakePlan, and ResourceExhausted if the plans together would take more than 64 MiB, or if
+  // there are so many points that looking at the profile once for each would mean 2^32 ops, edges and tensors.
   absl::StatusOr<std::vector<Plan>> MakeCurve(const PlanRequest& request, const std::vector<Budget>& budgets) const;
 
   // Returns the memory that is kept between plans, in bytes, not counting the profile: what the next plan need not

@@ -563,6 +563,49 @@ TEST(Planner, ACurveTooLargeToHoldIsRefused) {
   EXPECT_EQ(status.message().substr(0, 28), "budgets has 1048576 entries;") << status.message();
 }
 
+TEST(Planner, ACurveThatLooksAtALargeProfileTooOftenIsRefused) {
+  std::vector<int64_t> ones(20000, 1);
+  const std::shared_ptr<ModelProfile> profile = Chain(ones, ones);
+  profile->tensors.resize(1);
+  const Planner planner(profile);
+  const Measurements measurements{.importance = {1}};
+  const PlanOptions options = Selection(1);
+  const std::vector<Budget> budgets(200000, options.budget);
+  const absl::Status status = planner.MakeCurve({.measurements = &measurements, .options = &options}, budgets).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(FieldOf(status), "budgets");
+  EXPECT_EQ(status.message(),
+            "budgets has 200000 entries; allowed: at most 107368 for 40002 ops, edges and tensors");
+}
+
+// All points together may take the work of 64 plans. Where the others need none, one still has its own part alone.
+TEST(Planner, APointOfALongCurveMayTakeItsPartOfTheWorkAlone) {
+  TestRandom random(3);
+  const auto profile = std::make_shared<const ModelProfile>(
+      RandomProfile({.shape = GraphShape::kChain, .size = 60, .max_cost = 1 << 30}, random));
+  const Measurements measurements{.importance = RandomImportance(*profile, ImportanceKind::kHeavyTailed, random)};
+  PlanOptions options = Selection(0.5);
+  options.budget.max_saved_bytes = EvaluateMask(*profile, FullMask(*profile)).saved_bytes / 3;
+  const Planner planner(profile);
+  const PlanRequest request{.measurements = &measurements, .options = &options};
+  const absl::StatusOr<Plan> plan = planner.MakePlan(request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->status, PlanStatus::kOptimal);
+
+  const Budget too_low{.kind = Budget::Kind::kAbsolute, .absolute = 1};
+  for (const int num_others : {1, 63, 64000}) {
+    std::vector<Budget> budgets(num_others, too_low);
+    budgets.push_back(options.budget);
+    const absl::StatusOr<std::vector<Plan>> curve = planner.MakeCurve(request, budgets);
+    ASSERT_TRUE(curve.ok()) << curve.status();
+    EXPECT_EQ(curve->front().status, PlanStatus::kEmpty);
+    const Plan& point = curve->back();
+    EXPECT_EQ(point.status, num_others < 64 ? PlanStatus::kOptimal : PlanStatus::kFeasible) << num_others;
+    EXPECT_LE(point.value, plan->value) << num_others;
+    EXPECT_GE(point.upper_bound, plan->value) << num_others;
+  }
+}
+
 TEST(Planner, TellsTheMemoryThatItKeepsBetweenPlans) {
   const Planner planner(Chain(std::vector<int64_t>(1000, 1), std::vector<int64_t>(1000, 1)));
   EXPECT_EQ(planner.MemoryBytes(), 0);

@@ -16,9 +16,6 @@ namespace {
 constexpr int kMaxTurns = 8;
 constexpr int kStartsFromBound = 6;
 
-// All that SolveJoint may take: several seconds.
-constexpr int64_t kWork = int64_t{1} << 30;
-
 class JointSearch {
  public:
   JointSearch(const ModelProfile& profile, const JointProblem& problem, WorkMeter& meter)
@@ -107,7 +104,7 @@ class JointSearch {
 }  // namespace
 
 std::optional<JointResult> SolveJoint(const ModelProfile& profile, const JointProblem& problem, WorkMeter& request) {
-  WorkMeter meter(kWork, request);
+  WorkMeter meter(problem.work_limit, request);
   return JointSearch(profile, problem, meter).Run();
 }
 

@@ -1,6 +1,7 @@
 #ifndef GREENPLAN_PLANNER_CORE_JOINT_JOINT_PROBLEM_H_
 #define GREENPLAN_PLANNER_CORE_JOINT_JOINT_PROBLEM_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "planner/core/model_profile.h"
@@ -23,6 +24,9 @@ struct JointProblem {
   std::vector<double> min_rates;    // [num_groups]
   std::vector<double> max_rates;    // [num_groups]
   double mu = 0;                    // >= 0.
+
+  // What the search may take in all, in units of work (WorkMeter): several seconds.
+  int64_t work_limit = int64_t{1} << 30;
 };
 
 // Returns the group of a block, or kNone for what lies outside all blocks.

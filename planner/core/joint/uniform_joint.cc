@@ -17,8 +17,6 @@
 namespace greenplan {
 namespace {
 
-// All that SolveUniformJoint may take: several seconds.
-constexpr int64_t kWork = int64_t{1} << 30;
 constexpr int kMostIntervals = 96;
 // Of what a selection may take, the share for each of an interval.
 constexpr int kSelectionShare = 16;
@@ -300,7 +298,7 @@ class UniformJointSearch {
 
 std::optional<JointResult> SolveUniformJoint(const ModelProfile& profile, const JointProblem& problem,
                                              WorkMeter& request) {
-  WorkMeter meter(kWork, request);
+  WorkMeter meter(problem.work_limit, request);
   return UniformJointSearch(profile, problem, meter).Run();
 }
 

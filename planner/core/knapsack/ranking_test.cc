@@ -215,7 +215,7 @@ TEST(Ranking, IsEmptyWhereNothingIsWorthAnything) {
   EXPECT_EQ(ranking.total_value(), 0);
   EXPECT_TRUE(ranking.entries().empty());
   EXPECT_TRUE(ranking.bundles().empty());
-  EXPECT_EQ(ranking.begin(1), 0);
+  EXPECT_TRUE(ranking.RanksOf(0).empty());
 }
 
 }  // namespace

@@ -21,10 +21,8 @@ namespace {
 constexpr int64_t kStructureWork = 20'000'000;
 // What the live sets may take with a search of them, in bytes: there may be two kinds at a time.
 constexpr int64_t kStructureBytes = int64_t{88} << 20;
-// What the downscaled program may take at most: a minute or so.
-constexpr int64_t kDownscaledWork = int64_t{1} << 35;
-// Results that the points of a curve which a stop leaves open share.
-constexpr size_t kResultsAfterStop = 4;
+// Ops and tensors from which one plan is all that there is time for after a stop.
+constexpr size_t kLargeProfile = 20'000;
 
 std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) {
   std::vector<bool> both(a.size());
@@ -58,6 +56,10 @@ double SelectionValue(const std::vector<bool>& trainable, const std::vector<doub
     ++value;
   }
   return sum;
+}
+
+size_t PlansAfterStop(const ModelProfile& profile) {
+  return profile.ops.size() + profile.tensors.size() < kLargeProfile ? 2 : 1;
 }
 
 SelectionSolver::SelectionSolver(const ModelProfile& profile) : profile_(profile) {}
@@ -117,7 +119,7 @@ void SelectionSolver::SolveCurve(const SelectionProblem& problem, const std::vec
   size_t at_a_time = 1;
   for (auto begin = order.begin(); begin != order.end();) {
     const auto num_left = static_cast<size_t>(order.end() - begin);
-    if (request.stopped() && at_a_time == 1) at_a_time = num_left / kResultsAfterStop + 1;
+    if (request.stopped() && at_a_time == 1) at_a_time = num_left / PlansAfterStop(profile_) + 1;
     auto end = begin + static_cast<std::ptrdiff_t>(std::min(num_left, at_a_time));
     // What fits the lowest of several budgets fits them all, unless nothing does; the bound after a stop is that of
     // any.
@@ -288,7 +290,7 @@ LiveSetResult SelectionSolver::SelectShallow(Prepared& prepared, int64_t free_bu
 LiveSetResult SelectionSolver::Search(const SelectionProblem& problem, Prepared& prepared, int64_t free_budget,
                                       WorkMeter& request) const {
   if (problem.resolution > 0) {
-    WorkMeter meter(kDownscaledWork, request);
+    WorkMeter meter(problem.downscaled_work_limit, request);
     return SearchDownscaled(problem, prepared, free_budget, meter);
   }
   // With a second limit, what keeps the first alone needs no proof: its bound holds, and it may keep both.

@@ -1,6 +1,7 @@
 #ifndef GREENPLAN_PLANNER_CORE_SELECTION_SELECTION_H_
 #define GREENPLAN_PLANNER_CORE_SELECTION_SELECTION_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -51,8 +52,12 @@ struct SelectionProblem {
   // Above 0, the downscaled dynamic program (downscaled.h) is used with so many cost steps.
   int resolution = 0;
 
-  // What the search may take, in units of work (WorkMeter): about a second on graphs like those of models.
+  // What the search may take, in units of work (WorkMeter): about a second on graphs like those of models. With
+  // max_saved_bytes it may take a quarter more.
   int64_t work_limit = 50'000'000;
+
+  // What the downscaled dynamic program may take in place of that: a minute or so.
+  int64_t downscaled_work_limit = int64_t{1} << 35;
 };
 
 // The selection found, and how much better another might be.
@@ -65,6 +70,10 @@ struct SelectionResult {
 // The value of a selection: the sum of importance over `trainable`, added up in the order of the tensors, as plans
 // report it. Both are [num_tensors].
 double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance);
+
+// How many plans the points of a curve share that a stop leaves open. Each takes passes over the whole profile:
+// milliseconds, if that is large.
+size_t PlansAfterStop(const ModelProfile& profile);
 
 // Solves selection problems of one profile.
 //
