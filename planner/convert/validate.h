@@ -23,8 +23,8 @@ struct ProfileSizes {
   size_t blocks = 0;
 };
 
-// Checks that a profile of these sizes is not too large. ResourceExhausted if there are more ops, tensors or blocks than
-// 2^18, or more edges than 2^21.
+// Checks that a profile of these sizes is not too large. ResourceExhausted if there are more ops, tensors or blocks
+// than 2^18, or more edges than 2^21.
 absl::Status ValidateSizes(const ProfileSizes& sizes);
 
 // Checks everything that the comment above ModelProfile promises: costs and bytes >= 0, each with a sum over the whole

@@ -118,8 +118,8 @@ class Planner::Impl {
                        "budgets");
     };
     const auto num_points = static_cast<int64_t>(num_budgets);
-    const auto bytes_per_plan = static_cast<int64_t>(sizeof(Plan) + profile_->tensors.size() / 8 +
-                                                     sizeof(double) * profile_->blocks.size());
+    const auto bytes_per_plan =
+        static_cast<int64_t>(sizeof(Plan) + profile_->tensors.size() / 8 + sizeof(double) * profile_->blocks.size());
     if (num_points > kMostCurveBytes / bytes_per_plan) {
       return refusal(kMostCurveBytes / bytes_per_plan, " for ", profile_->tensors.size(), " tensors and ",
                      profile_->blocks.size(), " blocks, whose plans take ", kMostCurveBytes, " bytes");

@@ -574,8 +574,7 @@ TEST(Planner, ACurveThatLooksAtALargeProfileTooOftenIsRefused) {
   const absl::Status status = planner.MakeCurve({.measurements = &measurements, .options = &options}, budgets).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(FieldOf(status), "budgets");
-  EXPECT_EQ(status.message(),
-            "budgets has 200000 entries; allowed: at most 107368 for 40002 ops, edges and tensors");
+  EXPECT_EQ(status.message(), "budgets has 200000 entries; allowed: at most 107368 for 40002 ops, edges and tensors");
 }
 
 // All points together may take the work of 64 plans. Where the others need none, one still has its own part alone.

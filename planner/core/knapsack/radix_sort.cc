@@ -33,9 +33,7 @@ class Prefixes {
     shift_ = std::max(0, static_cast<int>(std::bit_width(most - least_)) - kPrefixBits);
   }
 
-  Record RecordOf(uint64_t key, size_t number) const {
-    return ((key - least_) >> shift_) << kNumberBits | number;
-  }
+  Record RecordOf(uint64_t key, size_t number) const { return ((key - least_) >> shift_) << kNumberBits | number; }
 
  private:
   uint64_t least_;
