@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -144,6 +145,8 @@ Plan PlanWriter::KeepPrevious(const PlanRequest& request, const PlanLimits& limi
   // By how much the values count: per cost, both are compared at the cost of the plan in force.
   double scale = 1;
   if (is_per_cost) {
+    // No value per cost is as high as that of a plan which costs nothing.
+    if (plan.predicted_cost == 0 && kept.predicted_cost > 0) return plan;
     kept.budget = kept.predicted_cost;
     scale = static_cast<double>(std::max<int64_t>(1, kept.predicted_cost)) /
             static_cast<double>(std::max<int64_t>(1, plan.predicted_cost));
@@ -153,8 +156,9 @@ Plan PlanWriter::KeepPrevious(const PlanRequest& request, const PlanLimits& limi
   kept.value = value;
   if (is_per_cost && kept.value <= 0) return plan;
   if (plan.value * scale > kept.value + least_gain) return plan;
-  kept.upper_bound = std::max(plan.upper_bound * scale, kept.value);
-  if (kept.value >= plan.upper_bound * scale) {
+  const double upper_bound = std::min(plan.upper_bound * scale, std::numeric_limits<double>::max());
+  kept.upper_bound = std::max(upper_bound, kept.value);
+  if (kept.value >= upper_bound) {
     kept.status = PlanStatus::kOptimal;
   } else {
     kept.message = absl::StrCat("kept the previous plan: the best found has value ", plan.value, " against ",

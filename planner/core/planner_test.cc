@@ -1,5 +1,6 @@
 #include "planner/core/planner.h"
 
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -153,6 +154,33 @@ TEST(Planner, TheChurnThresholdComparesValuePerCostWhereThatIsTheAim) {
   EXPECT_EQ(kept->budget, 28);
   EXPECT_EQ(kept->status, PlanStatus::kFeasible);
   EXPECT_NEAR(kept->upper_bound / 28, 12.0 / 34, 1e-12);
+}
+
+TEST(Planner, APlanThatCostsNothingReplacesOneThatCostsSomething) {
+  const Planner planner(Chain({0, 5}, {0, 4}));
+  const Measurements measurements{.importance = {3, 1000}};
+  PlanOptions options = BestValuePerCost();
+  options.churn_threshold = 1e300;
+  const Plan previous{.trainable = {false, true}};
+  const absl::StatusOr<Plan> plan =
+      planner.MakePlan({.measurements = &measurements, .options = &options, .previous = &previous});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->trainable, (std::vector<bool>{true, false}));
+  EXPECT_EQ(plan->status, PlanStatus::kOptimal);
+}
+
+TEST(Planner, APlanInForceIsKeptWhereTheBoundPerCostLeavesADoublesRange) {
+  const Planner planner(Chain({1, 1000}, {0, 0}));
+  const Measurements measurements{.importance = {1.7e307, 1e306}};
+  PlanOptions options = BestValuePerCost();
+  options.churn_threshold = 1e300;
+  const Plan previous{.trainable = {false, true}};
+  const absl::StatusOr<Plan> kept =
+      planner.MakePlan({.measurements = &measurements, .options = &options, .previous = &previous});
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->trainable, previous.trainable);
+  EXPECT_EQ(kept->status, PlanStatus::kFeasible);
+  EXPECT_EQ(kept->upper_bound, std::numeric_limits<double>::max());
 }
 
 TEST(Planner, ACurveMayHoldTheBestValuePerCost) {

@@ -1,7 +1,9 @@
 #include "planner/core/drop/drop_rates.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -15,6 +17,8 @@ namespace {
 
 // What adding up the blocks' products exactly takes, in units of work for each block.
 constexpr int64_t kBlockWork = 8;
+// Steps of raising a rate by what is missing: a few are enough, unless that is less than a double can tell.
+constexpr int kTopUpSteps = 64;
 // The most blocks that all dual bounds of one answer look at together. Up to 1,024 blocks, each one between its bounds
 // suggests a multiplier; beyond that a sample of them does.
 constexpr int64_t kMaxBoundBlocks = int64_t{1} << 20;
@@ -105,6 +109,21 @@ void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, 
   set_all(t, true);
 }
 
+// Raises the rate of block `b` to the least double with which the rates meet the requirement. REQUIRES: its maximum
+// does.
+void RaiseToLeastThatMeets(const DropRateProblem& problem, int b, std::vector<double>& rates) {
+  // The bits of doubles from 0 up are in their order. Adding 0 makes 0 of -0.
+  auto too_low = std::bit_cast<uint64_t>(rates[b] + 0.0);
+  auto enough = std::bit_cast<uint64_t>(problem.max_rates[b]);
+  if (Meets(problem, rates)) return;
+  while (enough - too_low > 1) {
+    const uint64_t middle = too_low + (enough - too_low) / 2;
+    rates[b] = std::bit_cast<double>(middle);
+    (Meets(problem, rates) ? enough : too_low) = middle;
+  }
+  rates[b] = std::bit_cast<double>(enough);
+}
+
 // Raises rates by what rounding left missing, unless a stop comes before that: blocks of highest cost first, those
 // between their bounds before others.
 void TopUp(const DropRateProblem& problem, WorkMeter& meter, std::vector<double>& rates) {
@@ -132,12 +151,14 @@ void TopUp(const DropRateProblem& problem, WorkMeter& meter, std::vector<double>
   }
   rates = with_raised(too_few);
   const int last = std::get<int>(keys[too_few]);
-  while (!Meets(problem, rates)) {
+  for (int step = 0; step < kTopUpSteps; ++step) {
+    if (Meets(problem, rates)) return;
     ABSL_ASSERT(rates[last] < problem.max_rates[last]);
     const double missing = SkippedBy(problem, rates).DistanceTo(problem.required_skip);
     const double raised = rates[last] + std::max(missing, 0.0) / static_cast<double>(problem.block_costs[last]);
     rates[last] = std::min(problem.max_rates[last], std::nextafter(raised, 2.0));
   }
+  RaiseToLeastThatMeets(problem, last, rates);
 }
 
 // The least harm of block b at multiplier t, less t times what it then skips.

@@ -150,6 +150,29 @@ TEST(OptimalDropRates, TheRatesAreTheSameWithoutTheBound) {
   }
 }
 
+// The rates that the multiplier gives skip less than required by a share of 1e-18, which no double tells from nothing.
+// Raising one of them by the smallest step again and again takes years.
+TEST(OptimalDropRates, WhatIsMissingMayBeTooLittleForADouble) {
+  const double tiny = 1e-299;
+  const DropRateProblem problems[] = {{.block_costs = {8000398, 5000134, 4000182},
+                                       .linear = {0, 8.9593307376309012e-300, 0},
+                                       .quadratic = {0.85584512732603701, 0, 1.1698978730083725e-300},
+                                       .min_rates = {0, 0, 0},
+                                       .max_rates = {1, 1, 1},
+                                       .required_skip = 4653291},
+                                      {.block_costs = {145, 649, 746},
+                                       .linear = {tiny, tiny, tiny},
+                                       .quadratic = {0.38152877815171049, 1.75e-300, 0.64422773461077354},
+                                       .min_rates = {-0.0, -0.0, -0.0},
+                                       .max_rates = {1, 1, 1},
+                                       .required_skip = 25}};
+  for (const DropRateProblem& problem : problems) {
+    const absl::StatusOr<DropRates> result = OptimalDropRates(problem, unlimited);
+    ASSERT_TRUE(result.ok()) << result.status();
+    ExpectValid(problem, *result);
+  }
+}
+
 TEST(UniformDropRates, IsTheLeastCommonRateAndNeverBetterThanTheOptimum) {
   for (int seed = 0; seed < 3000; ++seed) {
     TestRandom random(50000 + seed);
