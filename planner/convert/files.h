@@ -15,8 +15,8 @@ namespace greenplan {
 
 // Fills `message`, such as a v1::ModelProfile, from a file. The errors of ReadFile (planner/files/files.h), and
 // InvalidArgument if the name has another extension, the content is not such a message, or it is larger than that of
-// any valid profile: more than 512 MiB once it is unpacked, or more than 2^22 messages within the one. Every error
-// names the file.
+// any valid profile: more than 512 MiB once it is unpacked, or more messages or values than those can have. Every
+// error names the file.
 //
 //   absl::StatusOr<v1::ModelProfile> profile = ReadMessageFile<v1::ModelProfile>("profile.json.gz");
 absl::Status ReadMessageFile(const std::string& path, google::protobuf::Message& message);
@@ -38,8 +38,8 @@ absl::Status WriteMessageFile(const std::string& path, const google::protobuf::M
 // left out.
 std::string MessageToJson(const google::protobuf::Message& message, bool indent = false);
 // Fills `message` from proto3 JSON; a byte order mark at the beginning is skipped. InvalidArgument says what is wrong,
-// without the name of a file: a syntax error, an unknown field, a null as an element of an array, or more than 2^22
-// messages within the one.
+// without the name of a file: a syntax error, an unknown field, a null as an element of an array, or more messages or
+// values than any valid profile has.
 absl::Status MessageFromJson(absl::string_view json, google::protobuf::Message& message);
 
 }  // namespace greenplan

@@ -181,6 +181,13 @@ TEST(MessageFromJsonTest, SaysWhereATextIsNotJson) {
             "Python writes it (json.dumps)");
 }
 
+TEST(MessageFromJsonTest, RefusesMoreValuesThanAnyValidProfileHas) {
+  v1::ImportanceReport report;
+  const absl::Status status = MessageFromJson("{\"importance\": [" + std::string(12'000'001, ',') + "]}", report);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "holds 12000001 commas between values; allowed: at most 12000000");
+}
+
 TEST(MessageFromJsonTest, DoesNotReadALongTextTwiceToSayWhatIsWrongWithIt) {
   v1::ImportanceReport report;
   const std::string text = "{\"importance\": [" + std::string(20'000'000, ' ') + "x]}";
