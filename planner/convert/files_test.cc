@@ -113,10 +113,7 @@ TEST(FilesTest, RefusesMoreMessagesThanAnyValidProfileHas) {
   for (int i = 0; i < kNumOps + 1; ++i) binary += std::string("\x22\x00", 2);
   for (int i = 0; i < kNumOps; ++i) json += i == 0 ? "{}" : ",{}";
   json += "]}";
-  for (const auto& [name, content] : {std::pair<std::string, std::string>{"p.pb.gz", Gzip(binary)},
-                                      {"p.json.gz", Gzip(json)},
-                                      {"p.pb", binary},
-                                      {"p.json", json}}) {
+  for (const auto& [name, content] : {std::pair<std::string, std::string>{"p.pb.gz", Gzip(binary)}, {"p.json", json}}) {
     const absl::Status status = ReadError(Write(name, content));
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
     EXPECT_THAT(std::string(status.message()),
