@@ -1,6 +1,7 @@
 #include "planner/convert/convert.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -163,7 +164,22 @@ absl::Status ResolveDropRateBounds(const v1::PlanOptions& message, const ModelPr
   return absl::OkStatus();
 }
 
-absl::Status ValidateLabels(const v1::ImportanceReport& message) {
+absl::Status ValidateStandardError(const v1::ImportanceReport& message, size_t num_tensors) {
+  const int size = message.standard_error_size();
+  if (size != 0 && static_cast<size_t>(size) != num_tensors) {
+    return InvalidArgument("standard_error", " has ", size, " entries; allowed: none, or one for each of the ",
+                           num_tensors, " tensors");
+  }
+  for (int k = 0; k < size; ++k) {
+    const double error = message.standard_error(k);
+    if (!std::isfinite(error) || error < 0) {
+      return InvalidArgument(absl::StrCat("standard_error[", k, "]"), " is ", error, "; allowed: a finite number >= 0");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateLabels(const v1::ImportanceReport& message, size_t num_tensors) {
   if (message.round() < 0) return InvalidArgument("round", " is ", message.round(), "; allowed: an integer >= 0");
   if (message.rank() < 0) return InvalidArgument("rank", " is ", message.rank(), "; allowed: an integer >= 0");
   if (message.sample_count() < 0) {
@@ -173,7 +189,7 @@ absl::Status ValidateLabels(const v1::ImportanceReport& message) {
     return InvalidArgument("metric", " is ", static_cast<int>(message.metric()), "; allowed: a number from 0 to ",
                            static_cast<int>(v1::ImportanceMetric_MAX));
   }
-  return absl::OkStatus();
+  return ValidateStandardError(message, num_tensors);
 }
 
 }  // namespace
@@ -309,7 +325,7 @@ absl::StatusOr<PlanOptions> PlanOptionsFromProto(const v1::PlanOptions& message,
 
 absl::StatusOr<Measurements> MeasurementsFromProto(const v1::ImportanceReport& message, const ModelProfile& profile,
                                                    Method method) {
-  if (auto status = ValidateLabels(message); !status.ok()) return status;
+  if (auto status = ValidateLabels(message, profile.tensors.size()); !status.ok()) return status;
   Measurements measurements;
   measurements.importance.assign(message.importance().begin(), message.importance().end());
   measurements.unmeasured.assign(message.unmeasured().begin(), message.unmeasured().end());

@@ -1,5 +1,7 @@
 #include "planner/convert/convert.h"
 
+#include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -168,6 +170,22 @@ TEST(MeasurementsTest, OnlyFullAndDropTakeAReportWithoutImportance) {
   ASSERT_TRUE(measurements.ok()) << measurements.status();
   EXPECT_EQ(measurements->importance, (std::vector<double>{0, 0, 0, 0}));
   EXPECT_EQ(measurements->sensitivity, (std::vector<double>{1, 2}));
+}
+
+TEST(MeasurementsTest, RefusesStandardErrorsThatAreNone) {
+  const ModelProfile profile = *ModelProfileFromProto(SmallProfile());
+  v1::ImportanceReport report = SmallReport();
+  report.add_standard_error(1);
+  EXPECT_EQ(MeasurementsFromProto(report, profile, Method::kSelection).status().message(),
+            "standard_error has 1 entries; allowed: none, or one for each of the 4 tensors");
+  for (int k = 1; k < 4; ++k) report.add_standard_error(0);
+  EXPECT_TRUE(MeasurementsFromProto(report, profile, Method::kSelection).ok());
+  for (const double bad : {-1.0, std::numeric_limits<double>::infinity(), std::nan("")}) {
+    report.set_standard_error(2, bad);
+    const absl::Status status = MeasurementsFromProto(report, profile, Method::kSelection).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_EQ(FieldOf(status), "standard_error[2]");
+  }
 }
 
 TEST(MeasurementsTest, RefusesNegativeLabels) {

@@ -237,6 +237,8 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   if (!server.ok()) return server.status();
   metrics.AddGauge("greenplan_connections", "Open connections of clients.", {},
                    [server = server->get()] { return static_cast<double>(server->CountConnections()); });
+  metrics.AddGauge("greenplan_answers_waiting_bytes", "What the answers take that clients have not taken yet.", {},
+                   [server = server->get()] { return static_cast<double>(server->CountAnswerBytes()); });
   const absl::StatusOr<std::unique_ptr<HttpPort>> http = StartHttp(options, engine, metrics, is_serving);
   if (!http.ok()) return http.status();
   const HeapTrimmer heap_trimmer;

@@ -1,5 +1,6 @@
 #include "planner/daemon/server.h"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,8 @@
 #include "absl/time/clock.h"
 #include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/impl/server_builder_option.h"
+#include "grpcpp/impl/server_builder_plugin.h"
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
@@ -23,15 +26,18 @@ namespace {
 // For gRPC's own services, reflection and channelz, which take a thread per call.
 constexpr int kMaxSyncThreads = 16;
 
-// Both are switches of the process, to be set before the first server is built.
-void EnableReflection() {
-  static const bool enabled = [] {
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-    return true;
-  }();
-  (void)enabled;
-}
+// gRPC gives reflection to every server of a program that is linked with it; this takes it from one.
+class WithoutReflection : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [](const std::unique_ptr<grpc::ServerBuilderPlugin>& plugin) {
+      return dynamic_cast<const grpc::reflection::ProtoServerReflectionPlugin*>(plugin.get()) != nullptr;
+    });
+  }
+};
 
+// A switch of the process, to be set before the first server is built.
 void EnableChannelz() {
   static const bool enabled = [] {
     grpc::channelz::experimental::InitChannelzService();
@@ -45,12 +51,12 @@ void EnableChannelz() {
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& options, JobEngine* engine) {
   absl::StatusOr<ListeningPort> port = ListeningPort::Open(options.listen);
   if (!port.ok()) return absl::Status(port.status().code(), absl::StrCat("--listen ", port.status().message()));
-  if (options.reflection) EnableReflection();
   if (options.channelz) EnableChannelz();
   auto server = absl::WrapUnique(new GrpcServer(engine, options.calls));
   grpc::ResourceQuota quota("planner");
   quota.SetMaxThreads(kMaxSyncThreads).Resize(options.max_memory_bytes);
   grpc::ServerBuilder builder;
+  if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   builder.SetResourceQuota(quota);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);

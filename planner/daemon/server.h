@@ -75,6 +75,9 @@ class GrpcServer {
   // time.
   int64_t CountConnections() const;
 
+  // Returns what the answers that their clients have not taken yet take, in bytes. May be called at any time.
+  int64_t CountAnswerBytes() const { return handlers_.answer_bytes(); }
+
   // Reports NOT_SERVING to health checks and ends health watches. Calls are still served.
   void AnnounceDrain() { health_.Drain(); }
 

@@ -46,7 +46,7 @@ absl::StatusOr<Caller> Access::Identify(std::optional<absl::string_view> authori
     tokens = tokens_;
   }
   if (tokens == nullptr) return Caller();
-  if (!authorization.has_value()) return Unauthenticated("the call carries no token");
+  if (!authorization.has_value()) return Unauthenticated("the call carries no token, or several");
   // The scheme's name has no case (RFC 7235).
   if (!absl::StartsWithIgnoreCase(*authorization, kScheme))
     return Unauthenticated("the authorization is no bearer token");

@@ -61,9 +61,10 @@ class GuardedCall {
   ~GuardedCall() = default;
 };
 
-// Gives each call of an RPC its messages. `budget` must outlive the calls. Thread-safety: safe.
-template <typename Request, typename Response>
-class GuardedMessages final : public grpc::MessageAllocator<GuardedRequest<Request>, Response> {
+// Gives each call of an RPC its messages: the request, and the answer in wire format. `budget` must outlive the calls.
+// Thread-safety: safe.
+template <typename Request>
+class GuardedMessages final : public grpc::MessageAllocator<GuardedRequest<Request>, grpc::ByteBuffer> {
  public:
   explicit GuardedMessages(MemoryBudget* budget) : budget_(budget) {}
 
@@ -76,11 +77,13 @@ class GuardedMessages final : public grpc::MessageAllocator<GuardedRequest<Reque
     return request.message;
   }
 
-  grpc::MessageHolder<GuardedRequest<Request>, Response>* AllocateMessages() override { return new Messages(budget_); }
+  grpc::MessageHolder<GuardedRequest<Request>, grpc::ByteBuffer>* AllocateMessages() override {
+    return new Messages(budget_);
+  }
 
  private:
   // Of one call, which releases it.
-  class Messages final : public grpc::MessageHolder<GuardedRequest<Request>, Response>, public GuardedCall {
+  class Messages final : public grpc::MessageHolder<GuardedRequest<Request>, grpc::ByteBuffer>, public GuardedCall {
    public:
     explicit Messages(MemoryBudget* budget) {
       own_request_.budget = budget;
@@ -94,7 +97,7 @@ class GuardedMessages final : public grpc::MessageAllocator<GuardedRequest<Reque
 
    private:
     GuardedRequest<Request> own_request_;
-    Response own_response_;
+    grpc::ByteBuffer own_response_;
   };
 
   MemoryBudget* const budget_;

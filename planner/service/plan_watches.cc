@@ -36,7 +36,11 @@ class RefusedWatch final : public grpc::ServerWriteReactor<v1::Plan> {
 class PlanWatches::Watch final : public grpc::ServerWriteReactor<v1::Plan>, public std::enable_shared_from_this<Watch> {
  public:
   Watch(PlanWatches* watches, JobKey key, int64_t start_round)
-      : watches_(*watches), engine_(watches->engine_), key_(std::move(key)), next_round_(start_round) {}
+      : watches_(*watches),
+        engine_(watches->engine_),
+        answer_memory_(watches->answer_memory_),
+        key_(std::move(key)),
+        next_round_(start_round) {}
 
   // 0 until the job was looked up.
   int64_t job_id() const { return job_id_; }
@@ -78,6 +82,8 @@ class PlanWatches::Watch final : public grpc::ServerWriteReactor<v1::Plan>, publ
       } else if (!unsent_.empty()) {
         is_writing_ = true;
         next = &unsent_.front();
+      } else {
+        share_ = nullptr;
       }
     }
     if (!end.ok()) return Finish(ToGrpcStatus(end));
@@ -102,6 +108,8 @@ class PlanWatches::Watch final : public grpc::ServerWriteReactor<v1::Plan>, publ
     }
     absl::StatusOr<std::vector<v1::Plan>> plans = ReadPlans();
     if (!plans.ok()) return End(plans.status());
+    absl::StatusOr<AnswerMemory::Share> share = TakeShare(*plans);
+    if (!share.ok()) return End(share.status());
     bool read_again = false;
     const v1::Plan* next = nullptr;
     {
@@ -110,6 +118,7 @@ class PlanWatches::Watch final : public grpc::ServerWriteReactor<v1::Plan>, publ
       if (!plans->empty()) {
         next_round_ = plans->back().round() + 1;
         unsent_.assign(std::make_move_iterator(plans->begin()), std::make_move_iterator(plans->end()));
+        share_ = *std::move(share);
         is_writing_ = true;
         next = &unsent_.front();
       } else {
@@ -132,8 +141,17 @@ class PlanWatches::Watch final : public grpc::ServerWriteReactor<v1::Plan>, publ
     return plans;
   }
 
+  // None for no plans.
+  absl::StatusOr<AnswerMemory::Share> TakeShare(const std::vector<v1::Plan>& plans) {
+    if (plans.empty()) return AnswerMemory::Share();
+    int64_t bytes = 0;
+    for (const v1::Plan& plan : plans) bytes += static_cast<int64_t>(plan.ByteSizeLong());
+    return answer_memory_.Take(key_.tenant, bytes);
+  }
+
   PlanWatches& watches_;
   JobEngine& engine_;
+  AnswerMemory& answer_memory_;
   const JobKey key_;
   std::atomic<int64_t> job_id_ = 0;
   int64_t next_round_;  // Used by Read alone, one at a time.
@@ -142,11 +160,14 @@ class PlanWatches::Watch final : public grpc::ServerWriteReactor<v1::Plan>, publ
   bool is_writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool has_changed_ ABSL_GUARDED_BY(mutex_) = false;         // Since the last read began.
   std::deque<v1::Plan> unsent_ ABSL_GUARDED_BY(mutex_);      // The first one is being written.
+  AnswerMemory::Share share_ ABSL_GUARDED_BY(mutex_);        // Of what was read with the first of them.
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);  // Not OK.
 };
 
-PlanWatches::PlanWatches(JobEngine* engine)
-    : engine_(*engine), changes_(engine->store().Subscribe([this](const Change& change) { Tell(change); })) {}
+PlanWatches::PlanWatches(JobEngine* engine, AnswerMemory* answer_memory)
+    : engine_(*engine),
+      answer_memory_(*answer_memory),
+      changes_(engine->store().Subscribe([this](const Change& change) { Tell(change); })) {}
 
 PlanWatches::~PlanWatches() = default;
 

@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "greenplan/v1/plan.pb.h"
 #include "grpcpp/support/server_callback.h"
+#include "planner/admission/answer_memory.h"
 #include "planner/service/job_engine.h"
 #include "planner/store/store.h"
 
@@ -20,11 +21,12 @@ namespace greenplan {
 // UNAVAILABLE when the daemon drains; a client then opens it again from the round after the last plan that it got.
 //
 // A watch holds no thread, and at most a few plans: the next ones are read from the store once the client has taken
-// those. Thread-safety: safe.
+// those. They have a share of the memory for answers; a watch that gets none, because its tenant's clients do not read
+// what they asked for, ends with RESOURCE_EXHAUSTED. Thread-safety: safe.
 class PlanWatches {
  public:
-  // Subscribes to the store's changes. `engine` must outlive the object.
-  explicit PlanWatches(JobEngine* engine);
+  // Subscribes to the store's changes. Both must outlive the object.
+  PlanWatches(JobEngine* engine, AnswerMemory* answer_memory);
   // REQUIRES: no watch is open.
   ~PlanWatches();
 
@@ -44,6 +46,7 @@ class PlanWatches {
   void Remove(const Watch* watch);
 
   JobEngine& engine_;
+  AnswerMemory& answer_memory_;
   absl::Mutex mutex_;
   bool is_draining_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<const Watch*, std::shared_ptr<Watch>> watches_ ABSL_GUARDED_BY(mutex_);

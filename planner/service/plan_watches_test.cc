@@ -6,10 +6,12 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "grpcpp/client_context.h"
+#include "grpcpp/support/channel_arguments.h"
 #include "gtest/gtest.h"
 #include "planner/job/test_jobs.h"
 #include "planner/service/plan_waiter.h"
@@ -146,6 +148,26 @@ TEST_F(PlanWatchesTest, AClientThatHasGoneEndsItsWatch) {
   watch.Cancel();
   EXPECT_EQ(watch.End().error_code(), grpc::StatusCode::CANCELLED);
   PlanRound(server_, 1);
+}
+
+// What a watch has read from the store waits for its client, like an answer.
+TEST_F(PlanWatchesTest, PlansThatNobodyTakesCountAndAreGivenBack) {
+  TestServer server({.store = store_.get(), .calls = {.answer_memory = {.bytes_per_tenant = 1}}});
+  CreateJob();
+  for (int64_t round = 0; round < 20; ++round) PlanRound(server, round);
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 64);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const auto slow_stub = server.NewStub(arguments);
+  Watch slow(*slow_stub, kKey.name);
+  EXPECT_EQ(slow.NextRound(), 0);
+  EXPECT_GT(server.answer_bytes(), 0);
+  const auto stub = server.NewStub();
+  EXPECT_EQ(Watch(*stub, kKey.name).End().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  for (int64_t round = 1; round < 20; ++round) EXPECT_EQ(slow.NextRound(), round);
+  while (server.answer_bytes() > 0) std::this_thread::yield();
+  Watch next(*stub, kKey.name);
+  EXPECT_EQ(next.NextRound(), 0);
 }
 
 TEST_F(PlanWatchesTest, HoldsNoThread) {

@@ -8,12 +8,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "greenplan/v1/planner_service.grpc.pb.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "planner/admission/answer_memory.h"
 #include "planner/admission/memory_budget.h"
 #include "planner/admission/quotas.h"
 #include "planner/admission/work_queue.h"
+#include "planner/job/planning.h"
 #include "planner/security/access.h"
 #include "planner/security/audit.h"
 #include "planner/service/job_engine.h"
@@ -29,7 +33,8 @@ namespace greenplan {
 // few threads. A call that waits for other ranks, or a watch for plans, holds no thread.
 //
 // A large request is read where its call is answered, once it has its share of the memory for requests
-// (guarded_request.h).
+// (guarded_request.h). An answer has its share of the memory for answers until the client has taken it
+// (answer_memory.h).
 // Thread-safety: safe.
 class RpcHandlers final : public v1::PlannerService::CallbackService {
  public:
@@ -47,6 +52,9 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
     // The most bytes that the requests of all callers together may take once they are read. Small requests do not
     // count.
     int64_t request_memory_bytes = int64_t{512} << 20;
+
+    // The most bytes that answers may take whose clients have not taken them yet.
+    AnswerMemory::Limits answer_memory = {};
   };
 
   // `engine` and what the options point to must outlive the service.
@@ -55,36 +63,12 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   // Ends the calls that wait for other ranks or watch for plans with UNAVAILABLE, including those that come later.
   void Drain();
 
-  // Jobs: answered by JobDirectory.
-  grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context, const v1::CreateJobRequest* request,
-                                      v1::Job* job) override;
-  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
-                                   v1::Job* job) override;
-  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
-                                     v1::ListJobsResponse* response) override;
-  grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context, const v1::DeleteJobRequest* request,
-                                      google::protobuf::Empty* response) override;
-  grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* context, const v1::UpdateJobRequest* request,
-                                      v1::Job* job) override;
-  // Rounds and their plans: answered by RoundBarrier, PlanHistory and PlanWatches.
-  grpc::ServerUnaryReactor* PlanRound(grpc::CallbackServerContext* context, const v1::PlanRoundRequest* request,
-                                      v1::Plan* plan) override;
-  grpc::ServerUnaryReactor* GetPlan(grpc::CallbackServerContext* context, const v1::GetPlanRequest* request,
-                                    v1::Plan* plan) override;
-  grpc::ServerUnaryReactor* ListPlans(grpc::CallbackServerContext* context, const v1::ListPlansRequest* request,
-                                      v1::ListPlansResponse* response) override;
+  // Returns what the answers that their clients have not taken yet take, in bytes.
+  int64_t answer_bytes() const { return answer_memory_.held_bytes(); }
+
+  // The RPC that streams: answered by PlanWatches. The constructor adds those with one answer.
   grpc::ServerWriteReactor<v1::Plan>* WatchPlans(grpc::CallbackServerContext* context,
                                                  const v1::WatchPlansRequest* request) override;
-  // Plans that are not kept.
-  grpc::ServerUnaryReactor* WhatIf(grpc::CallbackServerContext* context, const v1::WhatIfRequest* request,
-                                   v1::WhatIfResponse* response) override;
-  grpc::ServerUnaryReactor* Solve(grpc::CallbackServerContext* context, const v1::SolveRequest* request,
-                                  v1::Plan* plan) override;
-  // What came of plans.
-  grpc::ServerUnaryReactor* ReportOutcome(grpc::CallbackServerContext* context, const v1::ReportOutcomeRequest* request,
-                                          google::protobuf::Empty* response) override;
-  grpc::ServerUnaryReactor* ListOutcomes(grpc::CallbackServerContext* context, const v1::ListOutcomesRequest* request,
-                                         v1::ListOutcomesResponse* response) override;
 
  private:
   // What an RPC is to the gate.
@@ -92,43 +76,50 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
     // The RPC's name, such as "GetJob". Of static storage.
     absl::string_view method;
 
-    // Returns the name of the job or plan that the call is about, by the request. Empty if that has not been read.
-    std::function<absl::string_view()> resource = [] { return ""; };
-
     // Whether the call counts against the tenant's solver time.
     bool searches = false;
   };
+
+  // A call that was admitted, on a thread of its queue.
+  struct Call {
+    grpc::CallbackServerContext& context;
+    const std::string& tenant;
+    CallLimits limits;
+  };
   template <typename Response>
-  using Done = std::function<void(absl::StatusOr<Response>)>;
+  using Done = std::function<void(const absl::StatusOr<Response>&)>;
 
-  // Who calls, if the caller may make this call now.
-  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context, const Rpc& rpc);
-  void Audit(const grpc::CallbackServerContext& context, const Rpc& rpc, const Caller* caller,
-             absl::StatusCode code) const;
-
-  // Lets gRPC read the requests of the RPC `name` within the memory for requests, and pass them to `handler`.
+  // Adds an RPC with one answer. Once a caller is admitted, start(call, request, done) runs on `queue`; what `done` is
+  // called with, then or later, is the answer.
+  template <typename Request, typename Response, typename Start>
+  void Add(const Rpc& rpc, WorkQueue& queue, Start start);
+  // Adds an RPC that is answered by what a method of `room` returns, which waits for the store.
+  template <typename Room, typename Request, typename Response>
+  void AddQuery(absl::string_view method, Room& room,
+                absl::StatusOr<Response> (Room::*answer)(const std::string& tenant, const Request& request));
+  template <typename Room, typename Request>
+  void AddQuery(absl::string_view method, Room& room,
+                absl::Status (Room::*change)(const std::string& tenant, const Request& request));
+  // Adds an RPC that is answered by what search(call, request) returns. Its time is charged to the tenant.
   template <typename Request, typename Response>
-  void Guard(absl::string_view name, grpc::ServerUnaryReactor* (RpcHandlers::*handler)(grpc::CallbackServerContext*,
-                                                                                       const Request*, Response*));
+  void AddSearch(absl::string_view method,
+                 std::function<absl::StatusOr<Response>(const Call& call, const Request& request)> search);
 
-  // Every RPC with one answer passes through here: once the caller is admitted, runs start(tenant, limits, done) on
-  // `queue`. What `done` is called with, now or later, is the answer.
-  template <typename Response, typename Start>
-  grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext* context, const Rpc& rpc, WorkQueue& queue, Start start,
-                                  Response* response);
-  // The same for an RPC that is answered by what answer(tenant, limits) returns.
-  template <typename Response, typename Compute>
-  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Rpc& rpc, Compute compute,
-                                  Response* response);
+  // Handles one call of an RPC that Add has added.
+  template <typename Response, typename Request, typename Start>
+  grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext& context, const Rpc& rpc, const Request& request,
+                                  WorkQueue& queue, const Start& start, grpc::ByteBuffer* response);
 
-  // What `compute` returns; the time that it takes is charged to the tenant.
-  template <typename Compute>
-  auto Charged(const std::string& tenant, const Compute& compute);
+  // Who calls, if the caller may make this call now. `resource` is what the call is about.
+  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context, const Rpc& rpc, absl::string_view resource);
+  void Audit(const grpc::CallbackServerContext& context, absl::string_view method, absl::string_view resource,
+             const Caller* caller, absl::StatusCode code) const;
 
   JobEngine& engine_;
   const Options options_;
   MemoryBudget request_memory_;
-  std::vector<std::shared_ptr<void>> messages_;  // What Guard has made for gRPC.
+  AnswerMemory answer_memory_;
+  std::vector<std::shared_ptr<void>> messages_;  // What Add has made for gRPC.
   PlanWatches watches_;
 };
 

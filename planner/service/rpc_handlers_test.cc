@@ -14,6 +14,9 @@
 #include "gmock/gmock.h"
 #include "greenplan/v1/planner_service.grpc.pb.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/completion_queue.h"
+#include "grpcpp/support/async_unary_call.h"
+#include "grpcpp/support/channel_arguments.h"
 #include "gtest/gtest.h"
 #include "planner/admission/quotas.h"
 #include "planner/job/test_jobs.h"
@@ -246,6 +249,120 @@ TEST(RpcHandlersQuotaTest, WhoCallsTooOftenIsToldWhenToComeAgain) {
   const grpc::Status refused = list();
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(RetryDelayOf(FromGrpcStatus(refused)).has_value()) << refused.error_message();
+}
+
+// A client that sends calls of GetJob and does not read their answers: its window takes less than one of them.
+class SlowReader {
+ public:
+  explicit SlowReader(const TestServer& server) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1024);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    stub_ = server.NewStub(arguments);
+  }
+
+  void Send(const std::string& token = "") {
+    v1::GetJobRequest request;
+    request.set_name("jobs/large");
+    Answer& answer = *answers_.emplace_back(std::make_unique<Answer>());
+    if (!token.empty()) answer.context.AddMetadata("authorization", "Bearer " + token);
+    answer.reader = stub_->AsyncGetJob(&answer.context, request, &queue_);
+    answer.reader->ReadInitialMetadata(nullptr);
+  }
+  // Waits until the next answer has begun.
+  void WaitForNext() {
+    void* tag = nullptr;
+    bool ok = false;
+    EXPECT_TRUE(queue_.Next(&tag, &ok) && ok);
+  }
+  // Reads everything. Returns how many answers there were.
+  int ReadAll() {
+    int num_read = 0;
+    for (const std::unique_ptr<Answer>& answer : answers_) {
+      answer->reader->Finish(&answer->job, &answer->status, nullptr);
+      WaitForNext();
+      num_read += answer->status.ok() && answer->job.name() == "jobs/large" ? 1 : 0;
+    }
+    answers_.clear();
+    return num_read;
+  }
+
+ private:
+  struct Answer {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientAsyncResponseReader<v1::Job>> reader;
+    v1::Job job;
+    grpc::Status status;
+  };
+
+  std::unique_ptr<Stub> stub_;
+  grpc::CompletionQueue queue_;
+  std::vector<std::unique_ptr<Answer>> answers_;
+};
+
+// Asks for the large job and reads the answer.
+absl::Status GetLargeJob(Stub& stub, const std::string& token = "") {
+  grpc::ClientContext context;
+  if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
+  v1::GetJobRequest request;
+  request.set_name("jobs/large");
+  v1::Job job;
+  return FromGrpcStatus(stub.GetJob(&context, request, &job));
+}
+
+void CreateLargeJob(TestServer& server, const std::string& tenant) {
+  v1::CreateJobRequest create;
+  *create.mutable_job() = LongTestJob("jobs/large");
+  ASSERT_TRUE(server.engine().jobs().CreateJob(tenant, create).ok());
+}
+
+TEST(AnswerMemoryTest, WhoDoesNotReadAnswersIsToComeAgainAndOthersAreServed) {
+  const std::string tokens_file = ::testing::TempDir() + "/answer_memory_tokens.toml";
+  std::ofstream(tokens_file) << kTokens;
+  const auto access = Access::Create(tokens_file);
+  ASSERT_TRUE(access.ok()) << access.status();
+  TestServer server({.calls = {.access = access->get(), .answer_memory = {.bytes_per_tenant = 500'000}}});
+  for (const char* tenant : {"a", "b"}) CreateLargeJob(server, tenant);
+  SlowReader reader(server);
+  int num_calls = 0;
+  const auto stub = server.NewStub();
+  absl::Status refused;
+  for (; refused.ok(); ++num_calls) {
+    ASSERT_LT(num_calls, 100) << "nobody is refused";
+    reader.Send("a");
+    reader.WaitForNext();
+    refused = GetLargeJob(*stub, "a");
+  }
+  EXPECT_GT(num_calls, 1);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+  EXPECT_TRUE(RetryDelayOf(refused).has_value()) << refused;
+  EXPECT_LE(server.answer_bytes(), 700'000);
+  EXPECT_TRUE(GetLargeJob(*stub, "b").ok());
+  EXPECT_GT(reader.ReadAll(), 1);
+  while (server.answer_bytes() > 0) std::this_thread::yield();
+  EXPECT_TRUE(GetLargeJob(*stub, "a").ok());
+}
+
+TEST(AnswerMemoryTest, AnswersOfCallsThatCameInBeforeAreLimitedToo) {
+  TestServer server({.engine = {.calls = {.num_threads = 1}}, .calls = {.answer_memory = {.bytes_per_tenant = 1}}});
+  CreateLargeJob(server, "");
+  absl::Notification has_begun, may_go_on;
+  ASSERT_TRUE(server.engine()
+                  .calls()
+                  .Submit("", 0,
+                          [&] {
+                            has_begun.Notify();
+                            may_go_on.WaitForNotification();
+                          })
+                  .ok());
+  has_begun.WaitForNotification();
+  SlowReader reader(server);
+  constexpr int kNumCalls = 3;
+  for (int i = 0; i < kNumCalls; ++i) reader.Send();
+  while (server.engine().calls().load().num_queued < kNumCalls) std::this_thread::yield();
+  may_go_on.Notify();
+  for (int i = 0; i < kNumCalls; ++i) reader.WaitForNext();
+  EXPECT_EQ(reader.ReadAll(), 1);
 }
 
 // A request of `num_ops` empty ops, each of which takes two bytes on the wire and fifty times as much in memory.

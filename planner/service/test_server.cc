@@ -4,7 +4,6 @@
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
-#include "grpcpp/support/channel_arguments.h"
 #include "planner/rpc/limits.h"
 #include "planner/store/memory/memory_store.h"
 
@@ -28,8 +27,7 @@ TestServer::~TestServer() {
   server_->Shutdown();
 }
 
-std::unique_ptr<v1::PlannerService::Stub> TestServer::NewStub() const {
-  grpc::ChannelArguments arguments;
+std::unique_ptr<v1::PlannerService::Stub> TestServer::NewStub(grpc::ChannelArguments arguments) const {
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return v1::PlannerService::NewStub(
       grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));

@@ -1,8 +1,10 @@
 #include "planner/service/unary_call.h"
 
 #include <chrono>
+#include <utility>
 
 #include "absl/time/clock.h"
+#include "planner/rpc/grpc_status.h"
 
 namespace greenplan {
 
@@ -15,5 +17,13 @@ CallLimits LimitsOf(const grpc::ServerContextBase& context, std::shared_ptr<cons
   }
   return limits;
 }
+
+void UnaryCall::Answer(grpc::ByteBuffer message, AnswerMemory::Share share) {
+  response_.Swap(&message);
+  share_ = std::move(share);
+  Finish(grpc::Status::OK);
+}
+
+void UnaryCall::Fail(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
 
 }  // namespace greenplan

@@ -3,13 +3,13 @@
 
 #include <atomic>
 #include <memory>
-#include <utility>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "grpcpp/server_context.h"
+#include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
+#include "planner/admission/answer_memory.h"
 #include "planner/job/planning.h"
-#include "planner/rpc/grpc_status.h"
 
 namespace greenplan {
 
@@ -20,28 +20,27 @@ CallLimits LimitsOf(const grpc::ServerContextBase& context, std::shared_ptr<cons
 // One call of an RPC with one answer, which may come later and from any thread (gRPC's callback interface): the handler
 // returns the call at once, and no thread waits for the answer.
 //
-//   auto* call = new UnaryCall<v1::Job>(context, response);
-//   queue.Continue(tenant, [call, request] { call->Answer(GetJob(*request)); });
+//   auto* call = new UnaryCall(context, response);
+//   queue.Continue(tenant, [call, request] { call->Answer(WireFormatOf(GetJob(*request)), std::move(share)); });
 //   return call;
 //
 // The call deletes itself once it has been answered and gRPC has let go of it. Context, request and response are valid
-// until Answer.
-// Thread-safety: Answer is called exactly once, from any thread.
-template <typename Response>
+// until Answer or Fail.
+// Thread-safety: one of Answer and Fail is called exactly once, from any thread.
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
-  UnaryCall(const grpc::CallbackServerContext& context, Response* response) : context_(context), response_(*response) {}
+  UnaryCall(const grpc::CallbackServerContext& context, grpc::ByteBuffer* response)
+      : context_(context), response_(*response) {}
 
   // Returns the call's deadline, with `cancelled` true once the client has cancelled the call or its connection is
   // gone.
   CallLimits limits() const { return LimitsOf(context_, is_cancelled_); }
 
-  // Sends the answer or the error. Call it exactly once.
-  void Answer(absl::StatusOr<Response> result) {
-    if (!result.ok()) return Finish(ToGrpcStatus(result.status()));
-    response_ = *std::move(result);
-    Finish(grpc::Status::OK);
-  }
+  // Sends a message in wire format. Keeps its share of the memory for answers until gRPC needs the message no longer:
+  // it is sent, or the client has gone.
+  void Answer(grpc::ByteBuffer message, AnswerMemory::Share share);
+  // Sends an error. REQUIRES: `status` is not OK.
+  void Fail(const absl::Status& status);
 
   // Called by gRPC once the client has cancelled the call, and after its last use of the call.
   void OnCancel() override { *is_cancelled_ = true; }
@@ -55,7 +54,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   ~UnaryCall() override = default;
 
   const grpc::CallbackServerContext& context_;
-  Response& response_;
+  grpc::ByteBuffer& response_;
+  AnswerMemory::Share share_;
   const std::shared_ptr<std::atomic<bool>> is_cancelled_ = std::make_shared<std::atomic<bool>>(false);
 };
 

@@ -16,21 +16,21 @@ namespace greenplan {
 namespace {
 
 // Searches until it is stopped: a test whose search is never stopped does not end.
-class EndlessService : public v1::PlannerService::CallbackService {
+class EndlessService : public v1::PlannerService::WithRawCallbackMethod_Solve<v1::PlannerService::CallbackService> {
  public:
   ~EndlessService() override {
     if (searcher_.joinable()) searcher_.join();
   }
 
-  grpc::ServerUnaryReactor* Solve(grpc::CallbackServerContext* context, const v1::SolveRequest*,
-                                  v1::Plan* plan) override {
-    auto* call = new UnaryCall<v1::Plan>(*context, plan);
+  grpc::ServerUnaryReactor* Solve(grpc::CallbackServerContext* context, const grpc::ByteBuffer*,
+                                  grpc::ByteBuffer* plan) override {
+    auto* call = new UnaryCall(*context, plan);
     searcher_ = std::thread([this, call] {
       const CallLimits limits = call->limits();
       deadline = limits.deadline;
       started.Notify();
       while (!limits.cancelled()) std::this_thread::yield();
-      call->Answer(absl::CancelledError("the client has gone"));
+      call->Fail(absl::CancelledError("the client has gone"));
       ended.Notify();
     });
     return call;

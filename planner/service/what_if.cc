@@ -30,11 +30,12 @@ struct Curve {
   std::vector<Budget> budgets;
 };
 
-// An error about the field "budget" as one about `name`, which is "budgets" or one of them.
+// An error about the field "budget", or one inside it, as one about `name`, which is "budgets" or one of them.
 absl::Status NameBudgets(const std::string& name, const absl::Status& status) {
   const std::string field = FieldOf(status);
   absl::string_view inside = field, message = status.message();
   if (!absl::ConsumePrefix(&inside, "budget") || !absl::ConsumePrefix(&message, "budget")) return status;
+  if (!inside.empty() && inside.front() != '.') return status;  // It is "budgets".
   return WithField(absl::Status(status.code(), absl::StrCat(name, message)), absl::StrCat(name, inside));
 }
 

@@ -247,6 +247,15 @@ TEST_F(WhatIfTest, NamesTheBudgetThatIsWrong) {
   }
 }
 
+TEST_F(WhatIfTest, SaysHowManyBudgetsItTakes) {
+  v1::WhatIfRequest request = Inline();
+  for (int i = 0; i < 1'000'000; ++i) request.add_budgets()->set_absolute(20);
+  const absl::Status status = Ask(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(FieldOf(status), "budgets");
+  EXPECT_THAT(status.message(), ::testing::StartsWith("budgets has 1000002 entries; allowed: at most "));
+}
+
 TEST_F(WhatIfTest, NamesWhatElseIsWrong) {
   v1::WhatIfRequest request = Inline();
   request.mutable_options()->add_always("layer9");

@@ -112,6 +112,13 @@ TEST(DaemonTest, DescribesItselfByReflection) {
   EXPECT_THAT(*file, HasSubstr("PlanRoundRequest"));
 }
 
+TEST(DaemonTest, DoesNotDescribeItselfWhereItIsTold) {
+  const TemporaryFolder data;
+  ServingDaemon daemon(data.path(), {"--no-reflection"});
+  EXPECT_EQ(RawStreamCall(daemon.address(), kReflection, "\x3a\x01*").status().code(),
+            absl::StatusCode::kUnimplemented);
+}
+
 TEST(DaemonTest, MalformedRequestsAreRefusedAndItServesOn) {
   const TemporaryFolder data;
   ServingDaemon daemon(data.path());
