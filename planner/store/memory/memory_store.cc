@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "planner/store/memory/shared_strings.h"
 
 namespace greenplan {
 namespace {
@@ -18,17 +22,36 @@ struct Round {
   std::map<int32_t, v1::ImportanceReport> reports;  // By rank.
 };
 
+// A revision of a job, serialized, which takes less than half of what the messages do. Many jobs have the same profile.
+struct StoredRevision {
+  int64_t number = 0;
+  std::string rest = {};            // The job without its profile.
+  SharedStrings::Ref profile = {};  // Null if the job has none.
+};
+
 struct StoredJob {
   JobKey key;
-  std::vector<v1::Job> revisions;  // In order, from the first one.
-  int64_t num_bytes = 0;           // Of their messages.
+  std::vector<StoredRevision> revisions;  // In order, from the first one.
+  int64_t num_bytes = 0;                  // Of their messages.
   absl::Time last_use;
   std::map<int64_t, Round> rounds;
   std::map<int64_t, KeptPlan> plans;
   std::map<std::pair<int64_t, int32_t>, v1::Outcome> outcomes;  // By round and rank.
 
-  const v1::Job& latest() const { return revisions.back(); }
+  const StoredRevision& latest() const { return revisions.back(); }
 };
+
+v1::Job Rest(const StoredRevision& revision) {
+  v1::Job job;
+  job.ParseFromString(revision.rest);
+  return job;
+}
+
+v1::Job Whole(const StoredRevision& revision) {
+  v1::Job job = Rest(revision);
+  if (revision.profile != nullptr) job.mutable_profile()->ParseFromString(*revision.profile);
+  return job;
+}
 
 absl::Status NoJob(absl::string_view name) { return absl::NotFoundError(absl::StrCat(name, " does not exist")); }
 absl::Status NoJob(int64_t job_id) { return NoJob(absl::StrCat("the job of id ", job_id)); }
@@ -45,45 +68,57 @@ class MemoryStore : public Store {
       return absl::AlreadyExistsError(absl::StrCat(key.name, " exists"));
     }
     jobs_[job.id] = {.key = key,
-                     .revisions = {job.job},
+                     .revisions = {Serialize(job.job)},
                      .num_bytes = static_cast<int64_t>(job.job.ByteSizeLong()),
                      .last_use = ToTime(job.job.create_time())};
     return absl::OkStatus();
   }
 
   absl::StatusOr<KeptJob> GetJob(const JobKey& key) override {
-    absl::MutexLock lock(&mutex_);
-    const StoredJob* job = Find(key);
-    if (job == nullptr) return NoJob(key.name);
-    return KeptJob{ids_.at({key.tenant, key.name}), job->latest()};
+    KeptJob result;
+    StoredRevision latest;
+    {
+      absl::MutexLock lock(&mutex_);
+      const StoredJob* job = Find(key);
+      if (job == nullptr) return NoJob(key.name);
+      result.id = ids_.at({key.tenant, key.name});
+      latest = job->latest();
+    }
+    result.job = Whole(latest);
+    return result;
   }
 
   absl::StatusOr<JobHead> GetJobHead(const JobKey& key) override {
     absl::MutexLock lock(&mutex_);
     const StoredJob* job = Find(key);
     if (job == nullptr) return NoJob(key.name);
-    return JobHead{ids_.at({key.tenant, key.name}), job->latest().profile_revision()};
+    return JobHead{ids_.at({key.tenant, key.name}), job->latest().number};
   }
 
   absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
-    absl::MutexLock lock(&mutex_);
-    const StoredJob* job = Find(job_id);
-    if (job == nullptr) return NoJob(job_id);
-    for (const v1::Job& kept : job->revisions) {
-      if (kept.profile_revision() == revision) return kept;
+    StoredRevision found;
+    {
+      absl::MutexLock lock(&mutex_);
+      const StoredJob* job = Find(job_id);
+      if (job == nullptr) return NoJob(job_id);
+      const auto kept = absl::c_find_if(job->revisions, [&](const auto& each) { return each.number == revision; });
+      if (kept == job->revisions.end()) {
+        return absl::NotFoundError(absl::StrCat("revision ", revision, " of ", job->key.name, " does not exist"));
+      }
+      found = *kept;
     }
-    return absl::NotFoundError(absl::StrCat("revision ", revision, " of ", job->key.name, " does not exist"));
+    return Whole(found);
   }
 
   absl::Status UpdateJob(int64_t job_id, const v1::Job& update) override {
     absl::MutexLock lock(&mutex_);
     StoredJob* job = Find(job_id);
     if (job == nullptr) return NoJob(job_id);
-    if (update.profile_revision() != job->latest().profile_revision() + 1) {
+    if (update.profile_revision() != job->latest().number + 1) {
       return absl::AlreadyExistsError(
           absl::StrCat("revision ", update.profile_revision(), " of ", job->key.name, " is not the next one"));
     }
-    job->revisions.push_back(update);
+    job->revisions.push_back(Serialize(update));
     job->num_bytes += static_cast<int64_t>(update.ByteSizeLong());
     job->last_use = std::max(job->last_use, ToTime(update.update_time()));
     return absl::OkStatus();
@@ -95,8 +130,7 @@ class MemoryStore : public Store {
     std::vector<v1::Job> result;
     for (auto id = ids_.upper_bound({tenant, after_name});
          id != ids_.end() && id->first.first == tenant && result.size() < limit; ++id) {
-      v1::Job& job = result.emplace_back(jobs_.at(id->second).latest());
-      job.clear_profile();
+      result.push_back(Rest(jobs_.at(id->second).latest()));
     }
     return result;
   }
@@ -109,6 +143,9 @@ class MemoryStore : public Store {
       const StoredJob* job = Find(job_id);
       if (job == nullptr || job->last_use >= time) return NoJob(job_id);
       for (const auto& [number, round] : job->rounds) open_rounds_.erase({round.round.deadline, job_id, number});
+      for (const StoredRevision& revision : job->revisions) {
+        if (revision.profile != nullptr) profiles_.Drop(revision.profile);
+      }
       ids_.erase({job->key.tenant, job->key.name});
       jobs_.erase(job_id);
     }
@@ -273,6 +310,14 @@ class MemoryStore : public Store {
   }
 
  private:
+  StoredRevision Serialize(v1::Job job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    StoredRevision revision = {.number = job.profile_revision()};
+    if (job.has_profile()) revision.profile = profiles_.Share(job.profile().SerializeAsString());
+    job.clear_profile();
+    revision.rest = job.SerializeAsString();
+    return revision;
+  }
+
   StoredJob* Find(int64_t job_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto job = jobs_.find(job_id);
     return job == jobs_.end() ? nullptr : &job->second;
@@ -317,6 +362,7 @@ class MemoryStore : public Store {
   absl::Mutex mutex_;
   std::map<std::pair<std::string, std::string>, int64_t> ids_ ABSL_GUARDED_BY(mutex_);  // By tenant and name.
   std::map<int64_t, StoredJob> jobs_ ABSL_GUARDED_BY(mutex_);
+  SharedStrings profiles_ ABSL_GUARDED_BY(mutex_);
   // Deadline, job and round of every round that was opened and has no plan.
   std::set<std::tuple<absl::Time, int64_t, int64_t>> open_rounds_ ABSL_GUARDED_BY(mutex_);
 };
