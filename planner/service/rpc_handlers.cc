@@ -182,12 +182,14 @@ grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext& contex
     if (!share.ok()) return call->Fail(share.status());
     call->Answer(*std::move(message), *std::move(share));
   };
-  const absl::Status queued = queue.Submit(caller->tenant, GuardedCall::Of(context).wire_bytes(),
-                                           [&context, &start, &request, call, answer, tenant = caller->tenant] {
-                                             if (absl::Status status = GuardedCall::Of(context).Read(); !status.ok())
-                                               return answer(status);
-                                             start({context, tenant, call->limits()}, request, answer);
-                                           });
+  auto work = [this, &context, &start, &request, call, answer, tenant = caller->tenant] {
+    // Again: answers that were made since the call came in may take as much as the tenant's may.
+    absl::Status status = answer_memory_.Admit(tenant);
+    if (status.ok()) status = GuardedCall::Of(context).Read();
+    if (!status.ok()) return answer(status);
+    start({context, tenant, call->limits()}, request, answer);
+  };
+  const absl::Status queued = queue.Submit(caller->tenant, GuardedCall::Of(context).wire_bytes(), std::move(work));
   if (!queued.ok()) answer(queued);
   return call;
 }
