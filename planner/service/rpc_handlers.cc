@@ -183,7 +183,7 @@ grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext& contex
     call->Answer(*std::move(message), *std::move(share));
   };
   auto work = [this, &context, &start, &request, call, answer, tenant = caller->tenant] {
-    // Again: answers that were made since the call came in may take as much as the tenant's may.
+    // Again: answers that were made since the call came in may have used up what the tenant may hold.
     absl::Status status = answer_memory_.Admit(tenant);
     if (status.ok()) status = GuardedCall::Of(context).Read();
     if (!status.ok()) return answer(status);

@@ -1,5 +1,7 @@
 // What anyone who reaches the port may send: broken bytes, broken messages, and requests that are built to cost much.
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
@@ -125,12 +127,17 @@ std::string BrokenSession(const std::vector<RecordedCall>& calls, Random& random
   }
 }
 
+// How far hostile clients give way to the daemon and to the other clients. What they do themselves, they would do on
+// machines of their own.
+constexpr int kNiceness = 10;
+
 // Runs `work` on many threads at once until it is destroyed, each time with another source of randomness.
 class Crowd {
  public:
   explicit Crowd(uint64_t seed, std::function<void(Random&)> work) : work_(std::move(work)) {
     for (int i = 0; i < NumAtOnce(); ++i) {
       threads_.emplace_back([this, seed = seed + static_cast<uint64_t>(i)] {
+        setpriority(PRIO_PROCESS, 0, kNiceness);  // Of this thread alone, on Linux.
         Random random(seed);
         while (!is_ending_) work_(random);
       });
