@@ -126,7 +126,8 @@ class Planner::Impl {
     }
     size_t num_edges = 0;
     for (const Op& op : profile_->ops) num_edges += op.inputs.size();
-    const auto profile_size = static_cast<int64_t>(profile_->ops.size() + num_edges + profile_->tensors.size());
+    const auto profile_size =
+        static_cast<int64_t>(std::max<size_t>(1, profile_->ops.size() + num_edges + profile_->tensors.size()));
     if (num_points <= kMostLooks / profile_size) return absl::OkStatus();
     return refusal(kMostLooks / profile_size, " for ", profile_size, " ops, edges and tensors");
   }
