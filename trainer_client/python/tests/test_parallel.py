@@ -23,7 +23,8 @@ HERE = Path(__file__).parent
 def run(case: str, folder: Path, **variables: str) -> list[dict]:
     """Runs a case of ranks.py and returns what each rank saw."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    paths = [str(HERE), str(HERE.parent / "src"), os.environ.get("PYTHONPATH", "")]
+    package = Path(greenplan.__file__).parents[1]  # Of the clone, or of the wheel where that is tested.
+    paths = [str(HERE), str(package), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **variables}
     command += [str(HERE / "ranks.py"), case, str(folder)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170)
