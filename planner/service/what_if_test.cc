@@ -253,7 +253,7 @@ TEST_F(WhatIfTest, SaysHowManyBudgetsItTakes) {
   const absl::Status status = Ask(request).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_EQ(FieldOf(status), "budgets");
-  EXPECT_THAT(status.message(), ::testing::StartsWith("budgets has 1000002 entries; allowed: at most "));
+  EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("budgets has 1000002 entries; allowed: at most "));
 }
 
 TEST_F(WhatIfTest, NamesWhatElseIsWrong) {
