@@ -13,6 +13,15 @@ absl::Status UseJob(Database& database, int64_t job_id, absl::Time time) {
   return use.Run();
 }
 
+// Binds the columns of a round that opens: job, round, revision, open_time, deadline.
+void BindRound(Statement& insert, int64_t job_id, int64_t round, const RoundOpening& opening) {
+  insert.BindNumber(1, job_id);
+  insert.BindNumber(2, round);
+  insert.BindNumber(3, opening.revision);
+  insert.BindNumber(4, ToNumber(opening.open_time));
+  insert.BindNumber(5, ToNumber(opening.deadline));
+}
+
 }  // namespace
 
 absl::Status InsertRevision(Database& database, int64_t job_id, const v1::Job& job) {
@@ -53,11 +62,7 @@ absl::Status OpenRound(Database& database, int64_t job_id, int64_t round, const 
                    "INSERT INTO rounds (job, round, revision, open_time, deadline, num_reports, is_planned) "
                    "VALUES (?1, ?2, ?3, ?4, ?5, 0, EXISTS (SELECT 1 FROM plans WHERE job = ?1 AND round = ?2)) "
                    "ON CONFLICT (job, round) DO NOTHING RETURNING round");
-  insert.BindNumber(1, job_id);
-  insert.BindNumber(2, round);
-  insert.BindNumber(3, opening.revision);
-  insert.BindNumber(4, ToNumber(opening.open_time));
-  insert.BindNumber(5, ToNumber(opening.deadline));
+  BindRound(insert, job_id, round, opening);
   const absl::StatusOr<bool> is_new = insert.Step();
   if (!is_new.ok()) return absl::IsNotFound(is_new.status()) ? NoJob(job_id) : is_new.status();
   return *is_new ? UseJob(database, job_id, opening.open_time) : absl::OkStatus();
@@ -69,11 +74,7 @@ absl::Status ReportAndClose(Database& database, int64_t job_id, int64_t round, c
                    "VALUES (?, ?, ?, ?, ?, 1, 1) "
                    "ON CONFLICT (job, round) DO UPDATE SET num_reports = num_reports + 1, is_planned = 1 "
                    "RETURNING num_reports");
-  change.BindNumber(1, job_id);
-  change.BindNumber(2, round);
-  change.BindNumber(3, opening.revision);
-  change.BindNumber(4, ToNumber(opening.open_time));
-  change.BindNumber(5, ToNumber(opening.deadline));
+  BindRound(change, job_id, round, opening);
   const absl::StatusOr<bool> row = change.Step();
   if (!row.ok()) return absl::IsNotFound(row.status()) ? NoJob(job_id) : row.status();
   const bool is_new = change.Number(0) == 1;
