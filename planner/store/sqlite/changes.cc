@@ -1,6 +1,7 @@
 #include "planner/store/sqlite/changes.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "planner/store/sqlite/rows.h"
 
 namespace greenplan {
@@ -20,6 +21,29 @@ void BindRound(Statement& insert, int64_t job_id, int64_t round, const RoundOpen
   insert.BindNumber(3, opening.revision);
   insert.BindNumber(4, ToNumber(opening.open_time));
   insert.BindNumber(5, ToNumber(opening.deadline));
+}
+
+// Binds the columns of what a rank tells of a round: job, round, rank, message.
+void BindRank(Statement& insert, int64_t job_id, const RankRow& row) {
+  insert.BindNumber(1, job_id);
+  insert.BindNumber(2, row.round);
+  insert.BindNumber(3, row.rank);
+  insert.BindBlob(4, row.message);
+}
+
+// Finds a Message in `table`, which is reports or outcomes.
+template <typename Message>
+absl::StatusOr<std::optional<Message>> FindOfRank(Database& database, absl::string_view table, int64_t job_id,
+                                                  int64_t round, int32_t rank) {
+  Statement query(database, absl::StrCat("SELECT message, ", kRankIsIntact, " FROM ", table,
+                                         " WHERE job = ? AND round = ? AND rank = ?"));
+  query.BindNumber(1, job_id);
+  query.BindNumber(2, round);
+  query.BindNumber(3, rank);
+  const absl::StatusOr<bool> row = query.Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return std::nullopt;
+  return ReadIntact<Message>(database, query);
 }
 
 }  // namespace
@@ -43,10 +67,7 @@ absl::Status InsertReport(Database& database, int64_t job_id, const RankRow& rep
   Statement insert(database,
                    "INSERT INTO reports (job, round, rank, message, checksum) VALUES (?1, ?2, ?3, ?4, "
                    "greenplan_crc32(?1, ?2, ?3, ?4))");
-  insert.BindNumber(1, job_id);
-  insert.BindNumber(2, report.round);
-  insert.BindNumber(3, report.rank);
-  insert.BindBlob(4, report.message);
+  BindRank(insert, job_id, report);
   return insert.Run();
 }
 
@@ -94,15 +115,20 @@ absl::StatusOr<KeptRound> FindRound(Database& database, int64_t job_id, int64_t 
 
 absl::StatusOr<std::optional<v1::ImportanceReport>> FindReport(Database& database, int64_t job_id, int64_t round,
                                                                int32_t rank) {
-  Statement query(database, absl::StrCat("SELECT message, ", kRankIsIntact,
-                                         " FROM reports WHERE job = ? AND round = ? AND rank = ?"));
-  query.BindNumber(1, job_id);
-  query.BindNumber(2, round);
-  query.BindNumber(3, rank);
-  const absl::StatusOr<bool> row = query.Step();
-  if (!row.ok()) return row.status();
-  if (!*row) return std::nullopt;
-  return ReadIntact<v1::ImportanceReport>(database, query);
+  return FindOfRank<v1::ImportanceReport>(database, "reports", job_id, round, rank);
+}
+
+absl::StatusOr<std::optional<v1::Outcome>> InsertOrFindOutcome(Database& database, int64_t job_id,
+                                                               const RankRow& outcome) {
+  Statement insert(database,
+                   "INSERT INTO outcomes (job, round, rank, message, checksum) VALUES (?1, ?2, ?3, ?4, "
+                   "greenplan_crc32(?1, ?2, ?3, ?4)) "
+                   "ON CONFLICT (job, round, rank) DO NOTHING RETURNING rank");
+  BindRank(insert, job_id, outcome);
+  const absl::StatusOr<bool> is_new = insert.Step();
+  if (!is_new.ok()) return absl::IsNotFound(is_new.status()) ? NoJob(job_id) : is_new.status();
+  if (*is_new) return std::nullopt;
+  return FindOfRank<v1::Outcome>(database, "outcomes", job_id, outcome.round, outcome.rank);
 }
 
 absl::Status InsertPlan(Database& database, int64_t job_id, int64_t round, const std::string& message,

@@ -20,10 +20,13 @@ namespace greenplan {
 // Adds the revision job.profile_revision of the job.
 absl::Status InsertRevision(Database& database, int64_t job_id, const v1::Job& job);
 
-// A message on its way into the database. It is made before the transaction, for which others wait.
+// What one rank tells of one round, a report or an outcome, on its way into the database. It is made before the
+// transaction, for which others wait.
 struct RankRow {
   explicit RankRow(const v1::ImportanceReport& report)
       : round(report.round()), rank(report.rank()), message(report.SerializeAsString()) {}
+  explicit RankRow(const v1::Outcome& outcome)
+      : round(outcome.round()), rank(outcome.rank()), message(outcome.SerializeAsString()) {}
 
   const int64_t round;
   const int32_t rank;
@@ -44,8 +47,14 @@ absl::Status ReportAndClose(Database& database, int64_t job_id, int64_t round, c
 // NotFound if there is no such round.
 absl::StatusOr<KeptRound> FindRound(Database& database, int64_t job_id, int64_t round);
 
+// The report of a rank, if it has sent one.
 absl::StatusOr<std::optional<v1::ImportanceReport>> FindReport(Database& database, int64_t job_id, int64_t round,
                                                                int32_t rank);
+
+// Adds the outcome unless the rank has sent one for this round before, and returns that one. NotFound if there is no
+// such job.
+absl::StatusOr<std::optional<v1::Outcome>> InsertOrFindOutcome(Database& database, int64_t job_id,
+                                                               const RankRow& outcome);
 
 // `message` is a serialized plan, `missing_ranks` what EncodeRanks returns. AlreadyExists if the round has a plan.
 // NotFound if there is no such job.

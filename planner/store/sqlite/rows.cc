@@ -28,12 +28,6 @@ absl::Status StepToRow(Statement& query, const std::function<absl::Status()>& no
   return *row ? absl::OkStatus() : not_found();
 }
 
-absl::StatusOr<bool> RunAndCount(Statement& change) {
-  const absl::StatusOr<bool> row = change.Step();
-  if (!row.ok()) return row.status();
-  return *row;
-}
-
 absl::Status CheckIsIntact(const Database& database, const Statement& query, int column, absl::string_view what) {
   if (query.Number(column) != 0) return absl::OkStatus();
   return absl::DataLossError(

@@ -42,9 +42,6 @@ absl::Status NoJob(int64_t job_id);
 // Moves to the first row of `query`; returns not_found() if there is none.
 absl::Status StepToRow(Statement& query, const std::function<absl::Status()>& not_found);
 
-// Runs a statement that changes at most one row and returns it. Returns whether it has changed one.
-absl::StatusOr<bool> RunAndCount(Statement& change);
-
 // Each of these reads the row that `query` stands at. Columns: those of kRoundColumns.
 KeptRound ReadRound(const Statement& query);
 // Columns from `column` on: a job without its profile, the profile, kRevisionIsIntact.

@@ -257,28 +257,11 @@ class SqliteStore : public Store {
 
   absl::StatusOr<std::optional<v1::Outcome>> AddOutcome(int64_t job_id, const v1::Outcome& outcome) override {
     std::optional<v1::Outcome> earlier;
-    const std::string message = outcome.SerializeAsString();
+    const RankRow row(outcome);
     const absl::Status status = writer_.Run([&](Database& database) -> absl::Status {
-      Statement insert(database,
-                       "INSERT INTO outcomes (job, round, rank, message, checksum) VALUES (?1, ?2, ?3, ?4, "
-                       "greenplan_crc32(?1, ?2, ?3, ?4)) "
-                       "ON CONFLICT (job, round, rank) DO NOTHING RETURNING rank");
-      insert.BindNumber(1, job_id);
-      insert.BindNumber(2, outcome.round());
-      insert.BindNumber(3, outcome.rank());
-      insert.BindBlob(4, message);
-      const absl::StatusOr<bool> is_new = insert.Step();
-      if (!is_new.ok()) return absl::IsNotFound(is_new.status()) ? NoJob(job_id) : is_new.status();
-      if (*is_new) return absl::OkStatus();
-      Statement query(database, absl::StrCat("SELECT message, ", kRankIsIntact,
-                                             " FROM outcomes WHERE job = ? AND round = ? AND rank = ?"));
-      query.BindNumber(1, job_id);
-      query.BindNumber(2, outcome.round());
-      query.BindNumber(3, outcome.rank());
-      if (absl::Status status = query.Step().status(); !status.ok()) return status;
-      absl::StatusOr<v1::Outcome> kept = ReadIntact<v1::Outcome>(database, query);
-      if (!kept.ok()) return kept.status();
-      earlier = *std::move(kept);
+      auto found = InsertOrFindOutcome(database, job_id, row);
+      if (!found.ok()) return found.status();
+      earlier = *std::move(found);
       return absl::OkStatus();
     });
     if (!status.ok()) return status;
