@@ -20,8 +20,8 @@ namespace greenplan {
 // it refuses is InvalidArgument, naming the field, its value and what is allowed.
 // Pure functions, thread-safe, linear in their input.
 
-// Returns a profile that is checked against all that ValidateModelProfile lists. ResourceExhausted if it has too many
-// ops, edges, tensors or blocks.
+// Returns a profile that is checked against all that ValidateSizes and ValidateModelProfile list. ResourceExhausted if
+// it has too many ops, edges, tensors or blocks.
 absl::StatusOr<ModelProfile> ModelProfileFromProto(const v1::ModelProfile& message);
 // Returns the message of a profile. Reading it back gives an equal profile.
 v1::ModelProfile ModelProfileToProto(const ModelProfile& profile);

@@ -37,6 +37,14 @@ TEST(ModelProfileTest, MinusOneIsABadIndexNotAMissingOne) {
             InvalidArgument("ops[1].block", " is -1; allowed: 0 <= block < ", message.blocks_size()));
 }
 
+TEST(ModelProfileTest, RefusesMoreOpsThanPlanningHasMemoryFor) {
+  v1::ModelProfile message = SmallProfile();
+  for (int i = message.ops_size(); i <= 1 << 18; ++i) message.add_ops();
+  const auto profile = ModelProfileFromProto(message);
+  EXPECT_EQ(profile.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(FieldOf(profile.status()), "ops");
+}
+
 TEST(ModelProfileTest, RefusesAMissingAndAnUnknownUnit) {
   v1::ModelProfile message = SmallProfile();
   message.clear_cost_unit();

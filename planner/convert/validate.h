@@ -23,13 +23,13 @@ struct ProfileSizes {
   size_t blocks = 0;
 };
 
-// Checks that a profile of these sizes is not too large. ResourceExhausted if there are more ops, tensors or blocks
-// than 2^18, or more edges than 2^21.
+// Checks that a profile of these sizes is not too large; asked before a profile is built from outside data.
+// ResourceExhausted if there are more ops, tensors or blocks than 2^18, or more edges than 2^21.
 absl::Status ValidateSizes(const ProfileSizes& sizes);
 
 // Checks everything that the comment above ModelProfile promises: costs and bytes >= 0, each with a sum over the whole
 // profile of at most 2^62, edges to higher ops only, every op reached from op 0, indices in range, unique names of
-// tensors and blocks, at least one tensor. O(ops + edges + tensors). The errors of ValidateSizes, too.
+// tensors and blocks, at least one tensor. O(ops + edges + tensors). REQUIRES: ValidateSizes accepts its sizes.
 absl::Status ValidateModelProfile(const ModelProfile& profile);
 
 // Checks that 0 <= index < size. The error names the field LIST[i].FIELD, such as "tensors[17].op". A caller that uses

@@ -120,22 +120,18 @@ TEST(ValidateModelProfileTest, WhatIsNeverLiveCountsInTheLimitOfTheTotal) {
   EXPECT_EQ(ValidateModelProfile(profile).code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ValidateModelProfileTest, NamesTheSizeAndTheLimitOfWhatIsTooLarge) {
-  const std::vector<ProfileCase> cases = {
-      {[](ModelProfile& p) { p.ops.resize(262145); }, "ops has 262145 entries; allowed: at most 262144"},
-      {[](ModelProfile& p) {
-         p.ops[0].inputs.assign(2097153, {1, 0});
-       },
-       "ops[].inputs[] has 2097153 entries; allowed: at most 2097152"},
-      {[](ModelProfile& p) { p.tensors.resize(262145); }, "tensors has 262145 entries; allowed: at most 262144"},
-      {[](ModelProfile& p) { p.blocks.resize(262145); }, "blocks has 262145 entries; allowed: at most 262144"},
+TEST(ValidateSizesTest, NamesTheSizeAndTheLimitOfWhatIsTooLarge) {
+  EXPECT_TRUE(ValidateSizes({.ops = 262144, .edges = 2097152, .tensors = 262144, .blocks = 262144}).ok());
+  const std::vector<std::pair<ProfileSizes, std::string>> cases = {
+      {{.ops = 262145}, "ops has 262145 entries; allowed: at most 262144"},
+      {{.edges = 2097153}, "ops[].inputs[] has 2097153 entries; allowed: at most 2097152"},
+      {{.tensors = 262145}, "tensors has 262145 entries; allowed: at most 262144"},
+      {{.blocks = 262145}, "blocks has 262145 entries; allowed: at most 262144"},
   };
-  for (const ProfileCase& c : cases) {
-    ModelProfile profile = Valid();
-    c.damage(profile);
-    const absl::Status status = ValidateModelProfile(profile);
-    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << c.message;
-    EXPECT_EQ(status.message(), c.message);
+  for (const auto& [sizes, message] : cases) {
+    const absl::Status status = ValidateSizes(sizes);
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << message;
+    EXPECT_EQ(status.message(), message);
   }
 }
 

@@ -24,8 +24,7 @@ void ReadConfig(const uint8_t* data, size_t size) {
     return;
   }
   const absl::Status status = ValidateModelProfile(*profile);
-  Require(status.ok() || status.code() == absl::StatusCode::kResourceExhausted, "a profile that is made is valid",
-          status);
+  Require(status.ok(), "a profile that is made is valid", status);
 }
 
 }  // namespace
