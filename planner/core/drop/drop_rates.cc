@@ -56,19 +56,15 @@ struct Ramp {
   }
 };
 
-// Sets the rates of the ramps' blocks for the least t at which all rates together meet the requirement, but for
-// rounding; t = least_t if they do there. After a stop the rates are of no use. REQUIRES: they meet it with every ramp
-// at its end.
-void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, double least_t, WorkMeter& meter,
-                std::vector<double>& rates) {
-  // `with_jumps`: those at t itself are behind.
-  const auto set_all = [&](double t, bool with_jumps) {
-    for (const Ramp& ramp : ramps) {
-      rates[ramp.block] = with_jumps && ramp.low == ramp.high && ramp.low == t ? ramp.max : ramp.At(t);
-    }
-  };
-  set_all(least_t, false);
-  if (Meets(problem, rates)) return;
+// Sets the rates of the ramps' blocks to those at t. `with_jumps`: ramps that jump at t itself are at their end.
+void SetRatesAt(double t, bool with_jumps, const std::vector<Ramp>& ramps, std::vector<double>& rates) {
+  for (const Ramp& ramp : ramps) {
+    rates[ramp.block] = with_jumps && ramp.low == ramp.high && ramp.low == t ? ramp.max : ramp.At(t);
+  }
+}
+
+// Where some ramp begins or ends at least_t or later, and least_t itself, each once and ascending.
+std::vector<double> TurnsFrom(double least_t, const std::vector<Ramp>& ramps) {
   std::vector<double> turns{least_t};
   for (const Ramp& ramp : ramps) {
     if (ramp.low > least_t) turns.push_back(ramp.low);
@@ -76,37 +72,61 @@ void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, 
   }
   std::sort(turns.begin(), turns.end());
   turns.erase(std::unique(turns.begin(), turns.end()), turns.end());
+  return turns;
+}
+
+// By how much more the rates skip per unit of t between two neighbouring turns.
+double SlopeBetween(double from, double to, const DropRateProblem& problem, const std::vector<Ramp>& ramps) {
+  double slope = 0;
+  for (const Ramp& ramp : ramps) {
+    if (ramp.low > from || ramp.high < to || ramp.low == ramp.high) continue;
+    slope += (ramp.max - ramp.min) / (ramp.high - ramp.low) * static_cast<double>(problem.block_costs[ramp.block]);
+  }
+  return slope;
+}
+
+// The ramps that jump at t, as ramps whose multiplier is the rate itself: the blocks then share one rate as far as
+// their bounds let them.
+std::vector<Ramp> JumpsAt(double t, const std::vector<Ramp>& ramps) {
+  std::vector<Ramp> jumps;
+  for (const Ramp& ramp : ramps) {
+    if (ramp.low == ramp.high && ramp.low == t && ramp.max > ramp.min) {
+      jumps.push_back({ramp.block, ramp.min, ramp.max, ramp.min, ramp.max});
+    }
+  }
+  return jumps;
+}
+
+// Sets the rates of the ramps' blocks for the least t at which all rates together meet the requirement, but for
+// rounding; t = least_t if they do there. If the meter's stop function fires, discard the rates. REQUIRES: they meet
+// the requirement with every ramp at its end.
+void ClimbRamps(const DropRateProblem& problem, const std::vector<Ramp>& ramps, double least_t, WorkMeter& meter,
+                std::vector<double>& rates) {
+  SetRatesAt(least_t, /*with_jumps=*/false, ramps, rates);
+  if (Meets(problem, rates)) return;
+  const std::vector<double> turns = TurnsFrom(least_t, ramps);
   // Between two turns all rates are linear in t; whether a turn is far enough is decided exactly.
   const auto enough = std::partition_point(turns.begin(), turns.end() - 1, [&](double t) {
     meter.Spend(kBlockWork * static_cast<int64_t>(rates.size()));
     if (meter.stopped()) return false;
-    set_all(t, true);
+    SetRatesAt(t, /*with_jumps=*/true, ramps, rates);
     return !Meets(problem, rates);
   });
   if (meter.stopped()) return;
-  set_all(*enough, false);
+  SetRatesAt(*enough, /*with_jumps=*/false, ramps, rates);
   if (!Meets(problem, rates)) {
-    // The jumps at *enough go as far as needed, together.
-    std::vector<Ramp> jumps;
-    for (const Ramp& ramp : ramps) {
-      if (ramp.low == ramp.high && ramp.low == *enough && ramp.max > ramp.min) {
-        jumps.push_back({ramp.block, ramp.min, ramp.max, ramp.min, ramp.max});
-      }
-    }
+    // What jumps at *enough goes as far as needed, all together.
+    const std::vector<Ramp> jumps = JumpsAt(*enough, ramps);
     if (!jumps.empty()) ClimbRamps(problem, jumps, 0, meter, rates);
     return;
   }
   if (enough == turns.begin()) return;
   const double from = *(enough - 1);
-  double slope = 0;
-  for (const Ramp& ramp : ramps) {
-    if (ramp.low > from || ramp.high < *enough || ramp.low == ramp.high) continue;
-    slope += (ramp.max - ramp.min) / (ramp.high - ramp.low) * static_cast<double>(problem.block_costs[ramp.block]);
-  }
-  set_all(from, true);
+  SetRatesAt(from, /*with_jumps=*/true, ramps, rates);
+  const double slope = SlopeBetween(from, *enough, problem, ramps);
   const double missing = SkippedBy(problem, rates).DistanceTo(problem.required_skip);
   const double t = slope > 0 ? std::clamp(from + missing / slope, from, *enough) : *enough;
-  set_all(t, true);
+  SetRatesAt(t, /*with_jumps=*/true, ramps, rates);
 }
 
 // Raises the rate of block `b` to the least double with which the rates meet the requirement. REQUIRES: its maximum

@@ -129,7 +129,7 @@ class Contraction {
     }
   }
 
-  // Slot 0 holds what is selectable at once, slot op + 1 what hangs on op.
+  // Hangs each item on the op that its own op is joined to.
   void HangItems() {
     items_ = graph_.items;
     next_.assign(items_.size(), kNone);
@@ -233,12 +233,12 @@ class Contraction {
   std::vector<Bundle>& bundles_;
   WorkMeter& meter_;
   std::vector<int> joined_;  // [num_ops] The op that an op is live with: itself, an ancestor, or kNone: always live.
-  std::vector<int> kept_begin_;
-  std::vector<int> kept_parents_;
+  std::vector<int> kept_begin_;    // [num_ops + 1] Into kept_parents_.
+  std::vector<int> kept_parents_;  // Of the ops that are not joined to another, without what other parents imply.
   std::vector<OpGraph::HungItem> items_;
-  std::vector<int> items_of_;
-  std::vector<int> next_;
-  std::vector<bool> gone_;
+  std::vector<int> items_of_;  // [num_ops + 1] The first item on no op, then the first on each op; next_ has the rest.
+  std::vector<int> next_;      // [num_items] The next item on the same op, or kNone.
+  std::vector<bool> gone_;     // [num_ops] Joined to another op, folded into its items, or without items.
 };
 
 }  // namespace

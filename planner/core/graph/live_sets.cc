@@ -51,8 +51,8 @@ class ItemsByOp {
 
  private:
   const OpGraph& graph_;
-  std::vector<int> begin_;
-  std::vector<int> order_;
+  std::vector<int> begin_;  // [num_ops + 2] Into order_: what hangs on no op first, then what hangs on each op.
+  std::vector<int> order_;  // [num_items] Indices of items, grouped by op.
 };
 
 // What a pass over a graph takes, in units of work: an edge is a fraction of an op.
@@ -67,7 +67,8 @@ struct Level {
   HeldBytes held;
 };
 
-// What is left to do, the next at the top of a stack: no function of the builder calls itself, however deep the graph.
+// The four kinds of tasks that a Builder keeps on its stack, the next one on top. With a stack of its own, no function
+// of the builder calls itself, however deep the graph is.
 
 // Add the live sets that choose among `graph` on top of the newest node.
 struct Expansion {

@@ -40,6 +40,54 @@ std::vector<std::vector<LiveSetTree::BlockCost>> CostsByBlock(const ModelProfile
   return costs;
 }
 
+// Adds the ops that are not live. Returns which op of the graph each op of the profile is, [num_ops]; kNone if it is
+// live.
+std::vector<int> AddOps(const ModelProfile& profile, const std::vector<bool>& live, const LiveSetOptions& options,
+                        OpGraph& graph) {
+  std::vector<int> index(profile.ops.size(), kNone);
+  for (size_t j = 0; j < index.size(); ++j) {
+    if (live[j]) continue;
+    index[j] = graph.size();
+    graph.cost.push_back(profile.ops[j].cost);
+    graph.saved_bytes.push_back(options.use_saved_bytes ? profile.ops[j].saved_bytes : 0);
+  }
+  return index;
+}
+
+// Calls visit(source, target, cost, is_first) for each edge into an op of the graph. Both ends are ops of the graph, or
+// kNone for a source that is live. is_first holds once for each pair of them, however many parallel edges join it.
+template <typename Visit>
+void ForEachEdge(const ModelProfile& profile, const std::vector<int>& index, const OpGraph& graph, const Visit& visit) {
+  std::vector<int> last_source(graph.size(), kNone);
+  for (int j = 0; j < static_cast<int>(profile.ops.size()); ++j) {
+    for (const Edge& edge : profile.ops[j].inputs) {
+      const int target = index[edge.op];
+      if (target == kNone) continue;
+      const bool is_first = index[j] != kNone && std::exchange(last_source[target], j) != j;
+      visit(index[j], target, edge.cost, is_first);
+    }
+  }
+}
+
+// Adds what each edge costs to its target, and counts the target's parents.
+void AddEdgeCosts(const ModelProfile& profile, const std::vector<int>& index, OpGraph& graph) {
+  graph.parents_begin.assign(graph.size() + 1, 0);
+  ForEachEdge(profile, index, graph, [&](int /*source*/, int target, int64_t cost, bool is_first) {
+    graph.cost[target] += cost;
+    if (is_first) ++graph.parents_begin[target + 1];
+  });
+}
+
+// Fills the parents, which AddEdgeCosts has counted. Sources come in ascending order.
+void AddParents(const ModelProfile& profile, const std::vector<int>& index, OpGraph& graph) {
+  std::partial_sum(graph.parents_begin.begin(), graph.parents_begin.end(), graph.parents_begin.begin());
+  graph.parents.resize(graph.parents_begin.back());
+  std::vector<int> fill(graph.parents_begin.begin(), graph.parents_begin.end() - 1);
+  ForEachEdge(profile, index, graph, [&](int source, int target, int64_t /*cost*/, bool is_first) {
+    if (is_first) graph.parents[fill[target]++] = source;
+  });
+}
+
 }  // namespace
 
 void OpGraph::Reserve(size_t num_ops, size_t num_parents, size_t num_items) {
@@ -90,25 +138,19 @@ Item ItemOf(const ModelProfile& profile, int tensor, const LiveSetOptions& optio
 
 OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, const std::vector<bool>& excluded,
                     const LiveSetOptions& options, WorkMeter& meter) {
-  const int num_ops = static_cast<int>(profile.ops.size());
+  const auto num_ops = static_cast<int64_t>(profile.ops.size());
   size_t num_edges = 0;
   for (const Op& op : profile.ops) num_edges += op.inputs.size();
   // Each of what follows up to the next question looks at all ops or edges once. Up to two edges count in an op's work.
-  const int64_t more_edges = std::max<int64_t>(0, static_cast<int64_t>(num_edges) - 2 * int64_t{num_ops});
+  const int64_t more_edges = std::max<int64_t>(0, static_cast<int64_t>(num_edges) - 2 * num_ops);
   const auto is_stopped = [&] {
     meter.Spend(kOpWork * num_ops + more_edges);
     return meter.stopped();
   };
   if (is_stopped()) return {};
-  std::vector<int> index(num_ops, kNone);
   OpGraph graph;
-  graph.Reserve(num_ops, 0, profile.tensors.size());
-  for (int j = 0; j < num_ops; ++j) {
-    if (live[j]) continue;
-    index[j] = graph.size();
-    graph.cost.push_back(profile.ops[j].cost);
-    graph.saved_bytes.push_back(options.use_saved_bytes ? profile.ops[j].saved_bytes : 0);
-  }
+  graph.Reserve(profile.ops.size(), 0, profile.tensors.size());
+  const std::vector<int> index = AddOps(profile, live, options, graph);
   if (is_stopped()) return {};
   if (options.use_blocks) {
     graph.block_cost_table = std::make_shared<const std::vector<std::vector<LiveSetTree::BlockCost>>>(
@@ -116,31 +158,9 @@ OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, 
     graph.block_cost_rows.resize(graph.size());
     std::iota(graph.block_cost_rows.begin(), graph.block_cost_rows.end(), 0);
   }
-  // Edges grouped by target; sources come in ascending order, parallel edges in a row.
-  std::vector<int> last_source(graph.size(), kNone);
-  graph.parents_begin.assign(graph.size() + 1, 0);
-  const auto for_each_edge = [&](const auto& visit) {
-    std::fill(last_source.begin(), last_source.end(), kNone);
-    for (int j = 0; j < num_ops; ++j) {
-      for (const Edge& edge : profile.ops[j].inputs) {
-        const int target = index[edge.op];
-        if (target == kNone) continue;
-        const bool is_first = index[j] != kNone && std::exchange(last_source[target], j) != j;
-        visit(index[j], target, edge.cost, is_first);
-      }
-    }
-  };
-  for_each_edge([&](int /*source*/, int target, int64_t cost, bool is_first) {
-    graph.cost[target] += cost;
-    if (is_first) ++graph.parents_begin[target + 1];
-  });
+  AddEdgeCosts(profile, index, graph);
   if (is_stopped()) return {};
-  for (int j = 0; j < graph.size(); ++j) graph.parents_begin[j + 1] += graph.parents_begin[j];
-  graph.parents.resize(graph.parents_begin.back());
-  std::vector<int> fill(graph.parents_begin.begin(), graph.parents_begin.end() - 1);
-  for_each_edge([&](int source, int target, int64_t /*cost*/, bool is_first) {
-    if (is_first) graph.parents[fill[target]++] = source;
-  });
+  AddParents(profile, index, graph);
   if (is_stopped()) return {};
   for (int k = 0; k < static_cast<int>(profile.tensors.size()); ++k) {
     if (IsSelectable(profile, excluded, k)) {

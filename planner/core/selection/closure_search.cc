@@ -60,7 +60,7 @@ class ClosureSearch {
     return static_cast<double>(values_[item.tensor]) / static_cast<double>(item.cost);
   }
 
-  // The price is in value per 2^-scale of the budget, so that products stay below 2^62.
+  // What `cost` is worth at `price`, in units of value and rounded down. At most 2^60, so that sums do not overflow.
   static int64_t Priced(int64_t cost, double price) {
     return static_cast<int64_t>(std::min(0x1p60, std::floor(price * static_cast<double>(cost) * (1 - 1e-15))));
   }
@@ -93,51 +93,65 @@ class ClosureSearch {
     return spent <= budget_;
   }
 
+  // A selection while the budget is filled.
+  struct Filling {
+    int64_t room;
+    int64_t value = 0;
+    std::vector<bool> live;   // [num_ops]
+    std::vector<bool> taken;  // [num_items]
+  };
+
   // Fills the budget in ratio order, first within `reach`, then anywhere.
   void Try(const std::vector<bool>& reach) {
-    std::vector<bool> live(graph_.size(), false);
-    std::vector<bool> taken(graph_.items.size(), false);
-    std::vector<int> stack, fresh;
+    Filling filling{.room = budget_,
+                    .live = std::vector<bool>(graph_.size(), false),
+                    .taken = std::vector<bool>(graph_.items.size(), false)};
     WorkMeter share(meter_.left() / kTryShare, meter_);  // On dense graphs what does not fit takes long to find out.
-    int64_t room = budget_;
-    int64_t value = 0;
     for (const bool anywhere : {false, true}) {
       for (const int i : order_) {
         if (share.exhausted()) break;
         const OpGraph::HungItem& hung = graph_.items[i];
-        if (taken[i] || (!anywhere && hung.op != kNone && !reach[hung.op])) continue;
-        int64_t need = hung.item.cost;
-        int64_t num_parents = 0;
-        fresh.clear();
-        stack.clear();
-        if (hung.op != kNone) stack.push_back(hung.op);
-        while (!stack.empty() && need <= room && !share.stopped()) {
-          const int op = stack.back();
-          stack.pop_back();
-          if (live[op]) continue;
-          live[op] = true;
-          fresh.push_back(op);
-          need += graph_.cost[op];
-          const int64_t num_own = graph_.parents_begin[op + 1] - graph_.parents_begin[op];
-          num_parents += num_own;
-          share.Pass(1 + num_own / 4);
-          for (int p = graph_.parents_begin[op]; p < graph_.parents_begin[op + 1]; ++p) {
-            if (!live[graph_.parents[p]]) stack.push_back(graph_.parents[p]);
-          }
-        }
-        share.Spend(1 + static_cast<int64_t>(fresh.size()) + num_parents / 4);
-        if (need > room || !stack.empty()) {
-          for (int op : fresh) live[op] = false;
-          continue;
-        }
-        room -= need;
-        value += values_[hung.item.tensor];
-        taken[i] = true;
+        if (filling.taken[i] || (!anywhere && hung.op != kNone && !reach[hung.op])) continue;
+        if (!TakeItem(hung, share, filling)) continue;
+        filling.value += values_[hung.item.tensor];
+        filling.taken[i] = true;
       }
     }
-    if (value <= result_.value) return;
-    result_.value = value;
-    for (size_t i = 0; i < taken.size(); ++i) result_.trainable[graph_.items[i].item.tensor] = taken[i];
+    if (filling.value <= result_.value) return;
+    result_.value = filling.value;
+    for (size_t i = 0; i < filling.taken.size(); ++i) {
+      result_.trainable[graph_.items[i].item.tensor] = filling.taken[i];
+    }
+  }
+
+  // Pays for an item and for the ops that it makes live. Changes nothing and returns false if they do not fit.
+  bool TakeItem(const OpGraph::HungItem& hung, WorkMeter& share, Filling& filling) {
+    int64_t need = hung.item.cost;
+    int64_t num_parents = 0;
+    fresh_.clear();
+    stack_.clear();
+    if (hung.op != kNone) stack_.push_back(hung.op);
+    while (!stack_.empty() && need <= filling.room && !share.stopped()) {
+      const int op = stack_.back();
+      stack_.pop_back();
+      if (filling.live[op]) continue;
+      filling.live[op] = true;
+      fresh_.push_back(op);
+      need += graph_.cost[op];
+      const int64_t num_own = graph_.parents_begin[op + 1] - graph_.parents_begin[op];
+      num_parents += num_own;
+      share.Pass(1 + num_own / 4);
+      for (int p = graph_.parents_begin[op]; p < graph_.parents_begin[op + 1]; ++p) {
+        if (!filling.live[graph_.parents[p]]) stack_.push_back(graph_.parents[p]);
+      }
+    }
+    share.Spend(1 + static_cast<int64_t>(fresh_.size()) + num_parents / 4);
+    if (need > filling.room || !stack_.empty()) {
+      for (const int op : fresh_) filling.live[op] = false;
+      return false;
+    }
+    filling.room -= need;
+    return true;
   }
 
   const OpGraph graph_;
@@ -145,7 +159,8 @@ class ClosureSearch {
   const int64_t budget_;
   WorkMeter& meter_;
   std::optional<MinimumCut<int64_t>> cut_;
-  std::vector<int> order_;  // Items of value > 0 by falling value per cost.
+  std::vector<int> order_;          // Items of value > 0 by falling value per cost.
+  std::vector<int> stack_, fresh_;  // Of TakeItem: ops to be made live, and ops that it has made live.
   int64_t total_ = 0;
   LiveSetResult result_;
 };
