@@ -230,7 +230,6 @@ std::vector<Pin> PlanProblems::Pins(const PlanRequest& request) const {
   return pins;
 }
 
-// Methods full and drop leave no choice: they train what has an op and is not in `never`.
 std::vector<Pin> PlanProblems::PinsOfAllButNever(const PlanOptions& options) const {
   std::vector<Pin> pins(profile_.tensors.size());
   for (size_t k = 0; k < pins.size(); ++k) {

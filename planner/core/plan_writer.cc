@@ -64,11 +64,11 @@ Plan PlanWriter::Describe(const MaskCost& cost, std::vector<bool> trainable, con
 }
 
 Plan PlanWriter::Selection(const PlanOptions& options, const SelectionProblem& problem, SelectionResult result,
-                           WorkMeter& meter, Memory& memory) const {
+                           WorkMeter& meter, EmptyPlanCache& cache) const {
   Plan plan = Describe(std::move(result.trainable), options, BudgetOf(problem));
   plan.value = SelectionValue(plan.trainable, *problem.importance);
   // An empty plan that is not proved is one that a stop came before.
-  if (result.proved && options.always.empty() && TrainsNothing(plan)) return Nothing(options, problem, meter, memory);
+  if (result.proved && options.always.empty() && TrainsNothing(plan)) return Nothing(options, problem, meter, cache);
   plan.upper_bound = result.proved ? plan.value : std::max(result.upper_bound, plan.value);
   plan.status = result.proved ? PlanStatus::kOptimal : PlanStatus::kFeasible;
   if (!result.proved) {
@@ -80,11 +80,11 @@ Plan PlanWriter::Selection(const PlanOptions& options, const SelectionProblem& p
 
 Plan PlanWriter::BestRatio(const PlanOptions& options, const SelectionProblem& problem, SelectionResult result,
                            WorkMeter& meter) const {
-  Memory memory;
+  EmptyPlanCache cache;
   const bool is_proved = result.proved;
   SelectionProblem without_limit = problem;
   without_limit.backward_budget = 0;
-  Plan plan = Selection(options, without_limit, std::move(result), meter, memory);
+  Plan plan = Selection(options, without_limit, std::move(result), meter, cache);
   plan.budget = plan.predicted_cost;
   if (plan.status == PlanStatus::kOptimal && is_proved && plan.value <= 0) {
     plan.status = PlanStatus::kFeasible;
@@ -95,22 +95,22 @@ Plan PlanWriter::BestRatio(const PlanOptions& options, const SelectionProblem& p
 }
 
 Plan PlanWriter::Nothing(const PlanOptions& options, const SelectionProblem& problem, WorkMeter& meter,
-                         Memory& memory) const {
-  if (memory.nothing.trainable.empty()) {
-    memory.nothing = Describe(std::vector<bool>(profile_.tensors.size(), false), options, 0);
+                         EmptyPlanCache& cache) const {
+  if (cache.plan.trainable.empty()) {
+    cache.plan = Describe(std::vector<bool>(profile_.tensors.size(), false), options, 0);
   }
-  if (!memory.cheapest) {
+  if (!cache.cheapest) {
     std::vector<bool> candidates(problem.pins.size());
     for (size_t k = 0; k < candidates.size(); ++k) {
       candidates[k] = problem.pins[k] == Pin::kFree && (*problem.importance)[k] > 0;
     }
     WorkMeter share(kMessageWork, meter);
-    memory.cheapest = FindCheapestTensor(profile_, candidates, problem.backward_budget, share);
+    cache.cheapest = FindCheapestTensor(profile_, candidates, problem.backward_budget, share);
   }
-  Plan plan = memory.nothing;
+  Plan plan = cache.plan;
   plan.status = PlanStatus::kEmpty;
   plan.budget = BudgetOf(problem);
-  plan.message = WhyNothing(problem, *memory.cheapest, profile_.forward_cost);
+  plan.message = WhyNothing(problem, *cache.cheapest, profile_.forward_cost);
   return plan;
 }
 

@@ -21,14 +21,14 @@ namespace greenplan {
 // Thread-safe: it has no state beside the profile. Plans are checked afterwards, by CheckPlan (plan_check.h).
 //
 //   const PlanWriter writer(profile, problems.full_cost());
-//   PlanWriter::Memory memory;
-//   Plan plan = writer.Selection(options, problem, solver.Solve(problem, meter), meter, memory);
+//   PlanWriter::EmptyPlanCache cache;
+//   Plan plan = writer.Selection(options, problem, solver.Solve(problem, meter), meter, cache);
 class PlanWriter {
  public:
   // What the empty plans of one curve share, so that finding out why nothing fits happens once. For curves without
   // max_saved_bytes only. Start with an empty one.
-  struct Memory {
-    Plan nothing;
+  struct EmptyPlanCache {
+    Plan plan;  // Without a mask until it is made.
     std::optional<CheapestTensor> cheapest;
   };
 
@@ -42,10 +42,10 @@ class PlanWriter {
   Plan Describe(std::vector<bool> trainable, std::vector<double> rates, const PlanOptions& options,
                 int64_t budget) const;
 
-  // Returns the plan for what a selection found. `memory` is that of a curve without a second limit, or a new one.
+  // Returns the plan for what a selection found. `cache` is that of a curve without a second limit, or a new one.
   // Where a proved selection is empty, this is Nothing().
   Plan Selection(const PlanOptions& options, const SelectionProblem& problem, SelectionResult result, WorkMeter& meter,
-                 Memory& memory) const;
+                 EmptyPlanCache& cache) const;
 
   // Returns the plan for what SelectionSolver::SolveBestRatio found. Its budget is its own predicted cost.
   Plan BestRatio(const PlanOptions& options, const SelectionProblem& problem, SelectionResult result,
@@ -53,7 +53,8 @@ class PlanWriter {
 
   // Returns the empty plan of a selection in which no tensor fits or none is worth training. Its message says which of
   // the two holds and what the cheapest tensor needs; finding that out is charged to `meter`.
-  Plan Nothing(const PlanOptions& options, const SelectionProblem& problem, WorkMeter& meter, Memory& memory) const;
+  Plan Nothing(const PlanOptions& options, const SelectionProblem& problem, WorkMeter& meter,
+               EmptyPlanCache& cache) const;
 
   // Sets the plan's drop rates ([num_blocks]) and the expected costs that follow from them.
   void SetRates(std::vector<double> rates, Plan& plan) const;

@@ -45,11 +45,11 @@ TEST(PlanWriter, ASelectionIsOptimalOnlyIfProved) {
   const std::vector<double> importance = {1, 2};
   const SelectionProblem problem = Problem(importance, 30);
   WorkMeter unlimited;
-  PlanWriter::Memory memory;
+  PlanWriter::EmptyPlanCache cache;
   for (const bool proved : {false, true}) {
-    const Plan plan = PlanWriter(profile, 130)
-                          .Selection({}, problem, {.trainable = {true, false}, .upper_bound = 3, .proved = proved},
-                                     unlimited, memory);
+    const Plan plan =
+        PlanWriter(profile, 130)
+            .Selection({}, problem, {.trainable = {true, false}, .upper_bound = 3, .proved = proved}, unlimited, cache);
     EXPECT_EQ(plan.value, 1);
     EXPECT_EQ(plan.upper_bound, proved ? 1 : 3);
     EXPECT_EQ(plan.status, proved ? PlanStatus::kOptimal : PlanStatus::kFeasible);
@@ -62,13 +62,13 @@ TEST(PlanWriter, MemoryChangesNoPlan) {
   const std::vector<double> importance = {1, 2};
   const PlanWriter writer(profile, 130);
   WorkMeter unlimited;
-  PlanWriter::Memory memory;
+  PlanWriter::EmptyPlanCache cache;
   for (const int64_t budget : {30, 20, 5, 15, 3, 30}) {
     std::vector<bool> trainable = {budget >= 15, budget >= 30};
     const SelectionProblem problem = Problem(importance, budget);
-    PlanWriter::Memory fresh;
+    PlanWriter::EmptyPlanCache fresh;
     const SelectionResult result{.trainable = trainable, .upper_bound = 0, .proved = true};
-    const Plan plan = writer.Selection({}, problem, result, unlimited, memory);
+    const Plan plan = writer.Selection({}, problem, result, unlimited, cache);
     const Plan expected = writer.Selection({}, problem, result, unlimited, fresh);
     EXPECT_EQ(plan.trainable, trainable);
     EXPECT_EQ(plan.message, expected.message);
@@ -86,8 +86,8 @@ TEST(PlanWriter, SaysWhyNothingIsSelected) {
   const std::vector<double> worthless = {0, -1}, importance = {1, 2};
   WorkMeter unlimited;
   const auto message = [&](const SelectionProblem& problem, WorkMeter& meter) {
-    PlanWriter::Memory memory;
-    const Plan plan = writer.Nothing({}, problem, meter, memory);
+    PlanWriter::EmptyPlanCache cache;
+    const Plan plan = writer.Nothing({}, problem, meter, cache);
     EXPECT_EQ(plan.status, PlanStatus::kEmpty);
     EXPECT_EQ(plan.predicted_cost, 100);
     return plan.message;

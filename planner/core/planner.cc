@@ -85,8 +85,9 @@ class Planner::Impl {
                              request.options->algorithm == Algorithm::kExact && request.previous == nullptr;
     const int64_t parts = PartsOfWork(budgets.size());
     std::vector<Plan> plans(budgets.size());
+    // Points that share their work, and points that a stop has left open, by index. All others are planned at once.
     std::vector<size_t> shared, left;
-    std::optional<Plan> best_ratio;
+    std::optional<Plan> best_ratio;  // The same for all points that ask for it.
     for (size_t i = 0; i < budgets.size(); ++i) {
       if (budgets[i].kind == Budget::Kind::kBestValuePerCost) {
         if (!best_ratio) {
@@ -144,13 +145,13 @@ class Planner::Impl {
     if (!problem.ok()) return problem.status();
     TakePartOfWork(std::max(kLeastPartOfSharedWork, PartsOfWork(budgets.size())), *problem);
     PlanLimits limits = problems_.Limits(request, budgets[points.front()]);
-    PlanWriter::Memory memory;
+    PlanWriter::EmptyPlanCache cache;
     SelectionProblem lowest = *problem;
     absl::Status status;
     selection_.SolveCurve(*problem, backward_budgets, meter, [&](SelectionResult result, const std::vector<int>& of) {
       // The lowest budget, whose plan keeps the others too, comes last.
       lowest.backward_budget = backward_budgets[of.back()];
-      const Plan plan = writer_.Selection(*request.options, lowest, std::move(result), meter, memory);
+      const Plan plan = writer_.Selection(*request.options, lowest, std::move(result), meter, cache);
       for (int i : of) {
         Plan& copy = plans[points[i]] = plan;
         limits.budget = copy.budget = problems_.BudgetInCost(budgets[points[i]]);
@@ -234,11 +235,11 @@ class Planner::Impl {
         is_ratio ? problems_.BestRatio(request, budget) : problems_.Selection(request, budget);
     if (!problem.ok()) return problem.status();
     TakePartOfWork(parts, *problem);
-    PlanWriter::Memory memory;
+    PlanWriter::EmptyPlanCache cache;
     Plan plan = is_ratio
                     ? writer_.BestRatio(*request.options, *problem,
                                         selection_.SolveBestRatio(*problem, profile_->forward_cost, meter), meter)
-                    : writer_.Selection(*request.options, *problem, selection_.Solve(*problem, meter), meter, memory);
+                    : writer_.Selection(*request.options, *problem, selection_.Solve(*problem, meter), meter, cache);
     if (plan.status == PlanStatus::kEmpty) return plan;
     return writer_.KeepPrevious(request, limits, std::move(plan), [&](const Plan& previous) {
       return SelectionValue(previous.trainable, *problem->importance);
@@ -286,9 +287,9 @@ class Planner::Impl {
     absl::StatusOr<JointProblem> problem = problems_.Joint(request, budget);
     if (!problem.ok()) return problem.status();
     problem->work_limit /= parts;
-    PlanWriter::Memory memory;
+    PlanWriter::EmptyPlanCache cache;
     if (problem->selection.backward_budget < 0 && options.always.empty()) {
-      Plan plan = writer_.Nothing(options, problem->selection, meter, memory);
+      Plan plan = writer_.Nothing(options, problem->selection, meter, cache);
       plan.drop_rates = problem->min_rates;
       return plan;
     }
@@ -303,7 +304,7 @@ class Planner::Impl {
     Plan plan = writer_.Describe(std::move(found->trainable), std::move(found->drop_rates), options, budget_in_cost);
     // An empty plan after a stop does not say that nothing fits.
     if (options.always.empty() && TrainsNothing(plan) && !meter.stopped()) {
-      Plan empty = writer_.Nothing(options, problem->selection, meter, memory);
+      Plan empty = writer_.Nothing(options, problem->selection, meter, cache);
       writer_.SetRates(std::move(plan.drop_rates), empty);
       empty.value = found->value;
       empty.upper_bound = found->upper_bound;

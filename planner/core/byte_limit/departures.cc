@@ -143,7 +143,6 @@ void Departures::SumUpMost() {
   }
 }
 
-// What must stay unused loses its price.
 double Departures::WasteBeyond(size_t depth, const Room& room) const {
   return prices_.cost * static_cast<double>(std::max<int64_t>(0, room.cost - most_[depth].cost)) +
          prices_.bytes * static_cast<double>(std::max<int64_t>(0, room.bytes - most_[depth].bytes));

@@ -78,7 +78,6 @@ std::vector<std::vector<bool>> JointBound::BestMasks(int count) const {
   return masks;
 }
 
-// The prices between which choices change: the least and the highest value per cost.
 std::pair<double, double> JointBound::PriceRange() const {
   double low = std::numeric_limits<double>::infinity(), high = 0, total = 0;
   const auto look_at = [&](double value, int64_t cost) {
@@ -107,7 +106,6 @@ double JointBound::ValueOf(const Bundle& bundle, const Bundle::Option& option) c
   return value;
 }
 
-// What an item gains at a price, and by which option.
 JointBound::Gain JointBound::BestOf(const Item& item, double price) const {
   Gain best;
   if (item.bundle == kNone) {
@@ -122,7 +120,6 @@ JointBound::Gain JointBound::BestOf(const Item& item, double price) const {
   return best;
 }
 
-// max over p of (1 - p) * gain - mu * S_b * p^2.
 double JointBound::GroupGain(int group, double gain) const {
   const double harm = problem_.mu * problem_.sensitivity[group];
   double p = gain >= 0 ? problem_.min_rates[group] : problem_.max_rates[group];
@@ -130,7 +127,6 @@ double JointBound::GroupGain(int group, double gain) const {
   return (1 - p) * gain - harm * p * p;
 }
 
-// Adds `gain` to its group's, or to what lies outside all.
 void JointBound::Add(int group, double gain) {
   magnitude_ += std::abs(gain);
   if (group == kNone) {
@@ -170,10 +166,8 @@ void JointBound::Start(double price) {
   }
 }
 
-// With what its sums may be off.
 double JointBound::Bound() const { return sum_ + rounding_ * magnitude_; }
 
-// Every live set's bound at one price.
 void JointBound::SweepAt(double price) {
   struct Place {
     int end;
@@ -215,7 +209,7 @@ double JointBound::BoundAt(int node, double price) {
   return Bound();
 }
 
-// Searches the best price of the live sets that set the bound, which is convex in the price (golden section).
+// A bound is convex in the price, so golden-section search finds the best one.
 void JointBound::Refine() {
   for (int turn = 0; turn < kRefinedLiveSets && !meter_.exhausted(); ++turn) {
     const auto worst = std::max_element(bounds_.begin(), bounds_.end(),

@@ -47,11 +47,13 @@ class JointBound {
 
   // Returns the prices between which choices change: the lowest and the highest value per cost.
   std::pair<double, double> PriceRange() const;
+  // Returns the importance of the option's tensors together.
   double ValueOf(const Bundle& bundle, const Bundle::Option& option) const;
   // Returns what an item gains at a price, and by which option.
   Gain BestOf(const Item& item, double price) const;
   // Returns the maximum over p of (1 - p) * gain - mu * S_b * p^2, with p within the group's bounds.
   double GroupGain(int group, double gain) const;
+  // Adds `gain` to what the group gains, or to the sum itself if it lies outside all groups (kNone).
   void Add(int group, double gain);
   // Adds what a node of the tree contributes at a price to the live set at hand.
   void Enter(int node, double price);

@@ -97,7 +97,6 @@ int64_t KnapsackSearch::Improve(const BreakPoint& point, bool is_hard, int64_t m
   return incumbent.value;
 }
 
-// Whether the states may be extended by alternatives_: within the work given, and within what one search may keep.
 bool KnapsackSearch::MayExtend() {
   const size_t most = states_.size() * std::max<size_t>(1, alternatives_.size());
   work_left_ -= 16 + static_cast<int64_t>(most);
@@ -105,7 +104,6 @@ bool KnapsackSearch::MayExtend() {
   return meter_->Spend(16 + static_cast<int64_t>(most)) && work_left_ >= 0 && !is_full_;
 }
 
-// Finds what divides the costs and prepares to bound by it. False if that may take no longer.
 bool KnapsackSearch::UseGrains() {
   left_ = point_.break_rank - 1;
   right_ = point_.break_rank;
@@ -117,7 +115,7 @@ bool KnapsackSearch::UseGrains() {
   return true;
 }
 
-// Of the entries that the live set can select and that can matter: the incumbent only rises, so that no other will.
+// Entries that cannot matter now never will, because the incumbent only rises.
 void KnapsackSearch::FindGrains() {
   const std::vector<Entry>& entries = ranking_.entries();
   std::vector<std::pair<int64_t, int>> costs;
@@ -132,8 +130,8 @@ bool KnapsackSearch::IsOdd(int rank) const {
   return std::find(grains_.odd.begin(), grains_.odd.end(), rank) != grains_.odd.end();
 }
 
-// Decides the bundles and the few entries that no grain divides, before left_ and right_ come to them, so that what
-// follows is known no closer than at the break point. False if that may take no longer.
+// What is settled here comes before left_ and right_ reach it. So every later bound rests on the ratio at the break
+// point.
 bool KnapsackSearch::SettleOdd() {
   const std::vector<Entry>& entries = ranking_.entries();
   const int num_entries = static_cast<int>(entries.size());
@@ -166,8 +164,7 @@ void KnapsackSearch::SumUpSmall() {
   }
 }
 
-// Offers the most promising state with every open entry that can matter decided by falling cost: where ratios tell
-// nothing apart, what counts is to fill the room.
+// Where ratios tell nothing apart, what counts is to fill the room: by falling cost, the small entries come last.
 void KnapsackSearch::Complete() {
   if (states_.empty()) return;
   const std::vector<Entry>& entries = ranking_.entries();
@@ -201,8 +198,6 @@ void KnapsackSearch::Complete() {
   Offer(state);
 }
 
-// Calls visit(alternative) for what can be done at `rank` otherwise than the break point does, until it returns true.
-// Returns whether it did.
 template <typename Visit>
 bool KnapsackSearch::AnyAlternative(int rank, const Visit& visit) const {
   const Entry& entry = ranking_.entries()[rank];
@@ -222,7 +217,6 @@ bool KnapsackSearch::AnyAlternative(int rank, const Visit& visit) const {
   return false;
 }
 
-// Fills alternatives_ with those that can lead to a better selection. False if there is none.
 bool KnapsackSearch::CollectAlternatives(int rank) {
   alternatives_.clear();
   AnyAlternative(rank, [this](const Alternative& alternative) {
@@ -232,13 +226,11 @@ bool KnapsackSearch::CollectAlternatives(int rank) {
   return !alternatives_.empty();
 }
 
-// Whether a selection with this departure can beat the incumbent: its bound at the break entry's ratio.
 bool KnapsackSearch::CanMatter(const Alternative& alternative) const {
   return CanBeat(point_.value + alternative.value, point_.room - point_.cost - alternative.cost,
                  ranking_.entries()[point_.break_rank], incumbent_->value);
 }
 
-// Moves `rank` to the next entry in `direction` that the live set can select and that can matter.
 void KnapsackSearch::Advance(int& rank, int direction) {
   const std::vector<Entry>& entries = ranking_.entries();
   const bool has_odd = !grains_.odd.empty();
@@ -259,12 +251,10 @@ void KnapsackSearch::Advance(int& rank, int direction) {
   }
 }
 
-// The most of `rest` that entries not yet considered can fill, or if it is negative, the least they can empty of it.
 int64_t KnapsackSearch::Fillable(int64_t rest) const {
   return small_.empty() ? rest : MostFillable(grains_.levels, small_, rest);
 }
 
-// Whether some completion by ranks not yet considered can beat the incumbent.
 inline bool KnapsackSearch::IsPromising(int64_t cost, int64_t value) const {
   const std::vector<Entry>& entries = ranking_.entries();
   const int64_t rest = Fillable(point_.room - cost);
@@ -284,7 +274,6 @@ void KnapsackSearch::Offer(const State& state) {
   }
 }
 
-// The states with and without each of alternatives_.
 bool KnapsackSearch::Extend(int rank) {
   base_ = states_;
   for (const Alternative& alternative : alternatives_) {
@@ -300,7 +289,6 @@ bool KnapsackSearch::Extend(int rank) {
   return true;
 }
 
-// Merges base_, shifted by `alternative`, into states_: rising in cost and value.
 void KnapsackSearch::AddShifted(const Alternative& alternative, int rank) {
   merged_.clear();
   merged_.reserve(states_.size() + base_.size());
@@ -328,7 +316,6 @@ void KnapsackSearch::AddShifted(const Alternative& alternative, int rank) {
   states_.swap(merged_);
 }
 
-// The best that the states still open may lead to.
 int64_t KnapsackSearch::OpenBound() const {
   if (lacks_states_) return LinearBound(ranking_, point_);
   const std::vector<Entry>& entries = ranking_.entries();

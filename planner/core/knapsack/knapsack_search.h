@@ -92,18 +92,30 @@ class KnapsackSearch {
     int option;
   };
 
-  // Accounts for extending the states by alternatives_. False if the work or the memory of one search is used up.
+  // Charges the work of extending the states by alternatives_. Returns false if the work, or what one search may keep,
+  // is used up.
   bool MayExtend();
-  // A hard live set: finds the grains of the costs, decides what they do not divide, and looks for a selection that
-  // fills the room. False if that may take no longer.
+
+  // The next six are for a hard live set. UseGrains calls the others; the bools are false if the search may take no
+  // longer.
+  //
+  // Finds what divides the costs, settles what it does not divide, and looks for a selection that fills the room.
   bool UseGrains();
+  // Fills grains_ from the single tensors that can matter.
   void FindGrains();
+  // Returns whether the grains leave out the entry of this rank.
   bool IsOdd(int rank) const;
+  // Decides the bundles and the odd entries.
   bool SettleOdd();
+  // Extends the states by the alternatives of one rank.
   bool Settle(int rank);
+  // Fills small_.
   void SumUpSmall();
+  // Offers the most promising state, with every open entry that can matter decided by falling cost.
   void Complete();
-  // Returns how much of `rest` the entries that are not considered yet can fill.
+
+  // Returns the most, up to `rest`, that deciding the entries not considered yet can add to the cost. If `rest` is
+  // negative, they have to lower the cost, and the result is negative too.
   int64_t Fillable(int64_t rest) const;
   // Returns whether a selection with this departure can beat the incumbent, by the linear bound.
   bool CanMatter(const Alternative& alternative) const;
@@ -111,20 +123,21 @@ class KnapsackSearch {
   // true. Returns whether it did.
   template <typename Visit>
   bool AnyAlternative(int rank, const Visit& visit) const;
-  // Fills alternatives_ with those of a rank that can matter. False if there are none.
+  // Fills alternatives_ with those of a rank that can matter. Returns false if there are none.
   bool CollectAlternatives(int rank);
-  // Moves a rank to the next entry that the live set can select and that can matter.
+  // Moves `rank` in `direction` (-1 or 1) to the next entry that the live set can select and that can matter.
   void Advance(int& rank, int direction);
   // Replaces states_ by the states with and without each of alternatives_. Returns false if the meter's stop function
   // fires meanwhile: states are then missing.
   bool Extend(int rank);
+  // Merges base_, shifted by `alternative`, into states_, which stay rising in cost and value.
   void AddShifted(const Alternative& alternative, int rank);
-  // Returns whether some completion of such a state can beat the incumbent.
+  // Returns whether some completion of such a state, by entries not considered yet, can beat the incumbent.
   bool IsPromising(int64_t cost, int64_t value) const;
   // Makes the state the incumbent if it fits and is worth more.
   void Offer(const State& state);
-  // Returns the bound of a search that is cut short: the best that its open states may lead to, or where some of these
-  // are missing, the live set's linear bound.
+  // Returns the bound of a search that is cut short: the best that its open states may lead to, or if some of these are
+  // missing, the live set's linear bound.
   int64_t OpenBound() const;
 
   const Ranking& ranking_;
@@ -137,12 +150,12 @@ class KnapsackSearch {
   WorkMeter* meter_ = nullptr;
   int64_t work_left_ = 0;
   bool is_full_ = false;
-  bool lacks_states_ = false;
-  int left_ = 0;                   // The next rank to reconsider among those taken, -1: none left.
-  int right_ = 0;                  // Among those not taken, number of entries: none left.
+  bool lacks_states_ = false;      // A stop came while the states were extended.
+  int left_ = 0;                   // The next rank to reconsider among those taken; -1 if none is left.
+  int right_ = 0;                  // The same among those not taken; the number of entries if none is left.
   CostGrains grains_;              // If it is hard: of the single tensors that can matter, by rank.
-  std::vector<SmallCosts> small_;  // [levels], once odd ones are settled: of the entries not yet considered.
-  std::vector<State> states_;
+  std::vector<SmallCosts> small_;  // [levels] Of the entries not considered yet, once the odd ones are settled.
+  std::vector<State> states_;      // Undominated: rising in cost and in value.
   std::vector<State> base_, merged_;
   std::vector<Step> history_;
   std::vector<Alternative> alternatives_;

@@ -113,7 +113,7 @@ void FillGreedily(const Ranking& ranking, const BreakPoint& point, Incumbent& in
 }  // namespace
 
 LiveSetSearch::LiveSetSearch(const Ranking& ranking, int num_tensors)
-    : ranking_(ranking), num_tensors_(num_tensors), core_(ranking) {}
+    : ranking_(ranking), num_tensors_(num_tensors), search_(ranking) {}
 
 LiveSetResult LiveSetSearch::Run(int64_t backward_budget, WorkMeter& meter) {
   incumbent_ = {};
@@ -224,8 +224,9 @@ void LiveSetSearch::SearchCandidates(WorkMeter& meter) {
     for (Candidate& candidate : candidates_) {
       if (candidate.bound <= incumbent_.value || candidate.is_given_up) continue;
       if (meter.exhausted()) break;
-      candidate.bound = std::min(candidate.bound, core_.Improve(candidate.point, is_hard, max_work, meter, incumbent_));
-      candidate.is_given_up = is_hard && core_.is_full();
+      candidate.bound =
+          std::min(candidate.bound, search_.Improve(candidate.point, is_hard, max_work, meter, incumbent_));
+      candidate.is_given_up = is_hard && search_.is_full();
     }
     DropBeaten();
     max_work = is_hard ? std::min(8 * max_work, kMostWork) : kHardWork;

@@ -59,7 +59,7 @@ class LiveSetSearch {
 
   const Ranking& ranking_;
   const int num_tensors_;
-  KnapsackSearch core_;
+  KnapsackSearch search_;
 
   // Of every live set within the budget that adds items: exact, or what it was under a higher budget, with the room of
   // this one.
