@@ -47,32 +47,36 @@ PricedLiveSets::PricedLiveSets(const LiveSetTree& tree, const std::vector<int64_
     rooms_.push_back({budget - tree.nodes[node].cost, max_bytes - tree.nodes[node].saved_bytes});
     items_begin_.push_back(static_cast<int>(items_.size()));
     for (int i = tree.nodes[node].items_begin; i < tree.ItemsEnd(node) && !meter.stopped(); ++i) {
-      const Item& from = tree.items[i];
-      PricedItem item{.choices_begin = static_cast<int>(choices_.size())};
-      choices_.push_back({});
-      if (from.bundle == kNone) {
-        item.tensors = &from.tensor;
-        item.num_tensors = 1;
-        if (values[from.tensor] > 0) choices_.push_back({from.cost, from.saved_bytes, values[from.tensor], 1});
-      } else {
-        const Bundle& bundle = tree.bundles[from.bundle];
-        item.tensors = bundle.tensors.data();
-        item.num_tensors = static_cast<int>(bundle.tensors.size());
-        for (const Bundle::Option& option : bundle.options) {
-          const std::optional<int64_t> value = WorthOf(bundle, option, values);
-          if (value) choices_.push_back({option.cost, option.saved_bytes, *value, option.tensors});
-        }
-      }
-      meter.Pass(static_cast<int64_t>(choices_.size()) - item.choices_begin);
-      if (static_cast<int>(choices_.size()) == item.choices_begin + 1) {
-        choices_.pop_back();
-      } else {
-        items_.push_back(item);
-      }
+      meter.Pass(AddItem(tree.items[i], values));
     }
   }
   items_begin_.push_back(static_cast<int>(items_.size()));
   items_.push_back({.choices_begin = static_cast<int>(choices_.size())});
+}
+
+int64_t PricedLiveSets::AddItem(const Item& from, const std::vector<int64_t>& values) {
+  PricedItem item{.choices_begin = static_cast<int>(choices_.size())};
+  choices_.push_back({});
+  if (from.bundle == kNone) {
+    item.tensors = &from.tensor;
+    item.num_tensors = 1;
+    if (values[from.tensor] > 0) choices_.push_back({from.cost, from.saved_bytes, values[from.tensor], 1});
+  } else {
+    const Bundle& bundle = tree_.bundles[from.bundle];
+    item.tensors = bundle.tensors.data();
+    item.num_tensors = static_cast<int>(bundle.tensors.size());
+    for (const Bundle::Option& option : bundle.options) {
+      const std::optional<int64_t> value = WorthOf(bundle, option, values);
+      if (value) choices_.push_back({option.cost, option.saved_bytes, *value, option.tensors});
+    }
+  }
+  const int64_t num_choices = static_cast<int64_t>(choices_.size()) - item.choices_begin;
+  if (num_choices == 1) {
+    choices_.pop_back();
+  } else {
+    items_.push_back(item);
+  }
+  return num_choices;
 }
 
 void PricedLiveSets::PriceRange::Add(int64_t value, int64_t amount) {

@@ -96,6 +96,9 @@ class PricedLiveSets {
     double high = 0;
     void Add(int64_t value, int64_t amount);
   };
+  // Adds an item of the tree with its choices, unless nothing of it is worth selecting. Returns how many choices it
+  // has, to select nothing included.
+  int64_t AddItem(const Item& from, const std::vector<int64_t>& values);
   // Asks the meter as the item's choices take time to look at. Returns false once its stop function has fired.
   bool PassItem(int item, WorkMeter& meter) const { return meter.Pass(ChoicesEnd(item) - items_[item].choices_begin); }
   // What the best choices of `items` come to.

@@ -79,22 +79,26 @@ int64_t KnapsackSearch::Improve(const BreakPoint& point, bool is_hard, int64_t m
     const int rank = go_right ? right_ : left_;
     CollectAlternatives(rank);
     if (!MayExtend()) return OpenBound();
-    const int64_t cost = ranking_.entries()[rank].cost;
-    for (size_t i = 0; i < small_.size() && cost < grains_.levels[i].small_cost; ++i) {
-      (go_right ? small_[i].not_taken : small_[i].taken) -= cost;
-    }
-    if (const int bundle = ranking_.entries()[rank].bundle; bundle != kNone) {
-      bundle_done_[bundle] = stamp_;
-      // The other end may have stopped at another step of the same bundle.
-      int& other = go_right ? left_ : right_;
-      if (other >= 0 && other < num_entries && ranking_.entries()[other].bundle == bundle) {
-        Advance(other, go_right ? -1 : +1);
-      }
-    }
-    Advance(go_right ? right_ : left_, go_right ? +1 : -1);
+    PassOver(rank);
     if (!Extend(rank)) return OpenBound();
   }
   return incumbent.value;
+}
+
+void KnapsackSearch::PassOver(int rank) {
+  const Entry& entry = ranking_.entries()[rank];
+  const bool is_right = rank == right_;
+  for (size_t i = 0; i < small_.size() && entry.cost < grains_.levels[i].small_cost; ++i) {
+    (is_right ? small_[i].not_taken : small_[i].taken) -= entry.cost;
+  }
+  if (entry.bundle != kNone) {
+    bundle_done_[entry.bundle] = stamp_;
+    // The other end may have stopped at another step of the same bundle.
+    int& other = is_right ? left_ : right_;
+    const bool is_open = other >= 0 && other < static_cast<int>(ranking_.entries().size());
+    if (is_open && ranking_.entries()[other].bundle == entry.bundle) Advance(other, is_right ? -1 : +1);
+  }
+  Advance(is_right ? right_ : left_, is_right ? +1 : -1);
 }
 
 bool KnapsackSearch::MayExtend() {

@@ -96,7 +96,7 @@ class KnapsackSearch {
   // is used up.
   bool MayExtend();
 
-  // The next six are for a hard live set. UseGrains calls the others; the bools are false if the search may take no
+  // The next seven are for a hard live set. UseGrains calls the others; the bools are false if the search may take no
   // longer.
   //
   // Finds what divides the costs, settles what it does not divide, and looks for a selection that fills the room.
@@ -125,6 +125,8 @@ class KnapsackSearch {
   bool AnyAlternative(int rank, const Visit& visit) const;
   // Fills alternatives_ with those of a rank that can matter. Returns false if there are none.
   bool CollectAlternatives(int rank);
+  // Counts `rank`, which is left_ or right_, as considered, and moves on from it.
+  void PassOver(int rank);
   // Moves `rank` in `direction` (-1 or 1) to the next entry that the live set can select and that can matter.
   void Advance(int& rank, int direction);
   // Replaces states_ by the states with and without each of alternatives_. Returns false if the meter's stop function
