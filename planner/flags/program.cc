@@ -111,6 +111,19 @@ int Program::Run(int argc, const char* const* argv, const std::function<absl::St
   }
 }
 
+void Program::PrepareFlags() {
+  BindEnvironment(app_);
+  CheckIntegers(app_);
+  for (const NamedCommand& command : commands_) {
+    CLI::App* command_app = command.app;
+    command_app->preparse_callback([command_app](size_t) {
+      BindEnvironment(*command_app);
+      CheckIntegers(*command_app);
+    });
+    command_app->get_help_ptr()->configurable(false);
+  }
+}
+
 absl::Status Program::Parse(int argc, const char* const* argv, bool& help_printed) {
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   // `version` works without the flags that the program requires.
@@ -123,19 +136,7 @@ absl::Status Program::Parse(int argc, const char* const* argv, bool& help_printe
   const char* config = std::getenv("GREENPLAN_CONFIG");
   const bool has_config_variable = !is_version && config != nullptr && *config != '\0';
   if (has_config_variable) app_.get_config_ptr()->default_str(config);
-  BindEnvironment(app_);
-  CheckIntegers(app_);
-  for (const NamedCommand& command : commands_) {
-    // Once it is named: a value meant for one command says nothing about another.
-    CLI::App* command_app = command.app;
-    command_app->preparse_callback([command_app](size_t) {
-      BindEnvironment(*command_app);
-      CheckIntegers(*command_app);
-    });
-    for (CLI::Option* option : command_app->get_options()) {
-      if (option == command_app->get_help_ptr()) option->configurable(false);
-    }
-  }
+  PrepareFlags();
   try {
     std::vector<std::string> reversed = WithEmptyValues(arguments);  // As CLI11 takes them.
     std::reverse(reversed.begin(), reversed.end());

@@ -101,6 +101,9 @@ class Program {
   }
   static CLI::App& AddCommandApp(CLI::App& parent, const std::string& name, const std::string& description,
                                  const std::string& example);
+  // Lets CLI11 read the environment for flags, and refuse integers that do not fit. The flags of a command come once it
+  // is named, because a value meant for one command says nothing about another.
+  void PrepareFlags();
   absl::Status Parse(int argc, const char* const* argv, bool& help_printed);
   absl::Status Dispatch(const std::function<absl::Status()>& run) const;
   int Finish(const absl::Status& status) const;
