@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "planner/rpc/grpc_status.h"
+#include "planner/rpc/refused_stream.h"
+
 namespace greenplan {
 namespace {
 
-using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
 std::set<std::string> WithServer(const std::vector<std::string>& services) {
@@ -83,7 +85,16 @@ class HealthService::Watcher final : public grpc::ServerWriteReactor<HealthCheck
   bool is_finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-HealthService::HealthService(const std::vector<std::string>& services) : services_(WithServer(services)) {}
+// The handlers take the place of those that read whatever comes. The numbers are the RPCs' places in health.proto.
+HealthService::HealthService(const std::vector<std::string>& services) : services_(WithServer(services)) {
+  MarkMethodCallback(0, new grpc::internal::CallbackUnaryHandler<Request, Response>(
+                            [this](grpc::CallbackServerContext* context, const Request* request, Response* response) {
+                              return AnswerCheck(*context, *request, *response);
+                            }));
+  MarkMethodCallback(1,
+                     new grpc::internal::CallbackServerStreamingHandler<Request, Response>(
+                         [this](grpc::CallbackServerContext*, const Request* request) { return OpenWatch(*request); }));
+}
 
 void HealthService::Drain() {
   std::set<std::shared_ptr<Watcher>> watchers;
@@ -95,24 +106,28 @@ void HealthService::Drain() {
   for (const std::shared_ptr<Watcher>& watcher : watchers) watcher->Drain();
 }
 
-grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context, const HealthCheckRequest* request,
-                                               HealthCheckResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (!IsKnown(request->service())) {
+grpc::ServerUnaryReactor* HealthService::AnswerCheck(grpc::CallbackServerContext& context, const Request& request,
+                                                     Response& response) {
+  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+  if (!request.status.ok()) {
+    reactor->Finish(ToGrpcStatus(request.status));
+    return reactor;
+  }
+  if (!IsKnown(request.message.service())) {
     reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND, "no such service"));
     return reactor;
   }
   {
     absl::MutexLock lock(&mutex_);
-    response->set_status(is_draining_ ? HealthCheckResponse::NOT_SERVING : HealthCheckResponse::SERVING);
+    response.set_status(is_draining_ ? HealthCheckResponse::NOT_SERVING : HealthCheckResponse::SERVING);
   }
   reactor->Finish(grpc::Status::OK);
   return reactor;
 }
 
-grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(grpc::CallbackServerContext*,
-                                                                    const HealthCheckRequest* request) {
-  const auto watcher = std::make_shared<Watcher>(this, IsKnown(request->service()));
+grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::OpenWatch(const Request& request) {
+  if (!request.status.ok()) return new RefusedStream<Response>(request.status);
+  const auto watcher = std::make_shared<Watcher>(this, IsKnown(request.message.service()));
   bool is_draining = false;
   {
     absl::MutexLock lock(&mutex_);

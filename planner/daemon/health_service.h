@@ -9,11 +9,13 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "planner/rpc/small_request.h"
 
 namespace greenplan {
 
 // grpc.health.v1 for a server that serves until it drains. gRPC's own implementation keeps a watch open for as long as
 // its client likes, so that one watch holds up the shutdown of the whole server; this one ends its watches when told.
+// Requests above 16 KiB are refused unread (small_request.h), because whoever reaches the port may ask.
 //
 //   HealthService health({"greenplan.v1.PlannerService"});
 //   builder.RegisterService(&health);
@@ -30,14 +32,15 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   // Reports everything as NOT_SERVING from now on. Open watches are told so and then end with UNAVAILABLE.
   void Drain();
 
-  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
-                                  const grpc::health::v1::HealthCheckRequest* request,
-                                  grpc::health::v1::HealthCheckResponse* response) override;
-  grpc::ServerWriteReactor<grpc::health::v1::HealthCheckResponse>* Watch(
-      grpc::CallbackServerContext* context, const grpc::health::v1::HealthCheckRequest* request) override;
-
  private:
+  using Request = SmallRequest<grpc::health::v1::HealthCheckRequest>;
+  using Response = grpc::health::v1::HealthCheckResponse;
   class Watcher;
+
+  // The two RPCs.
+  grpc::ServerUnaryReactor* AnswerCheck(grpc::CallbackServerContext& context, const Request& request,
+                                        Response& response);
+  grpc::ServerWriteReactor<Response>* OpenWatch(const Request& request);
 
   bool IsKnown(const std::string& service) const { return services_.contains(service); }
   void Remove(const std::shared_ptr<Watcher>& watcher);

@@ -70,6 +70,15 @@ TEST_F(HealthServiceTest, ServesUntilItDrains) {
   EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
 }
 
+TEST_F(HealthServiceTest, RefusesLargeRequests) {
+  const std::string large(20000, 'a');
+  HealthCheckResponse response;
+  EXPECT_EQ(Check(large, &response).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  Watch watch(*stub_, large);
+  EXPECT_FALSE(watch.reader->Read(&response));
+  EXPECT_EQ(watch.reader->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
 TEST_F(HealthServiceTest, AWatchIsToldOfTheDrainAndEnds) {
   Watch server(*stub_, "");
   Watch service(*stub_, "a.Service");

@@ -9,6 +9,7 @@
 #include "grpcpp/support/message_allocator.h"
 #include "planner/admission/memory_budget.h"
 #include "planner/rpc/parsed_size.h"
+#include "planner/rpc/small_request.h"
 
 namespace greenplan {
 
@@ -110,7 +111,7 @@ absl::Status GuardedRequest<Request>::Read() {
   if (IsLargeRequest(wire_bytes)) status = TakeShare(size, unread, budget, share);
   if (status.ok() && !grpc::SerializationTraits<Request>::Deserialize(&unread, &message).ok()) {
     message.Clear();
-    status = absl::InvalidArgumentError("the request is no message of the type that this RPC takes");
+    status = NotThatMessage();
   }
   unread.Clear();
   return status;

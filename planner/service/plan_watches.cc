@@ -12,6 +12,7 @@
 #include "planner/core/invalid_argument.h"
 #include "planner/job/prepared_job.h"
 #include "planner/rpc/grpc_status.h"
+#include "planner/rpc/refused_stream.h"
 
 namespace greenplan {
 namespace {
@@ -21,13 +22,6 @@ namespace {
 constexpr int kPlansPerRead = 16;
 
 absl::Status Draining() { return absl::UnavailableError("the daemon is draining"); }
-
-// Ends at once.
-class RefusedWatch final : public grpc::ServerWriteReactor<v1::Plan> {
- public:
-  explicit RefusedWatch(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
 
 }  // namespace
 
@@ -175,14 +169,12 @@ grpc::ServerWriteReactor<v1::Plan>* PlanWatches::Open(const JobKey& key, int64_t
   const auto watch = std::make_shared<Watch>(this, key, start_round);
   {
     absl::MutexLock lock(&mutex_);
-    if (is_draining_) return Refuse(Draining());
+    if (is_draining_) return new RefusedStream<v1::Plan>(Draining());
     watches_[watch.get()] = watch;
   }
   watch->Look();
   return watch.get();
 }
-
-grpc::ServerWriteReactor<v1::Plan>* PlanWatches::Refuse(const absl::Status& status) { return new RefusedWatch(status); }
 
 void PlanWatches::Drain() {
   std::vector<std::shared_ptr<Watch>> watches;

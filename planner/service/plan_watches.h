@@ -33,8 +33,6 @@ class PlanWatches {
   // Returns the call that sends the plans of the job from `start_round` on. Its errors are those of WatchPlans in
   // planner_service.proto. gRPC owns the call.
   grpc::ServerWriteReactor<v1::Plan>* Open(const JobKey& key, int64_t start_round);
-  // Returns a call that ends at once with `status`, which is not OK.
-  static grpc::ServerWriteReactor<v1::Plan>* Refuse(const absl::Status& status);
 
   // Ends every watch with UNAVAILABLE, also those that are opened later.
   void Drain();

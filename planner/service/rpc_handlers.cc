@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "planner/rpc/grpc_status.h"
+#include "planner/rpc/refused_stream.h"
 #include "planner/service/guarded_request.h"
 #include "planner/service/solve.h"
 #include "planner/service/unary_call.h"
@@ -98,6 +99,7 @@ RpcHandlers::RpcHandlers(JobEngine* engine, Options options)
   });
   AddQuery("ReportOutcome", engine_.plans(), &PlanHistory::ReportOutcome);
   AddQuery("ListOutcomes", engine_.plans(), &PlanHistory::ListOutcomes);
+  AddWatchPlans();
 }
 
 void RpcHandlers::Drain() {
@@ -105,11 +107,22 @@ void RpcHandlers::Drain() {
   watches_.Drain();
 }
 
-grpc::ServerWriteReactor<v1::Plan>* RpcHandlers::WatchPlans(grpc::CallbackServerContext* context,
-                                                            const v1::WatchPlansRequest* request) {
-  const absl::StatusOr<Caller> caller = Admit(*context, {.method = "WatchPlans"}, ResourceOf(*request));
-  if (!caller.ok()) return PlanWatches::Refuse(caller.status());
-  return watches_.Open({caller->tenant, request->parent()}, request->start_round());
+// As Add: this handler takes the place of one that reads whatever comes.
+void RpcHandlers::AddWatchPlans() {
+  using Request = SmallRequest<v1::WatchPlansRequest>;
+  MarkMethodCallback(IndexOf("WatchPlans"), new grpc::internal::CallbackServerStreamingHandler<Request, v1::Plan>(
+                                                [this](grpc::CallbackServerContext* context, const Request* request) {
+                                                  return Watch(*context, *request);
+                                                }));
+}
+
+grpc::ServerWriteReactor<v1::Plan>* RpcHandlers::Watch(const grpc::CallbackServerContext& context,
+                                                       const SmallRequest<v1::WatchPlansRequest>& request) {
+  const v1::WatchPlansRequest& message = request.message;
+  const absl::StatusOr<Caller> caller = Admit(context, {.method = "WatchPlans"}, ResourceOf(message));
+  if (!caller.ok()) return new RefusedStream<v1::Plan>(caller.status());
+  if (!request.status.ok()) return new RefusedStream<v1::Plan>(request.status);
+  return watches_.Open({caller->tenant, message.parent()}, message.start_round());
 }
 
 // The base class has told gRPC of the same method with a handler that reads whatever comes; this takes its place.

@@ -18,6 +18,7 @@
 #include "planner/admission/quotas.h"
 #include "planner/admission/work_queue.h"
 #include "planner/job/planning.h"
+#include "planner/rpc/small_request.h"
 #include "planner/security/access.h"
 #include "planner/security/audit.h"
 #include "planner/service/job_engine.h"
@@ -66,10 +67,6 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   // Returns what the answers that their clients have not taken yet take, in bytes.
   int64_t answer_bytes() const { return answer_memory_.held_bytes(); }
 
-  // The RPC that streams: answered by PlanWatches. The constructor adds those with one answer.
-  grpc::ServerWriteReactor<v1::Plan>* WatchPlans(grpc::CallbackServerContext* context,
-                                                 const v1::WatchPlansRequest* request) override;
-
  private:
   // What an RPC is to the gate.
   struct Rpc {
@@ -104,6 +101,11 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   template <typename Request, typename Response>
   void AddSearch(absl::string_view method,
                  std::function<absl::StatusOr<Response>(const Call& call, const Request& request)> search);
+
+  // Adds the one RPC that streams. PlanWatches answers it.
+  void AddWatchPlans();
+  grpc::ServerWriteReactor<v1::Plan>* Watch(const grpc::CallbackServerContext& context,
+                                            const SmallRequest<v1::WatchPlansRequest>& request);
 
   // Handles one call of an RPC that Add has added.
   template <typename Response, typename Request, typename Start>

@@ -381,6 +381,18 @@ TEST_F(RpcHandlersTest, ARequestThatWouldTakeTooMuchMemoryIsNotRead) {
   EXPECT_EQ(Call(&Stub::Solve, RequestOfEmptyOps(100'000), &plan).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(RpcHandlersTest, ALargeRequestForAWatchIsNotRead) {
+  v1::WatchPlansRequest request;
+  request.set_parent(std::string(20000, 'a'));
+  grpc::ClientContext context;
+  v1::Plan plan;
+  const auto reader = stub_->WatchPlans(&context, request);
+  EXPECT_FALSE(reader->Read(&plan));
+  const grpc::Status status = reader->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("allowed: at most 16384 for this RPC"));
+}
+
 TEST(RequestMemoryTest, WhileItIsTakenLargeRequestsAreToComeAgainAndSmallOnesAreServed) {
   TestServer server({.calls = {.request_memory_bytes = 4 << 20}});
   const auto stub = server.NewStub();
