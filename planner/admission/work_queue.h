@@ -43,13 +43,13 @@ class WorkQueue {
   // How many threads there are, and how much of them and of the queue one tenant may have.
   struct Options {
     int num_threads = 64;  // >= 1
-    // Of one tenant's work, at a time, >= 1. Less than num_threads leaves some threads to the others, however long this
-    // tenant's work takes. Default: all threads.
+    // How many threads one tenant's work may have at a time, >= 1. A number below num_threads leaves threads to the
+    // others, however long this tenant's work takes. Default: all threads.
     int max_running_per_tenant = 1 << 20;
-    // Of one tenant's work that no thread has taken yet, >= 1. Beyond it Submit refuses.
+    // How much work of one tenant may wait for a thread, >= 1. Submit refuses more.
     int max_queued_per_tenant = 1024;
-    // Of the requests of one tenant's work that no thread has taken yet, and of that of all tenants. Beyond it Submit
-    // refuses, unless the tenant has nothing queued.
+    // How large the requests of the work may be that waits for a thread: of one tenant, and of all tenants. Submit
+    // refuses more, unless the tenant has nothing queued.
     int64_t max_queued_bytes_per_tenant = int64_t{64} << 20;
     int64_t max_queued_bytes = int64_t{256} << 20;
     // How far the threads give way to the other threads of the machine when there are not enough cores, as by nice(1):

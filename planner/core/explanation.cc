@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kWork = int64_t{1} << 30;
 
-// What a change of one tensor makes of the live ops, from their neighbours alone.
+// Tells what changing one tensor does to the live ops, by looking at their neighbours alone.
 class Marginals {
  public:
   Marginals(const ModelProfile& profile, const std::vector<bool>& trainable, WorkMeter& meter)
@@ -39,10 +39,10 @@ class Marginals {
     }
   }
 
-  // What making the op live adds, with all that is live with it.
+  // Returns what making the op live adds, with all ops that become live with it.
   MaskCost Added(int op) const { return added_[op]; }
 
-  // What dies with a tensor that hangs on the op.
+  // Returns what is live no longer without a tensor that hangs on the op.
   MaskCost Removed(int op) {
     MaskCost removed;
     std::vector<int> lowered{op};  // The ops that lose something they are live for.
@@ -63,8 +63,9 @@ class Marginals {
     to.saved_bytes += cost.saved_bytes;
   }
 
-  // Of an op that is not live, those before it known. An op is live with all its ancestors; where one parent has all
-  // others among its ancestors, it adds what that parent does and itself.
+  // Returns what making an op live adds that is not live. An op is live with all its ancestors. If one parent has all
+  // other parents among its ancestors, the op adds what that parent adds, and itself. REQUIRES: added_ is known for the
+  // ops before it.
   MaskCost AddedBy(int op) {
     std::vector<int> dead;
     for (int parent : parents_[op]) {

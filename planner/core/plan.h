@@ -89,7 +89,8 @@ struct PlanOptions {
   // Seeds the draws of dropped blocks (drop/block_sampler.h). It does not affect the plan itself.
   uint64_t seed = 0;
 
-  // Of one planning, > 0. Kept by planner/job, which has a clock: Planner looks at PlanRequest::should_stop alone.
+  // How long one planning may take, > 0. planner/job, which has a clock, keeps it; Planner looks at
+  // PlanRequest::should_stop alone.
   absl::Duration time_limit = absl::InfiniteDuration();
 };
 

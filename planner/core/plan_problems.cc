@@ -16,7 +16,7 @@
 namespace greenplan {
 namespace {
 
-// Of the downscaled program's table: more would take minutes.
+// The most cells that the table of the downscaled program may have. More would take minutes.
 constexpr int64_t kMostCells = int64_t{1} << 31;
 
 struct RateBounds {
@@ -33,19 +33,19 @@ RateBounds RateBoundsOf(const PlanOptions& options, size_t num_blocks) {
   return bounds;
 }
 
-// What a mean drop rate has to skip, rounded up.
+// Returns the cost that a mean drop rate has to skip, rounded up.
 int64_t SkippedAtMeanRate(double rate, const std::vector<int64_t>& block_costs) {
   ExactSum skipped;
   skipped.AddProduct(rate, std::accumulate(block_costs.begin(), block_costs.end(), int64_t{0}));
   return skipped.Ceiling();
 }
 
-// What was not measured does no harm.
+// Returns the sensitivity of each block. Dropping a block does no harm if nothing was measured.
 std::vector<double> SensitivityOf(const Measurements& measurements, size_t num_blocks) {
   return measurements.sensitivity.empty() ? std::vector<double>(num_blocks, 0.0) : measurements.sensitivity;
 }
 
-// What no loss reaches never trains.
+// Returns kNever for the tensors that the loss does not reach, and kFree for the others.
 std::vector<Pin> OwnPins(const ModelProfile& profile) {
   std::vector<Pin> pins(profile.tensors.size(), Pin::kFree);
   for (size_t k = 0; k < pins.size(); ++k) {
@@ -54,7 +54,7 @@ std::vector<Pin> OwnPins(const ModelProfile& profile) {
   return pins;
 }
 
-// The downscaled program does not know `what`.
+// Returns the error for a request that asks the downscaled program for `what`, which it cannot do.
 absl::Status NotDownscaled(absl::string_view what) {
   return WithField(absl::UnimplementedError(absl::StrCat("algorithm is downscaled with ", what, "; allowed: exact")),
                    "algorithm");

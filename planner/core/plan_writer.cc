@@ -11,7 +11,7 @@
 namespace greenplan {
 namespace {
 
-// Of finding out what the cheapest tensor needs: a quarter of a second.
+// The most work that finding the cheapest tensor may take: about a quarter of a second.
 constexpr int64_t kMessageWork = 20'000'000;
 
 std::string WhyNothing(const SelectionProblem& problem, const CheapestTensor& cheapest, int64_t forward_cost) {
@@ -138,11 +138,11 @@ Plan PlanWriter::KeepPrevious(const PlanRequest& request, const PlanLimits& limi
   if (previous->trainable == plan.trainable && (!drops || previous->drop_rates == plan.drop_rates)) return plan;
   const double value = value_of(*previous);
   const double least_gain = request.options->churn_threshold * std::abs(value);
-  // As a rule the new plan is better, and what the previous one costs need not be known.
+  // Usually the new plan is better, and then the cost of the previous one need not be known.
   if (!is_per_cost && plan.value > value + least_gain) return plan;
   Plan kept = drops ? Describe(previous->trainable, previous->drop_rates, *request.options, plan.budget)
                     : Describe(previous->trainable, *request.options, plan.budget);
-  // By how much the values count: per cost, both are compared at the cost of the plan in force.
+  // To compare values per cost, the new plan's value is brought to the cost of the plan in force.
   double scale = 1;
   if (is_per_cost) {
     // No value per cost is as high as that of a plan which costs nothing.

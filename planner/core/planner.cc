@@ -21,9 +21,9 @@
 namespace greenplan {
 namespace {
 
-// What planning for one request may hold at a time.
+// The most bytes that planning for one request may hold at a time.
 constexpr int64_t kMostBytes = int64_t{256} << 20;
-// What the plans of a curve may hold together; sending them takes as much again.
+// The most bytes that the plans of a curve may hold together. Sending them takes as much again.
 constexpr int64_t kMostCurveBytes = int64_t{64} << 20;
 // The points of a curve may take the work of so many plans together.
 constexpr int64_t kPlansOfACurve = 64;
@@ -31,11 +31,11 @@ constexpr int64_t kPlansOfACurve = 64;
 constexpr int64_t kLeastPartOfSharedWork = 64;
 // The ops, edges and tensors that the points of a curve may look at together. Each look takes a few nanoseconds.
 constexpr int64_t kMostLooks = int64_t{1} << 32;
-// What a gap may come to, relative to the value, by rounding alone.
+// The gap that rounding alone may leave, relative to the value.
 constexpr double kDropTolerance = 1e-9;
 constexpr double kJointTolerance = 1e-11;
 
-// Whether one rate for all blocks, clamped to each block's bounds, gives `rates`.
+// Returns whether one rate for all blocks, clamped to each block's bounds, gives `rates`.
 bool IsUniform(const std::vector<double>& rates, const PlanLimits& limits) {
   if (rates.size() != limits.min_rates.size()) return false;
   double least = 0, most = 1;
@@ -46,7 +46,7 @@ bool IsUniform(const std::vector<double>& rates, const PlanLimits& limits) {
   return least <= most;
 }
 
-// Each point of a curve may take one part of a plan's work in so many.
+// Returns in how many parts a plan's work is divided, of which each point of a curve may take one.
 int64_t PartsOfWork(size_t num_points) {
   return std::max<int64_t>(1, (static_cast<int64_t>(num_points) + kPlansOfACurve - 1) / kPlansOfACurve);
 }
@@ -133,7 +133,7 @@ class Planner::Impl {
     return refusal(kMostLooks / profile_size, " for ", profile_size, " ops, edges and tensors");
   }
 
-  // The points of a selection's curve without a second limit.
+  // Makes the points of a selection's curve without a second limit, which share work.
   absl::Status MakeShared(const PlanRequest& request, const std::vector<Budget>& budgets,
                           const std::vector<size_t>& points, WorkMeter& meter, std::vector<Plan>& plans) const {
     if (points.empty()) return absl::OkStatus();
@@ -161,8 +161,8 @@ class Planner::Impl {
     return status;
   }
 
-  // The points that a stop has left open. A plan keeps every budget above its own, and after a stop its bound does not
-  // depend on the budget: few plans serve all points.
+  // Makes the points that a stop has left open. A plan keeps every budget above its own, and after a stop its bound
+  // does not depend on the budget, so a few plans serve all points.
   absl::Status MakeAfterStop(const PlanRequest& request, const std::vector<Budget>& budgets, std::vector<size_t> points,
                              WorkMeter& meter, std::vector<Plan>& plans) const {
     if (points.empty()) return absl::OkStatus();
@@ -211,7 +211,7 @@ class Planner::Impl {
     return plan;
   }
 
-  // What methods full and drop train.
+  // Returns the mask of what methods full and drop train.
   std::vector<bool> AllButNever(const PlanOptions& options) const {
     std::vector<bool> trainable = FullMask(*profile_);
     for (int k : options.never) trainable[k] = false;

@@ -33,9 +33,9 @@ class StoreUri {
   absl::StatusOr<std::unique_ptr<Store>> Open() const;
 
   Driver driver() const { return driver_; }
-  // Of the file, for kSqlite; otherwise empty.
+  // Returns the path of the file for kSqlite, and an empty string otherwise.
   std::string path() const { return driver_ == Driver::kSqlite ? target_ : ""; }
-  // For logs: without user and password.
+  // Returns the name for logs, without user and password.
   const std::string& name() const { return name_; }
 
  private:

@@ -13,7 +13,7 @@ namespace {
 using Choice = PricedLiveSets::Choice;
 using Room = PricedLiveSets::Room;
 
-// What a live set may take before the next one's turn, at first.
+// The work that a live set may take at first, before it is the next one's turn.
 constexpr int64_t kFirstWork = 20000;
 
 // A bound of doubles, rounded up already, on whole values.
@@ -111,10 +111,10 @@ class ByteLimitSearch {
 
   bool IsOpen(const Bound& bound) const { return bound.value > best_.value; }
 
-  // Gives the live set of highest bound prices of its own, which lower its bound and others', until all that are open
-  // have theirs.
+  // Gives prices of its own to the live set of highest bound. They lower its bound and those of others. Repeats this
+  // until every open live set has prices of its own.
   void FindPrices() {
-    // Once even if no work is left: that gives a selection.
+    // The first round is made even if no work is left, because it gives a selection.
     for (bool is_first = true; is_first || !meter_.exhausted(); is_first = false) {
       int highest = kNone;
       for (int l = 0; l < sets_.num_live_sets(); ++l) {

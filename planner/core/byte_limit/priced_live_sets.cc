@@ -8,9 +8,9 @@
 namespace greenplan {
 namespace {
 
-// Each halves the order of magnitude that is in question.
+// Each step halves the range of orders of magnitude that is in question.
 constexpr int kPriceSteps = 25;
-// What is left of that: 2^(128 / 2^25) - 1, rounded up.
+// The relative error that is left: 2^(128 / 2^25) - 1, rounded up.
 constexpr double kPriceError = 3e-6;
 
 // A pass over many bundles takes milliseconds. It is run often, so it does not ask at each item.
@@ -112,9 +112,10 @@ int PricedLiveSets::BestChoice(int item, const LimitPrices& prices) const {
 }
 
 void PricedLiveSets::BoundAll(const LimitPrices& prices, WorkMeter& meter, std::vector<double>& bounds) const {
-  // Of the items on the way to each live set: their best reduced values, and the magnitude of what was added up.
+  // For the items on the way to each live set: the sum of their best reduced values, and the magnitude of what was
+  // added up.
   std::vector<double> gains(rooms_.size()), magnitudes(rooms_.size());
-  // What such a sum may be off, relative to the magnitudes.
+  // How far such a sum may be off, relative to the magnitudes.
   const double rounding = 2 * static_cast<double>(items_.size() + 4) * std::numeric_limits<double>::epsilon();
   bounds.assign(rooms_.size(), -std::numeric_limits<double>::infinity());
   for (int node = 0; node < num_live_sets() && meter.Pass(1); ++node) {

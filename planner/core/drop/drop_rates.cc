@@ -15,15 +15,15 @@
 namespace greenplan {
 namespace {
 
-// What adding up the blocks' products exactly takes, in units of work for each block.
+// The work of adding up the blocks' products exactly, for each block.
 constexpr int64_t kBlockWork = 8;
-// Steps of raising a rate by what is missing: a few are enough, unless that is less than a double can tell.
+// How often a rate is raised by what is missing. A few times are enough, unless less is missing than a double can tell.
 constexpr int kTopUpSteps = 64;
 // The most blocks that all dual bounds of one answer look at together. Up to 1,024 blocks, each one between its bounds
 // suggests a multiplier; beyond that a sample of them does.
 constexpr int64_t kMaxBoundBlocks = int64_t{1} << 20;
 
-// Exactly what `rates` skip.
+// Returns exactly what `rates` skip.
 ExactSum SkippedBy(const DropRateProblem& problem, const std::vector<double>& rates) {
   ExactSum sum;
   for (size_t b = 0; b < rates.size(); ++b) sum.AddProduct(rates[b], problem.block_costs[b]);
@@ -63,7 +63,7 @@ void SetRatesAt(double t, bool with_jumps, const std::vector<Ramp>& ramps, std::
   }
 }
 
-// Where some ramp begins or ends at least_t or later, and least_t itself, each once and ascending.
+// Returns least_t and all later points at which some ramp begins or ends, each once and ascending.
 std::vector<double> TurnsFrom(double least_t, const std::vector<Ramp>& ramps) {
   std::vector<double> turns{least_t};
   for (const Ramp& ramp : ramps) {
@@ -75,7 +75,7 @@ std::vector<double> TurnsFrom(double least_t, const std::vector<Ramp>& ramps) {
   return turns;
 }
 
-// By how much more the rates skip per unit of t between two neighbouring turns.
+// Returns by how much more the rates skip per unit of t between two neighbouring turns.
 double SlopeBetween(double from, double to, const DropRateProblem& problem, const std::vector<Ramp>& ramps) {
   double slope = 0;
   for (const Ramp& ramp : ramps) {
@@ -85,8 +85,8 @@ double SlopeBetween(double from, double to, const DropRateProblem& problem, cons
   return slope;
 }
 
-// The ramps that jump at t, as ramps whose multiplier is the rate itself: the blocks then share one rate as far as
-// their bounds let them.
+// Returns the ramps that jump at t, as ramps whose multiplier is the rate itself: the blocks then share one rate as far
+// as their bounds let them.
 std::vector<Ramp> JumpsAt(double t, const std::vector<Ramp>& ramps) {
   std::vector<Ramp> jumps;
   for (const Ramp& ramp : ramps) {
@@ -273,7 +273,7 @@ DropRates Result(const DropRateProblem& problem, std::vector<double> rates) {
   return result;
 }
 
-// The rates that a stop leaves time for.
+// Returns rates that can be had at once, after a stop.
 std::vector<double> AtOnceRates(const DropRateProblem& problem) {
   return Meets(problem, problem.min_rates) ? problem.min_rates : problem.max_rates;
 }
@@ -314,7 +314,7 @@ absl::StatusOr<DropRates> OptimalDropRatesWithoutBound(const DropRateProblem& un
   std::vector<Ramp> ramps;
   for (int b = 0; b < static_cast<int>(rates.size()); ++b) {
     if (problem.block_costs[b] == 0 && problem.linear[b] >= 0) continue;
-    // Of a block without cost only the rate that does the least harm matters: its ramp ends at t = 0.
+    // A block without cost takes the rate that does the least harm: its ramp ends at t = 0.
     const double cost = std::max(1.0, static_cast<double>(problem.block_costs[b]));
     const double low = (problem.linear[b] + 2 * problem.quadratic[b] * problem.min_rates[b]) / cost;
     const double high = (problem.linear[b] + 2 * problem.quadratic[b] * problem.max_rates[b]) / cost;

@@ -18,9 +18,9 @@ namespace {
 // A stretch of ops with at most this many closed subsets is enumerated as it stands; others are split and contracted
 // first, which leaves fewer.
 constexpr int kFewClosedSets = 64;
-// What adding a node takes, in units of work.
+// The work of adding a node.
 constexpr int64_t kNodeWork = 32;
-// Above this the reachability of all pairs is not computed.
+// For more ops than this, no pivot is looked for, because that takes the reachability of all pairs.
 constexpr int kMaxPivotOps = 6000;
 
 // Items grouped by the op that they hang on.
@@ -55,7 +55,7 @@ class ItemsByOp {
   std::vector<int> order_;  // [num_items] Indices of items, grouped by op.
 };
 
-// What a pass over a graph takes, in units of work: an edge is a fraction of an op.
+// Returns the work of a pass over a graph. An edge counts as a fraction of an op.
 int64_t WorkOf(const OpGraph& graph) { return graph.size() + static_cast<int64_t>(graph.parents.size()) / 4; }
 
 // A contracted graph while its live sets are added.

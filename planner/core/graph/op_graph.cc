@@ -7,7 +7,7 @@
 namespace greenplan {
 namespace {
 
-// What looking at an op and its edges takes, in units of work.
+// The work of looking at an op and its edges.
 constexpr int64_t kOpWork = 4;
 
 // [num_left] What each op that is left costs, by block: first what the edges into it cost, in the order of their ops,
@@ -15,7 +15,7 @@ constexpr int64_t kOpWork = 4;
 std::vector<std::vector<LiveSetTree::BlockCost>> CostsByBlock(const ModelProfile& profile,
                                                               const std::vector<int>& index, int num_left) {
   std::vector<std::vector<LiveSetTree::BlockCost>> edges(num_left), costs(num_left);
-  // Of each block, kNone included: the op that met it last, and its place among the parts of that op.
+  // For each block, kNone included: the op that met it last, and its place among the parts of that op.
   std::vector<int> last_op(profile.blocks.size() + 1, kNone);
   std::vector<size_t> place(profile.blocks.size() + 1, 0);
   const auto add = [&](int op, int block, int64_t cost) {

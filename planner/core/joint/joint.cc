@@ -45,8 +45,8 @@ class JointSearch {
   }
 
  private:
-  // Of all tensors that may be selected, with what adding them up may be off: a bound that is finite even where prices
-  // times costs leave a double's range.
+  // Returns the importance of everything that may be selected, rounded up. This bound is finite even where prices times
+  // costs leave the range of a double.
   double MostImportance() const {
     const std::vector<double>& importance = *problem_.selection.importance;
     double sum = 0;
@@ -57,10 +57,10 @@ class JointSearch {
     return std::min(sum, std::numeric_limits<double>::max());
   }
 
-  // Mask for the rates, rates for the mask, until neither helps.
+  // Looks for the best mask for the rates and the best rates for the mask in turn, until neither helps.
   void TakeTurns(std::vector<double> rates) {
     double before = -std::numeric_limits<double>::infinity();
-    // Once even after a stop: a selection can be had at once.
+    // The first turn is taken even after a stop, because a selection can be had at once.
     for (int turn = 0; turn < kMaxTurns && (!has_turned_ || !meter_.exhausted()); ++turn) {
       has_turned_ = true;
       meter_.Spend(static_cast<int64_t>(profile_.ops.size() + profile_.tensors.size()));
@@ -83,7 +83,8 @@ class JointSearch {
     }
   }
 
-  // Takes up the mask with its best rates if they keep the limits, and returns them.
+  // Returns the best rates for the mask, and makes the two the best result if they are. Nullopt if no rates keep the
+  // limits.
   std::optional<std::vector<double>> Offer(const std::vector<bool>& mask) {
     std::optional<std::vector<double>> rates = BestRatesForMask(profile_, problem_, mask, meter_);
     if (!rates) return std::nullopt;

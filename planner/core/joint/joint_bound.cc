@@ -42,7 +42,7 @@ JointBound::JointBound(const ModelProfile& profile, const JointProblem& problem,
     WorkMeter structure(kStructureWork, meter, kStructureBytes);
     tree_ = BuildLiveSets(profile, LiveOps(profile, pinned_), excluded, {.use_blocks = true}, structure);
   }
-  // It has held as much while it was built.
+  // This never fails: as much was held while the tree was built.
   held_.Grow(tree_.SearchBytes());
   const size_t most_additions = 2 * (tree_.items.size() + tree_.block_costs.size() + pins.size() + num_groups_ + 8);
   rounding_ = static_cast<double>(most_additions) * std::numeric_limits<double>::epsilon();
@@ -53,7 +53,7 @@ double JointBound::Run() {
   SweepAt(0);
   const auto [low, high] = PriceRange();
   if (high > 0) {
-    // By square roots, which every machine rounds alike.
+    // The step comes from square roots, which every machine rounds alike.
     double step = high / low;
     for (int i = 0; i < kPriceRoots; ++i) step = std::sqrt(step);
     double price = low;

@@ -81,7 +81,7 @@ class JointBound {
   double rounding_ = 0;            // What sums may be off, relative to the magnitude of all that was added up.
   std::vector<NodeBound> bounds_;  // [num_nodes]
 
-  // Of the live set and price at hand: what each group of blocks gains, and the sum of what groups are worth.
+  // For the live set and the price at hand: what each group of blocks gains, and the sum of what groups are worth.
   std::vector<double> gains_;  // [num_groups]
   double sum_ = 0;
   double magnitude_ = 0;  // Of all that was added up.

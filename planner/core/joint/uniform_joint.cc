@@ -18,10 +18,10 @@ namespace greenplan {
 namespace {
 
 constexpr int kMostIntervals = 96;
-// Of what a selection may take, the share for each of an interval.
+// A selection that bounds an interval may take one part in so many of the work of a plan's selection.
 constexpr int kSelectionShare = 16;
 constexpr int kMasksFromBound = 2;
-// The part of an interval next to the best rate known has this share of it.
+// Where an interval is split: the part next to the best rate known gets this share of its width.
 constexpr double kShareNearBest = 1.0 / 32;
 // A bound this close to the best value, relative to it, proves it the best.
 constexpr double kTolerance = 1e-12;
@@ -115,7 +115,7 @@ class UniformJointSearch {
     return true;
   }
 
-  // The middle one of the bounds of blocks within the interval.
+  // Returns the middle one of the blocks' bounds that lie within the interval; nullopt if none does.
   std::optional<double> TurnWithin(const Interval& interval) const {
     const auto begin = std::upper_bound(turns_.begin(), turns_.end(), interval.low);
     const auto end = std::lower_bound(begin, turns_.end(), interval.high);
@@ -140,7 +140,8 @@ class UniformJointSearch {
     }
   }
 
-  // Where to split: next to the best rate known, because bounds are narrow only where intervals are.
+  // Returns where to split: next to the best rate known, because only narrow intervals have tight bounds. Nullopt if
+  // the interval cannot be split any more.
   std::optional<double> MiddleOf(const Interval& interval) const {
     const double width = interval.high - interval.low;
     double at = best_rate_;
@@ -167,7 +168,7 @@ class UniformJointSearch {
     return rate;
   }
 
-  // What dropping does harm at the rate, at least.
+  // Returns a lower bound on the harm of dropping at the rate.
   double HarmAt(double rate) const {
     const std::vector<double> rates = RatesAt(rate);
     double harm = 0;
@@ -175,12 +176,12 @@ class UniformJointSearch {
     return problem_.mu * harm * (1 - Rounding(rates.size()));
   }
 
-  // What adding up `count` numbers may be off, relative to the sum of their magnitudes.
+  // Returns how far the sum of `count` numbers may be off, relative to the sum of their magnitudes.
   static double Rounding(size_t count) {
     return 4 * static_cast<double>(count + 4) * std::numeric_limits<double>::epsilon();
   }
 
-  // For rates from `low` on: all that is worth selecting, and the harm of the lowest rates.
+  // Returns a bound for all rates from `low` on: everything worth selecting, less the harm of the lowest rates.
   double CoarseBound(double low) const {
     const std::vector<double> rates = RatesAt(low);
     double gain = gain_outside_;
@@ -188,8 +189,8 @@ class UniformJointSearch {
     return gain + magnitude_ * Rounding(pinned_.size() + rates.size()) - HarmAt(low);
   }
 
-  // The problem within [low, high], where no block's bound lies: group 0 follows the rate, the other blocks keep
-  // theirs.
+  // Returns the problem for rates in [low, high], within which no block's bound lies: the blocks that follow the rate
+  // are one group, and the others keep their own rates.
   JointProblem GroupedProblem(double low, double high) const {
     JointProblem grouped{.selection = problem_.selection, .mu = problem_.mu};
     const double rounding = Rounding(problem_.min_rates.size());

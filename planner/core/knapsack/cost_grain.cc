@@ -18,7 +18,7 @@ struct CostClass {
   std::vector<int> ids;
 };
 
-// By rising cost, without those of cost 0. Empty if there are too many.
+// Returns the classes by rising cost, without that of cost 0; none if there are too many.
 std::vector<CostClass> ClassesOf(const std::vector<std::pair<int64_t, int>>& entries) {
   std::vector<CostClass> classes;
   for (const auto& [cost, id] : entries) {
@@ -79,8 +79,9 @@ Divided DivideFrom(const std::vector<CostClass>& classes, size_t begin, size_t m
   return divided;
 }
 
-// With the cheapest few classes small, that with the widest gaps between multiples of the grain that these cannot fill.
-// `num_small`: how many classes those are.
+// Tries to call the cheapest few classes small, for each number of them. Returns the division with the widest gaps
+// between multiples of the grain that the small entries cannot fill, and sets `num_small` to the number of small
+// classes.
 Divided DivideBest(const std::vector<CostClass>& classes, size_t max_odd, size_t& num_small) {
   Divided best{.grain = 1, .classes = {}};
   int64_t best_gap = 0;
@@ -129,8 +130,9 @@ CostGrains FindCostGrains(const std::vector<std::pair<int64_t, int>>& entries) {
   return grains;
 }
 
-// Of any multiple of the first grain, less what its small entries free; then, of what is left and those can fill, the
-// same of the next. A multiple less would leave more to them than they can fill.
+// Level by level: takes the largest multiple of the grain that does not exceed `rest` and what the small entries can
+// free. The rest of it is for the small entries, which may have a grain of their own. A smaller multiple would leave
+// more to them than they can fill.
 int64_t MostFillable(const std::vector<Level>& levels, const std::vector<SmallCosts>& small, int64_t rest) {
   int64_t filled = 0;
   for (size_t i = 0; i < levels.size(); ++i) {

@@ -172,7 +172,7 @@ void KnapsackSearch::SumUpSmall() {
 void KnapsackSearch::Complete() {
   if (states_.empty()) return;
   const std::vector<Entry>& entries = ranking_.entries();
-  // By what each may lead to if everything has the ratio at the break point.
+  // What a state may lead to if every open entry has the ratio of the break entry.
   const Entry& at_break = entries[point_.break_rank];
   const auto potential = [&](const State& state) {
     return static_cast<__int128>(state.value) * at_break.cost +

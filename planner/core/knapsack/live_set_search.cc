@@ -11,7 +11,8 @@ namespace {
 using Entry = Ranking::Entry;
 using Node = LiveSetTree::Node;
 
-// What a live set may take before the next one's turn: at first, and once it has proved hard, when it grows.
+// The work that a live set may take before it is the next one's turn: at first, and once it has proved hard. The latter
+// grows from turn to turn.
 constexpr int64_t kEasyWork = 1000;
 constexpr int64_t kHardWork = 32000;
 constexpr int64_t kMostWork = int64_t{1} << 50;
@@ -126,7 +127,8 @@ LiveSetResult LiveSetSearch::Run(int64_t backward_budget, WorkMeter& meter) {
   budget_ = backward_budget;
   best_node_ = incumbent_.from.node;
   CollectCandidates();
-  // That, and a greedy filling, take time on large trees; a plan's work limit need not count them.
+  // This and the greedy filling take time on large trees. The stop function is asked for them, but they are not
+  // charged.
   meter.Pass(static_cast<int64_t>(points_.size() + ranking_.entries().size()) / 4);
   if (!candidates_.empty() && !meter.stopped()) FillGreedily(ranking_, candidates_.front().point, incumbent_);
   SearchCandidates(meter);
@@ -175,7 +177,7 @@ void LiveSetSearch::NarrowPoints(int64_t backward_budget, WorkMeter& meter) {
     if (meter.stopped()) return;
     if (CanBeatAtBreak(ranking_, point, incumbent_.value)) move_down(point);
   }
-  // Of break points of the same value the first counts, as in a sweep.
+  // Among break points of the same value the first one counts, as in a sweep.
   for (BreakPoint& point : points_) {
     if (nodes[point.node].relaxed || !CanBeatAtBreak(ranking_, point, incumbent_.value - 1)) continue;
     move_down(point);

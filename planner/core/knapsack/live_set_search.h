@@ -61,8 +61,8 @@ class LiveSetSearch {
   const int num_tensors_;
   KnapsackSearch search_;
 
-  // Of every live set within the budget that adds items: exact, or what it was under a higher budget, with the room of
-  // this one.
+  // The break points of the live sets that are within the budget and add items. Each is exact, or what it was under a
+  // higher budget with the room of this one.
   std::vector<BreakPoint> points_;
   bool is_swept_ = false;  // points_ has them all.
   int64_t budget_ = 0;     // Of the last run.

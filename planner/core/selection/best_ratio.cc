@@ -242,7 +242,7 @@ class ClosureRatioSearch {
     result_.ratio_bound = std::min(result_.ratio_bound, RatioBound(price, most, std::max<int64_t>(1, base_cost_)));
     if (meter_.exhausted()) return false;
     RatioResult found = Select(closure, [&](const OpGraph::HungItem& hung) { return GainOf(hung, price) > 0; });
-    // Of selections with the best ratio, the one in the smallest closure is the cheapest.
+    // Among selections with the best ratio, the one in the smallest closure is the cheapest.
     if (found.value > 0 && (most > 0 || found.cost <= result_.cost)) Take(std::move(found));
     result_.is_proved = most <= 0;
     return most > 0;

@@ -17,11 +17,11 @@
 namespace greenplan {
 namespace {
 
-// What building the live sets may take at most: a tenth of a second or two.
+// The most work that building the live sets may take: a tenth of a second or two.
 constexpr int64_t kStructureWork = 20'000'000;
-// What the live sets may take with a search of them, in bytes: there may be two kinds at a time.
+// The most bytes that live sets and a search of them may take. There may be two kinds of live sets at a time.
 constexpr int64_t kStructureBytes = int64_t{88} << 20;
-// Ops and tensors from which one plan is all that there is time for after a stop.
+// A profile of so many ops and tensors leaves time for one plan after a stop.
 constexpr size_t kLargeProfile = 20'000;
 
 std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) {
@@ -30,15 +30,15 @@ std::vector<bool> Union(const std::vector<bool>& a, const std::vector<bool>& b) 
   return both;
 }
 
-// Tensors that are not worth selecting.
+// Returns whether each tensor is not worth selecting, [num_tensors].
 std::vector<bool> Worthless(const std::vector<double>& importance) {
   std::vector<bool> worthless(importance.size());
   for (size_t k = 0; k < importance.size(); ++k) worthless[k] = importance[k] <= 0;
   return worthless;
 }
 
-// What a sum of importance as plans report it, rounded with each addition, may exceed the same sum in units by, each
-// rounded to whole units.
+// Returns by how much a sum of importance may exceed the same sum in units. Plans report the former, which is rounded
+// with each addition; in the latter each tensor is rounded to whole units.
 double RatioSlack(const ValueScale& scale, const std::vector<double>& magnitudes) {
   const double sum = std::accumulate(magnitudes.begin(), magnitudes.end(), 0.0);
   return std::ldexp(static_cast<double>(scale.rounded), scale.exponent) +

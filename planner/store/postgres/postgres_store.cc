@@ -35,7 +35,7 @@ constexpr char kOutcomes[] = "greenplan_outcomes";
 constexpr absl::Duration kLongestDeletion = absl::Minutes(5);
 constexpr char kMayTakeLong[] = "SET LOCAL statement_timeout = 300000";
 
-// Of one statement, so that it ends within the usual time.
+// The most reports that one statement deletes, so that it ends within the usual time.
 constexpr int64_t kMaxDeletedReports = 5000;
 
 // A row that a statement has just met is gone: its job was deleted in between. The next attempt will find no job.
