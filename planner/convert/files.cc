@@ -12,7 +12,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "planner/convert/gzip.h"
 #include "planner/convert/message_count.h"
-#include "planner/convert/null_elements.h"
+#include "planner/convert/array_elements.h"
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
 
@@ -77,7 +77,7 @@ absl::Status MessageFromJson(absl::string_view text, google::protobuf::Message& 
   absl::ConsumePrefix(&text, "\xef\xbb\xbf");  // A byte order mark, as Windows editors write it.
   if (const absl::Status status = CheckJsonSize(text); !status.ok()) return status;
   const auto status = json::JsonStringToMessage({text.data(), text.size()}, &message);
-  if (status.ok()) return RefuseNullElements(text);
+  if (status.ok()) return CheckArrayElements(text);
   const absl::Status syntax = text.size() <= kMostBytesToExplain ? ParseJson(text).status() : absl::OkStatus();
   if (!syntax.ok()) {
     return absl::InvalidArgumentError(

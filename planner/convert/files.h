@@ -38,8 +38,8 @@ absl::Status WriteMessageFile(const std::string& path, const google::protobuf::M
 // left out.
 std::string MessageToJson(const google::protobuf::Message& message, bool indent = false);
 // Fills `message` from proto3 JSON; a byte order mark at the beginning is skipped. InvalidArgument says what is wrong,
-// without the name of a file: a syntax error, an unknown field, a null as an element of an array, or more messages or
-// values than any valid profile has.
+// without the name of a file: a syntax error, an unknown field, a null or an array as an element of an array, or more
+// messages or values than any valid profile has.
 absl::Status MessageFromJson(absl::string_view json, google::protobuf::Message& message);
 
 }  // namespace greenplan

@@ -1,4 +1,4 @@
-#include "planner/convert/null_elements.h"
+#include "planner/convert/array_elements.h"
 
 #include <cstddef>
 #include <string>
@@ -30,6 +30,10 @@ std::string PathText(const std::vector<Frame>& frames) {
   return path;
 }
 
+absl::Status NoElement(const std::vector<Frame>& frames, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(PathText(frames), " is ", what, "; allowed: a value"));
+}
+
 // The position behind the string that begins with the quote at `begin`.
 size_t EndOfString(absl::string_view json, size_t begin) {
   size_t at = begin + 1;
@@ -39,11 +43,12 @@ size_t EndOfString(absl::string_view json, size_t begin) {
 
 }  // namespace
 
-absl::Status RefuseNullElements(absl::string_view json) {
+absl::Status CheckArrayElements(absl::string_view json) {
   std::vector<Frame> frames;
   for (size_t at = 0; at < json.size(); ++at) {
     const char c = json[at];
     if (c == '{' || c == '[') {
+      if (c == '[' && !frames.empty() && frames.back().is_array) return NoElement(frames, "an array");
       frames.push_back({.is_array = c == '['});
       continue;
     }
@@ -60,7 +65,7 @@ absl::Status RefuseNullElements(absl::string_view json) {
       if (is_key) frame.key = json.substr(at + 1, end - at - 2);
       at = end - 1;
     } else if (frame.is_array && absl::StartsWith(json.substr(at), "null")) {
-      return absl::InvalidArgumentError(absl::StrCat(PathText(frames), " is null; allowed: a value"));
+      return NoElement(frames, "null");
     }
   }
   return absl::OkStatus();

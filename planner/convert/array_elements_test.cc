@@ -1,4 +1,4 @@
-#include "planner/convert/null_elements.h"
+#include "planner/convert/array_elements.h"
 
 #include <string>
 #include <utility>
@@ -8,7 +8,7 @@
 namespace greenplan {
 namespace {
 
-TEST(RefuseNullElementsTest, NamesTheElement) {
+TEST(CheckArrayElementsTest, NamesTheNull) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"importance": [null, 1]})", "importance[0]"},
       {R"({"a": 1, "importance": [1, 2 ,null]})", "importance[2]"},
@@ -16,16 +16,29 @@ TEST(RefuseNullElementsTest, NamesTheElement) {
       {R"([null])", "[0]"},
   };
   for (const auto& [json, path] : cases) {
-    const absl::Status status = RefuseNullElements(json);
+    const absl::Status status = CheckArrayElements(json);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << json;
     EXPECT_EQ(std::string(status.message()), std::string(path) + " is null; allowed: a value");
   }
 }
 
-TEST(RefuseNullElementsTest, TakesNullsAsValuesOfKeysAndInTexts) {
+TEST(CheckArrayElementsTest, NamesTheArrayInAnArray) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"importance": [[1, 2]]})", "importance[0]"},
+      {R"({"importance": [1, [2]]})", "importance[1]"},
+      {R"({"tensors": [{"shape": [2]}, {"shape": [2, [ ]]}]})", "tensors[1].shape[1]"},
+  };
+  for (const auto& [json, path] : cases) {
+    const absl::Status status = CheckArrayElements(json);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << json;
+    EXPECT_EQ(std::string(status.message()), std::string(path) + " is an array; allowed: a value");
+  }
+}
+
+TEST(CheckArrayElementsTest, TakesNullsAsValuesOfKeysAndInTexts) {
   for (const char* json : {"", "null", R"({"a": null, "b": [1, "null", "say \"null"], "c\"[": {"d": null}})",
                            R"(["[null", ']null', "\\", {"null": 1}])"}) {
-    EXPECT_EQ(RefuseNullElements(json), absl::OkStatus()) << json;
+    EXPECT_EQ(CheckArrayElements(json), absl::OkStatus()) << json;
   }
 }
 
