@@ -26,16 +26,21 @@ class MemoryBudget {
   using Share = std::unique_ptr<MemoryBudget, GiveBack>;
 
   // `bytes` >= 0 in all.
-  explicit MemoryBudget(int64_t bytes) : free_bytes_(bytes) {}
+  explicit MemoryBudget(int64_t bytes) : bytes_(bytes), free_bytes_(bytes) {}
 
   // Returns null if fewer than `bytes` are free. REQUIRES: `bytes` >= 0.
   Share Take(int64_t bytes);
+
+  // The same, but waits until `bytes` are free, or all bytes if that is more than there are. For what ends by itself
+  // soon and needs no further share meanwhile: who holds one must not wait for another.
+  Share Wait(int64_t bytes);
 
   int64_t free_bytes() const;
 
  private:
   void Return(int64_t bytes);
 
+  const int64_t bytes_;
   mutable absl::Mutex mutex_;
   int64_t free_bytes_ ABSL_GUARDED_BY(mutex_);
 };

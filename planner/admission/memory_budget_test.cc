@@ -50,5 +50,19 @@ TEST(MemoryBudgetTest, ManyThreadsNeverTakeMoreThanThereIs) {
   EXPECT_EQ(budget.free_bytes(), 10);
 }
 
+TEST(MemoryBudgetTest, WaitsUntilThereIsEnough) {
+  MemoryBudget budget(100);
+  MemoryBudget::Share first = budget.Wait(70);
+  ASSERT_NE(first, nullptr);
+  EXPECT_NE(budget.Wait(30), nullptr);
+  std::thread other([&] {
+    EXPECT_NE(budget.Wait(31), nullptr);
+    EXPECT_NE(budget.Wait(1'000'000), nullptr) << "all that there is, if it is asked for more";
+  });
+  first = nullptr;
+  other.join();
+  EXPECT_EQ(budget.free_bytes(), 100);
+}
+
 }  // namespace
 }  // namespace greenplan

@@ -37,6 +37,7 @@ class LocalConnection : public Connection {
   absl::StatusOr<v1::Job> CreateJob(const v1::Job& request) override {
     absl::StatusOr<std::shared_ptr<const PreparedJob>> prepared = PreparedJob::Create(NewJob(request, absl::Now()));
     if (!prepared.ok()) return prepared.status();
+    if (absl::Status status = (*prepared)->CheckOptions(); !status.ok()) return status;
     if (request.world_size() > 1) {
       return InvalidArgument("job.world_size", " is ", request.world_size(),
                              "; must be 1 with a planner in this process, which no other rank can reach");

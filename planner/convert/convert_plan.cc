@@ -4,6 +4,7 @@
 #include "planner/convert/convert.h"
 #include "planner/convert/convert_enum.h"
 #include "planner/convert/digest.h"
+#include "planner/convert/number_text.h"
 #include "planner/core/invalid_argument.h"
 
 namespace greenplan {
@@ -54,7 +55,8 @@ absl::StatusOr<std::vector<double>> ReadDropRates(const v1::Plan& message, const
   for (int b = 0; b < message.drop_rates_size(); ++b) {
     const double rate = message.drop_rates(b);
     if (rate >= 0 && rate <= 1) continue;
-    return InvalidArgument(absl::StrCat("drop_rates[", b, "]"), " is ", rate, "; allowed: a number in [0, 1]");
+    return InvalidArgument(absl::StrCat("drop_rates[", b, "]"), " is ", NumberText(rate),
+                           "; allowed: a number in [0, 1]");
   }
   return std::vector<double>(message.drop_rates().begin(), message.drop_rates().end());
 }

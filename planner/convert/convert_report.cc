@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
+#include "planner/convert/number_text.h"
 #include "planner/convert/validate.h"
 #include "planner/core/invalid_argument.h"
 
@@ -17,7 +18,8 @@ absl::Status ValidateStandardError(const v1::ImportanceReport& message, size_t n
   for (int k = 0; k < size; ++k) {
     const double error = message.standard_error(k);
     if (!std::isfinite(error) || error < 0) {
-      return InvalidArgument(absl::StrCat("standard_error[", k, "]"), " is ", error, "; allowed: a finite number >= 0");
+      return InvalidArgument(absl::StrCat("standard_error[", k, "]"), " is ", NumberText(error),
+                             "; allowed: a finite number >= 0");
     }
   }
   return absl::OkStatus();

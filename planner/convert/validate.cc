@@ -9,6 +9,7 @@
 #include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "planner/convert/number_text.h"
 #include "planner/core/invalid_argument.h"
 
 namespace greenplan {
@@ -142,7 +143,8 @@ absl::Status CheckFinite(absl::string_view list, const std::vector<double>& valu
   double magnitude = 0;
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i]))
-      return InvalidArgument(absl::StrCat(list, "[", i, "]"), " is ", values[i], "; allowed: finite numbers");
+      return InvalidArgument(absl::StrCat(list, "[", i, "]"), " is ", NumberText(values[i]),
+                             "; allowed: finite numbers");
     magnitude += std::abs(values[i]);
   }
   if (!std::isfinite(magnitude))
@@ -164,7 +166,7 @@ absl::Status ValidateUnmeasured(const Measurements& measurements, const ModelPro
                              "; indices must be in increasing order");
     }
     if (measurements.importance[k] != 0) {
-      return InvalidArgument(absl::StrCat("importance[", k, "]"), " is ", measurements.importance[k],
+      return InvalidArgument(absl::StrCat("importance[", k, "]"), " is ", NumberText(measurements.importance[k]),
                              " though the tensor is in unmeasured; it must be 0");
     }
     previous = k;
@@ -174,25 +176,25 @@ absl::Status ValidateUnmeasured(const Measurements& measurements, const ModelPro
 
 absl::Status CheckFraction(absl::string_view field, double value) {
   if (value > 0 && value <= 1) return absl::OkStatus();
-  return InvalidArgument(field, " is ", value, "; allowed: a number in (0, 1]");
+  return InvalidArgument(field, " is ", NumberText(value), "; allowed: a number in (0, 1]");
 }
 
 absl::Status CheckRate(absl::string_view field, double value) {
   if (value >= 0 && value <= 1) return absl::OkStatus();
-  return InvalidArgument(field, " is ", value, "; allowed: a number in [0, 1]");
+  return InvalidArgument(field, " is ", NumberText(value), "; allowed: a number in [0, 1]");
 }
 
 absl::Status CheckFiniteNonNegative(absl::string_view field, double value) {
   if (std::isfinite(value) && value >= 0) return absl::OkStatus();
-  return InvalidArgument(field, " is ", value, "; allowed: a finite number >= 0");
+  return InvalidArgument(field, " is ", NumberText(value), "; allowed: a finite number >= 0");
 }
 
 absl::Status ValidateDropRates(const PlanOptions& options) {
   if (auto status = CheckRate("min_drop_rate", options.min_drop_rate); !status.ok()) return status;
   if (auto status = CheckRate("max_drop_rate", options.max_drop_rate); !status.ok()) return status;
   if (options.min_drop_rate > options.max_drop_rate) {
-    return InvalidArgument("min_drop_rate", " is ", options.min_drop_rate,
-                           "; allowed: at most max_drop_rate, which is ", options.max_drop_rate);
+    return InvalidArgument("min_drop_rate", " is ", NumberText(options.min_drop_rate),
+                           "; allowed: at most max_drop_rate, which is ", NumberText(options.max_drop_rate));
   }
   for (size_t i = 0; i < options.drop_rate_bounds.size(); ++i) {
     const DropRateBounds& bounds = options.drop_rate_bounds[i];
@@ -201,8 +203,8 @@ absl::Status ValidateDropRates(const PlanOptions& options) {
     status = CheckRate(Field("drop_rate_bounds", i, "max_drop_rate"), bounds.max_drop_rate);
     if (!status.ok()) return status;
     if (bounds.min_drop_rate > bounds.max_drop_rate) {
-      return InvalidArgument(Field("drop_rate_bounds", i, "min_drop_rate"), " is ", bounds.min_drop_rate,
-                             "; allowed: at most max_drop_rate, which is ", bounds.max_drop_rate);
+      return InvalidArgument(Field("drop_rate_bounds", i, "min_drop_rate"), " is ", NumberText(bounds.min_drop_rate),
+                             "; allowed: at most max_drop_rate, which is ", NumberText(bounds.max_drop_rate));
     }
   }
   return absl::OkStatus();
@@ -277,10 +279,12 @@ absl::Status ValidateBudget(const Budget& budget, Method method) {
       return InvalidArgument("budget.absolute", " is ", budget.absolute, "; allowed: an integer > 0");
     case Budget::Kind::kMeanDropRate:
       if (!(budget.fraction >= 0 && budget.fraction < 1)) {
-        return InvalidArgument("budget.mean_drop_rate", " is ", budget.fraction, "; allowed: a number in [0, 1)");
+        return InvalidArgument("budget.mean_drop_rate", " is ", NumberText(budget.fraction),
+                               "; allowed: a number in [0, 1)");
       }
       if (method == Method::kDrop) break;
-      return InvalidArgument("budget.mean_drop_rate", " is ", budget.fraction, "; allowed: with method drop only");
+      return InvalidArgument("budget.mean_drop_rate", " is ", NumberText(budget.fraction),
+                             "; allowed: with method drop only");
     case Budget::Kind::kBestValuePerCost:
       if (method == Method::kSelection) break;
       return InvalidArgument("budget.best_value_per_cost", " is set; allowed: with method selection only");
@@ -304,8 +308,8 @@ absl::Status ValidatePenalty(const PlanOptions& options, const Measurements& mea
   for (double value : measurements.importance) importance += std::abs(value);
   for (double value : measurements.sensitivity) sensitivity += value;
   if (std::isfinite(importance + options.mu * sensitivity)) return absl::OkStatus();
-  return InvalidArgument("mu", " is ", options.mu, "; allowed: mu times the sum of sensitivity, ", sensitivity,
-                         ", must be finite, also with the sum of |importance|, ", importance, ", added");
+  return InvalidArgument("mu", " is ", NumberText(options.mu), "; allowed: mu times the sum of sensitivity, ",
+                         sensitivity, ", must be finite, also with the sum of |importance|, ", importance, ", added");
 }
 
 }  // namespace greenplan

@@ -78,6 +78,25 @@ class Planner::Impl {
     return Checked(MakeUnchecked(request, budget, limits, parts, meter), limits);
   }
 
+  // What MakePlan finds out before it searches, for measurements of 0.
+  absl::Status CheckOptions(const PlanOptions& options, WorkMeter& meter) const {
+    const Measurements nothing{.importance = std::vector<double>(profile_->tensors.size())};
+    const PlanRequest request{.measurements = &nothing, .options = &options};
+    switch (options.method) {
+      case Method::kFull:
+        return absl::OkStatus();
+      case Method::kSelection:
+        return options.budget.kind == Budget::Kind::kBestValuePerCost
+                   ? problems_.BestRatio(request, options.budget).status()
+                   : problems_.Selection(request, options.budget).status();
+      case Method::kDrop:
+        return DropPlan(request, options.budget, problems_.Limits(request, options.budget), meter).status();
+      case Method::kJoint:
+        return CheckJointPins(request, meter);
+    }
+    return absl::InternalError("unknown method");
+  }
+
   absl::StatusOr<std::vector<Plan>> MakeCurve(const PlanRequest& request, const std::vector<Budget>& budgets,
                                               WorkMeter& meter) const {
     if (absl::Status status = CheckCurveSize(budgets.size()); !status.ok()) return status;
@@ -297,10 +316,7 @@ class Planner::Impl {
     const bool is_uniform = options.allocation == Allocation::kUniform;
     std::optional<JointResult> found =
         is_uniform ? SolveUniformJoint(*solved_, *problem, meter) : SolveJoint(*solved_, *problem, meter);
-    if (!found) {
-      return InvalidArgument("always", ": the pinned tensors alone exceed the budget ", budget_in_cost,
-                             " or max_saved_bytes at max_drop_rate");
-    }
+    if (!found) return PinsExceed(budget_in_cost);
     Plan plan = writer_.Describe(std::move(found->trainable), std::move(found->drop_rates), options, budget_in_cost);
     // An empty plan after a stop does not say that nothing fits.
     if (options.always.empty() && TrainsNothing(plan) && !meter.stopped()) {
@@ -320,6 +336,23 @@ class Planner::Impl {
     });
   }
 
+  static absl::Status PinsExceed(int64_t budget_in_cost) {
+    return InvalidArgument("always", ": the pinned tensors alone exceed the budget ", budget_in_cost,
+                           " or max_saved_bytes at max_drop_rate");
+  }
+
+  // Rates that are uniform reach the highest ones too.
+  absl::Status CheckJointPins(const PlanRequest& request, WorkMeter& meter) const {
+    const PlanOptions& options = *request.options;
+    const absl::StatusOr<JointProblem> problem = problems_.Joint(request, options.budget);
+    if (!problem.ok()) return problem.status();
+    if (options.always.empty()) return absl::OkStatus();
+    std::vector<bool> pinned(profile_->tensors.size());
+    for (int k : options.always) pinned[k] = true;
+    if (BestRatesForMask(*profile_, *problem, pinned, meter).has_value()) return absl::OkStatus();
+    return PinsExceed(problems_.BudgetInCost(options.budget));
+  }
+
   const std::shared_ptr<const ModelProfile> profile_;
   const std::shared_ptr<const ModelProfile> solved_;  // What the solvers look at: without dead ends.
   const PlanProblems problems_;
@@ -335,6 +368,12 @@ const ModelProfile& Planner::profile() const { return impl_->profile(); }
 absl::StatusOr<Plan> Planner::MakePlan(const PlanRequest& request) const {
   WorkMeter meter(WorkMeter::kNoLimit, request.should_stop, kMostBytes);
   return impl_->MakePlan(request, request.options->budget, /*parts=*/1, meter);
+}
+
+absl::Status Planner::CheckOptions(const PlanOptions& options) const {
+  const StopFunction never;
+  WorkMeter meter(WorkMeter::kNoLimit, never, kMostBytes);
+  return impl_->CheckOptions(options, meter);
 }
 
 absl::StatusOr<std::vector<Plan>> Planner::MakeCurve(const PlanRequest& request,

@@ -51,6 +51,10 @@ class Planner {
   // REQUIRES: the request's options and measurements are valid for the profile (planner/convert).
   absl::StatusOr<Plan> MakePlan(const PlanRequest& request) const;
 
+  // Returns the error that MakePlan answers for these options whatever was measured, such as InvalidArgument if the
+  // pins alone exceed the budget; OK if there is none. Takes no longer than reading the profile a few times.
+  absl::Status CheckOptions(const PlanOptions& options) const;
+
   // Returns one plan for each of `budgets`, in their order; request.options->budget is ignored. All points together may
   // take the work of 64 plans, and each the same share of it, but a point no more than a plan. Points of method
   // selection (exact, without max_saved_bytes and without a plan in force) share most of their work, so that 1/64 of a

@@ -233,9 +233,13 @@ absl::Status PlanFlags::FillTimeLimit(v1::PlanOptions& options) const {
 }
 
 absl::Status PlanFlags::NameFlags(const absl::Status& status) {
-  const std::string field = FieldOf(status);
+  const std::string path = FieldOf(status);
+  absl::string_view field = path, message = status.message();
+  // A planner names the part of its request that holds the options.
+  for (const absl::string_view part : {"job.options.", "options."}) {
+    if (absl::ConsumePrefix(&field, part)) absl::ConsumePrefix(&message, part);
+  }
   const absl::string_view flag = FlagOf(field);
-  absl::string_view message = status.message();
   if (flag.empty() || !absl::ConsumePrefix(&message, field)) return status;
   return absl::Status(status.code(), absl::StrCat(flag, message));
 }

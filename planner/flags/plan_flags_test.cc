@@ -146,6 +146,9 @@ TEST(PlanFlagsTest, NamesTheFlagOfAField) {
   EXPECT_EQ(named("tensors[2].cost", " is 3"), "tensors[2].cost is 3");
   EXPECT_EQ(named("budget.absolute", " is 0"), "--budget is 0");
   EXPECT_EQ(named("always", ": the pins alone cost 5"), "--always: the pins alone cost 5");
+  EXPECT_EQ(named("job.options.always[2]", " is \"x\"; allowed: names"), "--always is \"x\"; allowed: names");
+  EXPECT_EQ(named("options.mu", " is -1"), "--mu is -1");
+  EXPECT_EQ(named("job.profile.ops[1].cost", " is -1"), "job.profile.ops[1].cost is -1");
 }
 
 TEST(PlanFlagsTest, KnowsWhetherAnyOptionButTheBudgetsIsSet) {

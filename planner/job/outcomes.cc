@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "planner/convert/number_text.h"
 #include "planner/core/invalid_argument.h"
 
 namespace greenplan {
@@ -10,12 +11,12 @@ namespace {
 
 absl::Status ValidateAmount(absl::string_view field, double value) {
   if (std::isfinite(value) && value >= 0) return absl::OkStatus();
-  return InvalidArgument(field, " is ", value, "; must be finite and >= 0");
+  return InvalidArgument(field, " is ", NumberText(value), "; must be finite and >= 0");
 }
 
 absl::Status ValidateFinite(absl::string_view field, double value) {
   if (std::isfinite(value)) return absl::OkStatus();
-  return InvalidArgument(field, " is ", value, "; must be finite");
+  return InvalidArgument(field, " is ", NumberText(value), "; must be finite");
 }
 
 absl::Status ValidateCount(absl::string_view field, int64_t value, int64_t least) {
@@ -43,7 +44,9 @@ absl::Status ValidateOutcome(const v1::Outcome& outcome, int32_t world_size) {
         ValidateCount("outcome.peak_memory_bytes", outcome.peak_memory_bytes(), 0)}) {
     if (!status.ok()) return status;
   }
-  return absl::OkStatus();
+  if (outcome.mismatched_steps() <= outcome.step_count()) return absl::OkStatus();
+  return InvalidArgument("outcome.mismatched_steps", " is ", outcome.mismatched_steps(),
+                         "; must be <= ", outcome.step_count(), ", the outcome's step_count");
 }
 
 bool SameOutcome(const v1::Outcome& a, const v1::Outcome& b) { return a.SerializeAsString() == b.SerializeAsString(); }

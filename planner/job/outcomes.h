@@ -12,7 +12,7 @@ namespace greenplan {
 // The rules of what ranks report about the plans that they applied, whoever keeps it. Pure functions, thread-safe.
 
 // Checks an outcome. InvalidArgument, naming the field below "outcome.", unless 0 <= rank < world_size, round >= 0,
-// step_count >= 1, counts and measured amounts are >= 0, and every number is finite.
+// step_count >= 1, counts and measured amounts are >= 0, mismatched_steps <= step_count, and every number is finite.
 absl::Status ValidateOutcome(const v1::Outcome& outcome, int32_t world_size);
 
 // Returns whether two outcomes are the same, bit for bit.

@@ -27,6 +27,7 @@ TEST(OutcomesTest, EveryFieldOutsideItsRangeIsRefusedByName) {
       {[](v1::Outcome& o) { o.set_promised_loss_reduction(INFINITY); }, "outcome.promised_loss_reduction"},
       {[](v1::Outcome& o) { o.set_realised_loss_reduction(-INFINITY); }, "outcome.realised_loss_reduction"},
       {[](v1::Outcome& o) { o.set_mismatched_steps(-1); }, "outcome.mismatched_steps"},
+      {[](v1::Outcome& o) { o.set_mismatched_steps(o.step_count() + 1); }, "outcome.mismatched_steps"},
       {[](v1::Outcome& o) { o.set_peak_memory_bytes(-1); }, "outcome.peak_memory_bytes"},
   };
   for (const auto& c : cases) {

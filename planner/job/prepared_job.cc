@@ -5,9 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
+#include "planner/convert/convert.h"
 #include "planner/convert/digest.h"
 #include "planner/convert/validate.h"
 #include "planner/core/invalid_argument.h"
+#include "planner/job/in_request.h"
 #include "planner/job/resource_names.h"
 
 namespace greenplan {
@@ -91,16 +93,21 @@ absl::Status DoesNotExist(const std::string& resource_name) {
   return absl::NotFoundError(absl::StrCat(resource_name, " does not exist"));
 }
 
-absl::StatusOr<std::shared_ptr<const PreparedJob>> PreparedJob::Create(const v1::Job& job) {
+absl::StatusOr<std::shared_ptr<const PreparedJob>> PreparedJob::Create(v1::Job job) {
   if (absl::Status status = ValidateJobName(job.name(), "job.name"); !status.ok()) return status;
   if (absl::Status status = ValidateWorldSize(job.world_size()); !status.ok()) return status;
   if (absl::Status status = ValidateQuorumTimeout(job); !status.ok()) return status;
+  if (!job.has_profile()) return InvalidArgument("job.profile", " is missing; a job requires one");
   absl::StatusOr<std::shared_ptr<const PreparedProfile>> profile =
       PreparedProfile::Create(job.profile(), job.profile_digest(), job.profile_revision());
-  if (!profile.ok()) return profile.status();
+  if (!profile.ok()) return InRequest("job.profile", profile.status());
   absl::StatusOr<PlanOptions> options = (*profile)->ReadOptions(job.options());
-  if (!options.ok()) return options.status();
-  return std::shared_ptr<const PreparedJob>(new PreparedJob(job, *std::move(profile), *std::move(options)));
+  if (!options.ok()) return InRequest("job.options", options.status());
+  return std::shared_ptr<const PreparedJob>(new PreparedJob(std::move(job), *std::move(profile), *std::move(options)));
+}
+
+absl::Status PreparedJob::CheckOptions() const {
+  return InRequest("job.options", profile_->planner().CheckOptions(options_));
 }
 
 absl::StatusOr<Measurements> PreparedJob::ReadReport(const v1::ImportanceReport& report) const {
@@ -114,7 +121,10 @@ absl::StatusOr<Measurements> PreparedJob::ReadReport(const v1::ImportanceReport&
   }
   absl::Status digest = CheckProfileDigest("report.profile_digest", report.profile_digest(), profile_->digest());
   if (!digest.ok()) return digest;
-  return profile_->ReadReport(report, options_);
+  absl::StatusOr<Measurements> measurements = MeasurementsFromProto(report, profile_->profile(), options_.method);
+  if (!measurements.ok()) return InRequest("report", measurements.status());
+  if (absl::Status status = ValidateAverage(*measurements); !status.ok()) return status;
+  return measurements;
 }
 
 absl::Duration PreparedJob::QuorumTimeout(absl::Duration otherwise) const {
@@ -123,7 +133,7 @@ absl::Duration PreparedJob::QuorumTimeout(absl::Duration otherwise) const {
 }
 
 absl::Status PreparedJob::ValidateAverage(const Measurements& average) const {
-  return ValidatePenalty(options_, average);
+  return InRequest("job.options", ValidatePenalty(options_, average));
 }
 
 absl::StatusOr<v1::Plan> PreparedJob::PlanRound(int64_t round, const Measurements& measurements,
@@ -138,7 +148,7 @@ absl::StatusOr<v1::Plan> PreparedJob::PlanRound(int64_t round, const Measurement
     request.previous = &*previous;
   }
   absl::StatusOr<Plan> plan = MakePlan(profile_->planner(), request, limits, AtDeadline::kFail);
-  if (!plan.ok()) return plan.status();
+  if (!plan.ok()) return InRequest("job.options", plan.status());
   v1::Plan message = profile_->WritePlan(*plan);
   message.set_name(FormatPlanName(job_.name(), round));
   message.set_round(round);

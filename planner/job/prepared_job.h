@@ -56,7 +56,13 @@ class PreparedJob {
  public:
   // Reads and checks a job. InvalidArgument if its name, world_size, profile, options or quorum_timeout are malformed.
   // REQUIRES: the output-only fields are set, as NewJob sets them.
-  static absl::StatusOr<std::shared_ptr<const PreparedJob>> Create(const v1::Job& job);
+  static absl::StatusOr<std::shared_ptr<const PreparedJob>> Create(v1::Job job);
+
+  // Checks whether a plan can be made at all for the job's profile and options, whatever the ranks measure. A job that
+  // is created or updated must pass, because ranks would report for its rounds in vain; one that is kept already need
+  // not. The errors are those of PlanRound that do not depend on a report: InvalidArgument, such as for pins that alone
+  // exceed the budget, Unimplemented, ResourceExhausted.
+  absl::Status CheckOptions() const;
 
   const v1::Job& job() const { return job_; }
   const PreparedProfile& profile() const { return *profile_; }
@@ -64,8 +70,8 @@ class PreparedJob {
   // daemon.
   absl::Duration QuorumTimeout(absl::Duration otherwise) const;
 
-  // Returns the report in core's terms. InvalidArgument if it is malformed; FailedPrecondition if it was measured on
-  // another profile.
+  // Returns the report in core's terms. Fields are named as in PlanRoundRequest, below "report.". InvalidArgument if it
+  // is malformed; FailedPrecondition if it was measured on another profile.
   absl::StatusOr<Measurements> ReadReport(const v1::ImportanceReport& report) const;
 
   // Checks whether a plan can be made for the mean of several ranks' reports. InvalidArgument if the sums that planning
@@ -92,8 +98,11 @@ class PreparedJob {
   size_t MemoryBytes() const;
 
  private:
-  PreparedJob(const v1::Job& job, std::shared_ptr<const PreparedProfile> profile, PlanOptions options)
-      : job_(job), job_bytes_(job_.SpaceUsedLong()), profile_(std::move(profile)), options_(std::move(options)) {}
+  PreparedJob(v1::Job job, std::shared_ptr<const PreparedProfile> profile, PlanOptions options)
+      : job_(std::move(job)),
+        job_bytes_(job_.SpaceUsedLong()),
+        profile_(std::move(profile)),
+        options_(std::move(options)) {}
 
   const v1::Job job_;
   const size_t job_bytes_;  // Of job_, which does not change.

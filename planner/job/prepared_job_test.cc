@@ -113,13 +113,20 @@ TEST(PreparedJobTest, MalformedJobsAreRefusedNamingTheField) {
       {[](v1::Job& job) { job.mutable_quorum_timeout()->set_seconds(-1); }, absl::StatusCode::kInvalidArgument,
        "job.quorum_timeout is -1 s"},
       {[](v1::Job& job) { job.set_world_size(1000); }, absl::StatusCode::kOk, ""},
-      {[](v1::Job& job) { job.clear_profile(); }, absl::StatusCode::kInvalidArgument, "cost_unit"},
+      {[](v1::Job& job) { job.clear_profile(); }, absl::StatusCode::kInvalidArgument, "job.profile is missing"},
+      {[](v1::Job& job) { job.mutable_profile()->clear_cost_unit(); }, absl::StatusCode::kInvalidArgument,
+       "job.profile.cost_unit is missing"},
+      {[](v1::Job& job) { job.mutable_profile()->mutable_ops(1)->set_cost(-1); }, absl::StatusCode::kInvalidArgument,
+       "job.profile.ops[1].cost is -1"},
+      {[](v1::Job& job) { job.mutable_options()->mutable_budget()->set_fraction_of_full(1.0000001); },
+       absl::StatusCode::kInvalidArgument, "job.options.budget.fraction_of_full is 1.0000001;"},
       {[](v1::Job& job) { job.mutable_profile()->mutable_tensors(1)->set_weight_grad_cost(-3); },
-       absl::StatusCode::kInvalidArgument, "tensors[1].weight_grad_cost is -3"},
+       absl::StatusCode::kInvalidArgument, "job.profile.tensors[1].weight_grad_cost is -3"},
       {[](v1::Job& job) { job.clear_options(); }, absl::StatusCode::kOk, ""},
       {[](v1::Job& job) { job.mutable_options()->mutable_budget()->set_fraction_of_full(std::nan("")); },
        absl::StatusCode::kInvalidArgument, "fraction_of_full is nan"},
-      {[](v1::Job& job) { job.mutable_options()->add_always("nobody"); }, absl::StatusCode::kInvalidArgument, "nobody"},
+      {[](v1::Job& job) { job.mutable_options()->add_always("nobody"); }, absl::StatusCode::kInvalidArgument,
+       "job.options.always[0] is \"nobody\""},
   };
   for (const Case& c : cases) {
     v1::Job job = TestJob("jobs/a");
@@ -127,6 +134,8 @@ TEST(PreparedJobTest, MalformedJobsAreRefusedNamingTheField) {
     const absl::Status status = PreparedJob::Create(NewJob(job, absl::UnixEpoch())).status();
     EXPECT_EQ(status.code(), c.code) << status;
     EXPECT_THAT(status.message(), HasSubstr(c.message));
+    EXPECT_THAT(std::string(status.message()), StartsWith(FieldOf(status)));
+    EXPECT_EQ(FieldOf(status).empty(), status.ok());
   }
 }
 
@@ -144,9 +153,17 @@ TEST(PreparedJobTest, MalformedReportsAreRefusedNamingTheField) {
        "report.profile_digest is empty"},
       {[](auto& report) { report.set_profile_digest(std::string(64, '0')); }, absl::StatusCode::kFailedPrecondition,
        "report.profile_digest"},
-      {[](auto& report) { report.add_importance(1); }, absl::StatusCode::kInvalidArgument, "importance"},
-      {[](auto& report) { report.set_importance(2, INFINITY); }, absl::StatusCode::kInvalidArgument, "importance[2]"},
-      {[](auto& report) { report.add_unmeasured(4); }, absl::StatusCode::kInvalidArgument, "unmeasured"},
+      {[](auto& report) { report.add_importance(1); }, absl::StatusCode::kInvalidArgument,
+       "report.importance has 5 entries"},
+      {[](auto& report) { report.set_importance(2, INFINITY); }, absl::StatusCode::kInvalidArgument,
+       "report.importance[2] is inf"},
+      {[](auto& report) { report.set_sample_count(-1); }, absl::StatusCode::kInvalidArgument,
+       "report.sample_count is -1"},
+      {[](auto& report) {
+         for (int k = 0; k < 2; ++k) report.set_importance(k, 1.7e308);
+       },
+       absl::StatusCode::kInvalidArgument, "report.importance: the sum of |importance| overflows"},
+      {[](auto& report) { report.add_unmeasured(4); }, absl::StatusCode::kInvalidArgument, "report.unmeasured[0] is 4"},
   };
   const auto job = PrepareTestJob();
   for (const Case& c : cases) {
@@ -224,8 +241,10 @@ TEST(PreparedJobTest, PinsAboveTheBudgetNameTheirField) {
     ASSERT_TRUE(job.ok()) << job.status();
     const absl::Status status = (*job)->PlanRound(0, *(*job)->ReadReport(TestReport(0)), nullptr, {}).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_EQ(FieldOf(status), "always") << status;
+    EXPECT_EQ(FieldOf(status), "job.options.always") << status;
+    EXPECT_EQ((*job)->CheckOptions(), status) << "it can be known before anything is measured";
   }
+  EXPECT_EQ(PrepareTestJob()->CheckOptions(), absl::OkStatus());
 }
 
 }  // namespace

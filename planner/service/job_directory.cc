@@ -20,6 +20,14 @@ using Prepared = absl::StatusOr<std::shared_ptr<const PreparedJob>>;
 // A call that loses this many races in a row gives up, so that no thread is held for good.
 constexpr int kMaxRacesLost = 100;
 
+// What a call that creates or changes a job makes of it: the job that is kept ready with what is derived from its
+// profile, one without its profile for the store, the serialized one, and the answer.
+constexpr int kCopiesOfAChange = 4;
+
+// What a byte of a job in the store becomes while it is read and kept ready, about: most are of ops and tensors, which
+// take a few bytes there and a hundred here.
+constexpr int64_t kBytesPerKeptByte = 16;
+
 int64_t NewJobId() {
   absl::BitGen random;
   return absl::Uniform<int64_t>(absl::IntervalClosedClosed, random, 1, std::numeric_limits<int64_t>::max());
@@ -36,17 +44,24 @@ std::string RevisionOf(absl::string_view job_name, int64_t revision) {
 }  // namespace
 
 JobDirectory::JobDirectory(Store* store, Options options)
-    : store_(*store), options_(std::move(options)), cache_(options_.max_cached_bytes) {}
+    : store_(*store),
+      options_(std::move(options)),
+      cache_(options_.max_cached_bytes),
+      bytes_in_work_(options_.max_bytes_in_work) {}
 
 absl::StatusOr<v1::Job> JobDirectory::CreateJob(const std::string& tenant, const v1::CreateJobRequest& request) {
   const JobKey key = {tenant, request.job().name()};
   if (absl::Status status = ValidateJobName(key.name, "job.name"); !status.ok()) return status;
   // Every rank of a job creates it; all but the first find it, and need not prepare it anew.
-  absl::StatusOr<v1::Job> existing = FindCreated(key, request.job());
-  if (!absl::IsNotFound(existing.status()) && !absl::IsAlreadyExists(existing.status())) return existing;
+  absl::StatusOr<FoundJob> existing = FindCreated(key, request.job());
+  MemoryBudget::Share share =
+      WaitForMemory(static_cast<int64_t>(request.job().SpaceUsedLong()), existing.ok() ? 1 : kCopiesOfAChange);
+  if (existing.ok()) return existing->job->job();
+  if (!absl::IsNotFound(existing.status()) && !absl::IsAlreadyExists(existing.status())) return existing.status();
   const Prepared job = PreparedJob::Create(NewJob(request.job(), options_.now()));
   if (!job.ok()) return job.status();
-  if (absl::IsAlreadyExists(existing.status())) return existing;
+  if (absl::Status status = (*job)->CheckOptions(); !status.ok()) return status;
+  if (absl::IsAlreadyExists(existing.status())) return existing.status();
   if (absl::Status status = AdmitUsage(tenant, (*job)->job(), /*is_new=*/true); !status.ok()) return status;
   if (request.validate_only()) return (*job)->job();
   const int64_t id = NewJobId();
@@ -57,22 +72,32 @@ absl::StatusOr<v1::Job> JobDirectory::CreateJob(const std::string& tenant, const
   }
   if (!absl::IsAlreadyExists(created)) return Hide(created);
   // Another call was quicker; what it has created counts, unless it is gone again.
+  share = nullptr;
   existing = FindCreated(key, request.job());
-  return absl::IsNotFound(existing.status()) ? IsBusy(key.name) : existing;
+  if (existing.ok()) return existing->job->job();
+  return absl::IsNotFound(existing.status()) ? IsBusy(key.name) : existing.status();
 }
 
-absl::StatusOr<v1::Job> JobDirectory::GetJob(const std::string& tenant, const v1::GetJobRequest& request) {
-  const int64_t revision = request.profile_revision();
-  if (revision < 0) {
-    return InvalidArgument("profile_revision", " is ", revision, "; must be >= 0, 0 meaning the latest");
+absl::StatusOr<std::string> JobDirectory::GetJob(const std::string& tenant, const v1::GetJobRequest& request,
+                                                 absl::FunctionRef<absl::Status(int64_t num_bytes)> admit) {
+  if (request.profile_revision() < 0) {
+    return InvalidArgument("profile_revision", " is ", request.profile_revision(),
+                           "; must be >= 0, 0 meaning the latest");
   }
   const JobKey key = {tenant, request.name()};
   const absl::StatusOr<JobHead> head = FindHead(key, "name");
   if (!head.ok()) return head.status();
-  absl::StatusOr<v1::Job> job = store_.GetJobRevision(head->id, revision == 0 ? head->revision : revision);
-  if (job.ok()) return job;
-  if (!absl::IsNotFound(job.status())) return Hide(job.status());
-  return DoesNotExist(revision == 0 ? key.name : RevisionOf(key.name, revision));
+  const int64_t revision = request.profile_revision() == 0 ? head->revision : request.profile_revision();
+  const absl::StatusOr<int64_t> size = store_.GetJobSize(head->id, revision);
+  if (size.ok()) {
+    if (absl::Status status = admit(*size); !status.ok()) return status;
+    absl::StatusOr<std::string> job = store_.GetSerializedJob(head->id, revision);
+    if (job.ok()) return job;
+    if (!absl::IsNotFound(job.status())) return Hide(job.status());
+  } else if (!absl::IsNotFound(size.status())) {
+    return Hide(size.status());
+  }
+  return DoesNotExist(request.profile_revision() == 0 ? key.name : RevisionOf(key.name, revision));
 }
 
 absl::StatusOr<v1::ListJobsResponse> JobDirectory::ListJobs(const std::string& tenant,
@@ -98,13 +123,16 @@ absl::StatusOr<v1::Job> JobDirectory::UpdateJob(const std::string& tenant, const
     const absl::StatusOr<FoundJob> found = Find(key, "job.name");
     if (!found.ok()) return found.status();
     const v1::Job& latest = found->job->job();
-    const absl::StatusOr<std::optional<v1::Job>> next = NextRevision(latest, request.job(), options_.now());
+    const MemoryBudget::Share share =
+        WaitForMemory(static_cast<int64_t>(latest.SpaceUsedLong() + request.job().SpaceUsedLong()), kCopiesOfAChange);
+    absl::StatusOr<std::optional<v1::Job>> next = NextRevision(latest, request.job(), options_.now());
     if (!next.ok()) return next.status();
     if (!next->has_value()) return latest;
-    const Prepared job = PreparedJob::Create(**next);
+    const Prepared job = PreparedJob::Create(**std::move(next));
     if (!job.ok()) return job.status();
-    if (absl::Status status = AdmitUsage(tenant, **next, /*is_new=*/false); !status.ok()) return status;
-    const absl::Status updated = store_.UpdateJob(found->id, **next);
+    if (absl::Status status = (*job)->CheckOptions(); !status.ok()) return status;
+    if (absl::Status status = AdmitUsage(tenant, (*job)->job(), /*is_new=*/false); !status.ok()) return status;
+    const absl::Status updated = store_.UpdateJob(found->id, (*job)->job());
     if (updated.ok()) {
       cache_.Insert(found->id, *job);
       return (*job)->job();
@@ -149,24 +177,28 @@ Prepared JobDirectory::FindRevision(const FoundJob& found, int64_t revision) {
 
 Prepared JobDirectory::FindRevision(int64_t job_id, int64_t revision) {
   return cache_.FindOrLoad(job_id, revision, [&]() -> Prepared {
-    const absl::StatusOr<v1::Job> kept = store_.GetJobRevision(job_id, revision);
+    const absl::StatusOr<int64_t> size = store_.GetJobSize(job_id, revision);
+    if (absl::IsNotFound(size.status())) return size.status();
+    if (!size.ok()) return Hide(size.status());
+    const MemoryBudget::Share share = bytes_in_work_.Wait(*size * kBytesPerKeptByte);
+    absl::StatusOr<v1::Job> kept = store_.GetJobRevision(job_id, revision);
     if (absl::IsNotFound(kept.status())) return kept.status();
     if (!kept.ok()) return Hide(kept.status());
-    Prepared job = PreparedJob::Create(*kept);
+    const std::string name = RevisionOf(kept->name(), revision);
+    Prepared job = PreparedJob::Create(*std::move(kept));
     if (job.ok()) return job;
-    return Hide(absl::DataLossError(
-        absl::StrCat(RevisionOf(kept->name(), revision), " was kept but is not valid: ", job.status().message())));
+    return Hide(absl::DataLossError(absl::StrCat(name, " was kept but is not valid: ", job.status().message())));
   });
 }
 
-absl::StatusOr<v1::Job> JobDirectory::FindCreated(const JobKey& key, const v1::Job& request) {
-  const absl::StatusOr<FoundJob> latest = Find(key, "job.name");
+absl::StatusOr<FoundJob> JobDirectory::FindCreated(const JobKey& key, const v1::Job& request) {
+  absl::StatusOr<FoundJob> latest = Find(key, "job.name");
   if (!latest.ok()) return latest.status();
   constexpr int64_t kFirstRevision = 1;
   const Prepared created = FindRevision(*latest, kFirstRevision);
   if (!created.ok()) return created.status();
   if (!SameContent((*created)->job(), request)) return JobIsTaken(key.name);
-  return latest->job->job();
+  return latest;
 }
 
 absl::Status JobDirectory::AdmitUsage(const std::string& tenant, const v1::Job& job, bool is_new) const {

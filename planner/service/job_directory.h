@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -14,6 +15,7 @@
 #include "absl/time/time.h"
 #include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/planner_service.pb.h"
+#include "planner/admission/memory_budget.h"
 #include "planner/job/prepared_job.h"
 #include "planner/service/job_cache.h"
 #include "planner/service/store_errors.h"
@@ -52,6 +54,8 @@ class JobDirectory {
     StoreErrorLog on_store_error = {};
     // Of the jobs kept ready in memory, so that their rounds share what planning derives from their profiles.
     size_t max_cached_bytes = size_t{256} << 20;
+    // Of the jobs that are being read from the store, created or updated, about. Beyond it calls wait for each other.
+    int64_t max_bytes_in_work = int64_t{256} << 20;
     // Whether a tenant may keep this many jobs and bytes in all, as Store::GetUsage counts them, after a job is created
     // or gets a revision. Its error is the call's. Empty: always.
     std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
@@ -62,7 +66,10 @@ class JobDirectory {
 
   // The RPCs about jobs. Names and errors are those of planner_service.proto; a job of another tenant does not exist.
   absl::StatusOr<v1::Job> CreateJob(const std::string& tenant, const v1::CreateJobRequest& request);
-  absl::StatusOr<v1::Job> GetJob(const std::string& tenant, const v1::GetJobRequest& request);
+  // Answers the serialized v1.Job, because a large one takes many times its size once it is parsed. Before it is read,
+  // `admit` is asked whether an answer of about so many bytes may be made now; its error is the call's.
+  absl::StatusOr<std::string> GetJob(const std::string& tenant, const v1::GetJobRequest& request,
+                                     absl::FunctionRef<absl::Status(int64_t num_bytes)> admit);
   absl::StatusOr<v1::ListJobsResponse> ListJobs(const std::string& tenant, const v1::ListJobsRequest& request);
   absl::StatusOr<v1::Job> UpdateJob(const std::string& tenant, const v1::UpdateJobRequest& request);
   absl::Status DeleteJob(const std::string& tenant, const v1::DeleteJobRequest& request);
@@ -79,9 +86,13 @@ class JobDirectory {
   absl::StatusOr<std::shared_ptr<const PreparedJob>> FindRevision(int64_t job_id, int64_t revision);
 
  private:
-  // The job as a CreateJob call for `request` answers it if there is one already. NotFound if there is none.
+  // The job that a CreateJob call for `request` answers if there is one already. NotFound if there is none.
   // AlreadyExists if it was created with other content.
-  absl::StatusOr<v1::Job> FindCreated(const JobKey& key, const v1::Job& request);
+  absl::StatusOr<FoundJob> FindCreated(const JobKey& key, const v1::Job& request);
+  // Waits until `num_copies` copies of a job that takes so many bytes in memory may be made.
+  MemoryBudget::Share WaitForMemory(int64_t job_bytes, int num_copies) {
+    return bytes_in_work_.Wait(job_bytes * num_copies);
+  }
   // Whether the tenant may keep `job` as a new job or as a new revision.
   absl::Status AdmitUsage(const std::string& tenant, const v1::Job& job, bool is_new) const;
   absl::Status Hide(const absl::Status& status) const { return HideStoreError(status, options_.on_store_error); }
@@ -89,6 +100,7 @@ class JobDirectory {
   Store& store_;
   const Options options_;
   JobCache cache_;
+  MemoryBudget bytes_in_work_;
 };
 
 }  // namespace greenplan

@@ -1,5 +1,6 @@
 #include "planner/service/job_directory.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -57,6 +58,15 @@ v1::UpdateJobRequest NewTimeout(const std::string& name, int64_t seconds) {
   return request;
 }
 
+// GetJob, parsed.
+absl::StatusOr<v1::Job> GetJob(JobDirectory& jobs, const std::string& tenant, const v1::GetJobRequest& request) {
+  const auto serialized = jobs.GetJob(tenant, request, [](int64_t) { return absl::OkStatus(); });
+  if (!serialized.ok()) return serialized.status();
+  v1::Job job;
+  EXPECT_TRUE(job.ParseFromString(*serialized));
+  return job;
+}
+
 // Comes between another call and the store, once for each method.
 class InterruptedStore : public StoreWrapper {
  public:
@@ -78,8 +88,14 @@ class InterruptedStore : public StoreWrapper {
     return StoreWrapper::GetJobRevision(job_id, revision);
   }
 
+  absl::StatusOr<std::string> GetSerializedJob(int64_t job_id, int64_t revision) override {
+    ++num_serialized_read;
+    return StoreWrapper::GetSerializedJob(job_id, revision);
+  }
+
   std::function<void()> before_create, after_create, before_update, before_read;
   int num_revisions_read = 0;
+  int num_serialized_read = 0;
 };
 
 class JobDirectoryTest : public ::testing::Test {
@@ -118,7 +134,7 @@ TEST_F(JobDirectoryTest, CreatingAJobIsIdempotentByContentAlone) {
     const auto again = jobs->CreateJob("", Creation(request));
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ(again->SerializeAsString(), job->SerializeAsString());
-    EXPECT_EQ(jobs->GetJob("", ByName("jobs/a"))->SerializeAsString(), job->SerializeAsString());
+    EXPECT_EQ(GetJob(*jobs, "", ByName("jobs/a"))->SerializeAsString(), job->SerializeAsString());
   }
   request.mutable_options()->mutable_budget()->set_fraction_of_backward(0.25);
   for (const bool validate_only : {false, true}) {
@@ -146,7 +162,7 @@ TEST_F(JobDirectoryTest, ValidatingAJobKeepsNothing) {
   const auto job = jobs_.CreateJob("", Creation(TestJob("jobs/a"), /*validate_only=*/true));
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->profile_digest(), TestReport(0).profile_digest());
-  EXPECT_EQ(jobs_.GetJob("", ByName("jobs/a")).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(GetJob(jobs_, "", ByName("jobs/a")).status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(List(""), ElementsAre());
 }
 
@@ -161,7 +177,7 @@ TEST_F(JobDirectoryTest, AMalformedJobIsRefusedEvenWhereItsNameIsTaken) {
   }
   EXPECT_EQ(FieldOf(jobs_.CreateJob("", Creation(TestJob("a"))).status()), "job.name");
   EXPECT_EQ(FieldOf(jobs_.UpdateJob("", NewSeed("a", 1)).status()), "job.name");
-  EXPECT_EQ(FieldOf(jobs_.GetJob("", ByName("a")).status()), "name");
+  EXPECT_EQ(FieldOf(GetJob(jobs_, "", ByName("a")).status()), "name");
   EXPECT_EQ(FieldOf(jobs_.DeleteJob("", Deletion("a"))), "name");
   EXPECT_EQ(FieldOf(jobs_.Find({"", "a"}).status()), "job");
   EXPECT_EQ(FieldOf(jobs_.Find({"", "a"}, "parent").status()), "parent");
@@ -193,12 +209,12 @@ TEST_F(JobDirectoryTest, EveryRevisionCanBeRead) {
   EXPECT_EQ(second->options().seed(), 7);
   EXPECT_EQ(second->update_time().seconds(), 3600);
   EXPECT_EQ(second->create_time().seconds(), 0);
-  EXPECT_EQ(jobs_.GetJob("", ByName("jobs/a"))->SerializeAsString(), second->SerializeAsString());
-  EXPECT_EQ(jobs_.GetJob("", ByName("jobs/a", 1))->SerializeAsString(), first->SerializeAsString());
-  EXPECT_EQ(jobs_.GetJob("", ByName("jobs/a", 2))->SerializeAsString(), second->SerializeAsString());
-  const auto none = jobs_.GetJob("", ByName("jobs/a", 3));
+  EXPECT_EQ(GetJob(jobs_, "", ByName("jobs/a"))->SerializeAsString(), second->SerializeAsString());
+  EXPECT_EQ(GetJob(jobs_, "", ByName("jobs/a", 1))->SerializeAsString(), first->SerializeAsString());
+  EXPECT_EQ(GetJob(jobs_, "", ByName("jobs/a", 2))->SerializeAsString(), second->SerializeAsString());
+  const auto none = GetJob(jobs_, "", ByName("jobs/a", 3));
   EXPECT_EQ(none.status(), absl::NotFoundError("revision 3 of jobs/a does not exist"));
-  EXPECT_EQ(FieldOf(jobs_.GetJob("", ByName("jobs/a", -1)).status()), "profile_revision");
+  EXPECT_EQ(FieldOf(GetJob(jobs_, "", ByName("jobs/a", -1)).status()), "profile_revision");
 
   const auto found = jobs_.Find({"", "jobs/a"});
   ASSERT_TRUE(found.ok()) << found.status();
@@ -208,6 +224,98 @@ TEST_F(JobDirectoryTest, EveryRevisionCanBeRead) {
   EXPECT_EQ(*jobs_.FindRevision(found->id, 1), *jobs_.FindRevision(*found, 1)) << "prepared once";
   EXPECT_EQ(jobs_.FindRevision(*found, 3).status(), none.status());
   EXPECT_EQ(jobs_.FindRevision(found->id, 3).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(JobDirectoryTest, AJobIsReadOnceItsAnswerIsAdmitted) {
+  const auto job = jobs_.CreateJob("", Creation(TestJob("jobs/a")));
+  ASSERT_TRUE(job.ok()) << job.status();
+  int64_t num_bytes = 0;
+  const auto refused = jobs_.GetJob("", ByName("jobs/a"), [&](int64_t bytes) {
+    num_bytes = bytes;
+    return absl::ResourceExhaustedError("too many answers");
+  });
+  EXPECT_EQ(refused.status(), absl::ResourceExhaustedError("too many answers"));
+  EXPECT_NEAR(static_cast<double>(num_bytes), static_cast<double>(job->ByteSizeLong()), 10);
+  EXPECT_EQ(store_.num_serialized_read, 0);
+  EXPECT_TRUE(GetJob(jobs_, "", ByName("jobs/a")).ok());
+  EXPECT_EQ(store_.num_serialized_read, 1);
+  EXPECT_EQ(store_.num_revisions_read, 0) << "nothing is parsed";
+}
+
+// Otherwise its rounds would be opened in vain.
+TEST_F(JobDirectoryTest, AJobThatNoPlanCanBeMadeForIsRefused) {
+  const struct {
+    const char* field;
+    absl::StatusCode code;
+    std::function<void(v1::PlanOptions&)> spoil;
+  } cases[] = {
+      {"job.options.always", absl::StatusCode::kInvalidArgument,
+       [](v1::PlanOptions& options) {
+         for (int k = 0; k < 4; ++k) options.add_always("layer" + std::to_string(k));
+       }},
+      {"job.options.always", absl::StatusCode::kInvalidArgument,
+       [](v1::PlanOptions& options) {
+         options.set_method(v1::METHOD_JOINT);
+         for (int k = 0; k < 4; ++k) options.add_always("layer" + std::to_string(k));
+       }},
+      {"job.options.budget", absl::StatusCode::kInvalidArgument,
+       [](v1::PlanOptions& options) { options.set_method(v1::METHOD_DROP); }},
+      {"job.options.algorithm", absl::StatusCode::kUnimplemented,
+       [](v1::PlanOptions& options) {
+         options.set_algorithm(v1::ALGORITHM_DOWNSCALED);
+         options.mutable_budget()->set_max_saved_bytes(5);
+       }},
+  };
+  ASSERT_TRUE(jobs_.CreateJob("", Creation(TestJob("jobs/good"))).ok());
+  for (const auto& c : cases) {
+    v1::Job job = TestJob("jobs/a");
+    c.spoil(*job.mutable_options());
+    for (const bool validate_only : {false, true}) {
+      const absl::Status status = jobs_.CreateJob("", Creation(job, validate_only)).status();
+      EXPECT_EQ(status.code(), c.code) << status;
+      EXPECT_EQ(FieldOf(status), c.field) << status;
+    }
+    v1::UpdateJobRequest update = NewSeed("jobs/good", 0);
+    *update.mutable_job()->mutable_options() = job.options();
+    EXPECT_EQ(FieldOf(jobs_.UpdateJob("", update).status()), c.field);
+  }
+  EXPECT_THAT(List(""), ElementsAre("jobs/good"));
+}
+
+// Nor can they be made ready at the same time, however many threads there are.
+TEST_F(JobDirectoryTest, JobsAreReadOneAfterTheOtherWhereTheyTakeAllTheMemory) {
+  class ObservedStore : public StoreWrapper {
+   public:
+    using StoreWrapper::StoreWrapper;
+    absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
+      EXPECT_EQ(num_reading.fetch_add(1), 0);
+      if (const auto meanwhile = std::exchange(on_first_read, nullptr)) meanwhile();
+      auto job = StoreWrapper::GetJobRevision(job_id, revision);
+      --num_reading;
+      return job;
+    }
+    absl::StatusOr<int64_t> GetJobSize(int64_t job_id, int64_t revision) override {
+      ++num_sizes;
+      return StoreWrapper::GetJobSize(job_id, revision);
+    }
+    std::function<void()> on_first_read;
+    std::atomic<int> num_reading = 0, num_sizes = 0;
+  };
+  for (const char* name : {"jobs/a", "jobs/b"}) ASSERT_TRUE(replica_.CreateJob("", Creation(TestJob(name))).ok());
+  ObservedStore store(memory_.get());
+  JobDirectory::Options options = options_;
+  options.max_bytes_in_work = 1;
+  JobDirectory jobs(&store, options);
+  std::thread other;
+  store.on_first_read = [&] {
+    other = std::thread([&] { EXPECT_TRUE(jobs.Find({"", "jobs/b"}).ok()); });
+    while (store.num_sizes < 2) std::this_thread::yield();
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  };
+  EXPECT_TRUE(jobs.Find({"", "jobs/a"}).ok());
+  other.join();
+  EXPECT_TRUE(jobs.UpdateJob("", NewSeed("jobs/a", 3)).ok()) << "nobody waits for itself";
+  EXPECT_TRUE(jobs.CreateJob("", Creation(TestJob("jobs/c"))).ok());
 }
 
 TEST_F(JobDirectoryTest, AnUpdateThatChangesNothingKeepsTheRevision) {
@@ -225,10 +333,10 @@ TEST_F(JobDirectoryTest, AMalformedUpdateIsRefusedAndChangesNothing) {
   EXPECT_EQ(FieldOf(jobs_.UpdateJob("", update).status()), "job.world_size");
   update = NewSeed("jobs/a", 1);
   update.mutable_job()->mutable_options()->set_mu(-1);
-  EXPECT_EQ(FieldOf(jobs_.UpdateJob("", update).status()), "mu");
+  EXPECT_EQ(FieldOf(jobs_.UpdateJob("", update).status()), "job.options.mu");
   update.mutable_job()->clear_options();
   EXPECT_EQ(FieldOf(jobs_.UpdateJob("", update).status()), "job");
-  EXPECT_EQ(jobs_.GetJob("", ByName("jobs/a"))->profile_revision(), 1);
+  EXPECT_EQ(GetJob(jobs_, "", ByName("jobs/a"))->profile_revision(), 1);
   EXPECT_EQ(jobs_.UpdateJob("", NewSeed("jobs/b", 1)).status(), absl::NotFoundError("jobs/b does not exist"));
 }
 
@@ -256,7 +364,7 @@ TEST_F(JobDirectoryTest, ManyUpdatesAtTheSameTimeAreAllMade) {
     });
   }
   for (std::thread& caller : callers) caller.join();
-  EXPECT_EQ(jobs_.GetJob("", ByName("jobs/a"))->profile_revision(), 1 + kUpdates);
+  EXPECT_EQ(GetJob(jobs_, "", ByName("jobs/a"))->profile_revision(), 1 + kUpdates);
 }
 
 TEST_F(JobDirectoryTest, AnotherReplicasChangesCountFromTheNextCallOn) {
@@ -299,7 +407,7 @@ TEST_F(JobDirectoryTest, ADeletedJobIsGone) {
   EXPECT_EQ(jobs_.DeleteJob("", Deletion("jobs/a")), absl::OkStatus());
   const absl::Status not_found = absl::NotFoundError("jobs/a does not exist");
   EXPECT_EQ(jobs_.DeleteJob("", Deletion("jobs/a")), not_found);
-  EXPECT_EQ(jobs_.GetJob("", ByName("jobs/a")).status(), not_found);
+  EXPECT_EQ(GetJob(jobs_, "", ByName("jobs/a")).status(), not_found);
   EXPECT_EQ(jobs_.Find({"", "jobs/a"}).status(), not_found);
   EXPECT_EQ(jobs_.FindHead({"", "jobs/a"}).status(), not_found);
   EXPECT_EQ(jobs_.FindRevision(found->id, 1).status().code(), absl::StatusCode::kNotFound);
@@ -310,8 +418,8 @@ TEST_F(JobDirectoryTest, ATenantsJobsAreItsOwn) {
   other.mutable_options()->set_seed(1);
   ASSERT_TRUE(jobs_.CreateJob("team-a", Creation(TestJob("jobs/a"))).ok());
   ASSERT_TRUE(jobs_.CreateJob("team-b", Creation(other)).ok());
-  EXPECT_EQ(jobs_.GetJob("team-a", ByName("jobs/a"))->options().seed(), 0);
-  EXPECT_EQ(jobs_.GetJob("team-b", ByName("jobs/a"))->options().seed(), 1);
+  EXPECT_EQ(GetJob(jobs_, "team-a", ByName("jobs/a"))->options().seed(), 0);
+  EXPECT_EQ(GetJob(jobs_, "team-b", ByName("jobs/a"))->options().seed(), 1);
   EXPECT_EQ(jobs_.Find({"team-b", "jobs/a"})->job->job().options().seed(), 1);
   ASSERT_TRUE(jobs_.CreateJob("team-b", Creation(TestJob("jobs/b"))).ok());
 
@@ -319,7 +427,7 @@ TEST_F(JobDirectoryTest, ATenantsJobsAreItsOwn) {
   EXPECT_THAT(List("team-b"), ElementsAre("jobs/a", "jobs/b"));
   EXPECT_THAT(List("team-c"), ElementsAre());
   const absl::Status not_found = absl::NotFoundError("jobs/b does not exist");
-  EXPECT_EQ(jobs_.GetJob("team-a", ByName("jobs/b")).status(), not_found);
+  EXPECT_EQ(GetJob(jobs_, "team-a", ByName("jobs/b")).status(), not_found);
   EXPECT_EQ(jobs_.Find({"team-a", "jobs/b"}).status(), not_found);
   EXPECT_EQ(jobs_.UpdateJob("team-a", NewSeed("jobs/b", 1)).status(), not_found);
   EXPECT_EQ(jobs_.DeleteJob("team-a", Deletion("jobs/b")), not_found);
@@ -372,7 +480,7 @@ TEST_F(JobDirectoryTest, ATenantMayKeepWhatItIsAdmitted) {
     EXPECT_EQ(jobs.CreateJob("team-a", Creation(TestJob("jobs/b"), validate_only)).status(),
               absl::ResourceExhaustedError("one job is allowed"));
   }
-  EXPECT_EQ(jobs.GetJob("team-a", ByName("jobs/b")).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(GetJob(jobs, "team-a", ByName("jobs/b")).status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(num_jobs, ElementsAre(1, 1, 2, 2));
   EXPECT_EQ(num_bytes[0], job->ByteSizeLong());
   EXPECT_EQ(num_bytes[1], job->ByteSizeLong() + updated->ByteSizeLong());
@@ -384,7 +492,7 @@ TEST(JobDirectoryStoreErrorTest, NoCallTellsTheClientWhereTheStoreFailed) {
   JobDirectory jobs(&store, {.on_store_error = [&](const absl::Status& status) { log.push_back(status); }});
   const absl::Status answers[] = {
       jobs.CreateJob("", Creation(TestJob("jobs/a"))).status(),
-      jobs.GetJob("", ByName("jobs/a")).status(),
+      GetJob(jobs, "", ByName("jobs/a")).status(),
       jobs.ListJobs("", {}).status(),
       jobs.UpdateJob("", NewSeed("jobs/a", 1)).status(),
       jobs.DeleteJob("", Deletion("jobs/a")),

@@ -1,13 +1,12 @@
 #ifndef GREENPLAN_PLANNER_SERVICE_PAGE_READER_H_
 #define GREENPLAN_PLANNER_SERVICE_PAGE_READER_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "planner/service/batch_size.h"
+#include "planner/store/store.h"
 
 namespace greenplan {
 
@@ -21,29 +20,37 @@ struct Page {
   bool has_more = false;  // Items come after these.
 };
 
+// Whether what the store has answered for a list of at most `limit` messages is known to be all that is left (Store).
+template <typename Message>
+bool HoldsAllThatIsLeft(const std::vector<Message>& messages, size_t limit) {
+  if (messages.empty()) return true;
+  if (messages.size() >= limit) return false;
+  size_t bytes = 0;
+  for (const Message& message : messages) bytes += message.ByteSizeLong();
+  return bytes < static_cast<size_t>(kMaxListBytes);
+}
+
 // A page of at most `page_size` >= 1 messages of a list in the store.
-// `read_after(last, limit)` returns the first `limit` messages after `*last`, or from where the page begins if `last`
-// is null; fewer than `limit` are all there are. Its errors are returned.
+// `read_after(last, limit)` returns the first messages after `*last`, or from where the page begins if `last` is null,
+// as the store's lists do: fewer than `limit` are all there are, unless they are large. Its errors are returned.
 template <typename Message, typename ReadAfter>
 absl::StatusOr<Page<Message>> ReadPage(size_t page_size, const ReadAfter& read_after) {
   Page<Message> page;
-  BatchSize batch;
   size_t bytes = 0;
   for (;;) {
     // One more than the page takes tells whether there is a next page.
-    const size_t limit = std::min<size_t>(batch.next(), page_size + 1 - page.items.size());
+    const size_t limit = page_size + 1 - page.items.size();
     absl::StatusOr<std::vector<Message>> messages =
         read_after(page.items.empty() ? nullptr : &page.items.back(), static_cast<int>(limit));
     if (!messages.ok()) return messages.status();
+    const bool is_end = HoldsAllThatIsLeft(*messages, limit);
     for (Message& message : *messages) {
-      const size_t message_bytes = message.ByteSizeLong();
-      bytes += message_bytes;
+      bytes += message.ByteSizeLong();
       page.has_more = page.items.size() == page_size || (!page.items.empty() && bytes > kMaxPageBytes);
       if (page.has_more) return page;
-      batch.Saw(message_bytes);
       page.items.push_back(std::move(message));
     }
-    if (messages->size() < limit) return page;
+    if (is_end) return page;
   }
 }
 

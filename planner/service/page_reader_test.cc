@@ -1,9 +1,8 @@
 #include "planner/service/page_reader.h"
 
-#include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
-#include "planner/service/batch_size.h"
 
 namespace greenplan {
 namespace {
@@ -20,16 +19,15 @@ struct List {
   int size = 0;
   size_t bytes = 0;
   int num_reads = 0;
-  size_t most_bytes_at_once = 0;
 
   absl::StatusOr<Page<Item>> Read(size_t page_size, int after = -1) {
     return ReadPage<Item>(page_size, [&](const Item* last, int limit) -> absl::StatusOr<std::vector<Item>> {
       ++num_reads;
       std::vector<Item> items;
-      for (int i = (last == nullptr ? after : last->number) + 1; i < size && items.size() < limit; ++i) {
+      const auto is_full = [&] { return items.size() >= limit || items.size() * bytes >= kMaxListBytes; };
+      for (int i = (last == nullptr ? after : last->number) + 1; i < size && !is_full(); ++i) {
         items.push_back({i, bytes});
       }
-      most_bytes_at_once = std::max(most_bytes_at_once, items.size() * bytes);
       return items;
     });
   }
@@ -73,13 +71,21 @@ TEST(PageReaderTest, APageOfLargeItemsEndsEarly) {
   EXPECT_FALSE(larger.Read(50, 0)->has_more);
 }
 
-TEST(PageReaderTest, SmallItemsAreReadManyAtATimeAndLargeOnesFew) {
-  List small = {.size = 2000, .bytes = 100};
-  ASSERT_EQ(small.Read(1000)->items.size(), 1000);
-  EXPECT_LE(small.num_reads, 3);
-  List large = {.size = 2000, .bytes = 1 << 19};
-  ASSERT_TRUE(large.Read(1000).ok());
-  EXPECT_LE(large.most_bytes_at_once, 8 << 20);
+TEST(PageReaderTest, AStoreThatEndsItsListsEarlyDoesNotEndThePages) {
+  List list = {.size = 2, .bytes = kMaxListBytes + 1};
+  EXPECT_TRUE(list.Read(50)->has_more);
+  EXPECT_EQ(list.num_reads, 2);
+  const auto last = list.Read(50, 0);
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(last->items.size(), 1);
+  EXPECT_FALSE(last->has_more);
+}
+
+TEST(PageReaderTest, SmallItemsAreReadAtOnce) {
+  List list = {.size = 2000, .bytes = 100};
+  ASSERT_EQ(list.Read(1000)->items.size(), 1000);
+  EXPECT_EQ(list.Read(1000, 1989)->items.size(), 10);
+  EXPECT_EQ(list.num_reads, 2);
 }
 
 TEST(PageReaderTest, AnErrorOfTheListIsThePages) {

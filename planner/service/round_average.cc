@@ -7,10 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "planner/job/report_average.h"
-#include "planner/service/batch_size.h"
+#include "planner/service/page_reader.h"
 
 namespace greenplan {
 namespace {
+
+constexpr int kReportsAtATime = 1000;
 
 absl::Status DoesNotFit(const v1::ImportanceReport& report, const PreparedJob& job, const absl::Status& why) {
   return absl::DataLossError(absl::StrCat("the report of rank ", report.rank(), " for round ", report.round(), " of ",
@@ -51,15 +53,12 @@ absl::StatusOr<RoundAverage> AverageRound(Store& store, const PreparedJob& job, 
   ReportAverage average(profile.tensors.size(), profile.blocks.size());
   RoundAverage result;
   std::vector<int32_t> ranks;  // In the mean.
-  BatchSize batch;
   for (int32_t after_rank = -1;;) {
-    const int limit = batch.next();
     const absl::StatusOr<std::vector<v1::ImportanceReport>> reports =
-        store.ListReports(job_id, round, after_rank, limit);
+        store.ListReports(job_id, round, after_rank, kReportsAtATime);
     if (!reports.ok()) return reports.status();
     for (const v1::ImportanceReport& report : *reports) {
       after_rank = report.rank();
-      batch.Saw(report.ByteSizeLong());
       if (std::binary_search(missing_ranks.begin(), missing_ranks.end(), report.rank())) continue;
       const absl::StatusOr<Measurements> measurements = ReadKept(report, job);
       if (!measurements.ok()) return measurements.status();
@@ -67,7 +66,7 @@ absl::StatusOr<RoundAverage> AverageRound(Store& store, const PreparedJob& job, 
       ranks.push_back(report.rank());
       result.has_importance = result.has_importance || !report.importance().empty();
     }
-    if (reports->size() < static_cast<size_t>(limit)) break;
+    if (HoldsAllThatIsLeft(*reports, kReportsAtATime)) break;
   }
   if (ranks.empty()) {
     return absl::NotFoundError(absl::StrCat("round ", round, " of ", job.job().name(), " has no reports"));

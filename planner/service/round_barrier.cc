@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "planner/service/round_average.h"
+#include "planner/convert/convert.h"
+#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {
@@ -41,6 +42,25 @@ bool MayPass(const absl::Status& status) {
     default:
       return false;
   }
+}
+
+// Whether the job's options are why no plan can be made, so that other options may help.
+bool CanBeMended(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsUnimplemented(status);
+}
+
+absl::Status SayHowToMend(const absl::Status& status) {
+  const absl::Status told(
+      status.code(),
+      absl::StrCat(status.message(),
+                   "; the round's reports are kept: give the job other options by UpdateJob, and then send "
+                   "a report again"));
+  return WithField(told, FieldOf(status));
+}
+
+bool NeedsImportance(const PreparedJob& job) {
+  const v1::Method method = EffectiveMethod(job.job().options());
+  return method == v1::METHOD_SELECTION || method == v1::METHOD_JOINT;
 }
 
 }  // namespace
@@ -114,8 +134,8 @@ absl::StatusOr<v1::Plan> RoundBarrier::Search(const std::string& tenant, const P
 }
 
 void RoundBarrier::PlanAlone(const std::shared_ptr<Call>& call) {
-  const PreparedJob& job = *call->found.job;
-  absl::StatusOr<Measurements> measurements = job.ReadReport(call->report);
+  const std::shared_ptr<const PreparedJob> job = call->found.job;
+  absl::StatusOr<Measurements> measurements = job->ReadReport(call->report);
   if (!measurements.ok()) return call->done(measurements.status());
   // As a rule the latest plan is that of the round before, and one look into the store tells all there is to know.
   absl::StatusOr<KeptPlan> latest = store_.GetLatestPlan(call->found.id);
@@ -124,7 +144,7 @@ void RoundBarrier::PlanAlone(const std::shared_ptr<Call>& call) {
   }
   const absl::StatusOr<v1::Plan> kept = FindPlanOf(*call);
   if (!absl::IsNotFound(kept.status())) return call->done(kept);
-  absl::StatusOr<std::optional<v1::Plan>> previous = FindPreviousPlan(job.job().name(), call->id());
+  absl::StatusOr<std::optional<v1::Plan>> previous = FindPreviousPlan(job->job().name(), call->id());
   if (!previous.ok()) return call->done(previous.status());
   SearchSoon(call, *std::move(measurements), *std::move(previous));
 }
@@ -138,8 +158,17 @@ void RoundBarrier::SearchSoon(const std::shared_ptr<Call>& call, Measurements me
   };
   if (IsQuick(*call->found.job)) return call->done(KeepAlone(*call, search()));
   const auto num_bytes = static_cast<int64_t>(call->report.ByteSizeLong());
+  const int64_t revision = call->found.job->job().profile_revision();
+  // A call that waits for its turn does not keep the job in memory: many large ones may wait.
+  const std::shared_ptr<const PreparedJob> job = std::move(call->found.job);
   const absl::Status queued =
-      searches_.Submit(call->tenant, num_bytes, [this, call, search = std::move(search)] { KeepSoon(call, search()); });
+      searches_.Submit(call->tenant, num_bytes, [this, call, revision, search = std::move(search)] {
+        absl::StatusOr<std::shared_ptr<const PreparedJob>> found = jobs_.FindRevision(call->found.id, revision);
+        if (absl::IsNotFound(found.status())) return call->done(JobWasDeleted());
+        if (!found.ok()) return call->done(found.status());
+        call->found.job = *std::move(found);
+        KeepSoon(call, search());
+      });
   if (!queued.ok()) call->done(queued);
 }
 
@@ -193,8 +222,10 @@ void RoundBarrier::Join(const std::shared_ptr<Call>& call) {
   const RoundId id = call->id();
   waiters_.Add(id, {.done = call->done, .limits = call->limits, .since = call->limits.clock()});
   const PreparedJob& job = *call->found.job;
-  if (round->num_reports >= job.job().world_size())
+  // Past the deadline, too: of its own accord nobody tries again to make a plan that could not be made.
+  if (round->num_reports >= job.job().world_size() || options_.now() >= round->deadline) {
     return PlanSoon(id, call->tenant, IsQuick(job) ? calls_ : searches_);
+  }
   timer_->Set(id, round->deadline);
   AnswerIfPlanned(id);  // The plan may have been kept before this call was among the waiters.
   if (IsDraining()) Answer(waiters_.Take(id), Draining());
@@ -260,6 +291,7 @@ void RoundBarrier::Plan(const RoundId& id, const std::string& tenant) {
   {
     absl::MutexLock lock(&mutex_);
     in_search_.erase(id);
+    if (plan.ok()) hopeless_.erase(id);
     if (!plan.ok() && !MayPass(plan.status())) hopeless_.insert(id);
   }
   if (plan.ok()) timer_->Forget(id);
@@ -276,11 +308,8 @@ absl::StatusOr<v1::Plan> RoundBarrier::MakeAndKeepPlan(const RoundId& id, const 
   const absl::StatusOr<RoundAverage> average = AverageRound(store_, **job, id.job_id, id.round, /*missing_ranks=*/{});
   if (absl::IsNotFound(average.status())) return JobWasDeleted();
   if (!average.ok()) return Hide(average.status());
-  if (absl::Status status = (*job)->ValidateAverage(average->measurements); !status.ok()) return status;
-  const absl::StatusOr<std::optional<v1::Plan>> previous = FindPreviousPlan((*job)->job().name(), id);
-  if (!previous.ok()) return previous.status();
-  absl::StatusOr<v1::Plan> plan = Search(tenant, **job, id.round, average->measurements, *previous,
-                                         {.cancelled = [this] { return is_stopped_.load(); }});
+  absl::StatusOr<v1::Plan> plan = SearchRound(tenant, **job, id, *average);
+  if (CanBeMended(plan.status())) plan = SearchWithUpdate(tenant, **job, id, *average, plan.status());
   if (absl::IsCancelled(plan.status())) return Draining();
   if (!plan.ok()) return plan;
   const absl::Status put = store_.PutPlan(id.job_id, {.plan = *plan, .missing_ranks = average->missing_ranks});
@@ -291,6 +320,29 @@ absl::StatusOr<v1::Plan> RoundBarrier::MakeAndKeepPlan(const RoundId& id, const 
   if (absl::IsAlreadyExists(put)) return ReadPlan(id);  // Another replica was quicker.
   if (absl::IsNotFound(put)) return JobWasDeleted();
   return Hide(put);
+}
+
+absl::StatusOr<v1::Plan> RoundBarrier::SearchRound(const std::string& tenant, const PreparedJob& job, const RoundId& id,
+                                                   const RoundAverage& average) {
+  if (absl::Status status = job.ValidateAverage(average.measurements); !status.ok()) return status;
+  const absl::StatusOr<std::optional<v1::Plan>> previous = FindPreviousPlan(job.job().name(), id);
+  if (!previous.ok()) return previous.status();
+  return Search(tenant, job, id.round, average.measurements, *previous,
+                {.cancelled = [this] { return is_stopped_.load(); }});
+}
+
+// Otherwise the round would never end: it keeps its revision, and the next one cannot begin.
+absl::StatusOr<v1::Plan> RoundBarrier::SearchWithUpdate(const std::string& tenant, const PreparedJob& job,
+                                                        const RoundId& id, const RoundAverage& average,
+                                                        const absl::Status& error) {
+  const absl::StatusOr<FoundJob> latest = jobs_.Find({tenant, job.job().name()});
+  const bool may_help = latest.ok() && latest->id == id.job_id &&
+                        latest->job->job().profile_revision() != job.job().profile_revision() &&
+                        latest->job->profile().digest() == job.profile().digest() &&
+                        (average.has_importance || !NeedsImportance(*latest->job));
+  if (!may_help) return SayHowToMend(error);
+  absl::StatusOr<v1::Plan> plan = SearchRound(tenant, *latest->job, id, average);
+  return CanBeMended(plan.status()) ? SayHowToMend(plan.status()) : plan;
 }
 
 absl::StatusOr<v1::Plan> RoundBarrier::ReadPlan(const RoundId& id) {

@@ -25,6 +25,7 @@
 #include "planner/job/prepared_job.h"
 #include "planner/service/engine_observer.h"
 #include "planner/service/job_directory.h"
+#include "planner/service/round_average.h"
 #include "planner/service/round_timer.h"
 #include "planner/service/round_waiters.h"
 #include "planner/service/store_errors.h"
@@ -39,6 +40,10 @@ namespace greenplan {
 // store before anybody gets it. Several replicas over one store may serve one job: any of them may make the plan, the
 // store keeps the first one, and every rank gets that one, byte for byte. A round that a replica leaves behind when it
 // dies is planned by another, or by itself after a restart.
+//
+// A round keeps the revision of the job that its first report opened it with. If no plan can be made with that
+// revision, every rank is told so, and the round is planned with a later revision of the same profile once there is
+// one.
 //
 // A job of one rank does not wait: its report and its plan are kept in one step, or neither is if the call's deadline
 // cuts the search short.
@@ -127,6 +132,13 @@ class RoundBarrier {
   void Plan(const RoundId& id, const std::string& tenant);
   // Returns the round's plan: the one that the store has, or a new one that it now keeps.
   absl::StatusOr<v1::Plan> MakeAndKeepPlan(const RoundId& id, const std::string& tenant);
+  // Makes the round's plan as `job` is, or says why there is none.
+  absl::StatusOr<v1::Plan> SearchRound(const std::string& tenant, const PreparedJob& job, const RoundId& id,
+                                       const RoundAverage& average);
+  // The same as the job is now, for a round whose plan cannot be made with the revision that it has, because of
+  // `error`. The answer is an error if the job has not been updated since, or has another profile.
+  absl::StatusOr<v1::Plan> SearchWithUpdate(const std::string& tenant, const PreparedJob& job, const RoundId& id,
+                                            const RoundAverage& average, const absl::Status& error);
   // Returns the plan that the store has. NotFound if the job was deleted.
   absl::StatusOr<v1::Plan> ReadPlan(const RoundId& id);
   // Gives the waiters of a round the plan that the store has by now, if any.

@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/core/invalid_argument.h"
+#include "planner/job/prepared_job.h"
 #include "planner/job/test_jobs.h"
 #include "planner/service/job_engine.h"
 #include "planner/service/plan_waiter.h"
@@ -146,7 +147,7 @@ TEST_F(RoundBarrierTest, AReportIsCheckedBeforeAnythingElse) {
   } cases[] = {
       {"report.rank", [](v1::ImportanceReport& report) { report.set_rank(2); }},
       {"report.round", [](v1::ImportanceReport& report) { report.set_round(-1); }},
-      {"importance", [](v1::ImportanceReport& report) { report.add_importance(1); }},
+      {"report.importance", [](v1::ImportanceReport& report) { report.add_importance(1); }},
   };
   for (const auto& c : cases) {
     v1::ImportanceReport report = ReportOf(0);
@@ -232,18 +233,73 @@ TEST_F(RoundBarrierTest, DrainingAnswersUnavailableAndTheReportStillCounts) {
   EXPECT_TRUE(other.Send(ReportOf(0)).Wait().ok());
 }
 
+// A job of two ranks whose pins alone exceed its budget. It cannot be created any more, but may have been by an earlier
+// version of the daemon.
+void KeepHopelessJob(Store& store) {
+  v1::Job job = TestJob(kKey.name);
+  job.set_world_size(2);
+  for (const v1::Tensor& tensor : job.profile().tensors()) job.mutable_options()->add_always(tensor.name());
+  ASSERT_TRUE(store.CreateJob(kKey, {7, NewJob(job, absl::UnixEpoch())}).ok());
+}
+
 TEST_F(RoundBarrierTest, APlanThatCannotBeMadeIsAnsweredToEveryRank) {
-  v1::CreateJobRequest request;
-  *request.mutable_job() = TestJob(kKey.name);
-  request.mutable_job()->set_world_size(2);
-  for (const v1::Tensor& tensor : request.job().profile().tensors()) {
-    request.mutable_job()->mutable_options()->add_always(tensor.name());
-  }
-  ASSERT_TRUE(replica_.engine().jobs().CreateJob(kKey.tenant, request).ok());
+  KeepHopelessJob(*store_);
   const PlanWaiter first = replica_.Send(ReportOf(0));
   const PlanWaiter last = replica_.Send(ReportOf(1));
-  EXPECT_EQ(FieldOf(first.Wait().status()), "always");
-  EXPECT_EQ(FieldOf(last.Wait().status()), "always");
+  EXPECT_EQ(FieldOf(first.Wait().status()), "job.options.always");
+  EXPECT_EQ(FieldOf(last.Wait().status()), "job.options.always");
+  EXPECT_THAT(last.Wait().status().message(), HasSubstr("give the job other options by UpdateJob"));
+}
+
+TEST_F(RoundBarrierTest, ARoundWhoseOptionsAreInItsWayGoesOnWithOthersOfTheSameProfile) {
+  KeepHopelessJob(*store_);
+  {
+    const PlanWaiter first = replica_.Send(ReportOf(0));
+    const PlanWaiter last = replica_.Send(ReportOf(1));
+    EXPECT_EQ(first.Wait().status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(last.Wait().status().code(), absl::StatusCode::kInvalidArgument);
+  }
+  v1::UpdateJobRequest update;
+  update.mutable_job()->set_name(kKey.name);
+  *update.mutable_job()->mutable_options() = TestJob(kKey.name).options();
+  ASSERT_TRUE(replica_.engine().jobs().UpdateJob(kKey.tenant, update).ok());
+  const PlanWaiter first = replica_.Send(ReportOf(0));
+  const PlanWaiter last = replica_.Send(ReportOf(1));
+  ASSERT_TRUE(first.Wait().ok()) << first.Wait().status();
+  EXPECT_EQ(first.Wait()->trainable(), kTestPlanTrainable);
+  EXPECT_EQ(first.Wait()->profile_revision(), 2);
+  EXPECT_EQ(last.Wait()->SerializeAsString(), first.Wait()->SerializeAsString());
+  const PlanWaiter next = replica_.Send(ReportOf(0, 1));
+  EXPECT_TRUE(replica_.Send(ReportOf(1, 1)).Wait().ok());
+}
+
+// Nor does it wait for ever for those that have gone.
+TEST_F(RoundBarrierTest, ItGoesOnWithThoseThatHaveReportedOnceItsTimeIsOver) {
+  KeepHopelessJob(*store_);
+  {
+    const PlanWaiter first = replica_.Send(ReportOf(0));
+    replica_.SetTime(absl::UnixEpoch() + absl::Hours(1));
+    EXPECT_EQ(FieldOf(first.Wait().status()), "job.options.always");
+  }
+  EXPECT_EQ(FieldOf(replica_.Send(ReportOf(0)).Wait().status()), "job.options.always");
+  v1::UpdateJobRequest update;
+  update.mutable_job()->set_name(kKey.name);
+  *update.mutable_job()->mutable_options() = TestJob(kKey.name).options();
+  ASSERT_TRUE(replica_.engine().jobs().UpdateJob(kKey.tenant, update).ok());
+  EXPECT_TRUE(replica_.Send(ReportOf(0)).Wait().ok());
+}
+
+TEST_F(RoundBarrierTest, OptionsOfAnotherProfileDoNotHelpItsRound) {
+  KeepHopelessJob(*store_);
+  v1::UpdateJobRequest update;
+  update.mutable_job()->set_name(kKey.name);
+  *update.mutable_job()->mutable_options() = TestJob(kKey.name).options();
+  *update.mutable_job()->mutable_profile() = TestProfile();
+  update.mutable_job()->mutable_profile()->set_forward_cost(8);
+  const PlanWaiter first = replica_.Send(ReportOf(0));
+  ASSERT_TRUE(replica_.engine().jobs().UpdateJob(kKey.tenant, update).ok());
+  EXPECT_EQ(FieldOf(replica_.Send(ReportOf(1)).Wait().status()), "job.options.always");
+  EXPECT_EQ(first.Wait().status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 // Counts the rounds that are averaged.
@@ -268,21 +324,15 @@ class CountingStore : public StoreWrapper {
 TEST_F(RoundBarrierTest, APlanThatCannotBeMadeIsNotTriedAgainOfItsOwnAccord) {
   CountingStore store(store_.get());
   Replica replica(&store, absl::UnixEpoch() + absl::Hours(1));
-  v1::CreateJobRequest request;
-  *request.mutable_job() = TestJob(kKey.name);
-  request.mutable_job()->set_world_size(2);
-  for (const v1::Tensor& tensor : request.job().profile().tensors()) {
-    request.mutable_job()->mutable_options()->add_always(tensor.name());
-  }
-  ASSERT_TRUE(replica.engine().jobs().CreateJob(kKey.tenant, request).ok());
+  KeepHopelessJob(store);
   const PlanWaiter first = replica.Send(ReportOf(0));
   replica.SetTime(absl::UnixEpoch() + absl::Hours(2));  // Past the deadline: whoever looks around finds the round.
-  EXPECT_EQ(FieldOf(first.Wait().status()), "always");
+  EXPECT_EQ(FieldOf(first.Wait().status()), "job.options.always");
   const int num_averages = store.num_averages;
   for (const int before = store.num_looks; store.num_looks < before + 5;) std::this_thread::yield();
   EXPECT_EQ(store.num_averages, num_averages);
   // Who asks is answered all the same.
-  EXPECT_EQ(FieldOf(replica.Send(ReportOf(1)).Wait().status()), "always");
+  EXPECT_EQ(FieldOf(replica.Send(ReportOf(1)).Wait().status()), "job.options.always");
   EXPECT_GT(store.num_averages, num_averages);
 }
 

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
+#include "grpcpp/support/slice.h"
 #include "planner/rpc/grpc_status.h"
 #include "planner/rpc/refused_stream.h"
 #include "planner/service/guarded_request.h"
@@ -51,6 +52,21 @@ absl::StatusOr<google::protobuf::Empty> EmptyOr(const absl::Status& status) {
   return google::protobuf::Empty();
 }
 
+// Without copying them.
+grpc::ByteBuffer ToByteBuffer(std::string bytes) {
+  auto* owned = new std::string(std::move(bytes));
+  const grpc::Slice slice(
+      owned->data(), owned->size(), [](void* of_slice) { delete static_cast<std::string*>(of_slice); }, owned);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+// Whether anybody waits for the answer of a call whose turn has come.
+absl::Status CheckCallerWaits(const CallLimits& limits) {
+  if (limits.cancelled()) return absl::CancelledError("the call was cancelled before its turn came; nothing was done");
+  if (limits.clock() < limits.deadline) return absl::OkStatus();
+  return absl::DeadlineExceededError("the call's deadline passed before its turn came; nothing was done");
+}
+
 // In wire format. Internal beyond 2 GiB, which no answer has.
 template <typename Message>
 absl::StatusOr<grpc::ByteBuffer> Serialize(const Message& message) {
@@ -79,11 +95,14 @@ RpcHandlers::RpcHandlers(JobEngine* engine, Options options)
       answer_memory_(options_.answer_memory),
       watches_(engine, &answer_memory_) {
   AddQuery("CreateJob", engine_.jobs(), &JobDirectory::CreateJob);
-  AddQuery("GetJob", engine_.jobs(), &JobDirectory::GetJob);
+  Add<v1::GetJobRequest>({.method = "GetJob"}, engine_.calls(),
+                         [this](const Call& call, const v1::GetJobRequest& request, const WireDone& done) {
+                           done(ReadJob(call.tenant, request));
+                         });
   AddQuery("ListJobs", engine_.jobs(), &JobDirectory::ListJobs);
   AddQuery("DeleteJob", engine_.jobs(), &JobDirectory::DeleteJob);
   AddQuery("UpdateJob", engine_.jobs(), &JobDirectory::UpdateJob);
-  Add<v1::PlanRoundRequest, v1::Plan>(
+  Add<v1::PlanRoundRequest>(
       {.method = "PlanRound", .searches = true}, engine_.calls(),
       [this](const Call& call, const v1::PlanRoundRequest& request, const Done<v1::Plan>& done) {
         engine_.rounds().PlanRound({call.tenant, request.job()}, TakeReport(call.context), call.limits, done);
@@ -126,14 +145,14 @@ grpc::ServerWriteReactor<v1::Plan>* RpcHandlers::Watch(const grpc::CallbackServe
 }
 
 // The base class has told gRPC of the same method with a handler that reads whatever comes; this takes its place.
-template <typename Request, typename Response, typename Start>
+template <typename Request, typename Start>
 void RpcHandlers::Add(const Rpc& rpc, WorkQueue& queue, Start start) {
   const auto messages = std::make_shared<GuardedMessages<Request>>(&request_memory_);
   messages_.push_back(messages);
   auto* handler = new grpc::internal::CallbackUnaryHandler<GuardedRequest<Request>, grpc::ByteBuffer>(
       [this, rpc, &queue, start = std::move(start)](
           grpc::CallbackServerContext* context, const GuardedRequest<Request>* request, grpc::ByteBuffer* response) {
-        return Begin<Response>(*context, rpc, request->message, queue, start, response);
+        return Begin(*context, rpc, request->message, queue, start, response);
       });
   handler->SetMessageAllocator(messages.get());
   MarkMethodCallback(IndexOf(rpc.method), handler);
@@ -143,26 +162,26 @@ template <typename Room, typename Request, typename Response>
 void RpcHandlers::AddQuery(absl::string_view method, Room& room,
                            absl::StatusOr<Response> (Room::*answer)(const std::string& tenant,
                                                                     const Request& request)) {
-  Add<Request, Response>({.method = method}, engine_.calls(),
-                         [&room, answer](const Call& call, const Request& request, const Done<Response>& done) {
-                           done((room.*answer)(call.tenant, request));
-                         });
+  Add<Request>({.method = method}, engine_.calls(),
+               [&room, answer](const Call& call, const Request& request, const Done<Response>& done) {
+                 done((room.*answer)(call.tenant, request));
+               });
 }
 
 template <typename Room, typename Request>
 void RpcHandlers::AddQuery(absl::string_view method, Room& room,
                            absl::Status (Room::*change)(const std::string& tenant, const Request& request)) {
   using Empty = google::protobuf::Empty;
-  Add<Request, Empty>({.method = method}, engine_.calls(),
-                      [&room, change](const Call& call, const Request& request, const Done<Empty>& done) {
-                        done(EmptyOr((room.*change)(call.tenant, request)));
-                      });
+  Add<Request>({.method = method}, engine_.calls(),
+               [&room, change](const Call& call, const Request& request, const Done<Empty>& done) {
+                 done(EmptyOr((room.*change)(call.tenant, request)));
+               });
 }
 
 template <typename Request, typename Response>
 void RpcHandlers::AddSearch(absl::string_view method,
                             std::function<absl::StatusOr<Response>(const Call& call, const Request& request)> search) {
-  Add<Request, Response>(
+  Add<Request>(
       {.method = method, .searches = true}, engine_.searches(),
       [this, search = std::move(search)](const Call& call, const Request& request, const Done<Response>& done) {
         const absl::Time start = absl::Now();
@@ -174,7 +193,31 @@ void RpcHandlers::AddSearch(absl::string_view method,
       });
 }
 
-template <typename Response, typename Request, typename Start>
+absl::StatusOr<RpcHandlers::WireAnswer> RpcHandlers::ReadJob(const std::string& tenant,
+                                                             const v1::GetJobRequest& request) {
+  WireAnswer answer;
+  const auto admit = [&](int64_t num_bytes) {
+    absl::StatusOr<AnswerMemory::Share> share = answer_memory_.Take(tenant, num_bytes);
+    if (!share.ok()) return share.status();
+    answer.share = *std::move(share);
+    return absl::OkStatus();
+  };
+  absl::StatusOr<std::string> job = engine_.jobs().GetJob(tenant, request, admit);
+  if (!job.ok()) return job.status();
+  answer.message = ToByteBuffer(*std::move(job));
+  return answer;
+}
+
+template <typename Message>
+absl::StatusOr<RpcHandlers::WireAnswer> RpcHandlers::ToWire(const std::string& tenant, const Message& message) {
+  absl::StatusOr<grpc::ByteBuffer> wire = Serialize(message);
+  if (!wire.ok()) return wire.status();
+  absl::StatusOr<AnswerMemory::Share> share = answer_memory_.Take(tenant, static_cast<int64_t>(wire->Length()));
+  if (!share.ok()) return share.status();
+  return WireAnswer{*std::move(wire), *std::move(share)};
+}
+
+template <typename Request, typename Start>
 grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext& context, const Rpc& rpc,
                                              const Request& request, WorkQueue& queue, const Start& start,
                                              grpc::ByteBuffer* response) {
@@ -184,26 +227,26 @@ grpc::ServerUnaryReactor* RpcHandlers::Begin(grpc::CallbackServerContext& contex
     call->Fail(caller.status());
     return call;
   }
-  const auto answer = [this, &context, rpc, &request, call, caller = *caller](const absl::StatusOr<Response>& result) {
+  const auto answer = [this, &context, rpc, &request, call, caller = *caller](auto&& result) {
     Audit(context, rpc.method, ResourceOf(request), &caller, result.status().code());
     GuardedCall::Of(context).Free();
     if (!result.ok()) return call->Fail(result.status());
-    absl::StatusOr<grpc::ByteBuffer> message = Serialize(*result);
-    if (!message.ok()) return call->Fail(message.status());
-    absl::StatusOr<AnswerMemory::Share> share =
-        answer_memory_.Take(caller.tenant, static_cast<int64_t>(message->Length()));
-    if (!share.ok()) return call->Fail(share.status());
-    call->Answer(*std::move(message), *std::move(share));
+    absl::StatusOr<WireAnswer> wire = ToWire(caller.tenant, *std::forward<decltype(result)>(result));
+    if (!wire.ok()) return call->Fail(wire.status());
+    call->Answer(std::move(wire->message), std::move(wire->share));
   };
-  auto work = [this, &context, &start, &request, call, answer, tenant = caller->tenant] {
+  const auto fail = [answer](const absl::Status& status) { answer(absl::StatusOr<WireAnswer>(status)); };
+  auto work = [this, &context, &start, &request, call, answer, fail, tenant = caller->tenant] {
+    const CallLimits limits = call->limits();
+    absl::Status status = CheckCallerWaits(limits);
     // Again: answers that were made since the call came in may have used up what the tenant may hold.
-    absl::Status status = answer_memory_.Admit(tenant);
+    if (status.ok()) status = answer_memory_.Admit(tenant);
     if (status.ok()) status = GuardedCall::Of(context).Read();
-    if (!status.ok()) return answer(status);
-    start({context, tenant, call->limits()}, request, answer);
+    if (!status.ok()) return fail(status);
+    start({context, tenant, limits}, request, answer);
   };
   const absl::Status queued = queue.Submit(caller->tenant, GuardedCall::Of(context).wire_bytes(), std::move(work));
-  if (!queued.ok()) answer(queued);
+  if (!queued.ok()) fail(queued);
   return call;
 }
 

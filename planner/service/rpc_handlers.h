@@ -35,7 +35,8 @@ namespace greenplan {
 //
 // A large request is read where its call is answered, once it has its share of the memory for requests
 // (guarded_request.h). An answer has its share of the memory for answers until the client has taken it
-// (answer_memory.h).
+// (answer_memory.h); one that may be large and is known by its size has it before it is made. A call whose caller has
+// gone before its turn comes is not begun.
 // Thread-safety: safe.
 class RpcHandlers final : public v1::PlannerService::CallbackService {
  public:
@@ -86,9 +87,16 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   template <typename Response>
   using Done = std::function<void(const absl::StatusOr<Response>&)>;
 
+  // An answer in wire format, with its share of the memory for answers.
+  struct WireAnswer {
+    grpc::ByteBuffer message;
+    AnswerMemory::Share share;
+  };
+  using WireDone = std::function<void(absl::StatusOr<WireAnswer>)>;
+
   // Adds an RPC with one answer. Once a caller is admitted, start(call, request, done) runs on `queue`; what `done` is
-  // called with, then or later, is the answer.
-  template <typename Request, typename Response, typename Start>
+  // called with, then or later, is the answer: as a Done<Response> it takes a message, as a WireDone a WireAnswer.
+  template <typename Request, typename Start>
   void Add(const Rpc& rpc, WorkQueue& queue, Start start);
   // Adds an RPC that is answered by what a method of `room` returns, which waits for the store.
   template <typename Room, typename Request, typename Response>
@@ -108,9 +116,17 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
                                             const SmallRequest<v1::WatchPlansRequest>& request);
 
   // Handles one call of an RPC that Add has added.
-  template <typename Response, typename Request, typename Start>
+  template <typename Request, typename Start>
   grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext& context, const Rpc& rpc, const Request& request,
                                   WorkQueue& queue, const Start& start, grpc::ByteBuffer* response);
+
+  // Reads the answer of GetJob from the store as it is, once it has its share.
+  absl::StatusOr<WireAnswer> ReadJob(const std::string& tenant, const v1::GetJobRequest& request);
+
+  // Returns the answer in wire format.
+  template <typename Message>
+  absl::StatusOr<WireAnswer> ToWire(const std::string& tenant, const Message& message);
+  absl::StatusOr<WireAnswer> ToWire(const std::string& /*tenant*/, WireAnswer&& answer) { return std::move(answer); }
 
   // Who calls, if the caller may make this call now. `resource` is what the call is about.
   absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context, const Rpc& rpc, absl::string_view resource);

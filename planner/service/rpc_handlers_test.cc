@@ -1,5 +1,6 @@
 #include "planner/service/rpc_handlers.h"
 
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <memory>
@@ -25,6 +26,8 @@
 #include "planner/security/access.h"
 #include "planner/security/audit.h"
 #include "planner/service/test_server.h"
+#include "planner/store/memory/memory_store.h"
+#include "planner/store/testing/store_wrapper.h"
 
 namespace greenplan {
 namespace {
@@ -233,6 +236,27 @@ TEST(RpcHandlersAccessTest, TheJobsOfATenantAreItsOwn) {
                                             ::testing::AllOf(HasSubstr("jobs/large"), HasSubstr("code=OK"))));
 }
 
+// No one could say which of them counts.
+TEST(RpcHandlersAccessTest, ACallWithTwoTokensIsRefused) {
+  const std::string tokens_file = ::testing::TempDir() + "/rpc_handlers_two_tokens.toml";
+  std::ofstream(tokens_file) << kTokens;
+  const auto access = Access::Create(tokens_file);
+  ASSERT_TRUE(access.ok()) << access.status();
+  TestServer server({.calls = {.access = access->get()}});
+  const auto stub = server.NewStub();
+  const auto list = [&](const std::vector<std::string>& tokens) {
+    grpc::ClientContext context;
+    for (const std::string& token : tokens) context.AddMetadata("authorization", token);
+    v1::ListJobsResponse jobs;
+    return stub->ListJobs(&context, v1::ListJobsRequest(), &jobs).error_code();
+  };
+  EXPECT_EQ(list({"Bearer a"}), grpc::StatusCode::OK);
+  EXPECT_EQ(list({"Bearer a", "Bearer b"}), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(list({"Bearer a", "Bearer a"}), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(list({"Bearer a", "Bearer unknown"}), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(list({"Bearer a,Bearer b"}), grpc::StatusCode::UNAUTHENTICATED);
+}
+
 TEST(RpcHandlersQuotaTest, WhoCallsTooOftenIsToldWhenToComeAgain) {
   const std::string quotas_file = ::testing::TempDir() + "/rpc_handlers_quotas.toml";
   std::ofstream(quotas_file) << "[default]\ncalls_per_second = 1\n";
@@ -363,6 +387,81 @@ TEST(AnswerMemoryTest, AnswersOfCallsThatCameInBeforeAreLimitedToo) {
   may_go_on.Notify();
   for (int i = 0; i < kNumCalls; ++i) reader.WaitForNext();
   EXPECT_EQ(reader.ReadAll(), 1);
+}
+
+// Counts the jobs that are read.
+class CountingStore : public StoreWrapper {
+ public:
+  using StoreWrapper::StoreWrapper;
+
+  absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
+    ++num_reads;
+    return StoreWrapper::GetJobRevision(job_id, revision);
+  }
+  absl::StatusOr<std::string> GetSerializedJob(int64_t job_id, int64_t revision) override {
+    ++num_reads;
+    return StoreWrapper::GetSerializedJob(job_id, revision);
+  }
+
+  std::atomic<int> num_reads = 0;
+};
+
+// Reading it takes memory, too, which for many threads together is more than the answers may take.
+TEST(AnswerMemoryTest, AJobIsNotReadForAnAnswerThatMayNotBeMade) {
+  const auto memory = NewMemoryStore();
+  CountingStore store(memory.get());
+  // Room for one of the answers, and for calls to be taken on beside it.
+  const auto size = static_cast<int64_t>(LongTestJob("jobs/large").ByteSizeLong());
+  TestServer server({.store = &store, .calls = {.answer_memory = {.bytes_per_tenant = size * 3 / 2}}});
+  CreateLargeJob(server, "");
+  SlowReader reader(server);
+  reader.Send();
+  reader.WaitForNext();
+  EXPECT_EQ(store.num_reads, 1);
+  constexpr int kNumCalls = 20;
+  const auto stub = server.NewStub();
+  for (int i = 0; i < kNumCalls; ++i) {
+    const absl::Status refused = GetLargeJob(*stub);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+    EXPECT_TRUE(RetryDelayOf(refused).has_value()) << refused;
+  }
+  EXPECT_EQ(store.num_reads, 1);
+  EXPECT_EQ(reader.ReadAll(), 1);
+}
+
+TEST(AnswerMemoryTest, ACallWhoseCallerHasGoneBeforeItsTurnIsNotBegun) {
+  const auto memory = NewMemoryStore();
+  CountingStore store(memory.get());
+  TestServer server({.store = &store, .engine = {.calls = {.num_threads = 1}}});
+  CreateLargeJob(server, "");
+  absl::Notification has_begun, may_go_on;
+  const auto begin = [&] {
+    has_begun.Notify();
+    may_go_on.WaitForNotification();
+  };
+  ASSERT_TRUE(server.engine().calls().Submit("", 0, begin).ok());
+  has_begun.WaitForNotification();
+  const auto stub = server.NewStub();
+  constexpr int kNumCalls = 5;
+  std::vector<grpc::ClientContext> contexts(kNumCalls);
+  std::vector<std::thread> callers;
+  for (grpc::ClientContext& context : contexts) {
+    callers.emplace_back([&] {
+      v1::GetJobRequest request;
+      request.set_name("jobs/large");
+      v1::Job job;
+      EXPECT_EQ(stub->GetJob(&context, request, &job).error_code(), grpc::StatusCode::CANCELLED);
+    });
+  }
+  while (server.engine().calls().load().num_queued < kNumCalls) std::this_thread::yield();
+  for (grpc::ClientContext& context : contexts) context.TryCancel();
+  for (std::thread& caller : callers) caller.join();
+  // It comes after the cancellations over the same connection, so the server has learned of most of them by then.
+  std::thread last([&] { EXPECT_TRUE(GetLargeJob(*stub).ok()); });
+  while (server.engine().calls().load().num_queued < kNumCalls + 1) std::this_thread::yield();
+  may_go_on.Notify();
+  last.join();
+  EXPECT_LT(store.num_reads, 1 + kNumCalls);
 }
 
 // A request of `num_ops` empty ops, each of which takes two bytes on the wire and fifty times as much in memory.

@@ -1,5 +1,6 @@
 #include "planner/service/solve.h"
 
+#include <cmath>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -48,10 +49,26 @@ TEST(SolveTest, NamesThePartOfTheRequestThatIsWrong) {
   EXPECT_EQ(FieldOf(Solve(request, {}).status()), "previous_plan.trainable");
   request = TestRequest();
   for (const v1::Tensor& tensor : request.profile().tensors()) request.mutable_options()->add_always(tensor.name());
-  EXPECT_EQ(FieldOf(Solve(request, {}).status()), "always");
+  EXPECT_EQ(FieldOf(Solve(request, {}).status()), "options.always");
   request = TestRequest();
   request.clear_profile();
-  EXPECT_EQ(Solve(request, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FieldOf(Solve(request, {}).status()), "profile");
+  request = TestRequest();
+  request.mutable_profile()->mutable_ops(1)->set_cost(-1);
+  EXPECT_EQ(FieldOf(Solve(request, {}).status()), "profile.ops[1].cost");
+  request = TestRequest();
+  request.mutable_options()->set_min_drop_rate(2);
+  EXPECT_EQ(FieldOf(Solve(request, {}).status()), "options.min_drop_rate");
+  request = TestRequest();
+  request.mutable_importance()->set_importance(1, NAN);
+  EXPECT_EQ(FieldOf(Solve(request, {}).status()), "importance.importance[1]");
+  request = TestRequest();
+  request.mutable_importance()->set_importance(0, 1e308);
+  request.mutable_profile()->add_blocks()->set_name("block");
+  request.mutable_importance()->clear_profile_digest();
+  request.mutable_importance()->add_sensitivity(1e308);
+  request.mutable_options()->set_mu(1e10);
+  EXPECT_EQ(FieldOf(Solve(request, {}).status()), "options.mu");
   request = TestRequest();
   request.mutable_importance()->set_profile_digest(std::string(64, '0'));
   EXPECT_EQ(Solve(request, {}).status().code(), absl::StatusCode::kFailedPrecondition);

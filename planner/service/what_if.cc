@@ -4,12 +4,15 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/validate.h"
 #include "planner/core/invalid_argument.h"
 #include "planner/core/plan.h"
+#include "planner/job/in_request.h"
 #include "planner/job/prepared_profile.h"
 #include "planner/service/round_average.h"
 
@@ -39,12 +42,13 @@ absl::Status NameBudgets(const std::string& name, const absl::Status& status) {
   return WithField(absl::Status(status.code(), absl::StrCat(name, message)), absl::StrCat(name, inside));
 }
 
-absl::StatusOr<Curve> ReadCurve(const PreparedProfile& profile, v1::PlanOptions options,
+// `path` is where the options are.
+absl::StatusOr<Curve> ReadCurve(const PreparedProfile& profile, v1::PlanOptions options, absl::string_view path,
                                 const v1::WhatIfRequest& request) {
   if (request.budgets().empty()) return InvalidArgument("budgets", " is empty; at least one is required");
   *options.mutable_budget() = request.budgets(0);
   const absl::StatusOr<Method> method = MethodFromProto(options);
-  if (!method.ok()) return method.status();
+  if (!method.ok()) return InRequest(path, method.status());
   Curve curve;
   for (int i = 0; i < request.budgets_size(); ++i) {
     const absl::StatusOr<Budget> budget = BudgetFromProto(request.budgets(i), *method);
@@ -52,16 +56,25 @@ absl::StatusOr<Curve> ReadCurve(const PreparedProfile& profile, v1::PlanOptions 
     curve.budgets.push_back(*budget);
   }
   absl::StatusOr<PlanOptions> read = profile.ReadOptions(options);
-  if (!read.ok()) return read.status();
+  if (!read.ok()) return InRequest(path, read.status());
   curve.options = *std::move(read);
   return curve;
 }
 
+// An error of planning. Unless it is about the budgets or the lack of importance, it is about the options at `path`.
+absl::Status NamePart(absl::string_view path, const absl::Status& planning) {
+  const absl::Status status = NameBudgets("budgets", planning);
+  const std::string field = FieldOf(status);
+  return absl::StartsWith(field, "budgets") || field == "importance" ? status : InRequest(path, status);
+}
+
+// `path` is where the options of the curve are.
 absl::StatusOr<v1::WhatIfResponse> MakeResponse(const PreparedProfile& profile, const Curve& curve,
-                                                const Measurements* measurements, const CallLimits& limits) {
+                                                absl::string_view path, const Measurements* measurements,
+                                                const CallLimits& limits) {
   const PlanRequest request = {.measurements = measurements, .options = &curve.options};
   const absl::StatusOr<std::vector<Plan>> plans = MakeCurve(profile.planner(), request, curve.budgets, limits);
-  if (!plans.ok()) return NameBudgets("budgets", plans.status());
+  if (!plans.ok()) return NamePart(path, plans.status());
   v1::WhatIfResponse response;
   for (const Plan& plan : *plans) *response.add_plans() = profile.WritePlan(plan);
   return response;
@@ -71,14 +84,16 @@ absl::StatusOr<v1::WhatIfResponse> AnswerInline(const v1::WhatIfRequest& request
   if (request.has_round()) {
     return InvalidArgument("round", " is ", request.round(), "; allowed: together with job only");
   }
+  if (!request.has_profile()) return InvalidArgument("profile", " is missing; required with importance");
   const absl::StatusOr<std::shared_ptr<const PreparedProfile>> profile = PreparedProfile::Create(request.profile());
-  if (!profile.ok()) return profile.status();
-  const absl::StatusOr<Curve> curve = ReadCurve(**profile, request.options(), request);
+  if (!profile.ok()) return InRequest("profile", profile.status());
+  constexpr absl::string_view kOptions = "options";
+  const absl::StatusOr<Curve> curve = ReadCurve(**profile, request.options(), kOptions, request);
   if (!curve.ok()) return curve.status();
-  if (!request.has_importance()) return MakeResponse(**profile, *curve, nullptr, limits);
+  if (!request.has_importance()) return MakeResponse(**profile, *curve, kOptions, nullptr, limits);
   const absl::StatusOr<Measurements> measurements = (*profile)->ReadReport(request.importance(), curve->options);
-  if (!measurements.ok()) return measurements.status();
-  return MakeResponse(**profile, *curve, &*measurements, limits);
+  if (!measurements.ok()) return ReportInRequest("importance", kOptions, measurements.status());
+  return MakeResponse(**profile, *curve, kOptions, &*measurements, limits);
 }
 
 // The mean over the ranks, as a report.
@@ -118,7 +133,8 @@ absl::StatusOr<v1::WhatIfResponse> WhatIf::AnswerForJob(const std::string& tenan
   const bool is_of_this_profile = found->job->profile().digest() == round->job->profile().digest();
   const PreparedJob& job = is_of_this_profile ? *found->job : *round->job;
   const v1::PlanOptions& options = request.has_options() ? request.options() : job.job().options();
-  const absl::StatusOr<Curve> curve = ReadCurve(job.profile(), options, request);
+  const absl::string_view path = request.has_options() ? "options" : "job.options";
+  const absl::StatusOr<Curve> curve = ReadCurve(job.profile(), options, path, request);
   if (!curve.ok()) return curve.status();
   const bool needs_importance = curve->options.method == Method::kSelection || curve->options.method == Method::kJoint;
   if (needs_importance && !round->average.has_importance) {
@@ -127,8 +143,9 @@ absl::StatusOr<v1::WhatIfResponse> WhatIf::AnswerForJob(const std::string& tenan
                                                       ", which methods selection and joint need"));
   }
   const Measurements& measurements = round->average.measurements;
-  if (absl::Status status = ValidatePenalty(curve->options, measurements); !status.ok()) return status;
-  absl::StatusOr<v1::WhatIfResponse> response = MakeResponse(job.profile(), *curve, &measurements, limits);
+  absl::Status penalty = ValidatePenalty(curve->options, measurements);
+  if (!penalty.ok()) return InRequest(path, penalty);
+  absl::StatusOr<v1::WhatIfResponse> response = MakeResponse(job.profile(), *curve, path, &measurements, limits);
   if (response.ok()) *response->mutable_importance() = WriteAverage(round->number, job.profile(), round->average);
   return response;
 }

@@ -259,14 +259,22 @@ TEST_F(WhatIfTest, SaysHowManyBudgetsItTakes) {
 TEST_F(WhatIfTest, NamesWhatElseIsWrong) {
   v1::WhatIfRequest request = Inline();
   request.mutable_options()->add_always("layer9");
-  EXPECT_EQ(FieldOf(Ask(request).status()), "always[0]");
+  EXPECT_EQ(FieldOf(Ask(request).status()), "options.always[0]");
+  request = Inline();
+  request.mutable_profile()->mutable_ops(1)->set_cost(-1);
+  EXPECT_EQ(FieldOf(Ask(request).status()), "profile.ops[1].cost");
+  request.clear_profile();
+  EXPECT_EQ(FieldOf(Ask(request).status()), "profile");
+  request = Inline();
+  request.mutable_importance()->add_importance(1);
+  EXPECT_EQ(FieldOf(Ask(request).status()), "importance.importance");
   request = AboutJob("", {0.001});
   *request.mutable_profile() = TestProfile();
   *request.mutable_importance() = TestReport(0);
   request.mutable_options()->add_always("layer0");
   absl::Status status = Ask(request).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-  EXPECT_EQ(FieldOf(status), "always");
+  EXPECT_EQ(FieldOf(status), "options.always");
   request.mutable_options()->set_method(v1::METHOD_DROP);
   request.mutable_options()->clear_always();
   status = Ask(request).status();

@@ -33,6 +33,12 @@ class MeteredStore : public Store {
   absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
     return Measure("GetJobRevision", [&] { return store_.GetJobRevision(job_id, revision); });
   }
+  absl::StatusOr<int64_t> GetJobSize(int64_t job_id, int64_t revision) override {
+    return Measure("GetJobSize", [&] { return store_.GetJobSize(job_id, revision); });
+  }
+  absl::StatusOr<std::string> GetSerializedJob(int64_t job_id, int64_t revision) override {
+    return Measure("GetSerializedJob", [&] { return store_.GetSerializedJob(job_id, revision); });
+  }
   absl::Status UpdateJob(int64_t job_id, const v1::Job& job) override {
     return Measure("UpdateJob", [&] { return store_.UpdateJob(job_id, job); });
   }

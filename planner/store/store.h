@@ -33,6 +33,9 @@ struct JobKey {
   }
 };
 
+// A list of messages ends early once they take so many bytes.
+inline constexpr int64_t kMaxListBytes = int64_t{4} << 20;
+
 // A job as it is kept. `id` belongs to this creation of the job: a job that is deleted and created again under the same
 // name gets another id, so what refers to an id never means a later job by mistake.
 struct KeptJob {
@@ -105,6 +108,9 @@ struct TenantUsage {
 // changed, only deleted. Messages are kept whole, so they are answered byte for byte as they were put. Data is not
 // validated here: whoever puts it has done so.
 //
+// ListJobs, ListReports, ListPlans and ListOutcomes answer as many messages as were asked for, or fewer: those that are
+// left, or those that take kMaxListBytes together with the last one. Only an answer of none says that none are left.
+//
 // NotFound also stands for a job id that does not exist (any more). Besides the errors below, every method may answer
 // Unavailable (the medium cannot be reached now), ResourceExhausted (it is full), DataLoss (what it holds is damaged)
 // or Internal, each naming the medium, such as the file's path. After Unavailable, a change may have been made
@@ -134,6 +140,12 @@ class Store {
   virtual absl::StatusOr<JobHead> GetJobHead(const JobKey& key) = 0;
   // Returns a revision of the job. NotFound if there is none.
   virtual absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) = 0;
+  // Returns how many bytes GetSerializedJob answers, about, without reading them. NotFound if there is no such
+  // revision.
+  virtual absl::StatusOr<int64_t> GetJobSize(int64_t job_id, int64_t revision) = 0;
+  // Returns what GetJobRevision does, serialized, without the time and memory that parsing takes. The order of the
+  // fields need not be protobuf's own.
+  virtual absl::StatusOr<std::string> GetSerializedJob(int64_t job_id, int64_t revision) = 0;
   // Keeps a further revision of the job, which is now the latest; the earlier ones stay. NotFound. AlreadyExists unless
   // job.profile_revision is the latest revision plus 1: another call was quicker.
   virtual absl::Status UpdateJob(int64_t job_id, const v1::Job& job) = 0;

@@ -64,7 +64,9 @@ class Planner {
       case 'c':
         return Parsed<v1::CreateJobRequest>(bytes, [&](const auto& r) { Check(engine_.jobs().CreateJob(kTenant, r)); });
       case 'j':
-        return Parsed<v1::GetJobRequest>(bytes, [&](const auto& r) { Check(engine_.jobs().GetJob(kTenant, r)); });
+        return Parsed<v1::GetJobRequest>(bytes, [&](const auto& r) {
+          Check(engine_.jobs().GetJob(kTenant, r, [](int64_t) { return absl::OkStatus(); }));
+        });
       case 'l':
         return Parsed<v1::ListJobsRequest>(bytes, [&](const auto& r) { Check(engine_.jobs().ListJobs(kTenant, r)); });
       case 'u':

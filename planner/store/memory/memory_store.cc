@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "planner/store/memory/shared_strings.h"
+#include "planner/store/serialized_job.h"
 
 namespace greenplan {
 namespace {
@@ -52,6 +53,26 @@ v1::Job Whole(const StoredRevision& revision) {
   if (revision.profile != nullptr) job.mutable_profile()->ParseFromString(*revision.profile);
   return job;
 }
+
+// Adds to a list, unless it is long enough.
+template <typename Message>
+class List {
+ public:
+  explicit List(int limit) : limit_(limit) {}
+
+  // Whether no further message is to be added.
+  bool IsFull() const { return static_cast<int>(messages_.size()) >= limit_ || num_bytes_ >= kMaxListBytes; }
+  void Add(Message message) {
+    num_bytes_ += static_cast<int64_t>(message.ByteSizeLong());
+    messages_.push_back(std::move(message));
+  }
+  std::vector<Message> Take() { return std::move(messages_); }
+
+ private:
+  const int limit_;
+  int64_t num_bytes_ = 0;
+  std::vector<Message> messages_;
+};
 
 absl::Status NoJob(absl::string_view name) { return absl::NotFoundError(absl::StrCat(name, " does not exist")); }
 absl::Status NoJob(int64_t job_id) { return NoJob(absl::StrCat("the job of id ", job_id)); }
@@ -96,18 +117,21 @@ class MemoryStore : public Store {
   }
 
   absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
-    StoredRevision found;
-    {
-      absl::MutexLock lock(&mutex_);
-      const StoredJob* job = Find(job_id);
-      if (job == nullptr) return NoJob(job_id);
-      const auto kept = absl::c_find_if(job->revisions, [&](const auto& each) { return each.number == revision; });
-      if (kept == job->revisions.end()) {
-        return absl::NotFoundError(absl::StrCat("revision ", revision, " of ", job->key.name, " does not exist"));
-      }
-      found = *kept;
-    }
-    return Whole(found);
+    const absl::StatusOr<StoredRevision> found = FindRevision(job_id, revision);
+    if (!found.ok()) return found.status();
+    return Whole(*found);
+  }
+
+  absl::StatusOr<int64_t> GetJobSize(int64_t job_id, int64_t revision) override {
+    const absl::StatusOr<StoredRevision> found = FindRevision(job_id, revision);
+    if (!found.ok()) return found.status();
+    return static_cast<int64_t>(found->rest.size() + (found->profile == nullptr ? 0 : found->profile->size()));
+  }
+
+  absl::StatusOr<std::string> GetSerializedJob(int64_t job_id, int64_t revision) override {
+    const absl::StatusOr<StoredRevision> found = FindRevision(job_id, revision);
+    if (!found.ok()) return found.status();
+    return found->profile == nullptr ? found->rest : JoinJob(found->rest, *found->profile);
   }
 
   absl::Status UpdateJob(int64_t job_id, const v1::Job& update) override {
@@ -127,12 +151,12 @@ class MemoryStore : public Store {
   absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& tenant, const std::string& after_name,
                                                 int limit) override {
     absl::MutexLock lock(&mutex_);
-    std::vector<v1::Job> result;
+    List<v1::Job> result(limit);
     for (auto id = ids_.upper_bound({tenant, after_name});
-         id != ids_.end() && id->first.first == tenant && result.size() < limit; ++id) {
-      result.push_back(Rest(jobs_.at(id->second).latest()));
+         id != ids_.end() && id->first.first == tenant && !result.IsFull(); ++id) {
+      result.Add(Rest(jobs_.at(id->second).latest()));
     }
-    return result;
+    return result.Take();
   }
 
   absl::Status DeleteJob(int64_t job_id) override { return DeleteIdleJob(job_id, absl::InfiniteFuture()); }
@@ -189,14 +213,14 @@ class MemoryStore : public Store {
   absl::StatusOr<std::vector<v1::ImportanceReport>> ListReports(int64_t job_id, int64_t round_number,
                                                                 int32_t after_rank, int limit) override {
     absl::MutexLock lock(&mutex_);
-    std::vector<v1::ImportanceReport> result;
+    List<v1::ImportanceReport> result(limit);
     const Round* round = FindRound(job_id, round_number);
-    if (round == nullptr) return result;
+    if (round == nullptr) return result.Take();
     const auto& reports = round->reports;
-    for (auto report = reports.upper_bound(after_rank); report != reports.end() && result.size() < limit; ++report) {
-      result.push_back(report->second);
+    for (auto report = reports.upper_bound(after_rank); report != reports.end() && !result.IsFull(); ++report) {
+      result.Add(report->second);
     }
-    return result;
+    return result.Take();
   }
 
   absl::StatusOr<std::vector<KeptRound>> ListOpenRounds(absl::Time until, int limit) override {
@@ -254,14 +278,14 @@ class MemoryStore : public Store {
 
   absl::StatusOr<std::vector<v1::Plan>> ListPlans(int64_t job_id, int64_t start_round, int limit) override {
     absl::MutexLock lock(&mutex_);
-    std::vector<v1::Plan> result;
+    List<v1::Plan> result(limit);
     const StoredJob* job = Find(job_id);
-    if (job == nullptr) return result;
+    if (job == nullptr) return result.Take();
     const auto& plans = job->plans;
-    for (auto plan = plans.lower_bound(start_round); plan != plans.end() && result.size() < limit; ++plan) {
-      result.push_back(plan->second.plan);
+    for (auto plan = plans.lower_bound(start_round); plan != plans.end() && !result.IsFull(); ++plan) {
+      result.Add(plan->second.plan);
     }
-    return result;
+    return result.Take();
   }
 
   absl::StatusOr<std::optional<v1::Outcome>> AddOutcome(int64_t job_id, const v1::Outcome& outcome) override {
@@ -275,15 +299,15 @@ class MemoryStore : public Store {
   absl::StatusOr<std::vector<v1::Outcome>> ListOutcomes(int64_t job_id, int64_t after_round, int32_t after_rank,
                                                         int limit) override {
     absl::MutexLock lock(&mutex_);
-    std::vector<v1::Outcome> result;
+    List<v1::Outcome> result(limit);
     const StoredJob* job = Find(job_id);
-    if (job == nullptr) return result;
+    if (job == nullptr) return result.Take();
     const auto& outcomes = job->outcomes;
-    for (auto outcome = outcomes.upper_bound({after_round, after_rank});
-         outcome != outcomes.end() && result.size() < limit; ++outcome) {
-      result.push_back(outcome->second);
+    for (auto outcome = outcomes.upper_bound({after_round, after_rank}); outcome != outcomes.end() && !result.IsFull();
+         ++outcome) {
+      result.Add(outcome->second);
     }
-    return result;
+    return result.Take();
   }
 
   absl::StatusOr<std::vector<int64_t>> ListIdleJobs(absl::Time time, int limit) override {
@@ -326,6 +350,16 @@ class MemoryStore : public Store {
   StoredJob* Find(const JobKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto id = ids_.find({key.tenant, key.name});
     return id == ids_.end() ? nullptr : Find(id->second);
+  }
+
+  // A copy, which shares the profile.
+  absl::StatusOr<StoredRevision> FindRevision(int64_t job_id, int64_t revision) {
+    absl::MutexLock lock(&mutex_);
+    const StoredJob* job = Find(job_id);
+    if (job == nullptr) return NoJob(job_id);
+    const auto kept = absl::c_find_if(job->revisions, [&](const auto& each) { return each.number == revision; });
+    if (kept != job->revisions.end()) return *kept;
+    return absl::NotFoundError(absl::StrCat("revision ", revision, " of ", job->key.name, " does not exist"));
   }
 
   const Round* FindRound(int64_t job_id, int64_t round_number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

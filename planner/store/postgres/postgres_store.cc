@@ -15,6 +15,7 @@
 #include "planner/store/postgres/statements.h"
 #include "planner/store/postgres/wakeups.h"
 #include "planner/store/rank_list.h"
+#include "planner/store/serialized_job.h"
 
 namespace greenplan {
 namespace {
@@ -82,6 +83,20 @@ absl::Status InsertPlan(const Attempt& attempt, int64_t job_id, const NewPlan& p
       .status();
 }
 
+absl::Status NoRevision(int64_t job_id, int64_t revision) {
+  return NoJob(absl::StrCat("revision ", revision, " of the job of id ", job_id));
+}
+
+// A query for the messages of rows in the order of `key`, up to the one with which they take kMaxListBytes. The
+// database adds up lengths, which it knows without reading the messages.
+std::string UpToMaxListBytes(absl::string_view message, absl::string_view key, absl::string_view rows,
+                             absl::string_view limit) {
+  return absl::StrCat("SELECT message FROM (SELECT ", message, " AS message, row_number() OVER by_key AS place, ",
+                      "sum(octet_length(", message, ")) OVER by_key - octet_length(", message, ") AS bytes_before ",
+                      "FROM ", rows, " WINDOW by_key AS (ORDER BY ", key, ") ORDER BY ", key, " LIMIT ", limit,
+                      ") AS list WHERE bytes_before < ", kMaxListBytes, " ORDER BY place");
+}
+
 class PostgresStore : public Store {
  public:
   // The schema must be up to date.
@@ -135,8 +150,26 @@ class PostgresStore : public Store {
     const absl::StatusOr<Rows> rows = Read(
         "SELECT message, profile FROM greenplan_job_revisions WHERE job = $1 AND revision = $2", {job_id, revision});
     if (!rows.ok()) return rows.status();
-    if (rows->size() == 0) return NoJob(absl::StrCat("revision ", revision, " of the job of id ", job_id));
+    if (rows->size() == 0) return NoRevision(job_id, revision);
     return postgres::ReadJob(medium_, *rows, 0);
+  }
+
+  absl::StatusOr<int64_t> GetJobSize(int64_t job_id, int64_t revision) override {
+    const absl::StatusOr<Rows> rows = Read(
+        "SELECT CAST(octet_length(message) + octet_length(profile) AS BIGINT) FROM greenplan_job_revisions "
+        "WHERE job = $1 AND revision = $2",
+        {job_id, revision});
+    if (!rows.ok()) return rows.status();
+    if (rows->size() == 0) return NoRevision(job_id, revision);
+    return rows->Number(0, 0);
+  }
+
+  absl::StatusOr<std::string> GetSerializedJob(int64_t job_id, int64_t revision) override {
+    const absl::StatusOr<Rows> rows = Read(
+        "SELECT message, profile FROM greenplan_job_revisions WHERE job = $1 AND revision = $2", {job_id, revision});
+    if (!rows.ok()) return rows.status();
+    if (rows->size() == 0) return NoRevision(job_id, revision);
+    return JoinJob(rows->Bytes(0, 0), rows->Bytes(0, 1));
   }
 
   absl::Status UpdateJob(int64_t job_id, const v1::Job& job) override {
@@ -154,10 +187,12 @@ class PostgresStore : public Store {
 
   absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& tenant, const std::string& after_name,
                                                 int limit) override {
-    return ReadMessages<v1::Job>(
-        "SELECT r.message FROM greenplan_jobs AS j JOIN greenplan_job_revisions AS r "
-        "ON r.job = j.id AND r.revision = j.revision WHERE j.tenant = $1 AND j.name > $2 ORDER BY j.name LIMIT $3",
-        {tenant, after_name, limit});
+    static const std::string* const kSql = new std::string(UpToMaxListBytes(
+        "r.message", "j.name",
+        "greenplan_jobs AS j JOIN greenplan_job_revisions AS r ON r.job = j.id AND r.revision = j.revision "
+        "WHERE j.tenant = $1 AND j.name > $2",
+        "$3"));
+    return ReadMessages<v1::Job>(kSql->c_str(), {tenant, after_name, limit});
   }
 
   absl::Status DeleteJob(int64_t job_id) override { return DeleteIdleJob(job_id, absl::InfiniteFuture()); }
@@ -233,9 +268,9 @@ class PostgresStore : public Store {
 
   absl::StatusOr<std::vector<v1::ImportanceReport>> ListReports(int64_t job_id, int64_t round, int32_t after_rank,
                                                                 int limit) override {
-    return ReadMessages<v1::ImportanceReport>(
-        "SELECT message FROM greenplan_reports WHERE job = $1 AND round = $2 AND rank > $3 ORDER BY rank LIMIT $4",
-        {job_id, round, after_rank, limit});
+    static const std::string* const kSql = new std::string(
+        UpToMaxListBytes("message", "rank", "greenplan_reports WHERE job = $1 AND round = $2 AND rank > $3", "$4"));
+    return ReadMessages<v1::ImportanceReport>(kSql->c_str(), {job_id, round, after_rank, limit});
   }
 
   absl::StatusOr<std::vector<KeptRound>> ListOpenRounds(absl::Time until, int limit) override {
@@ -280,9 +315,9 @@ class PostgresStore : public Store {
   }
 
   absl::StatusOr<std::vector<v1::Plan>> ListPlans(int64_t job_id, int64_t start_round, int limit) override {
-    return ReadMessages<v1::Plan>(
-        "SELECT message FROM greenplan_plans WHERE job = $1 AND round >= $2 ORDER BY round LIMIT $3",
-        {job_id, start_round, limit});
+    static const std::string* const kSql =
+        new std::string(UpToMaxListBytes("message", "round", "greenplan_plans WHERE job = $1 AND round >= $2", "$3"));
+    return ReadMessages<v1::Plan>(kSql->c_str(), {job_id, start_round, limit});
   }
 
   absl::StatusOr<std::optional<v1::Outcome>> AddOutcome(int64_t job_id, const v1::Outcome& outcome) override {
@@ -306,10 +341,10 @@ class PostgresStore : public Store {
 
   absl::StatusOr<std::vector<v1::Outcome>> ListOutcomes(int64_t job_id, int64_t after_round, int32_t after_rank,
                                                         int limit) override {
-    return ReadMessages<v1::Outcome>(
-        "SELECT message FROM greenplan_outcomes WHERE job = $1 AND (round > $2 OR (round = $2 AND rank > $3)) "
-        "ORDER BY round, rank LIMIT $4",
-        {job_id, after_round, after_rank, limit});
+    static const std::string* const kSql = new std::string(
+        UpToMaxListBytes("message", "round, rank",
+                         "greenplan_outcomes WHERE job = $1 AND (round > $2 OR (round = $2 AND rank > $3))", "$4"));
+    return ReadMessages<v1::Outcome>(kSql->c_str(), {job_id, after_round, after_rank, limit});
   }
 
   absl::StatusOr<std::vector<int64_t>> ListIdleJobs(absl::Time time, int limit) override {

@@ -38,6 +38,7 @@ int64_t ToNumber(const google::protobuf::Timestamp& time);
 // NotFound errors that name the job.
 absl::Status NoJob(absl::string_view name);
 absl::Status NoJob(int64_t job_id);
+absl::Status NoRevision(int64_t job_id, int64_t revision);
 
 // Moves to the first row of `query`; returns not_found() if there is none.
 absl::Status StepToRow(Statement& query, const std::function<absl::Status()>& not_found);
@@ -80,9 +81,26 @@ absl::StatusOr<std::vector<Row>> ReadRows(Statement& query, const Read& read) {
   }
 }
 
+// The same for rows that begin with a message, up to the one with which these take kMaxListBytes.
+template <typename Message, typename Read>
+absl::StatusOr<std::vector<Message>> ReadList(Statement& query, const Read& read) {
+  std::vector<Message> messages;
+  for (int64_t num_bytes = 0; num_bytes < kMaxListBytes;) {
+    const absl::StatusOr<bool> has_row = query.Step();
+    if (!has_row.ok()) return has_row.status();
+    if (!*has_row) return messages;
+    num_bytes += static_cast<int64_t>(query.Blob(0).size());
+    absl::StatusOr<Message> message = read();
+    if (!message.ok()) return message.status();
+    messages.push_back(*std::move(message));
+  }
+  return messages;
+}
+
+// The same for rows of two columns: a message, and whether the row is intact.
 template <typename Message>
-absl::StatusOr<std::vector<Message>> ReadAllIntact(const Database& database, Statement& query) {
-  return ReadRows<Message>(query, [&] { return ReadIntact<Message>(database, query); });
+absl::StatusOr<std::vector<Message>> ReadIntactList(const Database& database, Statement& query) {
+  return ReadList<Message>(query, [&] { return ReadIntact<Message>(database, query); });
 }
 
 }  // namespace greenplan

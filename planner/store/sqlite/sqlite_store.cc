@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "planner/store/change_feed.h"
 #include "planner/store/rank_list.h"
+#include "planner/store/serialized_job.h"
 #include "planner/store/sqlite/changes.h"
 #include "planner/store/sqlite/contents.h"
 #include "planner/store/sqlite/database.h"
@@ -82,10 +83,36 @@ class SqliteStore : public Store {
                                             " FROM job_revisions WHERE job = ? AND revision = ?"));
     query.BindNumber(1, job_id);
     query.BindNumber(2, revision);
-    absl::Status status =
-        StepToRow(query, [&] { return NoJob(absl::StrCat("revision ", revision, " of the job of id ", job_id)); });
-    if (!status.ok()) return status;
+    if (absl::Status status = StepToRow(query, [&] { return NoRevision(job_id, revision); }); !status.ok()) {
+      return status;
+    }
     return ReadJob(*database, query, 0);
+  }
+
+  // SQLite tells the length of a blob without reading it.
+  absl::StatusOr<int64_t> GetJobSize(int64_t job_id, int64_t revision) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database,
+                    "SELECT length(message) + length(profile) FROM job_revisions WHERE job = ? AND revision = ?");
+    query.BindNumber(1, job_id);
+    query.BindNumber(2, revision);
+    absl::Status status = StepToRow(query, [&] { return NoRevision(job_id, revision); });
+    if (!status.ok()) return status;
+    return query.Number(0);
+  }
+
+  absl::StatusOr<std::string> GetSerializedJob(int64_t job_id, int64_t revision) override {
+    const ReaderPool::Lease database = readers_.Take();
+    if (!database.status().ok()) return database.status();
+    Statement query(*database, absl::StrCat("SELECT message, profile, ", kRevisionIsIntact,
+                                            " FROM job_revisions WHERE job = ? AND revision = ?"));
+    query.BindNumber(1, job_id);
+    query.BindNumber(2, revision);
+    absl::Status status = StepToRow(query, [&] { return NoRevision(job_id, revision); });
+    if (status.ok()) status = CheckIsIntact(*database, query, 2, v1::Job::descriptor()->full_name());
+    if (!status.ok()) return status;
+    return JoinJob(query.Blob(0), query.Blob(1));
   }
 
   absl::Status UpdateJob(int64_t job_id, const v1::Job& job) override {
@@ -118,11 +145,12 @@ class SqliteStore : public Store {
     query.BindText(2, after_name);
     query.BindNumber(3, limit);
     // Whether the rows are intact is not checked, because that would need the profiles.
-    return ReadRows<v1::Job>(query, [&]() -> absl::StatusOr<v1::Job> {
+    const auto read = [&]() -> absl::StatusOr<v1::Job> {
       v1::Job job;
       if (absl::Status status = ParseColumn(*database, query, 0, job); !status.ok()) return status;
       return job;
-    });
+    };
+    return ReadList<v1::Job>(query, read);
   }
 
   absl::Status DeleteJob(int64_t job_id) override { return DeleteIdleJob(job_id, absl::InfiniteFuture()); }
@@ -187,7 +215,7 @@ class SqliteStore : public Store {
     query.BindNumber(2, round);
     query.BindNumber(3, after_rank);
     query.BindNumber(4, limit);
-    return ReadAllIntact<v1::ImportanceReport>(*database, query);
+    return ReadIntactList<v1::ImportanceReport>(*database, query);
   }
 
   absl::StatusOr<std::vector<KeptRound>> ListOpenRounds(absl::Time until, int limit) override {
@@ -252,7 +280,7 @@ class SqliteStore : public Store {
     query.BindNumber(1, job_id);
     query.BindNumber(2, start_round);
     query.BindNumber(3, limit);
-    return ReadAllIntact<v1::Plan>(*database, query);
+    return ReadIntactList<v1::Plan>(*database, query);
   }
 
   absl::StatusOr<std::optional<v1::Outcome>> AddOutcome(int64_t job_id, const v1::Outcome& outcome) override {
@@ -280,7 +308,7 @@ class SqliteStore : public Store {
     query.BindNumber(2, after_round);
     query.BindNumber(3, after_rank);
     query.BindNumber(4, limit);
-    return ReadAllIntact<v1::Outcome>(*database, query);
+    return ReadIntactList<v1::Outcome>(*database, query);
   }
 
   absl::StatusOr<std::vector<int64_t>> ListIdleJobs(absl::Time time, int limit) override {

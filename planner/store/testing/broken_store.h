@@ -20,6 +20,8 @@ class BrokenStore : public Store {
   absl::StatusOr<KeptJob> GetJob(const JobKey&) override { return error_; }
   absl::StatusOr<JobHead> GetJobHead(const JobKey&) override { return error_; }
   absl::StatusOr<v1::Job> GetJobRevision(int64_t, int64_t) override { return error_; }
+  absl::StatusOr<int64_t> GetJobSize(int64_t, int64_t) override { return error_; }
+  absl::StatusOr<std::string> GetSerializedJob(int64_t, int64_t) override { return error_; }
   absl::Status UpdateJob(int64_t, const v1::Job&) override { return error_; }
   absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string&, const std::string&, int) override { return error_; }
   absl::Status DeleteJob(int64_t) override { return error_; }

@@ -100,6 +100,53 @@ TEST_P(StoreConformanceTest, KeepsAJobByteForByte) {
   EXPECT_EQ(head->revision, 1);
 }
 
+TEST_P(StoreConformanceTest, AnswersAJobSerializedAndItsSize) {
+  v1::Job large = MakeJob("jobs/a");
+  for (int k = 0; k < 10'000; ++k) large.mutable_profile()->add_tensors()->set_name("weight");
+  ASSERT_TRUE(store_->CreateJob(kA, {1, large}).ok());
+  ASSERT_TRUE(store_->UpdateJob(1, MakeJob("jobs/a", 2)).ok());
+  const v1::Job revisions[] = {large, MakeJob("jobs/a", 2)};
+  for (const v1::Job& revision : revisions) {
+    const auto serialized = store_->GetSerializedJob(1, revision.profile_revision());
+    const auto size = store_->GetJobSize(1, revision.profile_revision());
+    ASSERT_TRUE(serialized.ok() && size.ok()) << serialized.status() << size.status();
+    v1::Job job;
+    ASSERT_TRUE(job.ParseFromString(*serialized));
+    EXPECT_EQ(job.SerializeAsString(), revision.SerializeAsString());
+    EXPECT_LE(*size, serialized->size());
+    EXPECT_GE(*size + 10, serialized->size());
+  }
+  for (const auto& [id, revision] : {std::pair(1, 3), std::pair(2, 1)}) {
+    EXPECT_EQ(store_->GetSerializedJob(id, revision).status().code(), absl::StatusCode::kNotFound);
+    EXPECT_EQ(store_->GetJobSize(id, revision).status().code(), absl::StatusCode::kNotFound);
+  }
+}
+
+TEST_P(StoreConformanceTest, ListsEndEarlyRatherThanTakeMuchMemory) {
+  constexpr int kMany = 9;
+  // So that three of them take kMaxListBytes.
+  const std::string large(kMaxListBytes / 3 + 1, 'x');
+  ASSERT_TRUE(store_->CreateJob(kA, {100, MakeJob("jobs/a")}).ok());
+  for (int i = 0; i < kMany; ++i) {
+    v1::Job job = MakeJob("jobs/large" + std::to_string(i));
+    job.mutable_options()->add_never(large);
+    ASSERT_TRUE(store_->CreateJob({"team", job.name()}, {i + 1, job}).ok());
+    v1::ImportanceReport report = MakeReport(0, i);
+    report.set_profile_digest(large);
+    ASSERT_TRUE(store_->AddReport(100, report, MakeOpening()).ok());
+    NewPlan plan = MakePlan(i);
+    plan.plan.set_trainable(large);
+    ASSERT_TRUE(store_->PutPlan(100, plan).ok());
+  }
+  EXPECT_THAT(Names(*store_->ListJobs("team", "", 1000)), ElementsAre("jobs/large0", "jobs/large1", "jobs/large2"));
+  EXPECT_THAT(Names(*store_->ListJobs("team", "jobs/large6", 1000)), ElementsAre("jobs/large7", "jobs/large8"));
+  EXPECT_THAT(Names(*store_->ListJobs("team", "", 2)), ElementsAre("jobs/large0", "jobs/large1"));
+  EXPECT_THAT(Keys(*store_->ListReports(100, 0, 3, 1000)),
+              ElementsAre(std::pair(0, 4), std::pair(0, 5), std::pair(0, 6)));
+  EXPECT_THAT(Rounds(*store_->ListPlans(100, 5, 1000)), ElementsAre(5, 6, 7));
+  EXPECT_THAT(Rounds(*store_->ListPlans(100, 9, 1000)), IsEmpty());
+}
+
 TEST_P(StoreConformanceTest, NeverReplacesAJob) {
   ASSERT_TRUE(store_->CreateJob(kA, {1, MakeJob("jobs/a")}).ok());
   v1::Job other = MakeJob("jobs/a");

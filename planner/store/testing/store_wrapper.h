@@ -23,6 +23,12 @@ class StoreWrapper : public Store {
   absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
     return store_.GetJobRevision(job_id, revision);
   }
+  absl::StatusOr<int64_t> GetJobSize(int64_t job_id, int64_t revision) override {
+    return store_.GetJobSize(job_id, revision);
+  }
+  absl::StatusOr<std::string> GetSerializedJob(int64_t job_id, int64_t revision) override {
+    return store_.GetSerializedJob(job_id, revision);
+  }
   absl::Status UpdateJob(int64_t job_id, const v1::Job& job) override { return store_.UpdateJob(job_id, job); }
   absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& tenant, const std::string& after_name,
                                                 int limit) override {

@@ -122,8 +122,10 @@ _OPTION_OF_FIELD = {
 
 def naming_options(error: Error) -> Error:
     """Returns the planner's error about a field of PlanOptions, with the name of the option in place of the field's."""
-    option = _OPTION_OF_FIELD.get(error.field)
-    if option is None:
+    # A planner names the part of its request that holds the options.
+    field = error.field.removeprefix("job.options.").removeprefix("options.")
+    option = _OPTION_OF_FIELD.get(field, field)
+    if option == error.field:
         return error
     message = str(error)
     message = option + message[len(error.field) :] if message.startswith(error.field) else message
