@@ -245,6 +245,8 @@ TEST_F(RunStateTest, KeepsTheLatestCheckpointsAndResumesFromTheOneWithMostSteps)
   }
   EXPECT_THAT(Files(), UnorderedElementsAre("checkpoint-9", "checkpoint-10"));
   EXPECT_EQ(FolderToResume(folder), (folder / "checkpoint-10").string());
+  ASSERT_TRUE(save(folder).ok());
+  EXPECT_EQ(FolderToResume(folder), folder.string()) << "of two as far as each other, that of the epoch";
   state.progress.step_losses.assign(12, 1.0);
   ASSERT_TRUE(save(folder).ok());
   EXPECT_EQ(FolderToResume(folder), folder.string());
@@ -257,6 +259,10 @@ TEST_F(RunStateTest, ACheckpointThatFailsLeavesTheEarlierOnes) {
       folder, 4, /*kept=*/1, [](const std::string&) { return absl::ResourceExhaustedError("no space"); });
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(Files(), UnorderedElementsAre("checkpoint-2"));
+  fs::create_directories(folder / ".checkpoint-6" / "left_by_a_kill");
+  ASSERT_EQ(WriteStepCheckpoint(folder, 6, /*kept=*/2, save), absl::OkStatus());
+  EXPECT_FALSE(fs::exists(folder / "checkpoint-6" / "left_by_a_kill"));
+  fs::remove_all(folder / "checkpoint-6");
   fs::create_directories(folder / ".checkpoint-6");
   RemoveUnfinishedCheckpoints(folder);
   EXPECT_THAT(Files(), UnorderedElementsAre("checkpoint-2"));

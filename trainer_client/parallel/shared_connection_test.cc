@@ -72,6 +72,23 @@ TEST(SharedConnectionTest, WithoutADaemonThePlanIsThatOfTheMeanReport) {
   });
 }
 
+TEST(SharedConnectionTest, WithoutADaemonRanksCountBySamplesAndNoRanksErrorIsTheMeans) {
+  OnRanks(2, [&](RankGroup& ranks) {
+    const auto planner = std::make_shared<ScriptedConnection>(PlanWithDigest("a"));
+    const auto shared = ShareConnection(planner, SharedPlanner::kLocal, ranks);
+    ASSERT_TRUE(shared->CreateJob(TestJob("jobs/a")).ok());
+    v1::ImportanceReport report = TestReport(0);
+    report.set_importance(3, ranks.rank() == 0 ? 8 : 4);
+    report.set_sample_count(ranks.rank() == 0 ? 1 : 3);
+    for (int k = 0; k < report.importance_size(); ++k) report.add_standard_error(1);
+    ASSERT_TRUE(shared->PlanRound("jobs/a", report).ok());
+    if (ranks.rank() != 0) return;
+    EXPECT_EQ(planner->report_.importance(3), (8 + 3 * 4) / 4.0);
+    EXPECT_EQ(planner->report_.sample_count(), 4);
+    EXPECT_EQ(planner->report_.standard_error_size(), 0);
+  });
+}
+
 TEST(SharedConnectionTest, RanksReportToADaemonAsThemselves) {
   OnRanks(2, [](RankGroup& ranks) {
     auto daemon = std::make_shared<ScriptedConnection>(PlanWithDigest("x"));

@@ -1,8 +1,11 @@
 #include "trainer_client/session/plan_execution.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "ATen/TensorOperators.h"
 #include "ATen/ops/mm.h"
@@ -120,6 +123,44 @@ TEST_F(PlanExecutionTest, DrawsForEachMicroBatchIfToldSo) {
   }
 }
 
+TEST_F(PlanExecutionTest, ALaterMicroBatchDoesNotDrawWhatTheNextStepDraws) {
+  const Plan plan{.trainable = {true, true, true}, .drop_rates = {0.5, 0.5}};
+  PlanExecution execution = NewExecution(DrawPer::kMicroBatch);
+  execution.Enforce(profile, plan);
+  std::vector<std::vector<std::string>> first, second;  // Of each step's micro-batches.
+  for (int step = 0; step < 20; ++step) {
+    execution.BeginStep();
+    first.push_back(execution.step_plan().dropped_blocks);
+    ASSERT_TRUE(execution.Backward(Loss()).ok());
+    second.push_back(execution.step_plan().dropped_blocks);
+    execution.EndStep();
+  }
+  first.erase(first.begin());
+  second.pop_back();
+  EXPECT_NE(first, second);
+}
+
+TEST_F(PlanExecutionTest, AStepsGradientsAreThoseOfAllItsMicroBatches) {
+  const Plan plan{.trainable = {true, true, true}, .drop_rates = {0.5, 0.5}};
+  PlanExecution execution = NewExecution(DrawPer::kMicroBatch);
+  execution.Enforce(profile, plan);
+  bool last_reached_fewer = false;
+  for (int step = 0; step < 20; ++step) {
+    execution.BeginStep();
+    std::vector<bool> reached(3, false);
+    std::vector<bool> last;
+    for (int micro_batch = 0; micro_batch < 2; ++micro_batch) {
+      last = execution.step_plan().reached;
+      for (size_t i = 0; i < reached.size(); ++i) reached[i] = reached[i] || last[i];
+      ASSERT_TRUE(execution.Backward(Loss()).ok());
+    }
+    EXPECT_THAT(execution.GradientsOfStep(), SizeIs(std::count(reached.begin(), reached.end(), true)));
+    last_reached_fewer |= last != reached;
+    execution.EndStep();
+  }
+  EXPECT_TRUE(last_reached_fewer);
+}
+
 TEST_F(PlanExecutionTest, ADrawDependsOnTheNumberOfTheStep) {
   const Plan plan{.trainable = {true, true, true}, .drop_rates = {0.5, 0.5}};
   std::vector<std::vector<std::string>> draws;
@@ -156,6 +197,14 @@ TEST_F(PlanExecutionTest, AnOpenStepRunsEverythingAndEndsUnderThePlanMadeInIt) {
   EXPECT_THAT(execution.GradientsOfStep(), SizeIs(1));
   execution.EndStep();
   EXPECT_THAT(execution.TakeNotices(), IsEmpty()) << "it has executed what an open step runs";
+}
+
+TEST_F(PlanExecutionTest, AnOpenStepUndefinesGradientsThatItDoesNotReach) {
+  PlanExecution execution = NewExecution();
+  execution.Enforce(profile, {.trainable = {true, true, true}});
+  for (const auto& [name, parameter] : parameters) parameter.mutable_grad() = at::zeros({4, 4});
+  execution.BeginOpenStep({.reached = {true, false, true}, .predicted_backward_cost = 0});
+  EXPECT_THAT(HaveGradients(), ElementsAre(true, false, true));
 }
 
 TEST_F(PlanExecutionTest, GivesZerosForATensorThatNoLossHasReached) {
