@@ -15,6 +15,7 @@
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
+#include "profiler/autograd/kernel_choice.h"
 #include "profiler/autograd/module_state.h"
 #include "trainer_client/parallel/rank_group.h"
 #include "trainer_client/session/consecutive_steps.h"
@@ -60,18 +61,34 @@ std::string FirstRepeated(const Entries& entries, const NameOf& name_of) {
   return "";
 }
 
+// The tensors that train under every plan: all that may, unless the method selects among them.
+std::vector<std::string> AlwaysTrained(const NamedParameters& parameters, const v1::PlanOptions& options) {
+  const bool selects = options.method() == v1::METHOD_SELECTION || options.method() == v1::METHOD_JOINT;
+  const std::set<std::string> always(options.always().begin(), options.always().end());
+  const std::set<std::string> never(options.never().begin(), options.never().end());
+  std::vector<std::string> names;
+  for (const auto& [name, parameter] : parameters) {
+    if (selects ? always.contains(name) : !never.contains(name)) names.push_back(name);
+  }
+  return names;
+}
+
 // The cost model of the step whose graph is behind `loss` and whose forward pass has executed so many FLOPs. Those of
 // operators that only frozen tensors take part in are not in the graph.
 absl::StatusOr<ModelProfile> ProfileOf(const at::Tensor& loss, const NamedParameters& parameters,
-                                       int64_t executed_forward_flops) {
+                                       const v1::PlanOptions& plan, int64_t executed_forward_flops) {
   absl::StatusOr<ModelProfile> profile = profiler::Profile(loss, parameters);
-  if (profile.ok()) profile->forward_cost = std::max(profile->forward_cost, executed_forward_flops);
+  if (!profile.ok()) return profile;
+  const absl::Status refused = profiler::RefuseChoicesOfKernel(loss, parameters, AlwaysTrained(parameters, plan));
+  if (!refused.ok()) return refused;
+  profile->forward_cost = std::max(profile->forward_cost, executed_forward_flops);
   return profile;
 }
 
 // The cost model of the step that `loss` computes, read off its graph with every candidate requiring grad.
 absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, const std::vector<bool>& candidates,
-                                         const std::vector<at::Tensor>& buffers, const LossFunction& loss) {
+                                         const v1::PlanOptions& plan, const std::vector<at::Tensor>& buffers,
+                                         const LossFunction& loss) {
   const RandomStateGuard keep_random_state;
   const profiler::KeepGradients keep_gradients(parameters);
   const profiler::KeepBuffers keep_buffers(buffers);
@@ -81,7 +98,7 @@ absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, cons
     at::AutoGradMode record(true);
     const profiler::ExecutedFlopsCounter counter;
     const at::Tensor batch_loss = loss(0);
-    return ProfileOf(batch_loss, parameters, counter.forward_flops_of_this_thread());
+    return ProfileOf(batch_loss, parameters, plan, counter.forward_flops_of_this_thread());
   });
 }
 
@@ -167,7 +184,7 @@ bool TrainingSession::PlansSensitivity(const RoundOptions& options) const {
 
 absl::Status TrainingSession::CreateJob(const LossFunction& loss) {
   if (rounds_.has_job()) return absl::OkStatus();
-  return CreateJobFrom(ProfileStep(parameters(), execution_.candidates(), options_.buffers, loss));
+  return CreateJobFrom(ProfileStep(parameters(), execution_.candidates(), options_.plan, options_.buffers, loss));
 }
 
 absl::Status TrainingSession::CreateJobFrom(absl::StatusOr<ModelProfile> profile) {
@@ -444,8 +461,8 @@ absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
   if (!rounds_.has_job()) {
     const std::unique_ptr<const profiler::ExecutedFlopsCounter> forward = std::move(probe.forward);
     const int64_t executed = forward == nullptr ? 0 : forward->forward_flops_of_this_thread();
-    const absl::Status created =
-        CreateJobFrom(WithoutExceptions("profiling", [&] { return ProfileOf(loss, parameters(), executed); }));
+    const absl::Status created = CreateJobFrom(
+        WithoutExceptions("profiling", [&] { return ProfileOf(loss, parameters(), options_.plan, executed); }));
     if (!created.ok()) return created;
     // The profile had to see tensors that never train. Autograd leaves out a leaf that no longer requires grad.
     probe.measured = MeasuredTensors();

@@ -11,6 +11,7 @@
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/dropout.h"
 #include "ATen/ops/equal.h"
+#include "ATen/ops/matmul.h"
 #include "ATen/ops/mm.h"
 #include "ATen/ops/zeros.h"
 #include "gmock/gmock.h"
@@ -284,6 +285,39 @@ TEST_F(TrainingSessionTest, SeveralLossesAreOneSum) {
     optimizer->ClearGradients();
   }
   EXPECT_THAT(session->TakeNotices(), IsEmpty());
+}
+
+TEST_F(TrainingSessionTest, RefusesAStepWhoseKernelsDependOnWhatIsFrozenUnlessItAlwaysTrains) {
+  parameters.emplace_back("vector", Randn({2}).requires_grad_(true));
+  loss = [this](int) {
+    const at::Tensor features = at::mm(input, parameters[0].second).tanh().view({2, 2, 8});
+    return at::matmul(features.transpose(1, 2), parameters[12].second).square().mean();
+  };
+  const absl::Status refused = NewSession()->CreateJob(loss);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("once the vector is frozen"));
+  auto in_step = NewSession();
+  ASSERT_TRUE(in_step->BeginRoundInStep().ok());
+  ASSERT_TRUE(in_step->BeginStep().ok());
+  EXPECT_EQ(in_step->Backward(loss(0)).status(), refused);
+
+  options.plan.add_always("vector");
+  auto pinned = NewSession();
+  auto round = pinned->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  EXPECT_THAT(round->trainable, Contains("vector"));
+  ASSERT_TRUE(pinned->BeginStep().ok());
+  ASSERT_TRUE(pinned->Backward(loss(0)).ok());
+  EXPECT_THAT(pinned->TakeNotices(), IsEmpty());
+  pinned.reset();
+
+  options.job = "full";
+  options.plan.clear_always();
+  options.plan.clear_budget();
+  options.plan.set_method(v1::METHOD_FULL);
+  EXPECT_EQ(NewSession()->CreateJob(loss), absl::OkStatus());
+  options.plan.add_never("vector");
+  EXPECT_EQ(NewSession()->CreateJob(loss), refused);
 }
 
 TEST_F(TrainingSessionTest, FailsWithoutAPlannerBeforeTheFirstPlanAndChangesNothing) {
@@ -1079,7 +1113,10 @@ TEST_F(InStepTest, CrossFitsOverConsecutiveStepsAndThePlanHoldsFromTheLastOn) {
       for (const auto& [name, parameter] : parameters) {
         if (parameter.requires_grad()) in_force.insert(name);
       }
-      for (int step = 0; step < 2; ++step) RunStep(*session);
+      for (int step = 0; step < 2; ++step) {
+        RunStep(*session);
+        EXPECT_EQ(session->step_probe().backward_cost, 0) << "it does not measure";
+      }
       EXPECT_THAT(session->TakeNotices(), IsEmpty());
     }
     session.reset();
