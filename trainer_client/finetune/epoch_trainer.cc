@@ -41,28 +41,18 @@ Clock::time_point EpochTrainer::Now() const {
   return Clock::now();
 }
 
-struct EpochTrainer::StepRecord {
-  double seconds() const { return gradient_seconds + optimizer_seconds; }
-  int64_t executed_flops() const { return backward_flops - probe_flops; }
-
-  double loss = 0;  // The mean over the ranks.
-  double forward_seconds = 0;
-  double backward_seconds = 0;
-  double gradient_seconds = 0;  // Both, and what lies between the micro-batches.
-  double optimizer_seconds = 0;
-  int64_t predicted_flops = 0;  // Of the plan, in backward.
-  int64_t forward_flops = 0;
-  int64_t backward_flops = 0;
-  int64_t probe_flops = 0;  // Of backward_flops, what ran beyond the plan in order to measure.
-  profiler::EnergyReading energy;
-};
-
 EpochTrainer::EpochTrainer(const TrainingSetup& setup, TrainingObserver observer)
     : setup_(setup),
       observer_(std::move(observer)),
       device_(DeviceOf(setup.model)),
       steps_per_epoch_(StepsPerEpoch(static_cast<int64_t>(setup.rows.size()),
-                                     setup.batch_size * setup.grad_accum * setup.world_size())) {
+                                     setup.batch_size * setup.grad_accum * setup.world_size())),
+      calendar_{.steps_per_epoch = steps_per_epoch_,
+                .plan_every = setup.plan_every,
+                .plans_by_drift = setup.plans_by_drift,
+                .probe_steps = setup.probe_steps,
+                .uniform_steps = setup.uniform_steps,
+                .warmup_rounds = setup.warmup_rounds} {
   for (const auto& parameter : setup.model.named_parameters()) {
     if (parameter.value().requires_grad()) tensor_names_.push_back(parameter.key());
   }
@@ -112,26 +102,9 @@ void EpochTrainer::TakeOver(std::vector<std::string> trainable, int64_t backward
   }
 }
 
-bool EpochTrainer::IsRoundWanted(int64_t step_in_epoch, int64_t step) const {
-  if (setup_.uniform_steps > 0 && step == setup_.uniform_steps) return true;
-  if (setup_.plans_by_drift) return setup_.session.IsRoundDue();
-  return setup_.plan_every == 0 ? step_in_epoch == 0 : step % setup_.plan_every == 0;
-}
-
-// A round whose steps would not all lie in this epoch begins with the next one: between them stands a checkpoint, which
-// holds nothing of a round that is being measured.
-bool EpochTrainer::IsRoundDue(int64_t step_in_epoch) const {
-  if (setup_.session.is_measuring() || step_in_epoch + setup_.probe_steps > steps_per_epoch_) return false;
-  if (IsRoundWanted(step_in_epoch, next_step())) return true;
-  for (int64_t ago = 1; step_in_epoch == 0 && ago < setup_.probe_steps && ago <= next_step(); ++ago) {
-    if (IsRoundWanted(steps_per_epoch_ - ago, next_step() - ago)) return true;
-  }
-  return false;
-}
-
-bool EpochTrainer::IsWarmUp() const {
-  const int64_t round = next_step() / (setup_.plan_every == 0 ? steps_per_epoch_ : setup_.plan_every);
-  return round < setup_.warmup_rounds;
+bool EpochTrainer::IsRoundDue() const {
+  if (setup_.session.is_measuring()) return false;
+  return calendar_.IsRoundDue(next_step(), setup_.plans_by_drift && setup_.session.IsRoundDue());
 }
 
 absl::Status EpochTrainer::WarmUp(const std::vector<int64_t>& order) {
@@ -161,8 +134,8 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
   for (int64_t i = report.executed_backward_flops.steps; i < steps_per_epoch_; ++i) {
     setup_.optimizer.set_learning_rate(setup_.schedule.LearningRate(next_step()));
     SeedStep();
-    const bool is_round_due = IsRoundDue(i);
-    if (IsWarmUp()) {
+    const bool is_round_due = IsRoundDue();
+    if (calendar_.IsWarmUp(next_step())) {
       if (is_round_due || trainable_.empty()) {
         if (absl::Status status = WarmUp(order); !status.ok()) return status;
       }
@@ -183,17 +156,9 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
 }
 
 void EpochTrainer::FinishReport(const EpochSums& sums, EpochReport& report) {
-  const double steps = static_cast<double>(steps_per_epoch_);
   report.drop_rates = drop_rates_;
   report.full_backward_flops = full_backward_flops_;
-  report.step_seconds = sums.step_seconds / steps;
-  report.forward_seconds = sums.forward_seconds / steps;
-  report.backward_seconds = sums.backward_seconds / steps;
-  report.optimizer_seconds = sums.optimizer_seconds / steps;
-  if (setup_.time_profile.has_value()) report.predicted_backward_seconds = sums.predicted_backward_seconds / steps;
-  report.joules_per_step = sums.energy.joules / steps;
-  report.energy_is_estimate = sums.energy.is_estimate;
-  report.train_loss = sums.loss / steps;
+  FillInMeans(sums, steps_per_epoch_, setup_.time_profile.has_value(), report);
   NotePeakMemory(report);
 }
 
@@ -325,7 +290,9 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   step.energy = SampleEnergy();
   step.forward_flops = counter.forward_flops();
   step.backward_flops = counter.backward_flops();
-  AddStep(step, sums, report);
+  step.expected_flops = expected_backward_flops_;
+  step.predicted_backward_seconds = predicted_backward_seconds_;
+  AddStep(step, sums, report, setup_.progress);
   if (absl::Status status = Redeem(order, report); !status.ok()) return status;
   Remark(setup_.session.TakeNotices());
   return absl::OkStatus();
@@ -380,37 +347,6 @@ absl::Status EpochTrainer::StepOptimizer(EpochReport& report, StepRecord& step) 
   if (absl::Status status = setup_.session.Step().status(); !status.ok()) return status;
   step.optimizer_seconds = Seconds(begin, Now());
   return absl::OkStatus();
-}
-
-void EpochTrainer::AddStep(const StepRecord& step, EpochSums& sums, EpochReport& report) {
-  sums.step_seconds += step.seconds();
-  sums.forward_seconds += step.forward_seconds;
-  sums.backward_seconds += step.backward_seconds;
-  sums.optimizer_seconds += step.optimizer_seconds;
-  sums.predicted_backward_seconds += predicted_backward_seconds_;
-  sums.loss += step.loss;
-  sums.energy.Add(step.energy);
-
-  TrainingProgress& progress = setup_.progress;
-  progress.energy.Add(step.energy);
-  progress.step_losses.push_back(step.loss);
-  progress.executed_flops += step.forward_flops + step.backward_flops;
-  progress.probe_flops += step.probe_flops;
-
-  const bool is_mismatched = step.executed_flops() != step.predicted_flops;
-  report.executed_backward_flops.Add(step.executed_flops());
-  report.predicted_backward_flops.Add(step.predicted_flops);
-  report.expected_backward_flops.Add(expected_backward_flops_);
-  report.mismatched_steps += is_mismatched;
-
-  if (!progress.round.has_value()) return;
-  RoundSums& round = *progress.round;
-  ++round.steps;
-  round.step_seconds += step.seconds();
-  round.executed_backward_flops += step.executed_flops();
-  round.joules += step.energy.joules;
-  round.loss += step.loss;
-  round.mismatched_steps += is_mismatched;
 }
 
 void EpochTrainer::ClipGradients() {

@@ -14,6 +14,8 @@
 #include "profiler/energy/energy_meter.h"
 #include "trainer_client/data/dataset.h"
 #include "trainer_client/finetune/report.h"
+#include "trainer_client/finetune/round_calendar.h"
+#include "trainer_client/finetune/step_record.h"
 #include "trainer_client/models/causal_lm.h"
 #include "trainer_client/optimizer/learning_rate.h"
 #include "trainer_client/optimizer/optimizer.h"
@@ -106,12 +108,12 @@ struct TrainingObserver {
   std::function<void(const std::string&)> remark;
 };
 
-// Trains epoch by epoch. It plans a round where one is due, then runs forward and backward of each micro-batch and
-// steps the optimizer. Each part is timed, the FLOPs of each backward pass are counted as they execute, and the energy
-// of each step is sampled at its end. After the first step of a round that measured importance, it computes the loss on
-// the measured batches once more, to compare the loss reduction that the plan promised with the one that came. When a
-// plan is replaced, and at the end of the last epoch, it gives the session what came of the plan as an outcome
-// (TrainingSession::AddOutcome). Not thread-safe.
+// Trains epoch by epoch. It plans a round where one is due (round_calendar.h), then runs forward and backward of each
+// micro-batch and steps the optimizer. Each part is timed, the FLOPs of each backward pass are counted as they execute,
+// and the energy of each step is sampled at its end. After the first step of a round that measured importance, it
+// computes the loss on the measured batches once more, to compare the loss reduction that the plan promised with the
+// one that came. When a plan is replaced, and at the end of the last epoch, it gives the session what came of the plan
+// as an outcome (TrainingSession::AddOutcome). Not thread-safe.
 class EpochTrainer {
  public:
   EpochTrainer(const TrainingSetup& setup, TrainingObserver observer);
@@ -133,8 +135,6 @@ class EpochTrainer {
   absl::StatusOr<EpochReport> TrainEpoch(int64_t epoch, std::optional<PartialEpoch> partial = std::nullopt);
 
  private:
-  // What one optimizer step took and executed, on this rank.
-  struct StepRecord;
   // A loss reduction that a round promised for its first step.
   struct Promise {
     double loss_reduction = 0;
@@ -145,16 +145,12 @@ class EpochTrainer {
 
   // What trains from now on, with the FLOPs of one micro-batch's backward pass.
   void TakeOver(std::vector<std::string> trainable, int64_t backward_flops, int64_t full_backward_flops);
-  // Returns whether a round begins before this step of the epoch.
-  bool IsRoundDue(int64_t step_in_epoch) const;
-  // Returns whether the policy (--plan-every, or the end of uniform rates) asks for a round at this step.
-  bool IsRoundWanted(int64_t step_in_epoch, int64_t step) const;
+  // Returns whether a round begins before the next step.
+  bool IsRoundDue() const;
   // Keeps a checkpoint within the epoch if one is due and no round is being measured.
   absl::Status SaveIfDue(int64_t step_in_epoch, PartialEpoch& partial);
   // Returns the numbers of `count` micro-batches of the epoch from this step on; after the last one comes the first.
   std::vector<int64_t> MicroBatchesFrom(int64_t step_in_epoch, int64_t count) const;
-  // Returns whether this step belongs to a warm-up round, in which everything trains.
-  bool IsWarmUp() const;
   // Makes everything train from the next step on.
   absl::Status WarmUp(const std::vector<int64_t>& order);
   // Begins a round by the probe of the setup, and adds it to the report once it has planned.
@@ -183,8 +179,6 @@ class EpochTrainer {
   absl::Status NoteLossBefore(const std::vector<int64_t>& order, double step_loss);
   // Averages gradients over the ranks, clips them and steps the optimizer.
   absl::Status StepOptimizer(EpochReport& report, StepRecord& step);
-  // Adds a step that is over to the epoch, the run and the round in force.
-  void AddStep(const StepRecord& step, EpochSums& sums, EpochReport& report);
   // Clips the norm of all gradients together to setup_.clip_norm, if that is above 0.
   void ClipGradients();
   // Returns the mean loss of these micro-batches without recording, with dropout drawn from `random_state`.
@@ -212,6 +206,7 @@ class EpochTrainer {
   const TrainingObserver observer_;
   const at::Device device_;  // The model's.
   const int64_t steps_per_epoch_;
+  const RoundCalendar calendar_;
   std::vector<std::string> tensor_names_;
   bool is_under_plan_ = false;
   std::vector<std::string> trainable_;  // Under the plan in force, as the four below, each per step.

@@ -59,6 +59,7 @@ struct EpochTrainerTest : ::testing::Test {
                                         .model = "llama",
                                         .plan = plan_options,
                                         .optimizer = optimizer.get(),
+                                        .importance = {.probe_batches = static_cast<int>(probe_batches)},
                                         .branches = model->residual_branches(),
                                         .draw_per = draw_per},
                                        model->named_parameters().pairs());
@@ -75,10 +76,11 @@ struct EpochTrainerTest : ::testing::Test {
          .batch_size = batch_size,
          .grad_accum = grad_accum,
          .clip_norm = clip_norm,
-         .schedule = {.peak = 1e-2, .warmup_steps = 0, .total_steps = 20},
+         .schedule = {.peak = learning_rate, .warmup_steps = 0, .total_steps = 20},
          .plan_every = plan_every,
          .plans_by_drift = plans_by_drift,
          .probe = probe,
+         .probe_batches = probe_batches,
          .probe_steps = probe_steps,
          .measures_importance = plan_options.method() != v1::METHOD_FULL && plan_options.method() != v1::METHOD_DROP,
          .uniform_steps = uniform_steps,
@@ -108,6 +110,8 @@ struct EpochTrainerTest : ::testing::Test {
   int64_t batch_size = 4;
   int64_t grad_accum = 1;
   double clip_norm = 0;
+  double learning_rate = 1e-2;
+  int64_t probe_batches = 1;
   DrawPer draw_per = DrawPer::kStep;
   Probe probe = Probe::kSeparate;
   int64_t probe_steps = 1;
@@ -306,6 +310,39 @@ TEST_F(EpochTrainerTest, HoldsARoundToItsPromise) {
     EXPECT_GT(*round.realised_loss_reduction, 0) << "the step helps on its own batch";
     EXPECT_LT(*round.realised_loss_reduction, 2 * *round.promised_loss_reduction);
   }
+}
+
+TEST_F(EpochTrainerTest, AStepThatMovesNothingRealisesNothingUnderTheSameDropout) {
+  model = *CreateCausalLm(kOpt, Attention::kSdpa);
+  learning_rate = 0;
+  batch_size = 2;  // Five batches.
+  const std::pair<Probe, int64_t> probes[] = {{Probe::kSeparate, 1}, {Probe::kSeparate, 3}, {Probe::kInStep, 1}};
+  for (const auto& [each, batches] : probes) {
+    SCOPED_TRACE(batches);
+    probe = each;
+    probe_batches = batches;
+    progress = {};
+    EpochTrainer trainer = Make();
+    const auto report = trainer.TrainEpoch(1);
+    ASSERT_TRUE(report.ok()) << report.status();
+    ASSERT_TRUE(report->rounds[0].realised_loss_reduction.has_value());
+    EXPECT_NEAR(*report->rounds[0].realised_loss_reduction, 0, 1e-6);
+  }
+}
+
+TEST_F(EpochTrainerTest, AnInStepRoundInWhichThePlannerIsNotAskedPromisesNothing) {
+  const auto planner = std::make_shared<FakePlanner>();
+  connection = planner;
+  probe = Probe::kInStep;
+  EpochTrainer trainer = Make();
+  std::vector<size_t> rounds;
+  for (int64_t epoch = 1; epoch <= 4; ++epoch) {
+    planner->is_away = epoch > 1;  // Asked in epochs 2 and 3, and then left alone for a round.
+    const auto report = trainer.TrainEpoch(epoch);
+    ASSERT_TRUE(report.ok()) << report.status();
+    rounds.push_back(report->rounds.size());
+  }
+  EXPECT_THAT(rounds, ElementsAre(1, 1, 1, 0));
 }
 
 TEST_F(EpochTrainerTest, TellsThePlannerWhatCameOfEachPlan) {
