@@ -111,7 +111,7 @@ def test_an_unknown_pinned_name_is_refused():
 def test_a_session_under_selection_needs_the_mask_pinned():
     module, x = BiasedAttention(), torch.randn(2, 3, 7, 5)
     session = greenplan.attach(module, torch.optim.SGD(module.parameters(), lr=0.01), budget=0.9, pinned=["bias"])
-    optimizer = session._optimizer
+    optimizer = session._measuring._optimizer
     for _ in range(3):
         with session.step():
             module(x).backward()

@@ -203,7 +203,7 @@ def test_a_part_of_what_ddp_wraps_is_refused(tmp_path):
         wrapped = torch.nn.parallel.DistributedDataParallel(model)
         refused(model.model, "a part of what DistributedDataParallel.* has made a reducer for")
         session = greenplan.attach(model, torch.optim.AdamW(model.parameters()), budget=0.5)
-        assert session._wrapper._model is wrapped
+        assert session._execution.wrapper._model is wrapped
         session.detach()
 
 

@@ -139,7 +139,7 @@ def test_importance_under_accumulation_is_that_of_the_summed_gradient():
 def test_drop_draws_blocks_anew_in_each_step_and_executes_what_is_predicted():
     model, optimizer, session = attached(method="drop", budget=0.6)
     drawn = []
-    original = session._blocks
+    original = session._measuring.step
     for step in range(8):
         with session.step():
             loss = model.loss()
@@ -161,7 +161,7 @@ def test_drop_draws_blocks_anew_in_each_step_and_executes_what_is_predicted():
 def test_a_tensor_of_a_dropped_block_is_passed_over_in_that_step():
     model, optimizer, session = attached(method="drop", budget=0.6)
     train_step(model, optimizer, session)
-    session._planner.draw_blocks = lambda plan, step: ["model.layers.1.mlp"]
+    session._rounds.planner.draw_blocks = lambda plan, step: ["model.layers.1.mlp"]
     before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
     steps = {name: float(optimizer.state[parameter]["step"]) for name, parameter in model.parameters.items()}
     train_step(model, optimizer, session)
@@ -175,7 +175,7 @@ def test_micro_batches_may_have_draws_of_their_own():
     model, optimizer, session = attached(method="drop", budget=0.6, draw_per="micro-batch")
     train_step(model, optimizer, session)
     asked = []
-    session._planner.draw_blocks = lambda plan, step: asked.append(step) or list(session.profile.blocks)[:step]
+    session._rounds.planner.draw_blocks = lambda plan, step: asked.append(step) or list(session.profile.blocks)[:step]
     with session.step():
         for _ in range(3):
             model.loss().backward()
@@ -191,10 +191,10 @@ def test_a_step_in_which_nothing_is_left_to_train_does_nothing():
     model, optimizer, session = attached(method="joint", budget=0.3)
     train_step(model, optimizer, session)
     inside = [name for name in model.parameters if name.startswith("model.layers.1.mlp.")]
-    session._applied.may_drop = True
-    session._parameters.set_live(inside)
-    session._applied.live = tuple(inside)
-    session._planner.draw_blocks = lambda plan, step: list(session.profile.blocks)
+    session._execution.applied.may_drop = True
+    session._execution.parameters.set_live(inside)
+    session._execution.applied.live = tuple(inside)
+    session._rounds.planner.draw_blocks = lambda plan, step: list(session.profile.blocks)
     before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
     train_step(model, optimizer, session)
     assert all(torch.equal(before[name], parameter) for name, parameter in model.parameters.items())
@@ -207,7 +207,7 @@ def test_joint_plans_both_and_keeps_to_the_budget():
     latest = session.history[-1]
     assert latest["expected_backward_flops"] <= 0.5 * latest["full_backward_flops"]
     assert latest["executed_backward_flops"] is not None
-    assert not session._applied.mismatch()
+    assert not session._execution.applied.mismatch()
 
 
 def test_a_separate_probe_plans_before_the_first_step_and_leaves_all_as_it_was():
@@ -270,12 +270,12 @@ def test_the_separate_and_the_in_step_probe_make_the_same_plan():
 def test_a_separate_probe_measures_sensitivity_for_drop_rates():
     model, optimizer, session = attached(method="drop", budget=0.6)
     session.begin_round(model.loss)
-    assert set(session._sensitivity) == set(session.profile.blocks)
-    assert all(value > 0 for value in session._sensitivity.values())
+    assert set(session._measuring.sensitivity) == set(session.profile.blocks)
+    assert all(value > 0 for value in session._measuring.sensitivity.values())
     assert len(set(session.plan.drop_rates.values())) > 1
     train_step(model, optimizer, session)
     assert session.history[0]["executed_backward_flops"] is not None
-    assert not session._applied.mismatch()
+    assert not session._execution.applied.mismatch()
 
 
 def rates(entry):
@@ -291,7 +291,7 @@ def test_a_step_measures_the_sensitivity_that_a_separate_probe_measures(method):
             session.begin_round(model.loss)
         train_step(model, optimizer, session)
         plans.append(session.plan)
-        measured.append(session._sensitivity)
+        measured.append(session._measuring.sensitivity)
     assert measured[0].keys() == set(session.profile.blocks)
     assert measured[0] == pytest.approx(measured[1])
     assert plans[0].trainable == plans[1].trainable
@@ -307,7 +307,7 @@ def test_what_a_step_measures_does_not_change_what_it_trains():
         model, optimizer, session = attached("bert", method="drop", budget=0.6, attention="eager", **options)
         torch.manual_seed(4)
         train_step(model, optimizer, session)
-        assert bool(session._sensitivity) == (allocation is None)
+        assert bool(session._measuring.sensitivity) == (allocation is None)
         weights.append([parameter.detach().clone() for parameter in model.parameters.values()])
     assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
 
@@ -391,7 +391,7 @@ def test_two_batches_make_the_importance_cross_fitted():
     seen = []
     plan = SessionPlanner.plan
     session.begin_round([model.loss, lambda: model.model(**other).loss])
-    planner = session._planner
+    planner = session._rounds.planner
     planner.plan = lambda measurements, pinned: seen.append(measurements) or plan(planner, measurements, pinned)
     session.begin_round([model.loss, lambda: model.model(**other).loss])
     assert set(seen[0].standard_error) == set(seen[0].importance) == set(model.parameters)
@@ -431,8 +431,8 @@ def test_offloaded_state_is_back_wherever_its_tensor_may_be_stepped():
     """Seen by what is asked to move, as there is one device here."""
     moved = []
     model, optimizer, session = attached(optimizer_state="offload", plan_every=2)
-    session._state._move = lambda parameter, source, target: moved.append((parameter, target))
-    session._state._host = host = torch.device("meta")
+    session._execution.state._move = lambda parameter, source, target: moved.append((parameter, target))
+    session._execution.state._host = host = torch.device("meta")
     everything, on_device = set(model.parameters.values()), torch.device("cpu")
 
     def moves():
@@ -534,7 +534,7 @@ def test_resume_goes_on_with_the_draws_of_micro_batches():
 
     def asked_in_a_step_of_two(model, optimizer, session):
         asked = []
-        session._planner.draw_blocks = lambda plan, number: asked.append(number) or []
+        session._rounds.planner.draw_blocks = lambda plan, number: asked.append(number) or []
         with session.step():
             for _ in range(2):
                 model.loss().backward()
@@ -628,7 +628,7 @@ def test_a_planner_that_goes_away_later_leaves_the_last_plan(code, caplog):
     model, optimizer, session = attached(plan_every=1)
     train_step(model, optimizer, session)
     digest = session.plan.digest
-    session._planner.plan = failing(code)
+    session._rounds.planner.plan = failing(code)
     train_step(model, optimizer, session)
     assert session.plan.digest == digest
     assert "training goes on with the last plan" in caplog.text
@@ -639,7 +639,7 @@ def test_a_later_round_that_is_refused_leaves_the_plan_in_force():
     train_step(model, optimizer, session)
     in_force = flags(model)
     assert not all(in_force.values())
-    session._planner.plan = failing("INVALID_ARGUMENT")
+    session._rounds.planner.plan = failing("INVALID_ARGUMENT")
     with pytest.raises(greenplan.Error, match="planner is away"):
         train_step(model, optimizer, session)
     assert flags(model) == in_force

@@ -176,7 +176,7 @@ def test_sensitivity_is_measured_under_checkpoints_that_are_not_reentrant():
     plain, checkpointing = attached(method="drop"), checkpointed(False, method="drop")
     for model, optimizer, session in (plain, checkpointing):
         train_step(model, optimizer, session)
-    assert plain[2]._sensitivity == pytest.approx(checkpointing[2]._sensitivity)
+    assert plain[2]._measuring.sensitivity == pytest.approx(checkpointing[2]._measuring.sensitivity)
 
 
 def test_sensitivity_under_a_scaler_is_that_of_the_loss_itself():
@@ -187,7 +187,7 @@ def test_sensitivity_under_a_scaler_is_that_of_the_loss_itself():
     session = greenplan.attach(model.model, optimizer, method="drop", budget=0.5, scaler=scaler)
     with session.step():
         scaler.scale(model.loss()).backward()
-    assert session._sensitivity == pytest.approx(plain._sensitivity)
+    assert session._measuring.sensitivity == pytest.approx(plain._measuring.sensitivity)
 
 
 def test_an_optimizer_whose_update_cannot_be_replayed_drops_blocks_all_the_same():
@@ -282,7 +282,7 @@ def test_adapters_that_are_switched_off_within_each_step_keep_to_the_plan(method
         moved = {name for name, one in model.parameters.items() if not torch.equal(before[name], one)}
         assert moved <= set(session.plan.trainable)
         if step:
-            assert executed == [session._applied._predicted(session._applied._dropped)] * 2
+            assert executed == [session._execution.applied._predicted(session._execution.applied._dropped)] * 2
     assert not session.mismatches
     assert caplog.text.count("was changed by something else than the plan") == 1
 
@@ -308,8 +308,8 @@ def test_a_scaler_accepts_a_step_in_which_nothing_trains(is_unscaled):
     train_step(plain_model, plain_optimizer, plain)
     assert session.plan.value == pytest.approx(plain.plan.value, rel=1e-6)  # Importance is that of unscaled gradients.
     before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
-    session._parameters.set_live([])
-    session._applied.live = ()
+    session._execution.parameters.set_live([])
+    session._execution.applied.live = ()
     scaled_step()
     assert all(torch.equal(before[name], parameter) for name, parameter in model.parameters.items())
 
@@ -343,10 +343,10 @@ def test_zeros_that_stand_in_for_a_gradient_under_a_scaler_move_nothing():
 
     scaled_step()
     live = [name for name in model.parameters if ".layers.1.mlp." in name or "layers.1.post_attention" in name]
-    session._parameters.set_live(live)
-    session._applied.live, session._applied.may_drop = tuple(live), True
-    session._planner.draw_blocks = lambda plan, step: list(session.profile.blocks)
-    session._smallest = lambda: model.parameters[live[0]]
+    session._execution.parameters.set_live(live)
+    session._execution.applied.live, session._execution.applied.may_drop = tuple(live), True
+    session._rounds.planner.draw_blocks = lambda plan, step: list(session.profile.blocks)
+    session._execution._smallest = lambda: model.parameters[live[0]]
     before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
     scaled_step()
     assert all(torch.equal(before[name], parameter) for name, parameter in model.parameters.items())
@@ -647,7 +647,7 @@ def test_parameters_added_after_attach_join_if_the_optimizer_has_them(caplog):
     train_step(model, optimizer, session)
     assert "new: model.layers.1.mlp" in caplog.text
     assert "the optimizer lacks model.layers.1.mlp.gate_proj.bias" in caplog.text
-    assert "model.layers.1.mlp.up_proj.bias" in session._parameters.candidates
+    assert "model.layers.1.mlp.up_proj.bias" in session._execution.parameters.candidates
     assert "model.layers.1.mlp.gate_proj.bias" not in session.plan.trainable
     train_step(model, optimizer, session)
 

@@ -11,9 +11,8 @@ import torch
 
 from greenplan._backward import watched_backward
 from greenplan._executed import difference, executed_flops, predicted_by_operator
-from greenplan._profiling import recorded_shapes
+from greenplan._profiling import ProfiledStep, recorded_shapes
 from greenplan.plan import Plan
-from greenplan.profile import Profile
 
 # Steps in which a batch of the profile's shapes is waited for, so that executed and predicted FLOPs can be compared.
 _TRIES = 20
@@ -28,22 +27,20 @@ class AppliedPlan:
         live: The names of the tensors that require grad.
     """
 
-    def __init__(self, plan: Plan, profile: Profile, live: Sequence[str], signature: Any, losses_per_step: int) -> None:
-        """Puts a plan in force.
+    def __init__(self, plan: Plan, step: ProfiledStep, live: Sequence[str]) -> None:
+        """Begins to count.
 
         Args:
             plan: The plan.
-            profile: What it was made for.
+            step: What it was made for.
             live: The names of the tensors that require grad.
-            signature: The shapes that the profile holds for.
-            losses_per_step: How many losses the profile adds up.
         """
         self.plan = plan
         self.may_drop = any(rate > 0 for rate in plan.drop_rates.values())
-        self._profile = profile
+        self._profile = step.profile
         self.live = tuple(live)
-        self._signature = signature
-        self._losses_per_step = losses_per_step
+        self._signature = step.signature
+        self._losses_per_step = step.losses_per_step
         self._draws: Counter[tuple[str, ...]] = Counter()
         self._cost_of: dict[tuple[str, ...], int] = {}
         self._earlier_steps = 0

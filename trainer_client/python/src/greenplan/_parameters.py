@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from greenplan._backward import watched_backward
 from greenplan._hooks import removed_afterwards
-from greenplan.errors import ArgumentError, unknown_name
+from greenplan.errors import ArgumentError, Error, unknown_name
 
 logger = logging.getLogger("greenplan")
 
@@ -85,6 +85,22 @@ class Parameters:
             if name not in self.candidates:
                 raise unknown_name(field, name, self.candidates, "names of parameters that require grad")
         return checked
+
+    def check_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Checks that the model's parameters have the names and shapes of those in a session's state.
+
+        Raises:
+            Error: FAILED_PRECONDITION naming those that differ.
+        """
+        now = {name: tuple(parameter.shape) for name, parameter in self._all.items()}
+        differing = [name for name in {**now, **shapes} if now.get(name) != shapes.get(name)]
+        if differing:
+            raise Error(
+                f"the session's state is of another model: it differs in {some_of(differing)}; load it into the model "
+                "that it was saved with",
+                code="FAILED_PRECONDITION",
+                field="profile",
+            )
 
     def set_live(self, names: Collection[str]) -> None:
         """Lets exactly these candidates require grad. The gradients of the others are dropped."""

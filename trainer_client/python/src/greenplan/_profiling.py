@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from greenplan import profile_json
 from greenplan._autograd.graph_blocks import GraphBlocks
 from greenplan._autograd.reading import UnreachedError, read_profile
 from greenplan._autograd.reentrant_checkpoint import CHECKPOINT_KIND
@@ -49,12 +51,53 @@ def _shapes_in(value: Any) -> Iterator[tuple[int, ...]]:
             yield from _shapes_in(item)
 
 
+@dataclass(frozen=True)
+class ProfiledStep:
+    """A step as it was profiled.
+
+    Attributes:
+        profile: What it costs.
+        blocks: The modules of its blocks.
+        signature: The shapes of the forward passes that the profile holds for.
+        losses_per_step: How many losses the profile adds up.
+    """
+
+    profile: Profile
+    blocks: BlockModules
+    signature: Signature
+    losses_per_step: int
+
+    def state(self) -> dict[str, Any]:
+        """Returns what ``of_state`` needs, as JSON can hold it."""
+        return {
+            "profile": profile_json.to_json(self.profile.data),
+            "block_modules": {block: list(modules) for block, modules in self.blocks.modules.items()},
+            "undroppable": list(self.blocks.undroppable),
+            "signature": self.signature,
+            "losses_per_step": self.losses_per_step,
+        }
+
+    @classmethod
+    def of_state(cls, profile: Profile, model: torch.nn.Module, state: Mapping[str, Any]) -> ProfiledStep:
+        """Reads ``state()`` of a step of ``model``, whose profile has been read already."""
+        blocks = BlockModules(model, state["block_modules"], state["undroppable"])
+        return cls(profile, blocks, state["signature"], state["losses_per_step"])
+
+
+# In the state of a session whose steps were not profiled yet.
+NO_STATE: dict[str, Any] = {
+    "profile": None,
+    "block_modules": {},
+    "undroppable": [],
+    "signature": None,
+    "losses_per_step": 1,
+}
+
+
 class StepProfiler:
     """Profiles the losses of one step. Losses of one structure are micro-batches, of which the first one counts.
 
     Attributes:
-        signature: The shapes of the forward passes that belong to the profile.
-        num_losses: How many losses of different structure there were.
         is_reentrant: Whether a checkpoint with use_reentrant=True was met.
     """
 
@@ -73,8 +116,6 @@ class StepProfiler:
             inputs: The input embedding of the model.
             pinned: Names of the parameters that every plan trains; None: of all.
         """
-        self.signature: Signature = []
-        self.num_losses = 0
         self.is_reentrant = False
         self._model = model
         self._named_leaves = named_leaves
@@ -82,7 +123,8 @@ class StepProfiler:
         self._pinned = pinned
         self._outputs: dict[str, list[Any]] = {}
         self._shapes: Signature = []
-        self._parts: list[ModelProfile] = []
+        self._parts: list[ModelProfile] = []  # Losses of different structure.
+        self._signature: Signature = []
         self._blocks: BlockModules | None = None
 
     @contextlib.contextmanager
@@ -113,8 +155,7 @@ class StepProfiler:
             modules = BlockModules.found(self._model, blocks, self._outputs)
             self._blocks = modules if self._blocks is None else self._blocks.joined(self._model, modules)
             self._parts.append(data)
-            self.num_losses += 1
-            self.signature = list(self._shapes)
+            self._signature = list(self._shapes)
         self._outputs.clear()
         self._inputs.leaves.clear()
 
@@ -128,8 +169,8 @@ class StepProfiler:
     def _output_nodes(self) -> Iterator[Any]:
         return (node for nodes in self._outputs.values() for node in nodes)
 
-    def result(self) -> tuple[Profile, BlockModules]:
-        """Returns the profile of the step and the modules of its blocks.
+    def result(self) -> ProfiledStep:
+        """Returns what all losses of the step cost together.
 
         Raises:
             Error: FAILED_PRECONDITION; no loss was differentiated.
@@ -147,4 +188,4 @@ class StepProfiler:
             data = merged(data, part)
         if not any(tensor.op is not None for tensor in data.tensors):
             raise ArgumentError("loss depends on none of the parameters", field="loss")
-        return Profile(data), self._blocks
+        return ProfiledStep(Profile(data), self._blocks, self._signature, len(self._parts))
