@@ -33,7 +33,7 @@ def main() -> None:
             start = time.thread_time()
             loss = model.loss()
             middle = time.thread_time()
-            profile = greenplan.profile(loss, model.parameters.items())
+            profile = greenplan.profile(loss, model.model.named_parameters())
             profiling.append(1000 * (time.thread_time() - middle))
             forward.append(1000 * (middle - start))
         print(

@@ -209,12 +209,15 @@ def test_predicts_what_transformers_executes_under_checkpointing(family, use_ree
         assert profile.cost(mask).backward_cost == executed, mask
 
 
+@pytest.mark.parametrize("listed", [dict, iter, list], ids=["dict", "generator", "list"])
 @pytest.mark.parametrize("family", ["llama", "llama-tied"])
-def test_an_embedding_held_open_by_transformers_is_charged_always(family):
+def test_an_embedding_held_open_by_transformers_is_charged_always(family, listed):
     model = hf_models.build(family, "sdpa")
     hf_models.checkpoint_activations(model.model)
     model.model.enable_input_require_grads()
-    profile = greenplan.profile(model.loss(), model.model.named_parameters())
+    named_parameters = listed(model.model.named_parameters())
+    named_parameters = named_parameters.items() if listed is dict else named_parameters
+    profile = greenplan.profile(model.loss(), named_parameters)
     for mask in random_masks(list(profile.names), 8):
         if mask:
             executed = executed_backward_flops(model.parameters, mask, model.loss)

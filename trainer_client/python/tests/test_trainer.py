@@ -116,11 +116,14 @@ def test_plans_every_so_many_steps(tmp_path):
     assert [entry["step"] for entry in session.history] == [0, 5, 10]
 
 
-def test_each_pass_over_a_dataset_without_a_length_begins_a_round(tmp_path):
-    class Stream(torch.utils.data.IterableDataset):
-        def __iter__(self):
-            return iter(Rows(12))
+class Stream(torch.utils.data.IterableDataset):
+    """Rows of three steps, whose number is not known."""
 
+    def __iter__(self):
+        return iter(Rows(12))
+
+
+def test_each_pass_over_a_dataset_without_a_length_begins_a_round(tmp_path):
     run = trainer(tmp_path, max_steps=8)
     run.train_dataset = Stream()
     run.train()
@@ -148,11 +151,12 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
 
 
+def losses(run):
+    return {entry["step"]: entry["loss"] for entry in run.state.log_history if "loss" in entry}
+
+
 @pytest.mark.parametrize("method", ["selection", "joint"])
 def test_resume_goes_on_bit_for_bit(tmp_path, method):
-    def losses(run):
-        return {entry["step"]: entry["loss"] for entry in run.state.log_history if "loss" in entry}
-
     run = trainer(tmp_path, callback=made(method=method), save_strategy="steps", save_steps=4)
     run.train()
     expected, history = losses(run), session_of(run).history
@@ -164,6 +168,18 @@ def test_resume_goes_on_bit_for_bit(tmp_path, method):
         assert [entry["digest"] for entry in session.history] == [entry["digest"] for entry in history]
         assert len(again.optimizer.param_groups[0]["params"]) > 0
         assert again.lr_scheduler.optimizer is again.optimizer or again.lr_scheduler.optimizer.optimizer
+
+
+def test_resume_within_a_pass_over_a_dataset_without_a_length_goes_on_with_its_round(tmp_path):
+    """Beyond the first pass the Trainer itself finds no batch to go on with."""
+    runs = [trainer(tmp_path, max_steps=8, save_strategy="steps", save_steps=2) for _ in range(2)]
+    for run, checkpoint in zip(runs, (None, str(tmp_path / "checkpoint-2")), strict=True):
+        run.train_dataset = Stream()
+        run.train(resume_from_checkpoint=checkpoint)
+    assert losses(runs[0]) == losses(runs[1])
+    rounds = [[(entry["step"], entry["digest"]) for entry in session_of(run).history] for run in runs]
+    assert rounds[0] == rounds[1]
+    assert [step for step, _ in rounds[1]] == [0, 3, 6]
 
 
 def test_after_a_resume_earlier_rounds_are_not_told_again_and_another_training_begins_anew(tmp_path, capsys):

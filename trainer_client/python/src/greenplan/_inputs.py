@@ -7,8 +7,10 @@ need it keeps the graph of every frozen layer alive: nothing is saved, whatever 
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import inspect
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -91,21 +93,34 @@ class InputEmbedding:
             yield
 
 
-def open_embeddings(named_parameters: Iterable[tuple[str, torch.Tensor]]) -> list[torch.Tensor]:
-    """Lists the weights of embeddings whose output is let require grad by ``enable_input_require_grads``.
+def open_embeddings(named_parameters: Iterable[tuple[str, torch.Tensor]]) -> Callable[[], list[torch.Tensor]]:
+    """Returns what lists the weights of embeddings whose output ``enable_input_require_grads`` lets require grad.
+
+    No graph shows that. Where the model is not known, all modules that are alive are looked at, which takes tens of
+    milliseconds in a process that has imported transformers.
 
     Args:
-        named_parameters: Not consumed. The model is known, and looked at, where this is its ``named_parameters()``.
+        named_parameters: Not consumed. It tells the model where it is ``model.named_parameters()`` itself.
     """
     model = inspect.getgeneratorlocals(named_parameters).get("self") if inspect.isgenerator(named_parameters) else None
-    if not isinstance(model, torch.nn.Module):
-        return []
+    if isinstance(model, torch.nn.Module):
+        return functools.partial(_open_weights, model.modules())
+    return lambda: _open_weights(one for one in gc.get_objects() if issubclass(type(one), torch.nn.Module))
+
+
+def _open_weights(modules: Iterable[torch.nn.Module]) -> list[torch.Tensor]:
     return [
         parameter
-        for module in model.modules()
-        if any(getattr(hook, "__name__", "") in _OPENING_HOOKS for hook in module._forward_hooks.values())
+        for module in modules
+        if any(getattr(hook, "__name__", "") in _OPENING_HOOKS for hook in _forward_hooks(module))
         for parameter in module.parameters(recurse=False)
     ]
+
+
+def _forward_hooks(module: torch.nn.Module) -> Collection[Any]:
+    """Lists the hooks of a module, which may be one that is only half made."""
+    hooks = module.__dict__.get("_forward_hooks")
+    return hooks.values() if hooks else ()
 
 
 def check_reentrant(inputs: InputEmbedding, options: Options) -> None:

@@ -292,14 +292,16 @@ def profile(
       where torch stops, for products of which anything requires grad. With frozen base weights, as in LoRA, let them
       require grad in the forward pass that is profiled and name them in ``frozen``.
     - ``enable_input_require_grads()``, which gradient checkpointing switches on in transformers 5, lets the output of a
-      frozen embedding require grad: backward then runs down to it whatever is frozen, and so it is charged. That takes
-      named_parameters to be ``model.named_parameters()`` itself; ``disable_input_require_grads()`` saves the work.
+      frozen embedding require grad: backward then runs down to it whatever is frozen, and so it is charged;
+      ``disable_input_require_grads()`` saves the work.
     - Under ``use_reentrant=True`` torch computes no gradient at all behind the first checkpoint whose inputs require no
       grad; the profile counts such gradients as if it did.
 
     Args:
         loss: A scalar that backward() has not been called on.
-        named_parameters: As ``model.named_parameters()``; a tied tensor counts once, under its first name.
+        named_parameters: As ``model.named_parameters()``; a tied tensor counts once, under its first name. That call
+            itself is quickest: of another list of a model with embeddings, the model is first looked for among all
+            objects of the process.
         frozen: Names of parameters that will never be trained although they require grad in this forward pass: listed
             without op, and the work that only they would need is left out.
         pinned: Names of parameters that will be trained in every step.

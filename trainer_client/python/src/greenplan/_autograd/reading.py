@@ -37,14 +37,14 @@ def read_profile(
     ignored: Iterable[torch.Tensor] = (),
     landmarks: Callable[[], Iterable[Node]] = tuple,
     pinned: Iterable[str] | None = (),
-    open_embeddings: Iterable[torch.Tensor] = (),
+    open_embeddings: Callable[[], Iterable[torch.Tensor]] = tuple,
 ) -> tuple[ModelProfile, GraphBlocks]:
     """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie.
 
     Leaves among ``ignored`` are neither refused nor charged: the steps that the profile is for need no gradient there.
     Nodes that ``landmarks`` returns are kept apart from others, so that the blocks can be asked about them. ``pinned``
-    None stands for all parameters. Where the weights ``open_embeddings`` are looked up, the output requires grad
-    whatever is trained.
+    None stands for all parameters. Where weights that ``open_embeddings`` returns are looked up, the output requires
+    grad whatever is trained; it is called if there is any look-up.
     """
     _check_loss(loss)
     _check_torch(loss.grad_fn)
@@ -83,7 +83,7 @@ def _read(
     model: str,
     ignored: Iterable[torch.Tensor],
     pinned: Iterable[str] | None,
-    open_embeddings: Iterable[torch.Tensor],
+    open_embeddings: Callable[[], Iterable[torch.Tensor]],
 ) -> tuple[ModelProfile, GraphBlocks]:
     profile = ModelProfile(model=model)
     for name, parameter in parameters:
@@ -219,15 +219,15 @@ def _add_ops(graph: AutogradGraph, profile: ModelProfile) -> None:
         raise ArgumentError("forward and full backward cost more than 2^62 FLOPs", field="loss")
 
 
-def _lookups(graph: AutogradGraph, weights: Iterable[torch.Tensor]) -> list[int]:
-    """Returns the nodes that look ``weights`` up."""
-    looked_up = {id(weight) for weight in weights}
-    found = []
-    for op, (kind, targets) in enumerate(zip(graph.kinds, graph.targets, strict=True)) if looked_up else ():
-        weight = targets[0] if kind.name == "EmbeddingBackward0" else None
-        if weight is not None and graph.kinds[weight].is_leaf and id(graph.nodes[weight].variable) in looked_up:
-            found.append(op)
-    return found
+def _lookups(graph: AutogradGraph, open_embeddings: Callable[[], Iterable[torch.Tensor]]) -> list[int]:
+    """Returns the nodes that look up a weight that ``open_embeddings`` returns."""
+    weight_of = {
+        op: id(graph.nodes[weight].variable)
+        for op, (kind, targets) in enumerate(zip(graph.kinds, graph.targets, strict=True))
+        if kind.name == "EmbeddingBackward0" and (weight := targets[0]) is not None and graph.kinds[weight].is_leaf
+    }
+    looked_up = {id(weight) for weight in open_embeddings()} if weight_of else set()
+    return [op for op, weight in weight_of.items() if weight in looked_up]
 
 
 def _leaves_of(names: Iterable[str] | None, profile: ModelProfile) -> list[int]:
