@@ -256,6 +256,78 @@ def fsdp2_resume_of_layers() -> dict:
     return fsdp2_resume(has_root=False)
 
 
+def shard_on_cpus() -> None:
+    """Lets accelerate take its way with FSDP2, which it leaves where there is no accelerator."""
+    from accelerate.state import AcceleratorState, DistributedType
+
+    original = AcceleratorState.__init__
+
+    def init(self, *args, fsdp_plugin=None, **kwargs):
+        original(self, *args, fsdp_plugin=fsdp_plugin, **kwargs)
+        if fsdp_plugin is not None:
+            self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, fsdp_plugin
+
+    AcceleratorState.__init__ = init
+
+
+def trainer_fsdp2() -> dict:
+    """The Trainer's own FSDP2: two epochs, and again from a checkpoint within the first one."""
+    shard_on_cpus()
+    config = {"version": 2, "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"]}
+    config["state_dict_type"] = "SHARDED_STATE_DICT"
+    folder = Path(sys.argv[2]) / "trainer"
+    found = []
+    for checkpoint in (None, str(folder / "checkpoint-2")):
+        options = {"save_strategy": "steps", "save_steps": 2, "fsdp": True, "fsdp_config": dict(config)}
+        run = trainer(folder, callback=made(), **options)
+        run.train(resume_from_checkpoint=checkpoint)
+        session = session_of(run)
+        found.append(
+            {
+                "type": type(next(run.model.parameters())).__name__,
+                "losses": [entry["loss"] for entry in run.state.log_history if "loss" in entry],
+                "plans": [entry["digest"] for entry in session.history],
+                "history": session.history,
+                "mismatches": list(session.mismatches),
+                "digest": digest_of(run.model),
+            }
+        )
+    return {"runs": found}
+
+
+def accelerate_fsdp2() -> dict:
+    """A loop of accelerate with FSDP2, two micro-batches a step."""
+    from accelerate import Accelerator, FullyShardedDataParallelPlugin
+
+    shard_on_cpus()
+    plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2, auto_wrap_policy="transformer_based_wrap", transformer_cls_names_to_wrap=["LlamaDecoderLayer"]
+    )
+    accelerator = Accelerator(cpu=True, fsdp_plugin=plugin, gradient_accumulation_steps=2)
+    model = hf_models.build("llama", "sdpa").model
+    model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters(), lr=0.01))
+    session = greenplan.attach(model, optimizer, budget=0.5, budget_of="backward", method="joint", plan_every=2, seed=1)
+    gradients = []
+    for number in range(8):
+        with accelerator.accumulate(model):
+            with session.step(ends=accelerator.sync_gradients):
+                accelerator.backward(model(**batch_of(dist.get_rank(), number)).loss)
+            gradients.append(sorted(name for name, one in session.model.named_parameters() if one.grad is not None))
+            accelerator.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+    return {
+        "type": type(next(model.parameters())).__name__,
+        "steps": session.steps,
+        "plans": [entry["digest"] for entry in session.history],
+        "executed": [entry["executed_backward_flops"] for entry in session.history],
+        "gradients": gradients,
+        "trainable": [list(entry["trainable"]) for entry in session.history],
+        "mismatches": list(session.mismatches),
+        "digest": digest_of(model),
+    }
+
+
 def trainer_ddp() -> dict:
     watcher = Watcher()
     folder = Path(sys.argv[2]) / "trainer"

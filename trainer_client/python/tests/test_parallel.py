@@ -144,6 +144,36 @@ def test_the_trainer_under_torchrun_has_one_plan_on_all_ranks(tmp_path):
     assert not any(first["moved_outside"])
 
 
+def test_the_trainers_own_fsdp2_trains_what_is_planned_and_resumes(tmp_path):
+    first, second = run("trainer_fsdp2", tmp_path)
+    whole, resumed = first["runs"]
+    assert whole["type"] == "DTensor"
+    assert len(whole["plans"]) == 2
+    assert [entry["executed_backward_flops"] for entry in whole["history"]] == [
+        entry["predicted_backward_flops"] for entry in whole["history"]
+    ]
+    assert not whole["mismatches"] and not resumed["mismatches"]
+    assert (resumed["losses"], resumed["plans"], resumed["digest"]) == (
+        whole["losses"],
+        whole["plans"],
+        whole["digest"],
+    )
+    assert [one["plans"] for one in second["runs"]] == [one["plans"] for one in first["runs"]]
+
+
+def test_a_loop_of_accelerate_with_fsdp2_trains_what_is_planned(tmp_path):
+    first, second = run("accelerate_fsdp2", tmp_path)
+    assert first["type"] == "DTensor"
+    assert first["steps"] == 4
+    assert first["plans"] == second["plans"]
+    assert first["digest"] == second["digest"]
+    assert not first["mismatches"]
+    assert all(executed is not None for executed in first["executed"])
+    # The last micro-batch of each step, after which the gradients of what is frozen or dropped are gone.
+    for step, gradients in enumerate(first["gradients"][1::2]):
+        assert set(gradients) <= set(first["trainable"][step // 2])
+
+
 def refused(model, match):
     optimizer = torch.optim.AdamW(model.parameters())
     with pytest.raises(greenplan.Error, match=match) as raised:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import greenplan
+from greenplan._optimizer_state import OptimizerState
 from greenplan.next_update import NextUpdate
 from greenplan.probe import importance_of_gradients, loss_reduction, probe_importance
 
@@ -196,3 +197,19 @@ def test_refuses_other_optimizers_and_gradients_that_are_not_finite():
     network.x = network.x * float("nan")
     with pytest.raises(ValueError, match='importance of "first.weight" is nan'):
         probe_importance(network.named_parameters(), optimizer, network.loss)
+
+
+@pytest.mark.parametrize("kind, options", CASES, ids=str)
+def test_a_tensor_with_the_state_of_one_never_stepped_goes_on_as_one_without(kind, options):
+    weights = []
+    for is_completed in (False, True):
+        network, optimizer = made(kind, options)
+        network.first.requires_grad_(False)
+        train(network, optimizer, 2)
+        network.first.requires_grad_(True)
+        if is_completed:
+            OptimizerState(optimizer, "keep").complete(network.parameters())
+            assert all(parameter in optimizer.state for parameter in network.parameters())
+        train(network, optimizer, 3)
+        weights.append([parameter.detach().clone() for parameter in network.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from greenplan.errors import ArgumentError, unknown_name
+from greenplan.next_update import unstepped_state
 
 POLICIES = ("keep", "offload", "drop")
 
@@ -53,6 +54,16 @@ class OptimizerState:
         if self._policy == "offload":
             for parameter in parameters:
                 self._move(parameter, self._host, parameter.device)
+
+    def complete(self, parameters: Iterable[torch.Tensor]) -> None:
+        """Gives tensors without state that of a tensor which was never stepped, with which they go on alike.
+
+        torch's checkpoints of sharded models need it: they are loaded for every tensor that may train, whatever is
+        frozen by then, and refused where they lack one.
+        """
+        for parameter in parameters:
+            if parameter not in self._optimizer.state:
+                self._optimizer.state[parameter] = unstepped_state(self._optimizer, parameter)
 
     def _move(self, parameter: torch.Tensor, source: torch.device, target: torch.device) -> None:
         """Moves the tensors of a state that have the parameter's shape: a count of steps has a place of its own."""

@@ -83,6 +83,29 @@ class NextUpdate:
         return scratch.detach() - parameter.detach()
 
 
+@torch.no_grad()
+def unstepped_state(optimizer: Optimizer, parameter: torch.Tensor) -> dict[str, Any]:
+    """Returns the state that an optimizer makes for one of its tensors that it has never stepped, as before that step.
+
+    Args:
+        optimizer: See ``NextUpdate``; not changed.
+        parameter: One of its tensors.
+    """
+    places = [
+        (number, position)
+        for number, group in enumerate(optimizer.param_groups)
+        for position, one in enumerate(group["params"])
+        if one is parameter
+    ]
+    scratch = torch.zeros_like(parameter).requires_grad_(True)
+    scratch.grad = torch.zeros_like(parameter)
+    state: dict[str, Any] = {}
+    _step(optimizer, {**optimizer.param_groups[places[0][0]], "params": [scratch]}, {scratch: state}, places[0])
+    if "step" in state:
+        state["step"] = state["step"] * 0
+    return state
+
+
 def check_separable(optimizer: Optimizer) -> None:
     """Checks that the next step of an optimizer can be told tensor by tensor.
 

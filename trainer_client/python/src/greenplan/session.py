@@ -91,6 +91,8 @@ class Session:
             optimizer.register_step_pre_hook(self._before_optimizer_step),
             optimizer.register_step_post_hook(self._after_optimizer_step),
         ]
+        if options.needs_importance and self._execution.parameters.has_shards():
+            self._hooks.append(optimizer.register_state_dict_pre_hook(self._before_state_of_shards))
         _sessions[self.model] = weakref.ref(self)
 
     @property
@@ -377,6 +379,9 @@ class Session:
         if not has_closure:  # A closure may hold the end of the step.
             self._check_step_has_ended()
         self._execution.before_optimizer_step()
+
+    def _before_state_of_shards(self, optimizer: Any) -> None:
+        self._execution.state.complete(self._execution.parameters.candidates.values())
 
     def _after_optimizer_step(self, *_: Any) -> None:
         self._check_step_has_ended()
