@@ -587,6 +587,7 @@ def test_resume_into_another_model_is_refused_by_name():
         ({"plan_every": "step"}, "plan_every is \"?'?step"),
         ({"pinned": ["lm_head"]}, r'pinned is "lm_head".*did you mean "lm_head.weight"'),
         ({"pinned": "lm_head.weight"}, "pinned is the string"),
+        ({"never": "lm_head.weight"}, "never is the string"),
         ({"optimizer_state": "lose"}, 'optimizer_state is "lose"'),
         ({"seed": -1}, "seed is -1"),
         ({"planner": "nowhere"}, 'planner is "nowhere"; allowed: "local" or "HOST:PORT"'),

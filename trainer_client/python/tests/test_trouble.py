@@ -29,6 +29,42 @@ def test_a_model_without_trainable_parameters_is_refused():
         greenplan.attach(model.requires_grad_(False), optimizer, budget=0.5)
 
 
+def test_several_optimizers_are_refused_with_what_to_do():
+    model = hf_models.build("llama").model
+    with pytest.raises(ValueError, match="one torch.optim.Optimizer, with a parameter group for each"):
+        greenplan.attach(model, [torch.optim.AdamW(model.parameters())], budget=0.5)
+
+
+@pytest.mark.parametrize("name", ["lm_head.weight", "model.layers.1.mlp.up_proj.weight"])
+def test_what_a_second_optimizer_trains_is_charged_always(name):
+    model = hf_models.build("llama", "sdpa")
+    other = model.parameters[name]
+    other.requires_grad_(False)  # While the session attaches: it is none of its candidates.
+    optimizer = torch.optim.AdamW([one for one in model.parameters.values() if one is not other], lr=0.01)
+    session = greenplan.attach(model.model, optimizer, budget=0.5, budget_of="backward", plan_every=2)
+    other.requires_grad_(True)
+    second = torch.optim.SGD([other], lr=0.01)
+    for _ in range(4):
+        before = other.detach().clone()
+        train_step(model, optimizer, session)
+        second.step()
+        second.zero_grad()
+        assert not torch.equal(before, other)
+    assert name not in session.profile.names
+    assert len(session.history) == 2
+    assert not session.mismatches
+    for entry in session.history:
+        assert entry["executed_backward_flops"] == entry["predicted_backward_flops"]
+        assert entry["executed_backward_flops"] <= 0.5 * entry["full_backward_flops"]
+    state, plan = session.state_dict(), session.plan
+    session.detach()
+    other.requires_grad_(False)
+    again = greenplan.attach(model.model, optimizer, budget=0.5, budget_of="backward", plan_every=2)
+    other.requires_grad_(True)
+    again.load_state_dict(state)
+    assert again.plan == plan
+
+
 def test_what_was_frozen_before_is_never_trained():
     model = hf_models.build("llama")
     model.parameters["lm_head.weight"].requires_grad_(False)

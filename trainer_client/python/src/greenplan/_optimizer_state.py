@@ -84,7 +84,8 @@ def unwrapped_optimizer(optimizer: Any) -> torch.optim.Optimizer:
     while isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
         optimizer = optimizer.optimizer
     if not isinstance(optimizer, torch.optim.Optimizer):
+        hint = ", with a parameter group for each" if isinstance(optimizer, list | tuple) else ""
         raise ArgumentError(
-            f"optimizer is {type(optimizer).__name__}; allowed: a torch.optim.Optimizer", field="optimizer"
+            f"optimizer is {type(optimizer).__name__}; allowed: one torch.optim.Optimizer{hint}", field="optimizer"
         )
     return optimizer

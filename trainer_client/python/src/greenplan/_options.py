@@ -93,6 +93,11 @@ def _check_choices(options: Options) -> None:
         value = getattr(options, name)
         if value not in allowed:
             raise unknown_name(name, value, allowed, ", ".join(f'"{choice}"' for choice in allowed if choice))
+    for name in ("pinned", "never"):
+        if isinstance(getattr(options, name), str):
+            raise ArgumentError(
+                f'{name} is the string "{getattr(options, name)}"; allowed: a list of names', field=name
+            )
 
 
 def _check_budget(options: Options) -> None:

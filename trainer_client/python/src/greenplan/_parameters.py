@@ -56,7 +56,7 @@ class Parameters:
             )
         missing = self._outside_optimizer(self.candidates)
         if missing:
-            remedy = "make one optimizer of all of them, or let these not require grad"
+            remedy = "make one optimizer of all of them, or let these not require grad while you attach"
             if was_attached:
                 remedy = "a former session had frozen some, and is detached now: make the optimizer anew"
             raise ArgumentError(
@@ -68,9 +68,11 @@ class Parameters:
         self._is_flipped_by_others = hasattr(model, "peft_config")
         self._has_told_of_flips = False
 
-    def named(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
-        """All parameters, frozen ones too."""
-        return self._all.items()
+    def planned(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """The candidates, and what is frozen for good."""
+        for name, parameter in self._all.items():
+            if name in self.candidates or not parameter.requires_grad:
+                yield name, parameter
 
     def check_names(self, field: str, names: Iterable[str]) -> tuple[str, ...]:
         """Returns ``names`` if all are candidates.
@@ -93,7 +95,7 @@ class Parameters:
             Error: FAILED_PRECONDITION naming those that differ.
         """
         now = {name: tuple(parameter.shape) for name, parameter in self._all.items()}
-        differing = [name for name in {**now, **shapes} if now.get(name) != shapes.get(name)]
+        differing = [name for name in {**self.candidates, **shapes} if now.get(name) != shapes.get(name)]
         if differing:
             raise Error(
                 f"the session's state is of another model: it differs in {some_of(differing)}; load it into the model "

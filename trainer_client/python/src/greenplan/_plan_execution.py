@@ -74,8 +74,11 @@ class PlanExecution:
         self._draws_per_forward = options.draw_per == "micro-batch"
 
     def leaves(self) -> Callable[[], list[tuple[str, torch.Tensor]]]:
-        """What stands for the parameters in the graph; known only once forward has run."""
-        return lambda: [(name, self.wrapper.leaf_of(parameter)) for name, parameter in self.parameters.named()]
+        """What stands for the parameters in the graph; known only once forward has run.
+
+        Without those that are trained by somebody else, such as a second optimizer: no plan spares their gradients.
+        """
+        return lambda: [(name, self.wrapper.leaf_of(parameter)) for name, parameter in self.parameters.planned()]
 
     def enforce(self, plan: Plan, step: ProfiledStep) -> AppliedPlan:
         """Puts a plan in force, made for ``step``; the gradients of what it freezes are dropped."""

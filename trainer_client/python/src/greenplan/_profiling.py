@@ -160,10 +160,10 @@ class StepProfiler:
         self._inputs.leaves.clear()
 
     def _read(self, loss: torch.Tensor, ignored: list[torch.Tensor]) -> tuple[ModelProfile, GraphBlocks]:
-        buffers = list(self._model.buffers())
+        resident = [*self._model.buffers(), *self._model.parameters()]
         name = type(self._model).__name__
         return read_profile(
-            loss, self._named_leaves(), (), buffers, "always", name, ignored, self._output_nodes, self._pinned
+            loss, self._named_leaves(), (), resident, "always", name, ignored, self._output_nodes, self._pinned
         )
 
     def _output_nodes(self) -> Iterator[Any]:
