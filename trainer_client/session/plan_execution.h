@@ -57,7 +57,8 @@ class PlanExecution {
   // Begins a step under the plan in force. Undefines the gradients of tensors that it does not reach, and puts
   // requires_grad right if someone else has changed it (TakeNotices). REQUIRES: no step has begun, and has_plan().
   void BeginStep();
-  // Begins a step that runs the tensors `live` ([num_tensors]), with nothing dropped. REQUIRES: no step has begun.
+  // Begins an open step, which runs `everything`: its tensors train, and nothing is dropped. REQUIRES: no step has
+  // begun.
   void BeginOpenStep(StepPlan everything);
   // Replaces what an open step runs, once its loss has told more. REQUIRES: is_open().
   void SetOpenStep(StepPlan everything);

@@ -178,6 +178,8 @@ class TrainingSession {
   // Profiles the step from one forward pass of probe batch 0, whose shapes must be those of a training step, and
   // creates the job. BeginRound does so by itself; call this to learn early that the planner is away or the job is
   // refused. FailedPrecondition: blocks are to be dropped, but no branch of the model is declared as one.
+  // Unimplemented: the step runs an operator that has no cost rule (profiler/autograd/node_cost.h), or one of which
+  // LibTorch would run another form if something were frozen (profiler/autograd/kernel_choice.h).
   absl::Status CreateJob(const LossFunction& loss);
 
   // Measures, plans, applies: sets requires_grad to the plan and undefines the gradients of the tensors that it
