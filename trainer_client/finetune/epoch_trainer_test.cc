@@ -326,7 +326,7 @@ TEST_F(EpochTrainerTest, AStepThatMovesNothingRealisesNothingUnderTheSameDropout
     const auto report = trainer.TrainEpoch(1);
     ASSERT_TRUE(report.ok()) << report.status();
     ASSERT_TRUE(report->rounds[0].realised_loss_reduction.has_value());
-    EXPECT_NEAR(*report->rounds[0].realised_loss_reduction, 0, 1e-6);
+    EXPECT_NEAR(*report->rounds[0].realised_loss_reduction, 0, 1e-5);
   }
 }
 
