@@ -65,6 +65,9 @@ def test_profiles_are_those_of_the_command_line(files, capsys):
 @pytest.mark.parametrize(
     "command, text",
     [
+        ("plan --profile p.json --importance i.json --budget 1.0000000000000002", "--budget is 1.0000000000000002;"),
+        ("plan --profile p.json --importance i.json --budget 1e-400", "--budget is 1e-400;"),
+        ("plan --profile p.json --importance i.json --budget 0_1", "--budget is 0_1; allowed: a number"),
         (["plan", *INPUTS, "--budget", "2"], "--budget is 2"),
         (["plan", *INPUTS], "--budget is missing"),
         (["plan", *INPUTS, "--budget", "x"], "--budget is x"),
@@ -84,13 +87,19 @@ def test_bad_usage_is_one_line_and_exit_code_2(files, capsys, command, text):
     assert text in printed.err
 
 
-def test_tokenize_makes_ids_for_the_trainer(files, capsys):
+def words_model(files):
+    """Saves a tokenizer of three words in the folder "model"."""
     transformers = pytest.importorskip("transformers")
     tokenizers = pytest.importorskip("tokenizers")
     words = {"<unk>": 0, "the": 1, "cat": 2, "sat": 3}
     inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
     inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>").save_pretrained("model")
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>")
+    tokenizer.save_pretrained(str(files / "model"))
+
+
+def test_tokenize_makes_ids_for_the_trainer(files, capsys):
+    words_model(files)
     (files / "in.jsonl").write_text('{"source": "the cat", "target": "sat"}\n\n{"source": "cat", "target": "the"}\n')
     command = ["tokenize", "--model", "model", "--input", "in.jsonl", "--output", "ids.jsonl"]
     assert main([*command, "--format", "json"]) == 0
@@ -103,3 +112,40 @@ def test_tokenize_makes_ids_for_the_trainer(files, capsys):
     assert "in.jsonl:2" in capsys.readouterr().err
     assert len((files / "ids.jsonl").read_text().splitlines()) == 2  # As it was.
     assert main(["tokenize", "--model", "nowhere", "--input", "in.jsonl", "--output", "x"]) == 2
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "in.jsonl holds no example"),
+        (b"\n \r\n", "in.jsonl holds no example"),
+        (
+            '{"source": "the", "target": "cat"}\n'.encode("utf-16"),
+            "in.jsonl:1 is not UTF-8 at byte 1 of the line, 0xff",
+        ),
+        (
+            b'{"source": "the", "target": "sat"}\n{"source": "caf\xe9", "target": "cat"}',
+            "in.jsonl:2 is not UTF-8 at byte 16",
+        ),
+        (b'{"source": "\\ud800", "target": "cat"}\n', "in.jsonl:1: source holds half a surrogate pair"),
+        (b'{"source": null, "target": "cat"}\n', "in.jsonl:1 lacks the texts of an example"),
+        (b"null\n", "in.jsonl:1 lacks the texts of an example"),
+        (b'[{"source": "the", "target": "cat"}]', "in.jsonl:1 lacks the texts of an example"),
+        (b'{"source": "the", "tar', "in.jsonl:1 is not JSON"),
+    ],
+)
+def test_tokenize_names_what_it_cannot_read(files, capsys, content, message):
+    words_model(files)
+    (files / "in.jsonl").write_bytes(content)
+    assert main(["tokenize", "--model", "model", "--input", "in.jsonl", "--output", "ids.jsonl"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error and "\n" not in error
+    assert not (files / "ids.jsonl").exists()
+
+
+def test_tokenize_passes_over_a_byte_order_mark(files):
+    words_model(files)
+    (files / "in.jsonl").write_bytes(b'\xef\xbb\xbf{"source": "the", "target": "cat"}\r\n')
+    assert main(["tokenize", "--model", "model", "--input", "in.jsonl", "--output", "ids.jsonl"]) == 0
+    assert json.loads((files / "ids.jsonl").read_text()) == {"source_ids": [1], "target_ids": [2]}
+    assert main(["tokenize", "--model", "model", "--input", "in.jsonl", "--output", "model"]) == 2

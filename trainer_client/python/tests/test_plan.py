@@ -100,6 +100,7 @@ def test_drop_rates_and_their_draw():
 BAD = [
     (dict(budget=1.5), "budget", "1.5"),
     (dict(budget=0), "budget", "(0, 1]"),
+    (dict(budget=1.0000000000000002), "budget", "budget is 1.0000000000000002"),
     (dict(budget=float("nan")), "budget", "finite"),
     (dict(budget="half"), "budget", "half"),
     (dict(budget=0.5, budget_of="ful"), "budget_of", 'did you mean "full"'),
@@ -121,6 +122,8 @@ BAD = [
     (dict(importance=[1.0]), "importance", "9"),
     (dict(importance={"layer1.wight": 1.0}), "importance", 'did you mean "layer1.weight"'),
     (dict(importance=[float("inf")] * 9), "importance[0]", "finite"),
+    (dict(importance=[10**400] * 9), "importance[0]", "finite"),
+    (dict(importance=set(range(9))), "importance", "a list"),
     (dict(importance=5), "importance", "5"),
     (dict(importance=None), "importance", "missing"),
     (dict(sensitivity=[1.0]), "sensitivity", "3"),

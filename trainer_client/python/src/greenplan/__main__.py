@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -148,9 +149,12 @@ def _budget(parsed: argparse.Namespace) -> float | int | str | None:
     if text == "auto":
         return text
     try:
-        return int(text) if text.isdigit() else float(text)
+        budget = int(text) if text.isdigit() else float(text.replace("_", "no number"))
     except ValueError:
         raise ArgumentError(f'budget is {text}; allowed: a number, or "auto"', field="budget") from None
+    if parsed.budget_of != "absolute" and math.isfinite(budget) and not 0 < budget <= 1:
+        raise ArgumentError(f"budget is {text}; allowed: a number in (0, 1]", field="budget")
+    return budget
 
 
 def _plan_file(path: str | None, field: str) -> dict[str, Any] | None:

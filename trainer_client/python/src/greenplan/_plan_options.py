@@ -85,7 +85,10 @@ def budget_message(field: str, budget: Any, budget_of: str, max_saved_bytes: Any
     elif budget_of == "absolute":
         message["absolute"] = str(_integer(field, budget))
     else:
-        message[_BUDGET_FIELDS[budget_of]] = number(field, budget)
+        share = number(field, budget)
+        if not 0 < share <= 1:  # The planner's message would round what is hardly beyond 1.
+            raise ArgumentError(f"{field} is {share!r}; allowed: a number in (0, 1]", field=field)
+        message[_BUDGET_FIELDS[budget_of]] = share
     if max_saved_bytes is not None:
         message["max_saved_bytes"] = str(_integer("max_saved_bytes", max_saved_bytes))
     return message
@@ -146,6 +149,8 @@ def number(field: str, value: Any) -> float:
         converted = float(value)
     except (TypeError, ValueError, RuntimeError):
         raise ArgumentError(f"{field} is {value!r}; allowed: a number", field=field) from None
+    except OverflowError:
+        raise ArgumentError(f"{field} is an integer beyond 10^308; allowed: a finite number", field=field) from None
     if not math.isfinite(converted):
         raise ArgumentError(f"{field} is {converted}; allowed: a finite number", field=field)
     return converted

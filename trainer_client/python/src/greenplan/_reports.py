@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def _sensitivity(profile: Profile, sensitivity: Any) -> list[float]:
 
 
 def _numbers(field: str, values: Any, count: int, what: str) -> list[float]:
-    if not isinstance(values, Iterable):
+    if not isinstance(values, Iterable) or isinstance(values, Set):  # A set has no order.
         raise ArgumentError(
             f"{field} is {values!r}; allowed: a list, a dict by name, an ImportanceReport or the path of one",
             field=field,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections.abc import Iterator
@@ -41,6 +42,8 @@ def tokenize_file(model: str, source: str, output: str) -> dict[str, Any]:
             f"model: {model} holds no tokenizer that transformers reads: {reason}", field="model"
         ) from None
     rows = tokens = 0
+    if Path(output).is_dir():
+        raise ArgumentError(f"output is {output}, which is a folder; allowed: a file to write", field="output")
     temporary = Path(f"{output}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as target:
@@ -51,6 +54,8 @@ def tokenize_file(model: str, source: str, output: str) -> dict[str, Any]:
                 target.write(json.dumps(ids) + "\n")
                 rows += 1
                 tokens += sum(len(part) for part in ids.values())
+        if rows == 0:
+            raise ArgumentError(f"input: {source} holds no example", field="input")
         temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)
@@ -58,21 +63,34 @@ def tokenize_file(model: str, source: str, output: str) -> dict[str, Any]:
 
 
 def _examples(path: str) -> Iterator[dict[str, str]]:
-    with open(path, encoding="utf-8-sig") as lines:
+    with open(path, "rb") as lines:
         for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                example = json.loads(line)
-            except ValueError as error:
-                raise ArgumentError(f"input: {path}:{number} is not JSON: {error}", field="input") from None
-            is_example = isinstance(example, dict) and all(
-                isinstance(example.get(key), str) for key in ("source", "target")
-            )
-            if not is_example:
-                raise ArgumentError(
-                    f"input: {path}:{number} lacks the texts of an example; allowed: "
-                    '{"source": "...", "target": "..."}',
-                    field="input",
-                )
-            yield {"source": example["source"], "target": example["target"]}
+            example = _parsed(f"input: {path}:{number}", line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
+            if example is not None:
+                yield example
+
+
+def _parsed(where: str, line: bytes) -> dict[str, str] | None:
+    """Reads one line; None if it is blank."""
+    try:
+        text = line.decode("utf-8")
+        example = json.loads(text) if text.strip() else None
+    except UnicodeDecodeError as error:
+        raise ArgumentError(
+            f"{where} is not UTF-8 at byte {error.start + 1} of the line, 0x{line[error.start]:02x}; "
+            "allowed: JSON lines in UTF-8",
+            field="input",
+        ) from None
+    except ValueError as error:
+        raise ArgumentError(f"{where} is not JSON: {error}", field="input") from None
+    if example is None and not text.strip():
+        return None
+    texts = {key: example.get(key) for key in ("source", "target")} if isinstance(example, dict) else {}
+    if not texts or not all(isinstance(one, str) for one in texts.values()):
+        raise ArgumentError(
+            f'{where} lacks the texts of an example; allowed: {{"source": "...", "target": "..."}}', field="input"
+        )
+    for key, one in texts.items():
+        if not one.isascii() and any("\ud800" <= character <= "\udfff" for character in one):
+            raise ArgumentError(f"{where}: {key} holds half a surrogate pair, which is no Unicode text", field="input")
+    return texts
