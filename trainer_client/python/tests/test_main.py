@@ -65,9 +65,9 @@ def test_profiles_are_those_of_the_command_line(files, capsys):
 @pytest.mark.parametrize(
     "command, text",
     [
-        ("plan --profile p.json --importance i.json --budget 1.0000000000000002", "--budget is 1.0000000000000002;"),
-        ("plan --profile p.json --importance i.json --budget 1e-400", "--budget is 1e-400;"),
-        ("plan --profile p.json --importance i.json --budget 0_1", "--budget is 0_1; allowed: a number"),
+        (["plan", *INPUTS, "--budget", "1.0000000000000002"], "--budget is 1.0000000000000002;"),
+        (["plan", *INPUTS, "--budget", "1e-400"], "--budget is 1e-400;"),
+        (["plan", *INPUTS, "--budget", "0_1"], "--budget is 0_1; allowed: a number"),
         (["plan", *INPUTS, "--budget", "2"], "--budget is 2"),
         (["plan", *INPUTS], "--budget is missing"),
         (["plan", *INPUTS, "--budget", "x"], "--budget is x"),
