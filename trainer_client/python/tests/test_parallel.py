@@ -27,7 +27,7 @@ def run(case: str, folder: Path, **variables: str) -> list[dict]:
     paths = [str(HERE), str(package), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **variables}
     command += [str(HERE / "ranks.py"), case, str(folder)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert result.returncode == 0, result.stderr[-4000:]
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
