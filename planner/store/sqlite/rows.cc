@@ -22,14 +22,16 @@ absl::Status NoJob(absl::string_view name) { return absl::NotFoundError(absl::St
 
 absl::Status NoJob(int64_t job_id) { return NoJob(absl::StrCat("the job of id ", job_id)); }
 
-absl::Status NoRevision(int64_t job_id, int64_t revision) {
-  return NoJob(absl::StrCat("revision ", revision, " of the job of id ", job_id));
-}
-
 absl::Status StepToRow(Statement& query, const std::function<absl::Status()>& not_found) {
   const absl::StatusOr<bool> row = query.Step();
   if (!row.ok()) return row.status();
   return *row ? absl::OkStatus() : not_found();
+}
+
+absl::Status StepToRevision(Statement& query, int64_t job_id, int64_t revision) {
+  query.BindNumber(1, job_id);
+  query.BindNumber(2, revision);
+  return StepToRow(query, [&] { return NoJob(absl::StrCat("revision ", revision, " of the job of id ", job_id)); });
 }
 
 absl::Status CheckIsIntact(const Database& database, const Statement& query, int column, absl::string_view what) {

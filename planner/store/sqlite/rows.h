@@ -38,10 +38,12 @@ int64_t ToNumber(const google::protobuf::Timestamp& time);
 // NotFound errors that name the job.
 absl::Status NoJob(absl::string_view name);
 absl::Status NoJob(int64_t job_id);
-absl::Status NoRevision(int64_t job_id, int64_t revision);
 
 // Moves to the first row of `query`; returns not_found() if there is none.
 absl::Status StepToRow(Statement& query, const std::function<absl::Status()>& not_found);
+
+// Moves to a job's revision. `query` has two parameters: the job's id, and the revision. NotFound if there is none.
+absl::Status StepToRevision(Statement& query, int64_t job_id, int64_t revision);
 
 // Each of these reads the row that `query` stands at. Columns: those of kRoundColumns.
 KeptRound ReadRound(const Statement& query);

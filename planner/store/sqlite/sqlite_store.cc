@@ -81,11 +81,7 @@ class SqliteStore : public Store {
     if (!database.status().ok()) return database.status();
     Statement query(*database, absl::StrCat("SELECT message, profile, ", kRevisionIsIntact,
                                             " FROM job_revisions WHERE job = ? AND revision = ?"));
-    query.BindNumber(1, job_id);
-    query.BindNumber(2, revision);
-    if (absl::Status status = StepToRow(query, [&] { return NoRevision(job_id, revision); }); !status.ok()) {
-      return status;
-    }
+    if (absl::Status status = StepToRevision(query, job_id, revision); !status.ok()) return status;
     return ReadJob(*database, query, 0);
   }
 
@@ -95,10 +91,7 @@ class SqliteStore : public Store {
     if (!database.status().ok()) return database.status();
     Statement query(*database,
                     "SELECT length(message) + length(profile) FROM job_revisions WHERE job = ? AND revision = ?");
-    query.BindNumber(1, job_id);
-    query.BindNumber(2, revision);
-    absl::Status status = StepToRow(query, [&] { return NoRevision(job_id, revision); });
-    if (!status.ok()) return status;
+    if (absl::Status status = StepToRevision(query, job_id, revision); !status.ok()) return status;
     return query.Number(0);
   }
 
@@ -107,9 +100,7 @@ class SqliteStore : public Store {
     if (!database.status().ok()) return database.status();
     Statement query(*database, absl::StrCat("SELECT message, profile, ", kRevisionIsIntact,
                                             " FROM job_revisions WHERE job = ? AND revision = ?"));
-    query.BindNumber(1, job_id);
-    query.BindNumber(2, revision);
-    absl::Status status = StepToRow(query, [&] { return NoRevision(job_id, revision); });
+    absl::Status status = StepToRevision(query, job_id, revision);
     if (status.ok()) status = CheckIsIntact(*database, query, 2, v1::Job::descriptor()->full_name());
     if (!status.ok()) return status;
     return JoinJob(query.Blob(0), query.Blob(1));
