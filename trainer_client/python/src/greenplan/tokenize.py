@@ -85,8 +85,9 @@ def _parsed(where: str, line: bytes) -> dict[str, str] | None:
         raise ArgumentError(f"{where} is not JSON: {error}", field="input") from None
     if example is None and not text.strip():
         return None
-    texts = {key: example.get(key) for key in ("source", "target")} if isinstance(example, dict) else {}
-    if not texts or not all(isinstance(one, str) for one in texts.values()):
+    fields = example if isinstance(example, dict) else {}
+    texts = {key: fields[key] for key in ("source", "target") if isinstance(fields.get(key), str)}
+    if len(texts) < 2:
         raise ArgumentError(
             f'{where} lacks the texts of an example; allowed: {{"source": "...", "target": "..."}}', field="input"
         )
