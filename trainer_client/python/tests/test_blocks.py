@@ -163,3 +163,16 @@ def test_step_cost_counts_only_what_a_gradient_reaches():
     assert profile.cost(encoder, dict.fromkeys(cross, 1.0)).backward_cost > 0
     with pytest.raises(ValueError, match='dropped is "none"'):
         profile.step_cost(encoder, ["none"])
+
+
+def test_nothing_of_an_encoder_runs_where_all_cross_attention_is_dropped():
+    """With adapters, what several layers keep of the encoder's output must not seem to lead there."""
+    base = hf_models.build("t5")
+    config = peft.LoraConfig(r=3, target_modules=["q", "v", "wo"], task_type="SEQ_2_SEQ_LM")
+    model = hf_models.HfModel(peft.get_peft_model(base.model, config), base.batch)
+    profile, blocks = mapped(model.model, model.loss)
+    cross = [block for block in blocks.modules if "EncDecAttention" in block]
+    with blocks.dropped(cross):
+        executed = count(model.loss().backward)
+    assert profile.step_cost(profile.trainable_names, cross) == executed
+    assert profile.step_cost([name for name in profile.names if "encoder" in name], cross) == 0

@@ -6,6 +6,7 @@ import pytest
 
 from graphs import everything, random_graph, random_masks
 from greenplan._autograd.contraction import contract_ops, hang_tensors, prune_unreaching_ops
+from greenplan.cost import evaluate, step_cost
 from greenplan.model_profile import ModelProfile, Op, Tensor
 
 
@@ -61,6 +62,21 @@ def test_leads_no_path_around_a_block():
     profile.ops[1].block = None
     contract_ops(profile)
     assert len(profile.ops) == 2
+
+
+@pytest.mark.parametrize("is_reached_otherwise", [False, True])
+def test_an_op_that_keeps_books_leads_no_gradient_past_a_block(is_reached_otherwise):
+    """Its two keepers become one op. Removing it ties the loss to that op."""
+    ops = [Op("loss", inputs=[(1, 0), (2, 0)]), Op("saved", inputs=[(3, 0), (4, 0)], saved_bytes=8)]
+    ops += [Op("product", cost=3, inputs=[(3, 5)], block=0), Op("view", inputs=[(4, 0)]), Op("weight", cost=7)]
+    if is_reached_otherwise:
+        ops[0].inputs.append((3, 0))
+    profile = ModelProfile(ops=ops, tensors=[Tensor("weight", (), 4)], blocks=["block"])
+    contract_ops(profile)
+    assert ("saved" in [op.name for op in profile.ops]) != is_reached_otherwise
+    assert evaluate(profile, [True], {}).saved_bytes == 8
+    assert step_cost(profile, [True], []) == 3 + 5 + 7
+    assert step_cost(profile, [True], [0]) == (7 if is_reached_otherwise else 0)
 
 
 def test_prunes_what_reaches_no_tensor():

@@ -138,6 +138,69 @@ def test_an_empty_plan_under_reentrant_checkpoints_runs_nothing(caplog):
     assert all(torch.equal(one, other) for one, other in zip(before, model.parameters.values(), strict=True))
 
 
+class OpenInput(torch.nn.Module):
+    """Residual blocks over an input that requires grad, as the feature encoder of wav2vec2 makes it."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.first = torch.nn.Linear(5, 6)
+        self.blocks = torch.nn.ModuleList(
+            torch.nn.Sequential(torch.nn.LayerNorm(6), torch.nn.Linear(6, 7), torch.nn.ReLU(), torch.nn.Linear(7, 6))
+            for _ in range(3)
+        )
+
+    def forward(self, x):
+        x = x.clone()
+        x.requires_grad = True
+        x = self.first(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return x.pow(2).mean()
+
+
+def with_open_input(**options):
+    model = OpenInput()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    return model, optimizer, greenplan.attach(model, optimizer, budget_of="backward", plan_every=4, **options)
+
+
+def step_with_open_input(model, optimizer, session, losses=1):
+    with session.step():
+        executed = sum(count(model(torch.ones(3, 5)).backward) for _ in range(losses))
+    optimizer.step()
+    optimizer.zero_grad()
+    return executed
+
+
+@pytest.mark.parametrize("method", ["drop", "joint"])
+def test_a_dropped_block_passes_no_gradient_to_an_input_that_requires_grad(method):
+    first = with_open_input(method=method, budget=0.8, min_drop_rate=0.1)
+    step_with_open_input(*first)
+    again = with_open_input(method=method, budget=0.8, min_drop_rate=0.1)
+    again[2].load_state_dict(first[2].state_dict())
+    of_steps = set()
+    for model, optimizer, session in (first, again):
+        names = [block for block, rate in session.plan.drop_rates.items() if rate > 0]
+        for step in range(3):
+            dropped = names[:step]
+            session._rounds.planner.draw_blocks = lambda plan, number, dropped=dropped: dropped
+            executed = step_with_open_input(model, optimizer, session)
+            assert executed == session.profile.step_cost(session.plan.trainable, dropped)
+            of_steps.add(executed)
+        assert not session.mismatches
+    assert len(of_steps) == 3
+
+
+def test_an_empty_plan_does_not_hide_what_an_input_that_requires_grad_costs():
+    session = (run := with_open_input(budget=0.05))[2]
+    step_with_open_input(*run)
+    executed = step_with_open_input(*run)
+    assert session.plan.status == "EMPTY"
+    assert executed == session.history[0]["predicted_backward_flops"] > 0
+    assert not session.mismatches
+
+
 @pytest.mark.parametrize("method", ["drop", "joint"])
 def test_a_model_without_blocks_is_told(method, caplog):
     model = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))

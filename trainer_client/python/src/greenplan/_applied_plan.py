@@ -27,18 +27,20 @@ class AppliedPlan:
         live: The names of the tensors that require grad.
     """
 
-    def __init__(self, plan: Plan, step: ProfiledStep, live: Sequence[str]) -> None:
+    def __init__(self, plan: Plan, step: ProfiledStep, live: Sequence[str], runs_nothing: bool = False) -> None:
         """Begins to count.
 
         Args:
             plan: The plan.
             step: What it was made for.
             live: The names of the tensors that require grad.
+            runs_nothing: Whether steps run no backward, not even for leaves that otherwise always get a gradient.
         """
         self.plan = plan
         self.may_drop = any(rate > 0 for rate in plan.drop_rates.values())
         self._profile = step.profile
         self.live = tuple(live)
+        self._runs_nothing = runs_nothing
         self._signature = step.signature
         self._losses_per_step = step.losses_per_step
         self._draws: Counter[tuple[str, ...]] = Counter()
@@ -132,5 +134,6 @@ class AppliedPlan:
 
     def _predicted(self, dropped: tuple[str, ...]) -> int:
         if dropped not in self._cost_of:
-            self._cost_of[dropped] = self._profile.step_cost(self.live, dropped)
+            cost = 0 if self._runs_nothing else self._profile.step_cost(self.live, dropped)
+            self._cost_of[dropped] = cost
         return self._cost_of[dropped]

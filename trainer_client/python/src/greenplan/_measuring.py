@@ -9,18 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from greenplan import profile_json
 from greenplan._inputs import check_reentrant
 from greenplan._options import Options
 from greenplan._parallel import Ranks
 from greenplan._plan_execution import PlanExecution
-from greenplan._profiling import ProfiledStep, StepProfiler
+from greenplan._profiling import ProfiledStep, StepProfiler, profile_of_state, profile_state
 from greenplan._schedule import Schedule
 from greenplan._separate_probe import read_forward, separate_importance, undisturbed
 from greenplan._step_sensitivity import SensitivityProbe
 from greenplan.errors import Error
 from greenplan.probe import LossFn, importance_of_gradients, probe_sensitivity
-from greenplan.profile import Profile
 
 logger = logging.getLogger("greenplan")
 
@@ -210,11 +208,9 @@ class Measuring:
         self._check_droppable(found)
         if profiler.is_reentrant and self._options.needs_importance:
             check_reentrant(inputs, self._options)
-        profile, signature = self._ranks.from_first((profile_json.to_json(found.profile.data), found.signature))
+        profile, signature = self._ranks.from_first((profile_state(found.profile), found.signature))
         if self._ranks.rank > 0:
-            found = ProfiledStep(
-                Profile(profile_json.from_json(profile)), found.blocks, signature, found.losses_per_step
-            )
+            found = ProfiledStep(profile_of_state(profile), found.blocks, signature, found.losses_per_step)
         inputs.must_stay_open = profiler.is_reentrant
         self.step = found
         self._on_profile(found)

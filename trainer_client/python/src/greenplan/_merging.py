@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 from greenplan.model_profile import ModelProfile, Op, Tensor
 
 
@@ -21,6 +24,29 @@ def merged(first: ModelProfile, second: ModelProfile) -> ModelProfile:
     A tensor that both losses reach hangs on an op of its own, as a tied one does: each of its uses is an edge that
     costs that use's weight gradient. Blocks of one name are one block.
     """
+    result = _merged(first, second)
+    if first.of_steps is not None or second.of_steps is not None:
+        result.of_steps = _merged(*_of_steps_alike(first, second))
+    return result
+
+
+def _of_steps_alike(first: ModelProfile, second: ModelProfile) -> tuple[ModelProfile, ModelProfile]:
+    """Returns the profiles of single steps, each with the other's further tensors, which it does not reach."""
+    number = len(first.tensors)
+    one, other = first.of_steps or first, second.of_steps or second
+    of_one = [dataclasses.replace(tensor, name=f"first {tensor.name}") for tensor in one.tensors[number:]]
+    of_other = [dataclasses.replace(tensor, name=f"second {tensor.name}") for tensor in other.tensors[number:]]
+    return (
+        dataclasses.replace(one, tensors=[*one.tensors[:number], *of_one, *_unreached(of_other)]),
+        dataclasses.replace(other, tensors=[*other.tensors[:number], *_unreached(of_one), *of_other]),
+    )
+
+
+def _unreached(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [Tensor(tensor.name) for tensor in tensors]
+
+
+def _merged(first: ModelProfile, second: ModelProfile) -> ModelProfile:
     blocks = first.blocks + [name for name in second.blocks if name not in first.blocks]
     result = ModelProfile(first.model, first.cost_unit, first.forward_cost + second.forward_cost, blocks=blocks)
     offsets = (1, 1 + len(first.ops))

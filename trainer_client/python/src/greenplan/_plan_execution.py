@@ -91,7 +91,7 @@ class PlanExecution:
         self.state.apply(
             [one for name, one in candidates.items() if name not in chosen], [candidates[name] for name in live]
         )
-        self.applied = AppliedPlan(plan, step, live)
+        self.applied = AppliedPlan(plan, step, live, runs_nothing=self.inputs.must_stay_open and not live)
         return self.applied
 
     def open(self, never: frozenset[str]) -> None:

@@ -51,6 +51,22 @@ def _shapes_in(value: Any) -> Iterator[tuple[int, ...]]:
             yield from _shapes_in(item)
 
 
+def profile_state(profile: Profile) -> dict[str, Any]:
+    """Returns what ``profile_of_state`` needs, as JSON can hold it."""
+    data, of_steps = profile.data, profile.data.of_steps
+    return {
+        "profile": profile_json.to_json(data),
+        "profile_of_steps": None if of_steps is None else profile_json.to_json(of_steps),
+    }
+
+
+def profile_of_state(state: Mapping[str, Any]) -> Profile:
+    """Reads ``profile_state()``; that of older sessions has nothing about single steps."""
+    data, of_steps = profile_json.from_json(state["profile"]), state.get("profile_of_steps")
+    data.of_steps = None if of_steps is None else profile_json.from_json(of_steps)
+    return Profile(data)
+
+
 @dataclass(frozen=True)
 class ProfiledStep:
     """A step as it was profiled.
@@ -70,7 +86,7 @@ class ProfiledStep:
     def state(self) -> dict[str, Any]:
         """Returns what ``of_state`` needs, as JSON can hold it."""
         return {
-            "profile": profile_json.to_json(self.profile.data),
+            **profile_state(self.profile),
             "block_modules": {block: list(modules) for block, modules in self.blocks.modules.items()},
             "undroppable": list(self.blocks.undroppable),
             "signature": self.signature,
@@ -87,6 +103,7 @@ class ProfiledStep:
 # In the state of a session whose steps were not profiled yet.
 NO_STATE: dict[str, Any] = {
     "profile": None,
+    "profile_of_steps": None,
     "block_modules": {},
     "undroppable": [],
     "signature": None,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from greenplan.model_profile import RECOMPUTED, SAVED, ModelProfile, Op, Tensor, reaching_ops
+from greenplan.model_profile import ModelProfile, Op, Tensor, reaching_ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def step_cost(profile: ModelProfile, trainable: Sequence[bool], dropped: Collect
 
     An op runs iff a gradient arrives from the loss and a trained tensor lies behind it, both past the dropped blocks.
     """
-    selected = [tensor for tensor, chosen in zip(profile.tensors, trainable, strict=True) if chosen]
+    profile, selected = _of_step(profile, trainable)
     runs = _running_ops(profile, selected, dropped)
     return _cost_of_live(profile, selected, runs)
 
@@ -66,7 +66,7 @@ def step_cost_by(
     profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int], group_of: Callable[[Op], str]
 ) -> dict[str, int]:
     """Splits ``step_cost`` by ``group_of`` of the op that pays: for itself, its edges and the tensors on it."""
-    selected = [tensor for tensor, chosen in zip(profile.tensors, trainable, strict=True) if chosen]
+    profile, selected = _of_step(profile, trainable)
     runs = _running_ops(profile, selected, dropped)
     costs: dict[str, int] = {}
     for op, does_run in zip(profile.ops, runs, strict=True):
@@ -80,10 +80,16 @@ def step_cost_by(
     return costs
 
 
+def _of_step(profile: ModelProfile, trainable: Sequence[bool]) -> tuple[ModelProfile, list[Tensor]]:
+    """Returns the cost model of single steps, and what a step trains."""
+    of_steps = profile.of_steps or profile
+    always = [True] * (len(of_steps.tensors) - len(profile.tensors))
+    return of_steps, [tensor for tensor, one in zip(of_steps.tensors, [*trainable, *always], strict=True) if one]
+
+
 def _running_ops(profile: ModelProfile, selected: Sequence[Tensor], dropped: Collection[int]) -> list[bool]:
     ops = profile.ops
-    is_books = [op.name in (SAVED, RECOMPUTED) for op in ops]
-    passes = [not books and op.block not in dropped for op, books in zip(ops, is_books, strict=True)]
+    passes = [not op.is_books and op.block not in dropped for op in ops]
     needed = [False] * len(ops)
     for tensor in selected:
         if tensor.op is not None:
@@ -98,7 +104,7 @@ def _running_ops(profile: ModelProfile, selected: Sequence[Tensor], dropped: Col
             for target, _ in op.inputs:
                 runs[target] = needed[target]
     for index in range(len(ops) - 1, 0, -1):
-        if is_books[index]:
+        if ops[index].is_books:
             runs[index] = any(runs[target] for target, _ in ops[index].inputs)
     return runs
 

@@ -46,6 +46,11 @@ class Op:
     block: int | None = None
     saved_bytes: int = 0
 
+    @property
+    def is_books(self) -> bool:
+        """Whether it books what the ops behind it keep or run again, and passes no gradient on."""
+        return self.name in (SAVED, RECOMPUTED)
+
 
 @dataclass(slots=True)
 class Tensor:
@@ -82,6 +87,9 @@ class ModelProfile:
         ops: Backward, in topological order from the loss.
         tensors: In the order of ``named_parameters()``.
         blocks: Names of the residual blocks that may be dropped.
+        of_steps: What a step executes whose blocks were drawn, where a leaf that is no parameter has its gradient
+            computed in every step. That work is charged on op 0 here, and lies where it happens there: such leaves are
+            further tensors, at the end, that every step trains. Not part of the format of files.
     """
 
     model: str = ""
@@ -90,6 +98,7 @@ class ModelProfile:
     ops: list[Op] = field(default_factory=list)
     tensors: list[Tensor] = field(default_factory=list)
     blocks: list[str] = field(default_factory=list)
+    of_steps: ModelProfile | None = None
 
 
 def reaching_ops(profile: ModelProfile, tensors: Iterable[Tensor]) -> list[bool]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from greenplan import profile_json
 from greenplan._backward import watched_backward
 from greenplan._measuring import Measuring
 from greenplan._optimizer_state import unwrapped_optimizer
@@ -20,7 +19,7 @@ from greenplan._options import Options
 from greenplan._parallel import Ranks, as_called, refuse_unsupported, unwrapped
 from greenplan._plan_execution import PlanExecution
 from greenplan._planning import Measurements
-from greenplan._profiling import NO_STATE, ProfiledStep
+from greenplan._profiling import NO_STATE, ProfiledStep, profile_of_state
 from greenplan._rounds import Rounds
 from greenplan._schedule import Schedule
 from greenplan._separate_probe import metric_of
@@ -307,7 +306,7 @@ class Session:
         self._execution.micro_batches = state["micro_batches"]
         self._schedule.load(state["schedule"])
         if state["profile"] is not None:
-            profile = Profile(profile_json.from_json(state["profile"]))
+            profile = profile_of_state(state)
             self._execution.parameters.check_shapes(profile.shapes)
             self._measuring.step = ProfiledStep.of_state(profile, self.model, state)
             self._rounds.prepare(self._measuring.step)

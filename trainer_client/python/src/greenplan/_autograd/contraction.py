@@ -58,7 +58,8 @@ def contract_ops(profile: ModelProfile) -> None:
 
     What they save goes to the one op below, or they stay. Each op above is tied directly to those below: to the one
     below at the cost of the old edge, to several only if all edges involved cost 0 and their number does not grow. Op 0
-    stays. An op of a block is removed only if that leads no path around the block.
+    stays. An op of a block is removed only if that leads no path around the block. So is one that keeps books, whose
+    edges carry no gradient: only if what it leads to has gradient also where other blocks are dropped.
     """
     _Contraction(profile).run()
 
@@ -92,6 +93,7 @@ class _Contraction:
                     if op.block != ops[target].block:
                         is_entered[target] = True
         self._uses, self._cost_of_uses, self._is_entered = uses, cost_of_uses, is_entered
+        self._is_reached = _reached_whatever_is_dropped(ops)
 
     def run(self) -> None:
         ops, removed, is_free = self._profile.ops, self._removed, self._is_free
@@ -120,6 +122,8 @@ class _Contraction:
 
     def _can_remove(self, index: int, op: Op) -> bool:
         ops, inputs = self._profile.ops, op.inputs
+        if op.is_books and not all(self._is_reached[target] for target, _ in inputs):
+            return False
         if len(inputs) > 1:
             if op.saved_bytes or self._uses[index] > 1 or self._cost_of_uses[index]:
                 return False
@@ -131,6 +135,18 @@ class _Contraction:
             and any(ops[target].block != op.block for target, _ in inputs)
         )
         return not leads_around
+
+
+def _reached_whatever_is_dropped(ops: Sequence[Op]) -> list[bool]:
+    """Tells which ops get gradient even if all blocks but their own are dropped, [num_ops]. Books count as such."""
+    is_reached = [op.is_books for op in ops]
+    is_reached[0] = True
+    for index, op in enumerate(ops):
+        if is_reached[index] and not op.is_books:
+            for target, _ in op.inputs:
+                if op.block is None or op.block == ops[target].block:
+                    is_reached[target] = True
+    return is_reached
 
 
 def _merged(edges: list[Edge]) -> list[Edge]:

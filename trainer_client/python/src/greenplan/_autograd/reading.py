@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
-from greenplan._autograd.always_live import charge_always
+from greenplan._autograd.always_live import charge_always, with_tensors_on
 from greenplan._autograd.checkpoint import add_recomputation
 from greenplan._autograd.contraction import contract_ops, hang_tensors, prune_unreaching_ops
 from greenplan._autograd.graph_blocks import GraphBlocks
@@ -114,12 +114,19 @@ def _read(
     book_saved_bytes(saved.storages.values(), profile)
     if others:
         inserted = len(profile.ops) - len(graph.nodes)
-        charge_always(profile, [leaf + inserted for leaf in others])
+        always = [leaf + inserted for leaf in others]
+        profile.of_steps = with_tensors_on(profile, always)
+        _shorten(profile.of_steps)
+        charge_always(profile, always)
+    _shorten(profile)
+    return profile, blocks
+
+
+def _shorten(profile: ModelProfile) -> None:
     prune_unreaching_ops(profile)
     hang_tensors(profile)
     contract_ops(profile)
     _label_ops(profile)
-    return profile, blocks
 
 
 def _check_torch(node: Node) -> None:
