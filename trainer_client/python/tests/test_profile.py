@@ -125,6 +125,14 @@ def test_refuses_a_loss_without_a_graph():
     assert "differentiated already" in refused(loss, {"weight": weight})
 
 
+def test_refuses_a_cached_loss_with_what_to_do():
+    """As those of sentence-transformers, whose hook runs forward again and differentiates by itself."""
+    weight = parameter(3)
+    loss = weight.exp().sum().detach().requires_grad_()
+    loss.register_hook(lambda gradient: weight.exp().sum().backward(gradient))
+    assert "use the loss without a cache" in refused(loss, {"weight": weight})
+
+
 def test_refuses_a_loss_that_reaches_no_parameter():
     weight = parameter(3)
     with pytest.raises(ValueError, match="depends on none of the parameters"):

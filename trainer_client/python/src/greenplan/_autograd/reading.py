@@ -147,7 +147,13 @@ def _check_loss(loss: torch.Tensor) -> None:
             "loss does not require grad; run forward with grad enabled and the parameters requiring grad", field="loss"
         )
     if loss.grad_fn is None:
-        raise ArgumentError("loss is a leaf tensor; allowed: the result of an operator", field="loss")
+        problem = "loss is a leaf tensor; allowed: the result of an operator"
+        if loss._backward_hooks:
+            problem += (
+                ". It has a hook, as cached losses (GradCache) do, which compute gradients out of sight: use the "
+            )
+            problem += "loss without a cache"
+        raise ArgumentError(problem, field="loss")
 
 
 def _listed(named_parameters: Iterable[tuple[str, torch.Tensor]]) -> list[tuple[str, torch.Tensor]]:
