@@ -352,3 +352,21 @@ def test_the_8_bit_optimizer_of_bitsandbytes(tmp_path):
 def test_the_callbacks_state_is_json(tmp_path):
     callback = greenplan.GreenplanCallback(budget=0.5, pinned=["lm_head.weight"])
     json.dumps(callback.state())
+
+
+@pytest.mark.parametrize("family, noise", [("llama", 5.0), ("t5", None)])
+def test_spares_frozen_layers_whatever_is_done_to_opened_embeddings(tmp_path, family, noise):
+    """NEFTune adds noise to the output that checkpointing opens; T5 has two embedding modules, which share a weight."""
+    run = trainer(
+        tmp_path,
+        hf_models.build(family).model,
+        num_train_epochs=1,
+        gradient_checkpointing=True,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        neftune_noise_alpha=noise,
+    )
+    run.train()
+    session = session_of(run)
+    entry = session.history[0]
+    assert entry["executed_backward_flops"] == entry["predicted_backward_flops"]
+    assert not session.mismatches

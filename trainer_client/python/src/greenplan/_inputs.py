@@ -10,7 +10,7 @@ import contextlib
 import functools
 import gc
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
 from typing import Any
 
 import torch
@@ -79,18 +79,41 @@ class InputEmbedding:
             if isinstance(output, torch.Tensor) and output.is_leaf and output.is_floating_point():
                 act(output)
 
-        module = self._module
-        if module is None:
+        modules = self._embeddings()
+        own = [(module, module.register_forward_hook(hook)) for module in modules]
+
+        def take_places(*_: Any) -> None:
+            for module, handle in own:
+                _place_behind_opening_hooks(module._forward_hooks, handle.id)
+
+        if not own:
             yield
             return
-        own = module.register_forward_hook(hook)
-
-        def become_last(*_: Any) -> None:
-            """Somebody else may hook the embedding within a step, as TRL's DPO does when it checkpoints again."""
-            module._forward_hooks[own.id] = module._forward_hooks.pop(own.id)
-
-        with removed_afterwards([own, self._model.register_forward_pre_hook(become_last)]):
+        before = self._model.register_forward_pre_hook(take_places)
+        with removed_afterwards([*(handle for _, handle in own), before]):
             yield
+
+    def _embeddings(self) -> list[torch.nn.Module]:
+        """Returns the embedding, and what else is opened: T5's encoder and decoder each have a module of their own."""
+        found = [] if self._module is None else [self._module]
+        found += [module for module in self._model.modules() if module is not self._module and _is_opened(module)]
+        return found
+
+
+def _place_behind_opening_hooks(hooks: MutableMapping[int, Any], own: int) -> None:
+    """Moves a hook behind those that open the output, and before what others make of it, such as NEFTune's noise.
+
+    Somebody else may hook the embedding within a step, as TRL's DPO does when it checkpoints again.
+    """
+    others = [(number, hook) for number, hook in hooks.items() if number != own]
+    opening = [place for place, (_, hook) in enumerate(others) if getattr(hook, "__name__", "") in _OPENING_HOOKS]
+    others.insert(opening[-1] + 1 if opening else len(others), (own, hooks[own]))
+    hooks.clear()
+    hooks.update(others)
+
+
+def _is_opened(module: torch.nn.Module) -> bool:
+    return any(getattr(hook, "__name__", "") in _OPENING_HOOKS for hook in _forward_hooks(module))
 
 
 def open_embeddings(named_parameters: Iterable[tuple[str, torch.Tensor]]) -> Callable[[], list[torch.Tensor]]:
@@ -109,12 +132,7 @@ def open_embeddings(named_parameters: Iterable[tuple[str, torch.Tensor]]) -> Cal
 
 
 def _open_weights(modules: Iterable[torch.nn.Module]) -> list[torch.Tensor]:
-    return [
-        parameter
-        for module in modules
-        if any(getattr(hook, "__name__", "") in _OPENING_HOOKS for hook in _forward_hooks(module))
-        for parameter in module.parameters(recurse=False)
-    ]
+    return [parameter for module in modules if _is_opened(module) for parameter in module.parameters(recurse=False)]
 
 
 def _forward_hooks(module: torch.nn.Module) -> Collection[Any]:
