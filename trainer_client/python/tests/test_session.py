@@ -517,6 +517,15 @@ def test_resume_goes_on_bit_for_bit():
             assert [entry[key] for entry in resumed] == [entry[key] for entry in history]
 
 
+def test_what_a_round_has_executed_is_known_after_a_resume_at_its_end():
+    first = attached()
+    for _ in range(2):
+        train_step(*first)
+    again = resumed(state_of(*first), attached)
+    assert again[2].history == first[2].history
+    assert again[2].history[0]["executed_backward_flops"] is not None
+
+
 def resumed(saved, make):
     model, optimizer, session = make()
     for part, of_part in zip((model.model, optimizer, session), copy.deepcopy(saved), strict=True):
