@@ -596,6 +596,17 @@ def test_resume_into_another_model_is_refused_by_name():
         ({"plan_every": "step"}, "plan_every is \"?'?step"),
         ({"pinned": ["lm_head"]}, r'pinned is "lm_head".*did you mean "lm_head.weight"'),
         ({"pinned": "lm_head.weight"}, "pinned is the string"),
+        ({"pinned": 5}, "pinned is 5; allowed: a list of names"),
+        (
+            {"pinned": ["lm_head.weight"], "never": ["lm_head.weight"]},
+            'never is "lm_head.weight", which is pinned, too',
+        ),
+        (
+            {"mean_drop_rate": 0.5, "budget": None},
+            'mean_drop_rate is 0.5 with method "selection"; allowed: with method',
+        ),
+        ({"job": 5}, "job is 5; allowed: a text"),
+        ({"scaler": 3}, "scaler is int; allowed: a torch.amp.GradScaler"),
         ({"never": "lm_head.weight"}, "never is the string"),
         ({"optimizer_state": "lose"}, 'optimizer_state is "lose"'),
         ({"seed": -1}, "seed is -1"),
@@ -612,6 +623,15 @@ def test_bad_arguments_are_named_with_what_is_allowed(options, message):
         greenplan.attach(model.model, optimizer, **{"budget": 0.5, "budget_of": "backward", **options})
     assert all(flags(model).values())
     assert not optimizer._optimizer_step_pre_hooks
+
+
+def test_what_is_no_model_is_named():
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="model is generator; allowed: a torch.nn.Module"):
+        greenplan.attach(model.parameters(), optimizer, budget=0.5)
+    with pytest.raises(ValueError, match="model is SGD; allowed: a torch.nn.Module"):
+        greenplan.attach(optimizer, model, budget=0.5)
 
 
 def failing(code):

@@ -727,6 +727,32 @@ def test_what_only_later_losses_reach_is_told_and_then_planned(method, caplog):
     assert not session.mismatches
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_model_that_is_compiled_after_attach_is_refused_in_the_next_round(is_whole):
+    model, optimizer, session = attached(plan_every=2)
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    in_force = flags(model)
+    part = model.model if is_whole else model.model.model.layers[1]
+    part.compile(backend="eager")
+    with pytest.raises(greenplan.Error, match="model is compiled by torch.compile"):
+        with session.step():
+            model.loss().backward()
+    assert flags(model) == in_force
+
+
+@pytest.mark.parametrize("steps, message", [(0, "another adapter than the optimizer has"), (1, "switch to another")])
+def test_another_adapter_than_that_of_the_optimizer_is_told(steps, message):
+    model, optimizer, session = with_adapters(plan_every=1)
+    model.model.add_adapter("other", model.model.peft_config["default"])
+    for _ in range(steps):
+        train_step(model, optimizer, session)
+    model.model.set_adapter("other")
+    with pytest.raises(greenplan.Error, match=message):
+        with session.step():
+            model.loss().backward()
+
+
 def test_weights_tied_after_attach_are_noticed(caplog):
     model, optimizer, session = attached(plan_every=1)
     train_step(model, optimizer, session)

@@ -138,7 +138,8 @@ class Measuring:
             if not importance:
                 raise Error(
                     "no tensor that may train has a gradient at the end of the step; leave gradients as backward makes "
-                    "them until optimizer.step(), which comes after `with session.step():`",
+                    "them until optimizer.step(), which comes after `with session.step():`, and attach again after a "
+                    "switch to another adapter",
                     code="FAILED_PRECONDITION",
                     field="step",
                 )

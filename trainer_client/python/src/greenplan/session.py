@@ -66,6 +66,12 @@ class Session:
 
     def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, options: Options, scaler: Any) -> None:
         """Does the work of ``greenplan.attach``, which states the contract."""
+        if not isinstance(model, torch.nn.Module):
+            raise ArgumentError(f"model is {type(model).__name__}; allowed: a torch.nn.Module", field="model")
+        if scaler is not None and not hasattr(scaler, "is_enabled"):
+            raise ArgumentError(
+                f"scaler is {type(scaler).__name__}; allowed: a torch.amp.GradScaler, or None", field="scaler"
+            )
         model = as_called(model)
         refuse_unsupported(model)
         was_attached = detach_session_of(unwrapped(model))
@@ -329,6 +335,7 @@ class Session:
             raise Error(f"{what}: {problem}", code="FAILED_PRECONDITION", field=what)
 
     def _forget_changed_model(self) -> None:
+        refuse_unsupported(self.model)  # It may have been compiled since.
         self._execution.wrapper.settle()
         if self._execution.parameters.refresh():
             self._execution.applied = None
@@ -405,7 +412,8 @@ class Session:
             logger.warning(
                 "greenplan: two steps of the session have ended without a step of its optimizer between them; put all "
                 "micro-batches of one optimizer step into one `with session.step():`, or each into its own with "
-                "ends=False until the last, and attach again once you have made another optimizer"
+                "ends=False until the last, and attach again once you have made another optimizer. A step that is "
+                "left out on purpose, as for gradients that are not finite, does no harm"
             )
         self._has_ended_step = True
 
