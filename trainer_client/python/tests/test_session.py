@@ -12,6 +12,7 @@ import greenplan
 import hf_models
 from flops import count
 from greenplan._session_planner import SessionPlanner
+from greenplan.plotting import plot_history
 from test_remote import daemon
 
 
@@ -469,6 +470,17 @@ def test_plots_what_each_round_has_trained():
     assert drawn[inside.index(True), 1] == pytest.approx(1 - session.plan.drop_rates[block])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "2"]
     assert "2 rounds" in axes.get_title()
+    many = plot_history(session.profile, [dict(session.history[0], step=step) for step in range(40)])
+    assert [label.get_text() for label in many.get_xticklabels()] == [str(step) for step in range(0, 40, 4)]
+    assert "in 1 round" in plot_history(session.profile, session.history[:1]).get_title()
+
+
+def test_a_session_says_what_it_is():
+    model, optimizer, session = attached()
+    train_step(model, optimizer, session)
+    assert repr(session) == "Session(LlamaForCausalLM: method selection, budget 0.5 of backward, 1 rounds, 1 steps)"
+    session.detach()
+    assert repr(session).endswith(", 1 steps, detached)")
 
 
 def test_detach_lets_the_model_be_as_it_was():

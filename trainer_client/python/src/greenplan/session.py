@@ -103,6 +103,15 @@ class Session:
             self._hooks.append(optimizer.register_state_dict_pre_hook(self._before_state_of_shards))
         _sessions[self.model] = weakref.ref(self)
 
+    def __repr__(self) -> str:
+        options = self.options
+        budget = "" if options.budget is None else f", budget {options.budget} of {options.budget_of}"
+        state = "" if self.is_attached else ", detached"
+        return (
+            f"Session({type(self.model).__name__}: method {options.method}{budget}, {len(self.history)} rounds, "
+            f"{self.steps} steps{state})"
+        )
+
     @property
     def is_attached(self) -> bool:
         """Whether plans are in force: until ``detach``."""
