@@ -105,6 +105,31 @@ def test_what_was_frozen_before_is_never_trained():
     assert flags(model) == {name: name != "lm_head.weight" for name in model.parameters}
 
 
+@pytest.mark.parametrize("is_in_optimizer", [True, False])
+def test_what_was_frozen_before_and_is_thawed_by_somebody_else_is_planned(is_in_optimizer, caplog):
+    """As by Lightning's BaseFinetuning, or a callback that unfreezes the first layers after some epochs."""
+    model = hf_models.build("llama")
+    layer = [one for name, one in model.parameters.items() if ".layers.0." in name]
+    for one in layer:
+        one.requires_grad_(False)
+    optimizer = torch.optim.AdamW([one for one in model.parameters.values() if one.requires_grad], lr=0.01)
+    session = greenplan.attach(model.model, optimizer, budget=0.9, budget_of="backward", plan_every=2)
+    for step in range(4):
+        if step == 2:
+            for one in layer:
+                one.requires_grad_(True)
+            if is_in_optimizer:
+                optimizer.add_param_group({"params": layer})
+        train_step(model, optimizer, session)
+    first, second = (sum(".layers.0." in name for name in entry["trainable"]) for entry in session.history)
+    assert first == 0 and (second > 0) == is_in_optimizer
+    assert ("no longer frozen: model.layers.0." in caplog.text) == is_in_optimizer
+    assert caplog.text.count("the optimizer lacks model.layers.0.") == (0 if is_in_optimizer else 1)
+    if is_in_optimizer:
+        assert not session.mismatches
+        assert session.history[1]["executed_backward_flops"] == session.history[1]["predicted_backward_flops"]
+
+
 def test_a_thawed_tensor_is_stepped_with_the_bias_correction_of_its_own_count():
     model, optimizer, session = attached(plan_every=2, optimizer_state="drop")
     counts: dict[str, int] = {}

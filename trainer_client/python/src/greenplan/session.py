@@ -273,6 +273,7 @@ class Session:
         """Ends a step in which something raised. The next step begins as this one did."""
         step, self._step = self._step, None
         self._expects_more = False
+        self._is_step_due = True
         if self._is_probing:
             self._execution.put_back()
         self._is_probing = False
