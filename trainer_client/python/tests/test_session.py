@@ -233,6 +233,19 @@ def test_a_separate_probe_plans_before_the_first_step_and_leaves_all_as_it_was()
     assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
 
 
+def test_a_separate_probe_leaves_buffers_and_random_numbers_as_they_were():
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm1d(6)
+    model = torch.nn.Sequential(torch.nn.Linear(6, 6), norm, torch.nn.Dropout(0.2), torch.nn.Linear(6, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    session = greenplan.attach(model, optimizer, budget=0.9, probe="separate")
+    x, before, random = torch.randn(5, 6), copy.deepcopy(norm.state_dict()), torch.get_rng_state()
+    session.begin_round([lambda: model(x).square().sum(), lambda: model(2 * x).square().sum()])
+    assert session.plan.trainable
+    assert all(torch.equal(before[name], buffer) for name, buffer in norm.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state())
+
+
 def test_a_separate_probe_whose_loss_raises_leaves_the_plan_in_force():
     def raises():
         raise RuntimeError("my own")
@@ -398,6 +411,15 @@ def test_two_batches_make_the_importance_cross_fitted():
     assert set(seen[0].standard_error) == set(seen[0].importance) == set(model.parameters)
     with pytest.raises(ValueError, match="needs a list of two or more"):
         attached(metric="cross_fitted")[2].begin_round(model.loss)
+
+
+def test_without_cross_fitting_several_batches_give_their_mean():
+    values = []
+    for batches in (1, 3):
+        model, optimizer, session = attached(metric="gradient_times_update")
+        session.begin_round([model.loss] * batches)
+        values.append(session.plan.value)
+    assert values[0] == pytest.approx(values[1])
 
 
 def test_pinned_tensors_train_and_never_does_not():
