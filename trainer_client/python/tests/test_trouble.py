@@ -55,6 +55,7 @@ def test_a_step_that_waits_for_its_last_micro_batch_says_so():
         model.loss().backward()
     with pytest.raises(greenplan.Error, match="begin_round: a step waits for more micro-batches.*ends=True"):
         session.begin_round()
+    session.detach()  # Else the step goes on until it is collected, and looks at the losses of other tests.
 
 
 def test_several_optimizers_are_refused_with_what_to_do():
