@@ -46,6 +46,26 @@ def fitted(folder, callback, module=None, checkpoint=None, saves=None, **options
     return module, trainer
 
 
+class Skips(Module):
+    """Returns None for a batch that is to be skipped."""
+
+    skipped: tuple[int, ...] = ()
+
+    def training_step(self, batch, index):
+        loss = super().training_step(batch, index)
+        return None if len(self.losses) - 1 in self.skipped else loss
+
+
+def test_a_batch_that_is_skipped_is_no_step(tmp_path, caplog):
+    module, callback = Skips(), GreenplanCallback(budget=0.5, budget_of="backward")
+    module.skipped = (0, 3, 6)  # The first of each epoch would have measured.
+    fitted(tmp_path, callback, module)
+    assert [entry["step"] for entry in callback.session.history] == [0, 4]
+    assert callback.session.steps == 9
+    assert not callback.session.mismatches
+    assert not [record for record in caplog.records if record.name == "greenplan"]
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"accumulate_grad_batches": 2}, {"gradient_clip_val": 0.1}, {"precision": "bf16-mixed"}], ids=str
 )

@@ -142,6 +142,20 @@ def test_a_bad_argument_is_named(arguments, field, text):
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "ask, arguments",
+    [
+        (greenplan.plan, ([1.0],)),
+        (greenplan.curve, ([1.0], [0.5])),
+        (greenplan.explain, ([1.0],)),
+        (greenplan.draw_blocks, (greenplan.Plan(method="drop", drop_rates={"a": 0.5}), 1)),
+    ],
+)
+def test_the_path_of_a_profile_is_none(ask, arguments):
+    with pytest.raises(ValueError, match=r"profile is str; allowed: a greenplan.Profile, as Profile.load\(path\)"):
+        ask("profile.json", *arguments)
+
+
 def test_a_report_of_another_profile_is_a_failed_precondition():
     with pytest.raises(greenplan.Error) as caught:
         greenplan.plan(random_profile(6), {"importance": [1.0] * 9, "profile_digest": "x"})
@@ -158,7 +172,7 @@ def test_a_curve_is_a_list_of_plans():
     assert curve.rows[2]["trainable_count"] == len(curve[2].trainable)
     assert curve.rows[2]["value_per_cost"] >= 1
     assert "value per cost" in curve._repr_html_()
-    for budgets in ([], "1:0:1", "x", [2.0]):
+    for budgets in ([], "1:0:1", "x", [2.0], 0.5):
         with pytest.raises(ValueError, match="budgets"):
             greenplan.curve(profile, importance, budgets)
 
@@ -174,7 +188,8 @@ def test_an_explanation_has_a_row_per_tensor():
         with_it, without = profile.cost([*others, row["tensor"]]), profile.cost(others)
         assert row["marginal_cost"] == with_it.backward_cost - without.backward_cost
     assert greenplan.explain(profile, importance, plan=plan, budgets=[0.6, 1.0])[0]["trainable"] == rows[0]["trainable"]
-    assert "entry budget" in rows._repr_html_()
+    page = rows._repr_html_()
+    assert "entry budget" in page and "<td>yes</td>" in page and "None" not in page
 
 
 def test_what_notebooks_show():

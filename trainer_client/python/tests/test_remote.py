@@ -2,22 +2,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import pickle
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import greenplan
+import greenplan._service
 from binaries import greenpland_binary
 from greenplan._plan_options import plan_options
+from greenplan._protocol import message
 from greenplan._service import Service
 from greenplan._session_planner import SessionPlanner, remote
+from greenplan.errors import RoundTakenError
 from greenplan.remote import RemotePlanner
 from planning import random_profile
 
-pytest.importorskip("grpc")
+grpc = pytest.importorskip("grpc")
 
 
 @contextlib.contextmanager
@@ -127,9 +133,24 @@ def test_a_bad_request_names_its_field(tmp_path):
         assert "importance" in caught.value.field
 
 
+def test_a_report_says_what_was_not_measured_and_how_sure_the_rest_is():
+    profile, seen = random_profile(4), []
+    planner = SessionPlanner(profile, options())
+    plan, planner._local.plan = planner._local.plan, lambda report, *rest: seen.append(report) or plan(report, *rest)
+    found = measurements(profile)
+    first, *others = profile.names
+    del found.importance[first]
+    found.standard_error = dict.fromkeys(others, 0.5)
+    assert first not in planner.plan(found, {}).trainable
+    assert seen[0]["unmeasured"] == [0]
+    assert seen[0]["importance"] == [0.0, *(found.importance[name] for name in others)]
+    assert seen[0]["standard_error"] == [0.0, *(0.5 for _ in others)]
+
+
 def test_blocks_are_drawn_without_the_service(tmp_path):
     profile = random_profile(4)
-    chosen = options(method="drop", budget=None, planner_options={"mean_drop_rate": 0.5})
+    bounds = {"a": (0.5, 1.0)}  # A block that cannot be dropped is not, whatever the options say.
+    chosen = options(method="drop", budget=None, planner_options={"mean_drop_rate": 0.3, "drop_rate_bounds": bounds})
     with daemon(tmp_path) as address:
         planner = remote(address)(profile, chosen)
         plan = planner.plan(measurements(profile), {"a": (0.0, 0.0)})
@@ -238,12 +259,14 @@ def test_a_resumed_session_goes_on_with_its_job(tmp_path):
         again.load_state(state)
         assert again.job == first.job
         assert again.plan(measurements(profile, 1, sensitivity), {}) == last
-        # The run had reported something else in the rounds that it did not come to save: they are passed over.
+        # The run had reported something else in the rounds that it did not come to save.
         resumed = remote(address)(profile, chosen)
         resumed.load_state(state)
         other = {"a": 9.0, "b": 1.0, "c": 1.0}
-        resumed.plan(measurements(profile, 1, other), {})
-        assert resumed.state()["passed_over"] == 1
+        with pytest.raises(RoundTakenError) as caught:
+            resumed.plan(measurements(profile, 1, other), {})
+        assert caught.value.code == "ALREADY_EXISTS"
+        assert resumed.plan(measurements(profile, 2, other), {}).status == "OPTIMAL"
 
 
 def test_ranks_that_measured_something_else_get_one_plan(tmp_path):
@@ -269,6 +292,82 @@ def test_ranks_that_measured_something_else_get_one_plan(tmp_path):
             rank.join(timeout=60)
     assert plans[0] == plans[1]
     assert plans[0].digest == SessionPlanner(profile, options()).plan(both, {}).digest
+
+
+@contextlib.contextmanager
+def answering(answer):
+    """A service whose every call is ``answer(context)``. It tells nothing of its health."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    handler = grpc.unary_unary_rpc_method_handler(lambda request, context: answer(context))
+    find = lambda details: handler if details.method.startswith("/greenplan.") else None  # noqa: E731
+    server.add_generic_rpc_handlers([SimpleNamespace(service=find)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+def test_a_service_that_is_busy_is_called_again_when_it_says(monkeypatch):
+    waits = []
+    monkeypatch.setattr(greenplan._service.time, "sleep", waits.append)
+
+    def answer(context):
+        if waits:
+            return b""
+        retry = message("google.rpc.RetryInfo")(retry_delay={"nanos": 700_000_000})
+        detail = {"type_url": "type.googleapis.com/google.rpc.RetryInfo", "value": retry.SerializeToString()}
+        status = message("google.rpc.Status")(code=8, message="busy", details=[detail])
+        context.set_trailing_metadata([("grpc-status-details-bin", status.SerializeToString())])
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
+
+    with answering(answer) as address:
+        Service(address).call("GetJob", message("greenplan.v1.GetJobRequest")(), "greenplan.v1.Job")
+    assert waits == [0.7]
+
+
+def test_a_quota_that_names_no_time_is_an_error_at_once():
+    with answering(lambda context: context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the quota is 3 jobs")) as address:
+        with pytest.raises(greenplan.Error, match="^the quota is 3 jobs$") as caught:
+            Service(address).call("GetJob", message("greenplan.v1.GetJobRequest")(), "greenplan.v1.Job")
+        assert caught.value.code == "RESOURCE_EXHAUSTED"
+
+
+def test_certificates_that_are_replaced_while_no_replica_answers_are_read_anew(tmp_path, monkeypatch):
+    profile, (certificate, key) = random_profile(1), self_signed(tmp_path, "server")
+    other, _ = self_signed(tmp_path, "other")
+    trusted = Path(words(tmp_path, "trusted.pem", Path(other).read_text()))
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        trusted.write_text(Path(certificate).read_text())
+
+    monkeypatch.setattr(greenplan._service.time, "sleep", wait)
+    with daemon(tmp_path, "--tls-cert", certificate, "--tls-key", key) as address:
+        waits.clear()  # Of the wait for the daemon.
+        trusted.write_text(Path(other).read_text())
+        plan = remote(address, tls_ca=str(trusted))(profile, options()).plan(measurements(profile), {})
+    assert plan.status == "OPTIMAL" and waits
+
+
+def test_a_rank_that_waits_in_vain_for_the_others_says_which_planner_and_how_long(tmp_path):
+    with daemon(tmp_path) as address:
+        planner = remote(address, timeout=0.5)(random_profile(1), options())
+        planner.join("two-ranks", 2, 0)
+        with pytest.raises(greenplan.Error, match=f"planner {address} did not answer within 0.5 s") as caught:
+            planner.plan(measurements(random_profile(1)), {})
+        assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+def test_errors_are_the_same_on_another_rank():
+    for error in (
+        greenplan.Error("away", code="UNAVAILABLE", field="planner"),
+        RoundTakenError("it is", code="ABORTED"),
+    ):
+        other = pickle.loads(pickle.dumps(error))
+        assert (type(other), str(other), other.code, other.field) == (type(error), str(error), error.code, error.field)
 
 
 @pytest.mark.parametrize(

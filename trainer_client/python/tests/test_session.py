@@ -12,6 +12,7 @@ import greenplan
 import hf_models
 from flops import count
 from greenplan._session_planner import SessionPlanner
+from greenplan.plotting import plot_history
 from test_remote import daemon
 
 
@@ -232,6 +233,19 @@ def test_a_separate_probe_plans_before_the_first_step_and_leaves_all_as_it_was()
     assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
 
 
+def test_a_separate_probe_leaves_buffers_and_random_numbers_as_they_were():
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm1d(6)
+    model = torch.nn.Sequential(torch.nn.Linear(6, 6), norm, torch.nn.Dropout(0.2), torch.nn.Linear(6, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    session = greenplan.attach(model, optimizer, budget=0.9, probe="separate")
+    x, before, random = torch.randn(5, 6), copy.deepcopy(norm.state_dict()), torch.get_rng_state()
+    session.begin_round([lambda: model(x).square().sum(), lambda: model(2 * x).square().sum()])
+    assert session.plan.trainable
+    assert all(torch.equal(before[name], buffer) for name, buffer in norm.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state())
+
+
 def test_a_separate_probe_whose_loss_raises_leaves_the_plan_in_force():
     def raises():
         raise RuntimeError("my own")
@@ -399,6 +413,15 @@ def test_two_batches_make_the_importance_cross_fitted():
         attached(metric="cross_fitted")[2].begin_round(model.loss)
 
 
+def test_without_cross_fitting_several_batches_give_their_mean():
+    values = []
+    for batches in (1, 3):
+        model, optimizer, session = attached(metric="gradient_times_update")
+        session.begin_round([model.loss] * batches)
+        values.append(session.plan.value)
+    assert values[0] == pytest.approx(values[1])
+
+
 def test_pinned_tensors_train_and_never_does_not():
     model, optimizer, session = attached(pinned=["model.norm.weight"], never=["lm_head.weight"], plan_every=1)
     for _ in range(2):
@@ -469,6 +492,17 @@ def test_plots_what_each_round_has_trained():
     assert drawn[inside.index(True), 1] == pytest.approx(1 - session.plan.drop_rates[block])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "2"]
     assert "2 rounds" in axes.get_title()
+    many = plot_history(session.profile, [dict(session.history[0], step=step) for step in range(40)])
+    assert [label.get_text() for label in many.get_xticklabels()] == [str(step) for step in range(0, 40, 4)]
+    assert "in 1 round" in plot_history(session.profile, session.history[:1]).get_title()
+
+
+def test_a_session_says_what_it_is():
+    model, optimizer, session = attached()
+    train_step(model, optimizer, session)
+    assert repr(session) == "Session(LlamaForCausalLM: method selection, budget 0.5 of backward, 1 rounds, 1 steps)"
+    session.detach()
+    assert repr(session).endswith(", 1 steps, detached)")
 
 
 def test_detach_lets_the_model_be_as_it_was():
@@ -515,6 +549,15 @@ def test_resume_goes_on_bit_for_bit():
         assert losses == expected
         for key in ("digest", "steps", "predicted_backward_flops"):
             assert [entry[key] for entry in resumed] == [entry[key] for entry in history]
+
+
+def test_what_a_round_has_executed_is_known_after_a_resume_at_its_end():
+    first = attached()
+    for _ in range(2):
+        train_step(*first)
+    again = resumed(state_of(*first), attached)
+    assert again[2].history == first[2].history
+    assert again[2].history[0]["executed_backward_flops"] is not None
 
 
 def resumed(saved, make):
@@ -587,6 +630,17 @@ def test_resume_into_another_model_is_refused_by_name():
         ({"plan_every": "step"}, "plan_every is \"?'?step"),
         ({"pinned": ["lm_head"]}, r'pinned is "lm_head".*did you mean "lm_head.weight"'),
         ({"pinned": "lm_head.weight"}, "pinned is the string"),
+        ({"pinned": 5}, "pinned is 5; allowed: a list of names"),
+        (
+            {"pinned": ["lm_head.weight"], "never": ["lm_head.weight"]},
+            'never is "lm_head.weight", which is pinned, too',
+        ),
+        (
+            {"mean_drop_rate": 0.5, "budget": None},
+            'mean_drop_rate is 0.5 with method "selection"; allowed: with method',
+        ),
+        ({"job": 5}, "job is 5; allowed: a text"),
+        ({"scaler": 3}, "scaler is int; allowed: a torch.amp.GradScaler"),
         ({"never": "lm_head.weight"}, "never is the string"),
         ({"optimizer_state": "lose"}, 'optimizer_state is "lose"'),
         ({"seed": -1}, "seed is -1"),
@@ -603,6 +657,15 @@ def test_bad_arguments_are_named_with_what_is_allowed(options, message):
         greenplan.attach(model.model, optimizer, **{"budget": 0.5, "budget_of": "backward", **options})
     assert all(flags(model).values())
     assert not optimizer._optimizer_step_pre_hooks
+
+
+def test_what_is_no_model_is_named():
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="model is generator; allowed: a torch.nn.Module"):
+        greenplan.attach(model.parameters(), optimizer, budget=0.5)
+    with pytest.raises(ValueError, match="model is SGD; allowed: a torch.nn.Module"):
+        greenplan.attach(optimizer, model, budget=0.5)
 
 
 def failing(code):
@@ -624,23 +687,50 @@ def test_a_planner_that_fails_leaves_the_model_as_it_was():
         assert all(flags(model).values())
 
 
-@pytest.mark.parametrize("code", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"])
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "NOT_FOUND", "UNAUTHENTICATED", "INTERNAL"])
 def test_a_planner_that_goes_away_later_leaves_the_last_plan(code, caplog):
+    """As when it is down, or has lost the job, or the token has expired."""
     model, optimizer, session = attached(plan_every=1)
     train_step(model, optimizer, session)
     digest = session.plan.digest
     session._rounds.planner.plan = failing(code)
     train_step(model, optimizer, session)
     assert session.plan.digest == digest
-    assert "training goes on with the last plan" in caplog.text
+    assert "no new plan for round 1 (planner is away); training goes on with the last plan" in caplog.text
 
 
-def test_a_later_round_that_is_refused_leaves_the_plan_in_force():
+def test_a_planner_that_stays_away_is_asked_less_and_less_often(caplog):
+    """Each call may take half a minute."""
+    model, optimizer, session = attached(plan_every=1)
+    train_step(model, optimizer, session)
+    planner, asked = session._rounds.planner, []
+    plan = planner.plan
+
+    def away(measurements, pinned_rates):
+        asked.append(measurements.step)
+        return failing("UNAVAILABLE")()
+
+    planner.plan = away
+    for _ in range(46):
+        train_step(model, optimizer, session)
+    assert asked == [1, 2, 4, 8, 16, 32]
+    planner.plan = plan
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    assert [record.message.split(": ")[1].split(" (")[0] for record in caplog.records] == [
+        "no new plan for round 1",
+        "the planner answers again, from round 48 on",
+    ]
+    assert len(session.history) == session.steps == 49
+
+
+@pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "UNIMPLEMENTED", "ALREADY_EXISTS"])
+def test_a_later_round_that_is_refused_leaves_the_plan_in_force(code):
     model, optimizer, session = attached(plan_every=1)
     train_step(model, optimizer, session)
     in_force = flags(model)
     assert not all(in_force.values())
-    session._rounds.planner.plan = failing("INVALID_ARGUMENT")
+    session._rounds.planner.plan = failing(code)
     with pytest.raises(greenplan.Error, match="planner is away"):
         train_step(model, optimizer, session)
     assert flags(model) == in_force
@@ -690,6 +780,61 @@ def test_a_planner_service_plans_the_rounds_of_a_session(tmp_path):
         train_step(model, optimizer, session)
     assert raised.value.code == "UNAVAILABLE"
     assert all(flags(model).values())
+
+
+def test_a_planner_service_that_was_away_plans_again(tmp_path, caplog):
+    """A job's rounds have no gap, however many the session has gone through meanwhile."""
+    pytest.importorskip("grpc")
+    with daemon(tmp_path) as address:
+        model, optimizer, session = attached(planner=address, plan_every=1)
+        train_step(model, optimizer, session)
+    session._rounds.planner._service._timeout = 0.1
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    assert len({entry["digest"] for entry in session.history}) == 1
+    assert "training goes on with the last plan" in caplog.text
+    with daemon(tmp_path, listen=address):
+        session._rounds.planner._service._timeout = 30.0  # gRPC may take a moment to connect again.
+        for _ in range(2):  # In the first of them the planner is not asked yet.
+            train_step(model, optimizer, session)
+        assert "the planner answers again, from round 4 on" in caplog.text
+        assert len({entry["digest"] for entry in session.history}) == 2
+
+
+def test_rounds_that_the_lost_part_of_a_run_has_reported_are_passed_over(tmp_path):
+    pytest.importorskip("grpc")
+    with daemon(tmp_path) as address:
+
+        def make():
+            return attached(planner=address, plan_every=1, job="run")
+
+        first = make()
+        train_step(*first)
+        state = state_of(*first)
+        for _ in range(2):
+            train_step(*first)
+        model, optimizer, session = resumed(state, make)
+        model.batch["input_ids"] = model.batch["input_ids"].roll(1, 1)  # What is measured now is something else.
+        for _ in range(2):
+            train_step(model, optimizer, session)
+        assert [entry["round"] for entry in session.history] == [0, 1, 2]
+        assert len({entry["digest"] for entry in session.history}) == 3
+        with pytest.raises(greenplan.Error, match="jobs/run exists with another profile, options") as raised:
+            train_step(*attached(planner=address, job="run", budget=0.3))
+        assert raised.value.code == "ALREADY_EXISTS"
+
+
+def test_a_changed_model_is_planned_as_a_job_of_its_own(tmp_path):
+    pytest.importorskip("grpc")
+    with daemon(tmp_path) as address:
+        model, optimizer, session = attached(planner=address, plan_every=1, job="run")
+        for _ in range(2):
+            train_step(model, optimizer, session)
+        model.model.lm_head.weight = model.model.model.embed_tokens.weight
+        for _ in range(2):
+            train_step(model, optimizer, session)
+        assert [entry["round"] for entry in session.history] == [0, 1, 2, 3]
+        assert session.state_dict()["planner"]["job"] == "run.2"
 
 
 def test_a_training_that_was_broken_off_does_not_outlive_its_session():

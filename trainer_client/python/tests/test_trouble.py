@@ -29,6 +29,35 @@ def test_a_model_without_trainable_parameters_is_refused():
         greenplan.attach(model.requires_grad_(False), optimizer, budget=0.5)
 
 
+def test_a_loop_whose_steps_never_reach_the_optimizer_is_told_once(caplog):
+    """Micro-batches that are taken for steps, or another optimizer made after attaching."""
+    model, _, session = attached(plan_every=2)
+    other = torch.optim.AdamW(model.model.parameters())
+    for _ in range(4):
+        train_step(model, other, session)
+    assert caplog.text.count("two steps of the session have ended without a step of its optimizer between them") == 1
+
+
+def test_a_scaler_may_skip_steps_of_the_optimizer(caplog):
+    model, optimizer, _ = attached()
+    scaler = torch.amp.GradScaler("cpu")
+    session = greenplan.attach(model.model, optimizer, budget=0.5, scaler=scaler)
+    caplog.clear()
+    for _ in range(3):
+        with session.step():
+            scaler.scale(model.loss()).backward()
+    assert "without a step of its optimizer" not in caplog.text
+
+
+def test_a_step_that_waits_for_its_last_micro_batch_says_so():
+    model, optimizer, session = attached()
+    with session.step(ends=False):
+        model.loss().backward()
+    with pytest.raises(greenplan.Error, match="begin_round: a step waits for more micro-batches.*ends=True"):
+        session.begin_round()
+    session.detach()  # Else the step goes on until it is collected, and looks at the losses of other tests.
+
+
 def test_several_optimizers_are_refused_with_what_to_do():
     model = hf_models.build("llama").model
     with pytest.raises(ValueError, match="one torch.optim.Optimizer, with a parameter group for each"):
@@ -75,6 +104,31 @@ def test_what_was_frozen_before_is_never_trained():
         assert "lm_head.weight" not in session.plan.trainable
     session.detach()
     assert flags(model) == {name: name != "lm_head.weight" for name in model.parameters}
+
+
+@pytest.mark.parametrize("is_in_optimizer", [True, False])
+def test_what_was_frozen_before_and_is_thawed_by_somebody_else_is_planned(is_in_optimizer, caplog):
+    """As by Lightning's BaseFinetuning, or a callback that unfreezes the first layers after some epochs."""
+    model = hf_models.build("llama")
+    layer = [one for name, one in model.parameters.items() if ".layers.0." in name]
+    for one in layer:
+        one.requires_grad_(False)
+    optimizer = torch.optim.AdamW([one for one in model.parameters.values() if one.requires_grad], lr=0.01)
+    session = greenplan.attach(model.model, optimizer, budget=0.9, budget_of="backward", plan_every=2)
+    for step in range(4):
+        if step == 2:
+            for one in layer:
+                one.requires_grad_(True)
+            if is_in_optimizer:
+                optimizer.add_param_group({"params": layer})
+        train_step(model, optimizer, session)
+    first, second = (sum(".layers.0." in name for name in entry["trainable"]) for entry in session.history)
+    assert first == 0 and (second > 0) == is_in_optimizer
+    assert ("no longer frozen: model.layers.0." in caplog.text) == is_in_optimizer
+    assert caplog.text.count("the optimizer lacks model.layers.0.") == (0 if is_in_optimizer else 1)
+    if is_in_optimizer:
+        assert not session.mismatches
+        assert session.history[1]["executed_backward_flops"] == session.history[1]["predicted_backward_flops"]
 
 
 def test_a_thawed_tensor_is_stepped_with_the_bias_correction_of_its_own_count():
@@ -723,6 +777,69 @@ def test_a_batch_that_changes_the_graph_is_reported_by_operator():
         model.twice = True
     assert len(session.mismatches) == 1
     assert "aten.mm" in session.mismatches[0]
+
+
+class Skipping(torch.nn.Module):
+    """Does without some of its layers, as layerdrop does, or a model whose batches are of several tasks."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(6, 6) for _ in range(4))
+        self.skipped = 1
+
+    def forward(self, x):
+        for k, layer in enumerate(self.layers):
+            x = x if k == self.skipped else x + layer(x).tanh()
+        return x.square().mean()
+
+
+@pytest.mark.parametrize("method", ["selection", "drop", "full"])
+def test_what_only_later_losses_reach_is_told_and_then_planned(method, caplog):
+    model = Skipping()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    budget = {} if method == "full" else {"budget": 0.9, "budget_of": "backward", "allocation": "uniform"}
+    session = greenplan.attach(model, optimizer, method=method, plan_every=2, **budget)
+    for step in range(5):
+        model.skipped = 1 if step < 2 else None
+        with session.step():
+            model(torch.ones(3, 6)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert "the loss does not reach layers.1.weight, layers.1.bias: no plan trains them unless" in caplog.text
+    assert caplog.text.count("the loss now reaches layers.1.weight, layers.1.bias, as it did not when") == 1
+    assert [entry["step"] for entry in session.history] == [0, 3]  # Step 2 has seen what was new.
+    trained = [[name for name in entry["trainable"] if name.startswith("layers.1.")] for entry in session.history]
+    assert not trained[0] and trained[1]
+    assert session.history[1]["full_backward_flops"] == 2 * 3 * 36 * (2 * 4 - 1)
+    assert session.history[1]["executed_backward_flops"] is not None
+    assert not session.mismatches
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_model_that_is_compiled_after_attach_is_refused_in_the_next_round(is_whole):
+    model, optimizer, session = attached(plan_every=2)
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    in_force = flags(model)
+    part = model.model if is_whole else model.model.model.layers[1]
+    part.compile(backend="eager")
+    with pytest.raises(greenplan.Error, match="model is compiled by torch.compile"):
+        with session.step():
+            model.loss().backward()
+    assert flags(model) == in_force
+
+
+@pytest.mark.parametrize("steps, message", [(0, "another adapter than the optimizer has"), (1, "switch to another")])
+def test_another_adapter_than_that_of_the_optimizer_is_told(steps, message):
+    model, optimizer, session = with_adapters(plan_every=1)
+    model.model.add_adapter("other", model.model.peft_config["default"])
+    for _ in range(steps):
+        train_step(model, optimizer, session)
+    model.model.set_adapter("other")
+    with pytest.raises(greenplan.Error, match=message):
+        with session.step():
+            model.loss().backward()
 
 
 def test_weights_tied_after_attach_are_noticed(caplog):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,16 +94,27 @@ def _check_choices(options: Options) -> None:
         if value not in allowed:
             raise unknown_name(name, value, allowed, ", ".join(f'"{choice}"' for choice in allowed if choice))
     for name in ("pinned", "never"):
-        if isinstance(getattr(options, name), str):
-            raise ArgumentError(
-                f'{name} is the string "{getattr(options, name)}"; allowed: a list of names', field=name
-            )
+        value = getattr(options, name)
+        if isinstance(value, str):
+            raise ArgumentError(f'{name} is the string "{value}"; allowed: a list of names', field=name)
+        if not isinstance(value, Iterable):
+            raise ArgumentError(f"{name} is {value!r}; allowed: a list of names", field=name)
+    for name in options.never:
+        if name in options.pinned:
+            raise ArgumentError(f'never is "{name}", which is pinned, too; allowed: one of both', field="never")
+    if not isinstance(options.job, str):
+        raise ArgumentError(f"job is {options.job!r}; allowed: a text", field="job")
 
 
 def _check_budget(options: Options) -> None:
-    budget = options.budget
+    budget, target = options.budget, options.planner_options.get("mean_drop_rate")
+    if target is not None and options.method != "drop":
+        raise ArgumentError(
+            f'mean_drop_rate is {target} with method "{options.method}"; allowed: with method "drop"',
+            field="mean_drop_rate",
+        )
     if budget is None:
-        if options.method != "full" and "mean_drop_rate" not in options.planner_options:
+        if options.method != "full" and target is None:
             raise ArgumentError(f'budget is missing; method "{options.method}" needs one, such as 0.5', field="budget")
         return
     if options.method == "full":

@@ -1,4 +1,4 @@
-"""How ``python -m greenplan`` prints results: tables for people, CSV for programs."""
+"""How results are shown: tables for people, CSV for programs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 def table_text(result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
     """Returns one line per key of a dict, or aligned columns with a line per dict of a list."""
     if isinstance(result, Mapping):
-        lines = [[key.replace("_", " "), _readable(value)] for key, value in result.items()]
+        lines = [[key.replace("_", " "), readable(value)] for key, value in result.items()]
     else:
         header = [key.replace("_", " ") for key in result[0]] if result else []
-        lines = [header, *([_readable(value) for value in row.values()] for row in result)]
+        lines = [header, *([readable(value) for value in row.values()] for row in result)]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(padded) + "\n"
@@ -41,7 +41,8 @@ def _flat(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _readable(value: Any) -> str:
+def readable(value: Any) -> str:
+    """Returns a value as people read it in a table."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

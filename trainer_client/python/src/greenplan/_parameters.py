@@ -67,6 +67,7 @@ class Parameters:
         self.live = set(self.candidates)
         self._is_flipped_by_others = hasattr(model, "peft_config")
         self._has_told_of_flips = False
+        self._told_of: set[str] = set()
 
     def planned(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         """The candidates, and what is frozen for good."""
@@ -161,10 +162,11 @@ class Parameters:
             yield
 
     def refresh(self) -> bool:
-        """Looks at the model again; returns whether its parameters are other ones than before, and says which.
+        """Looks at the model again; returns whether other tensors may be trained than before, and says which.
 
-        Tensors that were added become candidates if they require grad and the optimizer has them. Those that have gone,
-        because they were tied to others or replaced, are no candidates any more.
+        Tensors that were added become candidates if they require grad and the optimizer has them; so do those that were
+        frozen for good until somebody let them require grad. Those that have gone, because they were tied to others or
+        replaced, are no candidates any more.
 
         Raises:
             ArgumentError: No candidate is left in the model.
@@ -172,22 +174,21 @@ class Parameters:
         now = dict(self._model.named_parameters())
         added = [name for name, parameter in now.items() if self._all.get(name) is not parameter]
         gone = [name for name, parameter in self._all.items() if now.get(name) is not parameter]
-        if not added and not gone:
+        known = {*self.candidates, *added}
+        thawed = [name for name, parameter in now.items() if parameter.requires_grad and name not in known]
+        lacking = self._outside_optimizer({name: now[name] for name in (*added, *thawed) if now[name].requires_grad})
+        joined = {name for name in (*added, *thawed) if now[name].requires_grad and name not in lacking}
+        self._tell_of_lacking(lacking)
+        if not added and not gone and not joined:
             return False
-        lacking = self._outside_optimizer({name: now[name] for name in added if now[name].requires_grad})
         logger.warning(
-            "greenplan: the model has other parameters than when it was attached (new: %s; gone: %s); it is profiled "
-            "again",
+            "greenplan: the model has other parameters than when it was attached (new: %s; gone: %s; no longer frozen: "
+            "%s); it is profiled again",
             some_of(added) or "none",
             some_of(gone) or "none",
+            some_of([name for name in thawed if name in joined]) or "none",
         )
-        if lacking:
-            logger.warning(
-                "greenplan: the optimizer lacks %s, so no plan trains them: add them to it by add_param_group()",
-                some_of(lacking),
-            )
         kept = {name for name in self.candidates if name not in gone}
-        joined = {name for name in added if now[name].requires_grad and name not in lacking}
         self._all = now
         self.candidates = {name: parameter for name, parameter in now.items() if name in kept or name in joined}
         if not self.candidates:
@@ -198,6 +199,17 @@ class Parameters:
             )
         self.live = {name for name, parameter in self.candidates.items() if parameter.requires_grad}
         return True
+
+    def _tell_of_lacking(self, names: Collection[str]) -> None:
+        """Says once of each tensor that it requires grad in vain, unless a second optimizer trains it."""
+        new = [name for name in names if name not in self._told_of]
+        self._told_of.update(new)
+        if new:
+            logger.warning(
+                "greenplan: the optimizer lacks %s, so no plan trains them, and their gradients are paid for in every "
+                "step: add them to it by add_param_group(), unless another optimizer trains them",
+                some_of(new),
+            )
 
     def all_gradients_finite(self) -> bool:
         """Whether no gradient of a candidate holds an infinity or a NaN."""

@@ -143,14 +143,17 @@ class StepProfiler:
         self._parts: list[ModelProfile] = []  # Losses of different structure.
         self._signature: Signature = []
         self._blocks: BlockModules | None = None
+        self._is_any_unreached = False
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """Profiles every loss that is differentiated while it is entered and depends on a parameter of the model."""
 
         def watch(loss: torch.Tensor, run: Callable[[], None]) -> None:
-            with contextlib.suppress(UnreachedError):  # The loss of another model.
+            try:
                 self.read(loss)
+            except UnreachedError:  # The loss of another model.
+                self._is_any_unreached = True
             run()
 
         with (
@@ -194,12 +197,12 @@ class StepProfiler:
             ArgumentError: The losses together are beyond what a profile can hold.
         """
         if not self._parts or self._blocks is None:
-            raise Error(
-                "no loss of the model was differentiated within the step; call loss.backward() within "
-                "`with session.step():`",
-                code="FAILED_PRECONDITION",
-                field="step",
-            )
+            problem = "no loss of the model was differentiated within the step; call loss.backward() within "
+            problem += "`with session.step():`"
+            if self._is_any_unreached:
+                problem += ". One was that reaches no tensor that may train: it is that of another model, or of "
+                problem += "another adapter than the optimizer has, for which to attach again"
+            raise Error(problem, code="FAILED_PRECONDITION", field="step")
         data = self._parts[0]
         for part in self._parts[1:]:
             data = merged(data, part)

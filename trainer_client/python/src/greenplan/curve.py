@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from greenplan import profile_json
+from greenplan._output import readable
 from greenplan._plan_options import OPTIONS, budget_message, number, plan_options
 from greenplan._reports import Importance, importance_values, report
 from greenplan.errors import ArgumentError, unknown_name
-from greenplan.plan import Plan, ask
+from greenplan.plan import Plan, ask, request_about
 from greenplan.profile import Profile
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Curve(list[Plan]):
         """A table for notebooks."""
         head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _COLUMNS)
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_cell(row[name]))}</td>" for name in _COLUMNS) + "</tr>"
+            "<tr>" + "".join(f"<td>{html.escape(readable(row[name]))}</td>" for name in _COLUMNS) + "</tr>"
             for row in self.rows
         )
         return f"<table><tr>{head}</tr>{body}</table>"
@@ -100,7 +100,7 @@ def curve(
         budget_message(f"budgets[{i}]", budget, budget_of, options.get("max_saved_bytes"))
         for i, budget in enumerate(listed)
     ]
-    request: dict[str, Any] = {"profile": profile_json.to_json(profile.data), "budgets": messages}
+    request = request_about(profile) | {"budgets": messages}
     request["importance"] = report(profile, importance, sensitivity)
     request["options"] = plan_options(listed[0], budget_of, method, options)
     plans = [Plan.from_json(content, profile) for content in ask("curve", request)]
@@ -113,6 +113,8 @@ def budget_list(budgets: Iterable[float | int | str] | str) -> list[Any]:
     Raises:
         ArgumentError: There are none or too many, or a text is malformed.
     """
+    if not isinstance(budgets, Iterable):
+        raise ArgumentError(f'budgets is {budgets!r}; allowed: a list, or "START:END:STEP"', field="budgets")
     listed: list[Any] = []
     for budget in [budgets] if isinstance(budgets, str) else budgets:
         if not isinstance(budget, str) or budget == "auto":
@@ -192,9 +194,3 @@ def value_per_cost(plan: Plan, importance: Sequence[float]) -> float:
     if positive <= 0 or plan.predicted_cost == 0:
         return 0.0
     return trained / positive / (plan.predicted_cost / plan.full_cost)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)

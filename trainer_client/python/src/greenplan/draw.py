@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from greenplan import _library, profile_json
+from greenplan import _library
 from greenplan._planner import draw_for
-from greenplan.plan import Plan
+from greenplan.plan import Plan, request_about
 from greenplan.profile import Profile
 
 
@@ -22,4 +22,4 @@ def draw_blocks(profile: Profile, plan: Plan, step: int) -> list[str]:
     Raises:
         ArgumentError: ``step`` is negative, or the plan is not of this profile.
     """
-    return draw_for(_library.call, {"profile": profile_json.to_json(profile.data)}, plan, step)
+    return draw_for(_library.call, request_about(profile), plan, step)

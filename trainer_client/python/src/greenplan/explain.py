@@ -6,11 +6,11 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from greenplan import profile_json
+from greenplan._output import readable
 from greenplan._plan_options import budget_message, plan_options
 from greenplan._reports import Importance, report
 from greenplan.curve import budget_list
-from greenplan.plan import Plan, ask
+from greenplan.plan import Plan, ask, request_about
 from greenplan.profile import Profile
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Explanation(list[dict[str, Any]]):
         names = list(self[0]) if self else []
         head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in names)
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(row[name]))}</td>" for name in names) + "</tr>" for row in self
+            "<tr>" + "".join(f"<td>{html.escape(readable(row[name]))}</td>" for name in names) + "</tr>" for row in self
         )
         return f"<table><tr>{head}</tr>{body}</table>"
 
@@ -72,7 +72,7 @@ def explain(
         ArgumentError: As ``greenplan.plan``.
         Error: As ``greenplan.plan``.
     """
-    request: dict[str, Any] = {"profile": profile_json.to_json(profile.data)}
+    request = request_about(profile)
     request["importance"] = report(profile, importance, sensitivity)
     request["options"] = plan_options(budget, budget_of, method, options)
     request["plan"] = plan.to_json() if isinstance(plan, Plan) else plan

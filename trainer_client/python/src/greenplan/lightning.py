@@ -46,6 +46,7 @@ class GreenplanCallback(lightning.Callback):
         self.session: Session | None = None
         self._restored: dict[str, Any] | None = None
         self._is_in_step = False
+        self._has_loss = False  # Of the step: training_step returns None for a batch that is to be skipped.
         self._epoch = -1  # In which the latest round of an epoch began.
         self._told = 0
 
@@ -99,6 +100,13 @@ class GreenplanCallback(lightning.Callback):
         if self.session is not None and not self._is_in_step:
             self.session.begin_step()
             self._is_in_step = True
+            self._has_loss = False
+
+    def on_before_backward(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: torch.Tensor
+    ) -> None:
+        """Notes that there is something to measure."""
+        self._has_loss = True
 
     def on_before_optimizer_step(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, optimizer: torch.optim.Optimizer
@@ -106,8 +114,11 @@ class GreenplanCallback(lightning.Callback):
         """Ends it: a plan that was due holds from this optimizer step on."""
         if self.session is None:
             return
-        self.session.end_step()
         self._is_in_step = False
+        if not self._has_loss:
+            self.session.abandon_step()
+            return
+        self.session.end_step()
         if len(self.session.history) > self._told:
             self._told = len(self.session.history)
             lightning.pytorch.utilities.rank_zero_info(progress_line(self.session))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from greenplan import _library, profile_json
 from greenplan._plan_options import naming_options, plan_options
 from greenplan._reports import EMPTY_REPORTS, Importance, report
-from greenplan.errors import Error
+from greenplan.errors import ArgumentError, Error
 from greenplan.profile import Profile
 
 if TYPE_CHECKING:
@@ -184,10 +184,24 @@ def plan(
         OSError: The file of ``importance`` cannot be read.
     """
     message = plan_options(budget, budget_of, method, options)
-    request: dict[str, Any] = {"profile": profile_json.to_json(profile.data), "options": message}
+    request = request_about(profile) | {"options": message}
     request["importance"] = report(profile, importance, sensitivity) or EMPTY_REPORTS.get(method)
     request["previous_plan"] = previous_plan.to_json() if isinstance(previous_plan, Plan) else previous_plan
     return Plan.from_json(ask("plan", request), profile)
+
+
+def request_about(profile: Profile) -> dict[str, Any]:
+    """Begins a request to the library.
+
+    Raises:
+        ArgumentError: ``profile`` is none, such as the path of one.
+    """
+    if not isinstance(profile, Profile):
+        raise ArgumentError(
+            f"profile is {type(profile).__name__}; allowed: a greenplan.Profile, as Profile.load(path) reads it",
+            field="profile",
+        )
+    return {"profile": profile_json.to_json(profile.data)}
 
 
 def ask(function: str, request: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from greenplan.curve import Curve
     from greenplan.plan import Plan
     from greenplan.profile import Profile
+
+_MOST_TICKS = 12
 
 
 def plot_curve(curve: Curve, ax: Any = None) -> Any:
@@ -93,11 +96,14 @@ def plot_history(profile: Profile, history: Sequence[Mapping[str, Any]], ax: Any
         vmin=0,
         vmax=1,
     )
-    axes.set_xticks(range(len(history)), [str(entry["step"]) for entry in history])
+    labelled = range(0, len(history), math.ceil(len(history) / _MOST_TICKS))
+    axes.set_xticks(labelled, [str(history[k]["step"]) for k in labelled])
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("optimizer step at which the round began")
     axes.set_ylabel("tensor, in forward order")
     executed = sum(entry["predicted_backward_flops"] / (entry["full_backward_flops"] or 1) for entry in history)
-    axes.set_title(f"What trained: {executed / len(history):.0%} of full backward in the mean of {len(history)} rounds")
+    rounds = "1 round" if len(history) == 1 else f"the mean of {len(history)} rounds"
+    axes.set_title(f"What trained: {executed / len(history):.0%} of full backward in {rounds}")
     return axes
 
 

@@ -31,7 +31,7 @@ from greenplan.profile import Profile
 
 logger = logging.getLogger("greenplan")
 
-_STATE_VERSION = 3
+_STATE_VERSION = 4
 
 
 # The session of each model that is attached.
@@ -65,6 +65,12 @@ class Session:
 
     def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, options: Options, scaler: Any) -> None:
         """Does the work of ``greenplan.attach``, which states the contract."""
+        if not isinstance(model, torch.nn.Module):
+            raise ArgumentError(f"model is {type(model).__name__}; allowed: a torch.nn.Module", field="model")
+        if scaler is not None and not hasattr(scaler, "is_enabled"):
+            raise ArgumentError(
+                f"scaler is {type(scaler).__name__}; allowed: a torch.amp.GradScaler, or None", field="scaler"
+            )
         model = as_called(model)
         refuse_unsupported(model)
         was_attached = detach_session_of(unwrapped(model))
@@ -86,6 +92,8 @@ class Session:
         self._is_probing = False
         self._is_told_of_steps = False
         self._is_step_due = True  # Of the optimizer; false once it has made one and no step of the session followed.
+        self._has_ended_step = False  # Since the optimizer stepped last.
+        self._is_told_of_ends = False
         self._hooks: list[Any] = [
             optimizer.register_step_pre_hook(self._before_optimizer_step),
             optimizer.register_step_post_hook(self._after_optimizer_step),
@@ -93,6 +101,15 @@ class Session:
         if options.needs_importance and self._execution.parameters.has_shards():
             self._hooks.append(optimizer.register_state_dict_pre_hook(self._before_state_of_shards))
         _sessions[self.model] = weakref.ref(self)
+
+    def __repr__(self) -> str:
+        options = self.options
+        budget = "" if options.budget is None else f", budget {options.budget} of {options.budget_of}"
+        state = "" if self.is_attached else ", detached"
+        return (
+            f"Session({type(self.model).__name__}: method {options.method}{budget}, {len(self.history)} rounds, "
+            f"{self.steps} steps{state})"
+        )
 
     @property
     def is_attached(self) -> bool:
@@ -249,11 +266,13 @@ class Session:
         self._execution.end_step()
         self._schedule.after_step()
         self._is_step_due = True
+        self._tell_if_nothing_steps()
 
     def abandon_step(self) -> None:
         """Ends a step in which something raised. The next step begins as this one did."""
         step, self._step = self._step, None
         self._expects_more = False
+        self._is_step_due = True
         if self._is_probing:
             self._execution.put_back()
         self._is_probing = False
@@ -319,10 +338,13 @@ class Session:
             problem = "the session is detached; attach again"
         elif self._step is not None:
             problem = "a step has begun and not ended; call this between steps"
+            if self._expects_more:
+                problem = "a step waits for more micro-batches; enter its last one with `session.step(ends=True)`"
         if problem:
             raise Error(f"{what}: {problem}", code="FAILED_PRECONDITION", field=what)
 
     def _forget_changed_model(self) -> None:
+        refuse_unsupported(self.model)  # It may have been compiled since.
         self._execution.wrapper.settle()
         if self._execution.parameters.refresh():
             self._execution.applied = None
@@ -363,7 +385,7 @@ class Session:
         self, importance: Mapping[str, float], standard_error: Mapping[str, float], probe: str, seconds: float
     ) -> None:
         sensitivity = {} if self._schedule.has_uniform_rates else self._measuring.sensitivity
-        measurements = Measurements(self._rounds.count, self.steps, importance, standard_error, sensitivity)
+        measurements = Measurements(self.steps, importance, standard_error, sensitivity)
         self._rounds.plan(measurements, probe, seconds)
         self._schedule.planned()
 
@@ -390,7 +412,19 @@ class Session:
                 "greenplan: the optimizer has stepped without `with session.step():` around forward and backward; such "
                 "steps are not planned anew, and none of them counts"
             )
-        self._is_step_due = False
+        self._is_step_due = self._has_ended_step = False
+
+    def _tell_if_nothing_steps(self) -> None:
+        """Steps of the session and of the optimizer take turns, unless a scaler skips one of the latter."""
+        if self._has_ended_step and not self._is_told_of_ends and not self._execution.scaling.may_skip_steps:
+            self._is_told_of_ends = True
+            logger.warning(
+                "greenplan: two steps of the session have ended without a step of its optimizer between them; put all "
+                "micro-batches of one optimizer step into one `with session.step():`, or each into its own with "
+                "ends=False until the last, and attach again once you have made another optimizer. A step that is "
+                "left out on purpose, as for gradients that are not finite, does no harm"
+            )
+        self._has_ended_step = True
 
     def _check_step_has_ended(self) -> None:
         if self._step is not None:
