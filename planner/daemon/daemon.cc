@@ -229,6 +229,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   const std::unique_ptr<Store> metered_store = NewMeteredStore(store->get(), RecordStore(&metrics));
   JobEngine engine(metered_store.get(), EngineOptions(*quorum_timeout, !options.quotas.empty(), **quotas, &metrics));
   AddQueueGauges("calls", &engine.calls(), &metrics);
+  AddQueueGauges("changes", &engine.changes(), &metrics);
   AddQueueGauges("searches", &engine.searches(), &metrics);
   const Retention retention(metered_store.get(), *retention_options);
   std::atomic<bool> is_serving = false;
