@@ -16,6 +16,7 @@
 #include "grpcpp/server_builder.h"
 #include "planner/admission/connection_acceptor.h"
 #include "planner/daemon/health_service.h"
+#include "planner/daemon/reflection_service.h"
 #include "planner/metrics/metrics.h"
 #include "planner/service/job_engine.h"
 #include "planner/service/rpc_handlers.h"
@@ -91,6 +92,7 @@ class GrpcServer {
 
   RpcHandlers handlers_;
   HealthService health_{{v1::PlannerService::service_full_name()}};
+  std::unique_ptr<ReflectionService> reflection_;  // Null if the server does not describe itself.
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;  // Of server_.
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;

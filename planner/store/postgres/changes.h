@@ -9,7 +9,6 @@
 #include "absl/status/statusor.h"
 #include "greenplan/v1/importance.pb.h"
 #include "greenplan/v1/job.pb.h"
-#include "greenplan/v1/outcome.pb.h"
 #include "planner/store/postgres/rows.h"
 #include "planner/store/postgres/transaction.h"
 #include "planner/store/store.h"
