@@ -96,7 +96,7 @@ class WorkQueue {
   struct Queued {
     Work work;
     int64_t num_bytes = 0;
-    std::string sequence;  // Empty: of none.
+    std::string sequence = {};  // Empty: of none.
   };
   // Tenants whose work may run, the next one first: by threads in use, then by how long ago they had their turn.
   struct ComesFirst {
