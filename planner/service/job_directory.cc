@@ -24,10 +24,6 @@ constexpr int kMaxRacesLost = 100;
 // profile, one without its profile for the store, the serialized one, and the answer.
 constexpr int kCopiesOfAChange = 4;
 
-// What a byte of a job in the store becomes while it is read and kept ready, about: most are of ops and tensors, which
-// take a few bytes there and a hundred here.
-constexpr int64_t kBytesPerKeptByte = 16;
-
 int64_t NewJobId() {
   absl::BitGen random;
   return absl::Uniform<int64_t>(absl::IntervalClosedClosed, random, 1, std::numeric_limits<int64_t>::max());
