@@ -896,6 +896,29 @@ TEST_F(DropTest, ABlockWhoseBranchIsNotDeclaredIsNeverDropped) {
   }
 }
 
+// A product whose kernel depends on whether the vector requires grad, which is made of the same stream as the matrices.
+TEST_F(DropTest, ATensorThatABlockHoldsSettlesNoKernelWhereStepsDropTheBlock) {
+  loss = [this](int) {
+    at::Tensor x = at::mm(input, parameters[0].second);
+    for (int b = 0; b < kBlocks; ++b) x = Block(b, x);
+    return at::matmul(x.view({2, 2, 8}).transpose(1, 2), x.view({2, 16}).sum(1)).square().mean();
+  };
+  const auto create_job = [&] {
+    options.job = "";
+    return NewSession()->CreateJob(loss);
+  };
+  EXPECT_EQ(create_job(), absl::OkStatus()) << "the embedding trains in every step";
+  options.plan.add_never("embedding");
+  EXPECT_EQ(create_job().code(), absl::StatusCode::kUnimplemented);
+
+  options.plan.clear_never();
+  options.plan.add_always("layers.0.up");
+  UseMethod(v1::METHOD_JOINT, 0.5);
+  EXPECT_EQ(create_job().code(), absl::StatusCode::kUnimplemented);
+  UseMethod(v1::METHOD_SELECTION, 0.5);
+  EXPECT_EQ(create_job(), absl::OkStatus());
+}
+
 TEST_F(DropTest, WarmsUpWithEverythingAndWithoutARound) {
   options.plan.add_never("layers.1.up");
   auto session = NewSession();
