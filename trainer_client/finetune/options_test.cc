@@ -146,8 +146,8 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--grid-intensity", "-1"}, "--grid-intensity is -1"},
       {{"--grid-intensity", "nan"}, "--grid-intensity is nan"},
       {{"--grid-intensity", "green"}, "--grid-intensity is green"},
-      {{"--time-profile", "times.txt"}, "--time-profile is times.txt"},
-      {{"--time-profile", "t.json.gz", "--epochs", "0"}, "--time-profile is t.json.gz"},
+      {{"--time-profile", "times.txt"}, "--time-profile is times.txt; allowed: a file to write"},
+      {{"--time-profile", "t.json.gz", "--epochs", "0"}, "--time-profile is t.json.gz; allowed: only with --epochs"},
       {{"--importance", "luck"}, "--importance is luck"},
       {{"--job", "a/b"}, "--job is a/b"},
       {{"--model-config", "c.json"}, "--model-config is c.json"},
@@ -260,6 +260,7 @@ TEST(FinetuneOptionsTest, RefusesLoraFlagsThatContradictEachOther) {
       {{"--lora-rank", "4", "--lora-alpha", "0"}, "--lora-alpha is 0; allowed: a number > 0"},
       {{"--lora-alpha", "4"}, "--lora-alpha is 4; allowed: only with --lora-rank"},
       {{"--lora-targets", "q_proj"}, "--lora-targets is q_proj; allowed: only with --lora-rank"},
+      {{"--lora-targets", ""}, "--lora-targets is \"\"; allowed: only with --lora-rank"},
       {{"--lora-rank", "4", "--adapter", "a"}, "--adapter is a; allowed: --adapter or --lora-rank, not both"},
   };
   for (const auto& [flags, message] : kCases) {
