@@ -1,6 +1,7 @@
 #include "trainer_client/finetune/epoch_trainer.h"
 
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -14,11 +15,13 @@
 #include "ATen/Context.h"
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/equal.h"
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/client/connection.h"
 #include "trainer_client/finetune/test_inputs.h"
 #include "trainer_client/optimizer/adamw.h"
+#include "trainer_client/parallel/test_ranks.h"
 #include "trainer_client/session/testing/fake_planner.h"
 
 namespace greenplan::trainer {
@@ -86,7 +89,8 @@ struct EpochTrainerTest : ::testing::Test {
          .uniform_steps = uniform_steps,
          .warmup_rounds = warmup_rounds,
          .autocast = autocast,
-         .checkpoint_every = checkpoint_every},
+         .checkpoint_every = checkpoint_every,
+         .ranks = ranks.get()},
         {.save =
              [this](const PartialEpoch& epoch) {
                saved.push_back(epoch);
@@ -119,6 +123,7 @@ struct EpochTrainerTest : ::testing::Test {
   int64_t warmup_rounds = 0;
   std::optional<at::ScalarType> autocast;
   int64_t checkpoint_every = 0;
+  std::unique_ptr<RankGroup> ranks;
   std::function<bool(int64_t)> goes_on;
   std::vector<PartialEpoch> saved;
   std::optional<ModelProfile> time_profile;
@@ -265,6 +270,45 @@ TEST_F(EpochTrainerTest, ClipsTheNormOfAllGradientsTogether) {
   for (size_t i = 0; i < before.size(); ++i) {
     EXPECT_LT((model->parameters()[i] - before[i]).abs().max().item<double>(), 1e-4);
   }
+}
+
+TEST_F(EpochTrainerTest, ClippedGradientsTogetherHaveTheNormThatIsAskedFor) {
+  plan_options.Clear();
+  plan_options.set_method(v1::METHOD_FULL);
+  clip_norm = 1e-3;
+  goes_on = [](int64_t) { return false; };
+  EpochTrainer trainer = Make();
+  ASSERT_EQ(trainer.TrainEpoch(1).status().code(), absl::StatusCode::kCancelled);
+  double squares = 0;
+  for (const auto& [name, tensor] : optimizer->state()) {
+    if (absl::EndsWith(name, ".exp_avg")) squares += tensor.square().sum().item<double>();
+  }
+  EXPECT_NEAR(std::sqrt(squares), 0.1 * clip_norm, 1e-3 * clip_norm) << "after one step, a tenth of the gradients";
+}
+
+// The loss of each step over rows that are all the same, with weights that never move: dropout alone tells them apart.
+TEST_F(EpochTrainerTest, RanksBesidesTheFirstDrawDropoutAnewInEachStepWhateverWasDrawnBefore) {
+  model = *CreateCausalLm(kOpt, Attention::kSdpa);  // Has dropout.
+  plan_options.Clear();
+  plan_options.set_method(v1::METHOD_FULL);
+  learning_rate = 0;
+  batch_size = 1;  // Three steps of three ranks.
+  for (size_t i = kSeqLen; i < data.input_ids.size(); ++i) {
+    data.input_ids[i] = data.input_ids[i - kSeqLen];
+    data.labels[i] = data.labels[i - kSeqLen];
+  }
+  const auto losses_of = [&](int rank, uint64_t seed_before) {
+    ranks = AmongEquals(rank, /*world_size=*/3);
+    progress = {};
+    at::manual_seed(seed_before);
+    EpochTrainer trainer = Make();
+    EXPECT_TRUE(trainer.TrainEpoch(1).ok());
+    return progress.step_losses;
+  };
+  const std::vector<double> first = losses_of(1, 5), second = losses_of(2, 5);
+  EXPECT_EQ(std::set<double>(first.begin(), first.end()).size(), 3u) << "steps differ";
+  EXPECT_NE(first, second) << "ranks differ";
+  EXPECT_EQ(losses_of(1, 6), first) << "so that a run may go on at any step";
 }
 
 TEST_F(EpochTrainerTest, AnInStepProbeCostsTheBackwardThatThePlanSkipsAndReportsItApart) {

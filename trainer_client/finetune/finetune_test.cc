@@ -647,6 +647,45 @@ TEST_F(FinetuneTest, MeasuresImportanceOnTheOneBatchThatThereIs) {
   EXPECT_THAT(err.str(), HasSubstr("an epoch has one batch, so importance is gradient_times_update"));
 }
 
+TEST_F(FinetuneTest, EachFlagOfTrainingChangesWhatIsTrained) {
+  options.plan.set_method(v1::METHOD_JOINT);
+  options.epochs = 1;
+  options.grad_accum = 2;  // Six steps.
+  options.plan_every = 2;
+  options.uniform_until = 0;
+  const FinetuneOptions plain = options;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json steps = Report()["steps"];
+  ASSERT_EQ(Run(), absl::OkStatus());
+  if (options.device == "cpu") ASSERT_EQ(Report()["steps"], steps);
+
+  const struct {
+    const char* flag;
+    std::function<void(FinetuneOptions&)> change;
+  } cases[] = {
+      {"--seed", [](auto& o) { o.seed = 2; }},
+      {"--lr", [](auto& o) { o.learning_rate = 2e-2; }},
+      {"--warmup-steps", [](auto& o) { o.warmup_steps = 3; }},
+      {"--weight-decay", [](auto& o) { o.weight_decay = 1; }},
+      {"--clip-norm", [](auto& o) { o.clip_norm = 0.01; }},
+      {"--dtype", [](auto& o) { o.dtype = "bfloat16"; }},
+      {"--grad-accum", [](auto& o) { o.grad_accum = 1; }},
+      {"--plan-every", [](auto& o) { o.plan_every = 0; }},
+      {"--draw-per", [](auto& o) { o.draw_per = "micro-batch"; }},
+      {"--sensitivity", [](auto& o) { o.sensitivity = "norm_difference"; }},
+      {"--uniform-until", [](auto& o) { o.uniform_until = 0.9; }},
+      {"--importance", [](auto& o) { o.importance_metric = v1::IMPORTANCE_METRIC_UPDATE_MAGNITUDE; }},
+      {"--warmup-rounds", [](auto& o) { o.warmup_rounds = 1; }},
+      {"--budget", [](auto& o) { o.plan.mutable_budget()->set_fraction_of_backward(0.8); }},
+  };
+  for (const auto& [flag, change] : cases) {
+    options = plain;
+    change(options);
+    ASSERT_EQ(Run(), absl::OkStatus()) << flag;
+    EXPECT_NE(Report()["steps"], steps) << flag;
+  }
+}
+
 TEST_F(FinetuneTest, EvaluatesAloneWithoutEpochsAndWithoutAPlanner) {
   options.epochs = 0;
   options.train = "";
