@@ -290,6 +290,19 @@ TEST_F(FinetuneTest, PredictsBackwardTimeAfterAResumeToo) {
   EXPECT_GT(Report()["epochs"][2]["predicted_backward_seconds"], 0);
 }
 
+TEST_F(FinetuneTest, PlansTheBestValuePerCostIfNoBudgetIsKnown) {
+  options.plan.mutable_budget()->set_best_value_per_cost(true);
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json report = Report();
+  EXPECT_EQ(report["options"]["budget"]["best_value_per_cost"], true);
+  for (int epoch : {1, 2}) {
+    const json& row = report["epochs"][epoch];
+    EXPECT_FALSE(row["trainable"].empty());
+    EXPECT_EQ(row["executed_backward_flops"], row["predicted_backward_flops"]);
+    EXPECT_EQ(row["rounds"][0]["status"], "OPTIMAL");
+  }
+}
+
 TEST_F(FinetuneTest, MovesNoTensorThatWasNotPlanned) {
   options.epochs = 0;
   options.output = root / "base";
@@ -734,6 +747,12 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
        {"--probe-batches is 13", "at most 12"}},
       {"planner", [&](auto& o) { o.planner = "nowhere"; }, {"--planner is nowhere", "HOST:PORT"}},
       {"pin", [&](auto& o) { o.plan.add_never("no.such.tensor"); }, {"--never", "no.such.tensor"}},
+      {"block",
+       [&](auto& o) {
+         o.plan.set_method(v1::METHOD_DROP);
+         o.plan.add_drop_rate_bounds()->set_block("no.such.block");
+       },
+       {"--drop-rate-bounds", "no.such.block"}},
   };
   for (const auto& [name, spoil, said] : cases) {
     SCOPED_TRACE(name);

@@ -61,6 +61,11 @@ TEST(FinetuneOptionsTest, PlansEverythingWithoutABudgetAndASelectionWithOne) {
   ASSERT_TRUE(selection.options.has_value()) << selection.stderr_text;
   EXPECT_EQ(selection.options->plan.method(), v1::METHOD_SELECTION);
   EXPECT_EQ(selection.options->plan.budget().fraction_of_backward(), 0.5);
+
+  Outcome best = Parse({"--base", "b", "--train", "t", "--budget", "auto"});
+  ASSERT_TRUE(best.options.has_value()) << best.stderr_text;
+  EXPECT_EQ(best.options->plan.method(), v1::METHOD_SELECTION);
+  EXPECT_TRUE(best.options->plan.budget().best_value_per_cost());
 }
 
 TEST(FinetuneOptionsTest, TakesEveryFlag) {
