@@ -104,6 +104,15 @@ struct EpochTrainerTest : ::testing::Test {
          .remark = [this](const std::string& text) { remarks.push_back(text); }});
   }
 
+  // The norm of the optimizer's running mean of all gradients together: after one step, a tenth of the gradients'.
+  double MomentumNorm() const {
+    double squares = 0;
+    for (const auto& [name, tensor] : optimizer->state()) {
+      if (absl::EndsWith(name, ".exp_avg")) squares += tensor.square().sum().item<double>();
+    }
+    return std::sqrt(squares);
+  }
+
   std::shared_ptr<Connection> connection = *Connect({});
   std::shared_ptr<CausalLm> model;
   Dataset data = MakeData(10);
@@ -245,6 +254,7 @@ TEST_F(EpochTrainerTest, AccumulationAveragesMicroBatches) {
   EpochTrainer whole = Make();
   ASSERT_TRUE(whole.TrainEpoch(1).ok());
   const std::vector<double> losses = progress.step_losses;
+  const double momentum = MomentumNorm();
   progress = {};
   at::manual_seed(1);
   model = *CreateCausalLm(kLlama, Attention::kSdpa);
@@ -255,6 +265,7 @@ TEST_F(EpochTrainerTest, AccumulationAveragesMicroBatches) {
   ASSERT_TRUE(report.ok()) << report.status();
   ASSERT_EQ(progress.step_losses.size(), losses.size());
   for (size_t step = 0; step < losses.size(); ++step) EXPECT_NEAR(progress.step_losses[step], losses[step], 1e-4);
+  EXPECT_NEAR(MomentumNorm(), momentum, 0.05 * momentum) << "a mean, not a sum, which AdamW's steps would not show";
   EXPECT_EQ(report->executed_backward_flops.mean(), static_cast<double>(report->full_backward_flops));
   EXPECT_EQ(report->mismatched_steps, 0);
 }
@@ -279,11 +290,7 @@ TEST_F(EpochTrainerTest, ClippedGradientsTogetherHaveTheNormThatIsAskedFor) {
   goes_on = [](int64_t) { return false; };
   EpochTrainer trainer = Make();
   ASSERT_EQ(trainer.TrainEpoch(1).status().code(), absl::StatusCode::kCancelled);
-  double squares = 0;
-  for (const auto& [name, tensor] : optimizer->state()) {
-    if (absl::EndsWith(name, ".exp_avg")) squares += tensor.square().sum().item<double>();
-  }
-  EXPECT_NEAR(std::sqrt(squares), 0.1 * clip_norm, 1e-3 * clip_norm) << "after one step, a tenth of the gradients";
+  EXPECT_NEAR(MomentumNorm(), 0.1 * clip_norm, 1e-3 * clip_norm);
 }
 
 // The loss of each step over rows that are all the same, with weights that never move: dropout alone tells them apart.
