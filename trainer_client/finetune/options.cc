@@ -22,7 +22,8 @@ namespace {
 
 template <typename Value>
 absl::Status Refuse(const char* flag, const Value& value, const char* allowed) {
-  return absl::InvalidArgumentError(absl::StrCat(flag, " is ", value, "; allowed: ", allowed));
+  const std::string text = absl::StrCat(value);
+  return absl::InvalidArgumentError(absl::StrCat(flag, " is ", text.empty() ? "\"\"" : text, "; allowed: ", allowed));
 }
 
 constexpr int64_t kMaxLoraRank = 65536;
@@ -148,9 +149,12 @@ absl::Status CheckCombinations(const FinetuneOptions& options) {
   if (options.train.empty() && options.valid.empty()) {
     return absl::InvalidArgumentError("--valid is missing; with --epochs 0 allowed: a text, .jsonl or .npy file");
   }
-  if (!options.time_profile.empty() && (options.epochs == 0 || !IsProfileFile(options.time_profile))) {
+  if (!options.time_profile.empty() && !IsProfileFile(options.time_profile)) {
     return Refuse("--time-profile", options.time_profile,
-                  "a file that ends in .json or .pb, each also .gz, and --epochs of 1 or more");
+                  "a file to write what is measured to, which ends in .json or .pb, each also .gz");
+  }
+  if (!options.time_profile.empty() && options.epochs == 0) {
+    return Refuse("--time-profile", options.time_profile, "only with --epochs of 1 or more, which it measures");
   }
   if (options.resume && options.output.empty()) {
     return absl::InvalidArgumentError("--resume needs --output, the folder of the run to go on with");
