@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "planner/cli/budget_list.h"
 #include "planner/cli/commands.h"
 #include "planner/cli/curve_printer.h"
