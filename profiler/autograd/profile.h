@@ -58,9 +58,9 @@ struct ProfileOptions {
 //   its own, and if it is kept for a tensor's gradient, that tensor hangs on an op of its own, too. What custom hooks
 //   pack away, what operators allocate while they run, and gradients do not count.
 //
-// Predictions hold for training steps that run the same operators whatever is frozen. A few of LibTorch's operators
-// choose how to compute by what requires grad, such as scaled_dot_product_attention with a mask that requires grad.
-// RefuseChoicesOfKernel() (kernel_choice.h) lists them and finds them in a graph; Profile() does not look for them.
+// Predictions hold for training steps that run the same operators whatever is frozen. LibTorch breaks this in one case:
+// if an attention mask requires grad, scaled_dot_product_attention runs separate products instead of the fused kernel,
+// and it returns to the fused kernel once everything that the mask is computed from is frozen.
 //
 // Thread-safe as long as no other thread changes the graph. Takes one walk of the graph, about a microsecond per node.
 //
