@@ -84,8 +84,8 @@ class JobEngine {
   PlanHistory plans_;
   WhatIf what_if_;
   std::unique_ptr<WorkQueue> searches_;
-  // Work on this queue may submit searches, but not the other way round once rounds_ is stopped.
-  std::unique_ptr<WorkQueue> calls_;
+  std::unique_ptr<WorkQueue>
+      calls_;  // Its work may submit searches, but not the other way round once rounds_ is stopped.
   RoundBarrier rounds_;
 };
 
