@@ -1,6 +1,5 @@
 #include "planner/convert/convert.h"
 
-#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>

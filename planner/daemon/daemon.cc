@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpc/support/log.h"
@@ -29,7 +28,6 @@
 #include "planner/daemon/systemd_notice.h"
 #include "planner/files/files.h"
 #include "planner/flags/duration_flag.h"
-#include "planner/flags/program.h"
 #include "planner/metrics/http_port.h"
 #include "planner/metrics/metrics.h"
 #include "planner/rpc/host_port.h"

@@ -1,9 +1,7 @@
 #include "planner/daemon/rpc_log.h"
 
 #include <chrono>
-#include <string>
 
-#include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "grpcpp/server_context.h"
 #include "spdlog/spdlog.h"

@@ -33,8 +33,8 @@ namespace greenplan {
 //
 // Calls hold no thread of gRPC (its callback interface): what blocks or takes long is done on the engine's queues. A
 // request of more than kMaxRequestBytes (planner/rpc/limits.h) answers RESOURCE_EXHAUSTED, and one that is compressed
-// UNIMPLEMENTED. While there are as many
-// connections as there may be, further ones wait (planner/admission/connection_acceptor.h).
+// UNIMPLEMENTED. While there are as many connections as there may be, further ones wait
+// (planner/admission/connection_acceptor.h).
 // Thread-safety: AnnounceDrain and Drain are each called at most once, in this order; calls may be served meanwhile.
 class GrpcServer {
  public:

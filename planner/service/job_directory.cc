@@ -3,7 +3,6 @@
 #include <limits>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"

@@ -1,6 +1,5 @@
 #include "planner/service/round_waiters.h"
 
-#include <algorithm>
 #include <iterator>
 #include <limits>
 #include <utility>

@@ -1,7 +1,6 @@
 #include "trainer_client/data/npy.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <limits>
 #include <map>
