@@ -7,7 +7,7 @@ import pytest
 
 import greenplan
 from binaries import greenplan_binary
-from greenplan.__main__ import main
+from greenplan.__main__ import _parser, main
 from planning import random_profile
 
 
@@ -43,6 +43,22 @@ def test_the_json_is_that_of_the_command_line(files, capsys, command):
     assert ours == theirs
 
 
+def test_flags_of_lists_may_be_repeated(files, capsys):
+    for never in (
+        ["--never", "layer1.weight", "layer2.weight"],
+        ["--never", "layer1.weight", "--never", "layer2.weight"],
+    ):
+        assert main(["plan", *INPUTS, "--budget", "0.7", *never, "--format", "json"]) == 0
+        assert not {"layer1.weight", "layer2.weight"} & set(json.loads(capsys.readouterr().out)["trainable"])
+
+
+@pytest.mark.parametrize("command", ["profile", "plan", "whatif", "explain", "tokenize"])
+def test_help_tells_what_every_flag_does_and_has_an_example(command):
+    commands = next(action for action in _parser()._actions if action.dest == "command").choices
+    assert all(action.help for action in commands[command]._actions)
+    assert f"example: python -m greenplan {command}" in commands[command].format_help()
+
+
 @pytest.mark.parametrize("output", ["table", "csv"])
 def test_other_formats(files, capsys, output):
     assert main(["whatif", *INPUTS, "--budgets", "0.5:1:0.25", "--format", output]) == 0
@@ -71,15 +87,28 @@ def test_profiles_are_those_of_the_command_line(files, capsys):
         (["plan", *INPUTS, "--budget", "2"], "--budget is 2"),
         (["plan", *INPUTS], "--budget is missing"),
         (["plan", *INPUTS, "--budget", "x"], "--budget is x"),
-        (["plan", *INPUTS, "--bugdet", "1"], "--bugdet"),
+        (
+            ["plan", *INPUTS, "--bugdet", "1"],
+            "plan: --bugdet is no flag of this command; allowed: what --help says (did",
+        ),
+        (["plan", *INPUTS, "--bugdet=1"], 'did you mean "--budget"?'),
+        (["plan", *INPUTS, "--budget", "1", "2"], "2 is no flag of this command; allowed: what --help says\n"),
+        (["plan", *INPUTS, "--budget", "1", "--churn", "1"], "--churn is no flag of this command"),
+        (["plan", "--profile", "profile", "--budget", "1"], '--profile is "profile"; allowed: a name that ends in'),
+        (
+            ["profile", "--config", "config.json", "--seq-len", "4", "--output", "x"],
+            '--output is "x"; allowed: a name that ends in',
+        ),
         (["plan", "--profile", "nothing.json", "--budget", "1"], "nothing.json"),
         (["whatif", *INPUTS, "--budgets", "1:0:1"], "--budgets is"),
         (["plan", *INPUTS, "--budget", "1", "--drop-rate-bounds", "b"], "--drop-rate-bounds is b"),
         (["profile", "--config", "nothing.json"], "nothing.json"),
+        (["profile", "--config", "config.json"], "profile: --seq-len is missing"),
         ([], "command"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(files, capsys, command, text):
+    (files / "config.json").write_text('{"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2}')
     assert main(command) == 2
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 import greenplan
 from greenplan._optimizer_state import OptimizerState
 from greenplan.next_update import NextUpdate
-from greenplan.probe import importance_of_gradients, loss_reduction, probe_importance
+from greenplan.probe import importance_of_gradients, loss_reduction, probe_cross_fitted, probe_importance
 
 OPTIONS = {
     torch.optim.AdamW: [{}, {"amsgrad": True}, {"betas": (0.5, 0.7), "weight_decay": 0.3}, {"maximize": True}],
@@ -135,6 +135,18 @@ def test_importance_is_what_a_small_step_gains():
     optimizer.step()
     torch.set_rng_state(state)
     assert float((before - network.loss()).detach()) == pytest.approx(sum(importance.values()), rel=1e-2)
+
+
+@pytest.mark.parametrize("kind", list(OPTIONS))
+def test_an_optimizer_that_maximizes_is_worth_what_it_gains(kind):
+    found = []
+    for sign, options in ((1, {}), (-1, {"maximize": True})):
+        network, optimizer = made(kind, options)
+        importance = probe_importance(network.named_parameters(), optimizer, lambda: sign * network.loss())  # noqa: B023
+        assert importance and all(value > 0 for value in importance.values())
+        loss_fns = [lambda: sign * network.loss()] * 2  # noqa: B023
+        found.append([importance, *probe_cross_fitted(network.named_parameters(), optimizer, loss_fns)])
+    assert found[0] == found[1]
 
 
 def test_the_separate_probe_leaves_all_as_it_was_also_when_the_loss_raises():

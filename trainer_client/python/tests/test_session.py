@@ -517,6 +517,15 @@ def test_resume_goes_on_bit_for_bit():
             assert [entry[key] for entry in resumed] == [entry[key] for entry in history]
 
 
+def test_what_a_round_has_executed_is_known_after_a_resume_at_its_end():
+    first = attached()
+    for _ in range(2):
+        train_step(*first)
+    again = resumed(state_of(*first), attached)
+    assert again[2].history == first[2].history
+    assert again[2].history[0]["executed_backward_flops"] is not None
+
+
 def resumed(saved, make):
     model, optimizer, session = make()
     for part, of_part in zip((model.model, optimizer, session), copy.deepcopy(saved), strict=True):
@@ -624,23 +633,50 @@ def test_a_planner_that_fails_leaves_the_model_as_it_was():
         assert all(flags(model).values())
 
 
-@pytest.mark.parametrize("code", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"])
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "NOT_FOUND", "UNAUTHENTICATED", "INTERNAL"])
 def test_a_planner_that_goes_away_later_leaves_the_last_plan(code, caplog):
+    """As when it is down, or has lost the job, or the token has expired."""
     model, optimizer, session = attached(plan_every=1)
     train_step(model, optimizer, session)
     digest = session.plan.digest
     session._rounds.planner.plan = failing(code)
     train_step(model, optimizer, session)
     assert session.plan.digest == digest
-    assert "training goes on with the last plan" in caplog.text
+    assert "no new plan for round 1 (planner is away); training goes on with the last plan" in caplog.text
 
 
-def test_a_later_round_that_is_refused_leaves_the_plan_in_force():
+def test_a_planner_that_stays_away_is_asked_less_and_less_often(caplog):
+    """Each call may take half a minute."""
+    model, optimizer, session = attached(plan_every=1)
+    train_step(model, optimizer, session)
+    planner, asked = session._rounds.planner, []
+    plan = planner.plan
+
+    def away(measurements, pinned_rates):
+        asked.append(measurements.round)
+        return failing("UNAVAILABLE")()
+
+    planner.plan = away
+    for _ in range(46):
+        train_step(model, optimizer, session)
+    assert asked == [1, 2, 4, 8, 16, 32]
+    planner.plan = plan
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    assert [record.message.split(": ")[1].split(" (")[0] for record in caplog.records] == [
+        "no new plan for round 1",
+        "the planner answers again, from round 48 on",
+    ]
+    assert len(session.history) == session.steps == 49
+
+
+@pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "UNIMPLEMENTED", "ALREADY_EXISTS"])
+def test_a_later_round_that_is_refused_leaves_the_plan_in_force(code):
     model, optimizer, session = attached(plan_every=1)
     train_step(model, optimizer, session)
     in_force = flags(model)
     assert not all(in_force.values())
-    session._rounds.planner.plan = failing("INVALID_ARGUMENT")
+    session._rounds.planner.plan = failing(code)
     with pytest.raises(greenplan.Error, match="planner is away"):
         train_step(model, optimizer, session)
     assert flags(model) == in_force

@@ -110,6 +110,31 @@ def test_the_figures_are_in_the_logs_and_a_line_is_written_per_round(tmp_path, c
     assert "tensors train, " in lines[0] and "of full backward" in lines[0]
 
 
+class Reporter(transformers.TrainerCallback):
+    """What ``report_to`` names, such as the callback of W&B."""
+
+    def __init__(self):
+        self.logs, self.begun = [], 0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.begun += 1
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        self.logs.append(dict(logs))
+
+
+def test_reporters_that_the_trainer_calls_first_see_the_figures(tmp_path):
+    for checkpoint in (None, str(tmp_path / "checkpoint-4")):  # A resume makes another callback, and puts it last.
+        run = trainer(tmp_path, save_strategy="steps", save_steps=4)
+        first, last = Reporter(), Reporter()
+        run.callback_handler.callbacks.insert(1, first)
+        run.add_callback(last)
+        run.train(resume_from_checkpoint=checkpoint)
+        for reporter in (first, last):
+            assert reporter.begun == 1
+            assert reporter.logs and all("greenplan/executed_share" in logs for logs in reporter.logs)
+
+
 def test_plans_every_so_many_steps(tmp_path):
     run, _ = trained(tmp_path, callback=made(plan_every=5))
     session = session_of(run)

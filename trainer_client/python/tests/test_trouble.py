@@ -29,6 +29,34 @@ def test_a_model_without_trainable_parameters_is_refused():
         greenplan.attach(model.requires_grad_(False), optimizer, budget=0.5)
 
 
+def test_a_loop_whose_steps_never_reach_the_optimizer_is_told_once(caplog):
+    """Micro-batches that are taken for steps, or another optimizer made after attaching."""
+    model, _, session = attached(plan_every=2)
+    other = torch.optim.AdamW(model.model.parameters())
+    for _ in range(4):
+        train_step(model, other, session)
+    assert caplog.text.count("two steps of the session have ended without a step of its optimizer between them") == 1
+
+
+def test_a_scaler_may_skip_steps_of_the_optimizer(caplog):
+    model, optimizer, _ = attached()
+    scaler = torch.amp.GradScaler("cpu")
+    session = greenplan.attach(model.model, optimizer, budget=0.5, scaler=scaler)
+    caplog.clear()
+    for _ in range(3):
+        with session.step():
+            scaler.scale(model.loss()).backward()
+    assert "without a step of its optimizer" not in caplog.text
+
+
+def test_a_step_that_waits_for_its_last_micro_batch_says_so():
+    model, optimizer, session = attached()
+    with session.step(ends=False):
+        model.loss().backward()
+    with pytest.raises(greenplan.Error, match="begin_round: a step waits for more micro-batches.*ends=True"):
+        session.begin_round()
+
+
 def test_several_optimizers_are_refused_with_what_to_do():
     model = hf_models.build("llama").model
     with pytest.raises(ValueError, match="one torch.optim.Optimizer, with a parameter group for each"):
@@ -660,6 +688,43 @@ def test_a_batch_that_changes_the_graph_is_reported_by_operator():
         model.twice = True
     assert len(session.mismatches) == 1
     assert "aten.mm" in session.mismatches[0]
+
+
+class Skipping(torch.nn.Module):
+    """Does without some of its layers, as layerdrop does, or a model whose batches are of several tasks."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(6, 6) for _ in range(4))
+        self.skipped = 1
+
+    def forward(self, x):
+        for k, layer in enumerate(self.layers):
+            x = x if k == self.skipped else x + layer(x).tanh()
+        return x.square().mean()
+
+
+@pytest.mark.parametrize("method", ["selection", "drop", "full"])
+def test_what_only_later_losses_reach_is_told_and_then_planned(method, caplog):
+    model = Skipping()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    budget = {} if method == "full" else {"budget": 0.9, "budget_of": "backward", "allocation": "uniform"}
+    session = greenplan.attach(model, optimizer, method=method, plan_every=2, **budget)
+    for step in range(5):
+        model.skipped = 1 if step < 2 else None
+        with session.step():
+            model(torch.ones(3, 6)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert "the loss does not reach layers.1.weight, layers.1.bias: no plan trains them unless" in caplog.text
+    assert caplog.text.count("the loss now reaches layers.1.weight, layers.1.bias, as it did not when") == 1
+    assert [entry["step"] for entry in session.history] == [0, 3]  # Step 2 has seen what was new.
+    trained = [[name for name in entry["trainable"] if name.startswith("layers.1.")] for entry in session.history]
+    assert not trained[0] and trained[1]
+    assert session.history[1]["full_backward_flops"] == 2 * 3 * 36 * (2 * 4 - 1)
+    assert session.history[1]["executed_backward_flops"] is not None
+    assert not session.mismatches
 
 
 def test_weights_tied_after_attach_are_noticed(caplog):

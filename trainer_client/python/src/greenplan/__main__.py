@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,10 +25,19 @@ _USAGE_ERRORS = ("INVALID_ARGUMENT", "FAILED_PRECONDITION")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses bad usage in one line."""
+    """Refuses bad usage in one line, and flags that are only the beginning of one."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(allow_abbrev=False, **arguments)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
+
+    def refuse(self, argument: str) -> NoReturn:
+        """Refuses an argument that the command does not take, and names the flag that comes near it."""
+        near = difflib.get_close_matches(argument.split("=")[0], list(self._option_string_actions), n=1)
+        hint = f' (did you mean "{near[0]}"?)' if near and argument.startswith("-") else ""
+        self.error(f"{argument} is no flag of this command; allowed: what --help says{hint}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,14 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for bad usage or input, 1 for anything else. A failure writes one line to stderr.
     """
     try:
-        parsed = _parser().parse_args(arguments)
+        parsed, unknown = _parser().parse_known_args(arguments)
+        if unknown:
+            parsed.parser.refuse(unknown[0])
     except SystemExit as exit_:
         return int(exit_.code or 0)
     run: Callable[[argparse.Namespace], str] = parsed.run
     try:
         text = run(parsed)
     except (Error, OSError, ImportError) as error:
-        message = _with_flag(error) if isinstance(error, Error) else str(error)
+        message = _with_flag(error, parsed) if isinstance(error, Error) else str(error)
         print(f"greenplan {parsed.command}: {message}", file=sys.stderr)
         is_usage = isinstance(error, OSError) or getattr(error, "code", "") in _USAGE_ERRORS
         return 2 if is_usage else 1
@@ -54,14 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _with_flag(error: Error) -> str:
+def _with_flag(error: Error, parsed: argparse.Namespace) -> str:
     """The message with the flag in front in place of the option's name."""
-    name = error.field.split("[")[0].split(".")[0]
     message = " ".join(str(error).split())
-    is_option = (
-        name.isidentifier() and message.startswith(name) and message[len(name) : len(name) + 1] in (" ", ":", "[")
-    )
-    return f"--{name.replace('_', '-')}{message[len(name) :]}" if is_option else message
+    found = re.match(r"\w+(?=[ :\[])", message)
+    name = found.group() if found else ""
+    flag = name
+    if error.field == name == "path":  # Of a profile.
+        flag = "output" if parsed.command == "profile" else "profile"
+    return f"--{flag.replace('_', '-')}{message[len(name) :]}" if hasattr(parsed, flag) else message
 
 
 def _parser() -> _Parser:
@@ -84,7 +98,7 @@ def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], str],
         epilog=f"example: python -m greenplan {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, parser=command)
     return command
 
 
@@ -97,24 +111,60 @@ def _add_format(command: _Parser) -> None:
 
 def _add_inputs(command: _Parser, has_budget: bool = True) -> None:
     command.add_argument("--profile", required=True, help="the model's profile (.json, .json.gz)")
-    command.add_argument("--importance", help="what training each tensor is worth (an ImportanceReport)")
+    command.add_argument(
+        "--importance", help="what training each tensor is worth (an ImportanceReport); methods full and drop need none"
+    )
     if has_budget:
         command.add_argument("--budget", help='a share in (0, 1], a cost with --budget-of absolute, or "auto"')
-        command.add_argument("--mean-drop-rate", type=float, help="method drop: share of the blocks' cost to skip")
+        command.add_argument(
+            "--mean-drop-rate", type=float, help="method drop: the share of the blocks' cost to skip, in [0, 1)"
+        )
         command.add_argument("--keep-plan", help="JSON file of the plan in force; see --churn-threshold")
-    command.add_argument("--budget-of", choices=BUDGET_OF, default="full", help="default: full")
-    command.add_argument("--method", choices=METHODS, default="selection", help="default: selection")
-    command.add_argument("--algorithm", choices=("exact", "downscaled"))
-    command.add_argument("--allocation", choices=("sensitivity", "uniform"))
-    command.add_argument("--drop-objective", choices=("quadratic", "linear"))
-    for flag in ("--min-drop-rate", "--max-drop-rate", "--mu", "--churn-threshold"):
-        command.add_argument(flag, type=float)
-    command.add_argument("--time-limit", help="seconds, or a duration such as 250ms")
-    for flag in ("--resolution", "--max-saved-bytes", "--seed"):
-        command.add_argument(flag, type=int)
-    command.add_argument("--always", nargs="+", help="tensors that train in every plan")
-    command.add_argument("--never", nargs="+", help="tensors that train in no plan")
-    command.add_argument("--drop-rate-bounds", nargs="+", help="BLOCK=MIN:MAX")
+    command.add_argument(
+        "--budget-of",
+        choices=BUDGET_OF,
+        default="full",
+        help="what the budget is a share of; full (the default) is forward and backward",
+    )
+    command.add_argument("--method", choices=METHODS, default="selection", help="what to plan; default: selection")
+    command.add_argument(
+        "--algorithm",
+        choices=("exact", "downscaled"),
+        help="exact (the default), or the dynamic program over cost steps",
+    )
+    command.add_argument("--resolution", type=int, help="cost steps of --algorithm downscaled; default: 1000")
+    command.add_argument(
+        "--allocation",
+        choices=("sensitivity", "uniform"),
+        help="whether each block has a drop rate of its own (the default), or all have the same",
+    )
+    command.add_argument(
+        "--drop-objective", choices=("quadratic", "linear"), help="what drop rates minimise; default: quadratic"
+    )
+    command.add_argument("--min-drop-rate", type=float, help="lowest drop rate of a block; default: 0")
+    command.add_argument("--max-drop-rate", type=float, help="highest drop rate of a block; default: 1")
+    command.add_argument(
+        "--drop-rate-bounds",
+        nargs="+",
+        action="extend",
+        metavar="BLOCK=MIN:MAX",
+        help="bounds on the drop rates of single blocks, in place of the two above",
+    )
+    command.add_argument(
+        "--mu", type=float, help="method joint: weight of the harm of dropping against importance; default: 0"
+    )
+    command.add_argument("--max-saved-bytes", type=int, help="limit on activations kept for backward, in bytes")
+    command.add_argument(
+        "--always", nargs="+", action="extend", metavar="TENSOR", help="tensors that train in every plan"
+    )
+    command.add_argument("--never", nargs="+", action="extend", metavar="TENSOR", help="tensors that train in no plan")
+    command.add_argument(
+        "--churn-threshold",
+        type=float,
+        help="keep the plan in force unless the new one is better by this share; default: 0",
+    )
+    command.add_argument("--time-limit", help="plan at most this long: seconds, or a duration such as 250ms")
+    command.add_argument("--seed", type=int, help="seed of the draws of dropped blocks; default: 0")
     _add_format(command)
 
 
@@ -187,13 +237,30 @@ def _add_profile(commands: Any) -> None:
         "profile --config config.json --batch-size 8 --seq-len 512 --output model.json",
     )
     command.add_argument("--config", required=True, help="a Hugging Face config.json, or the folder that holds it")
-    command.add_argument("--batch-size", type=int, default=1)
-    command.add_argument("--seq-len", type=int)
-    command.add_argument("--target-len", type=int)
-    command.add_argument("--attention", choices=("sdpa", "eager"), default="sdpa")
-    command.add_argument("--dtype", default="float32")
-    command.add_argument("--lora-rank", type=int, default=0)
-    command.add_argument("--head", default="", help="causal-lm, masked-lm, classifier or none")
+    command.add_argument(
+        "--batch-size", type=int, default=1, help="sequences, images or recordings in a step; default: 1"
+    )
+    command.add_argument("--seq-len", type=int, help="tokens of a sequence; mel frames for Whisper; not for images")
+    command.add_argument("--target-len", type=int, help="tokens of the target, for encoder-decoders")
+    command.add_argument(
+        "--attention",
+        choices=("sdpa", "eager"),
+        default="sdpa",
+        help="fused attention (the default), or separate products",
+    )
+    command.add_argument(
+        "--dtype",
+        default="float32",
+        help="type of the activations: float32 (the default), bfloat16, float16 or float64",
+    )
+    command.add_argument(
+        "--lora-rank", type=int, default=0, help="adapters of this rank over frozen weights; default: 0, none"
+    )
+    command.add_argument(
+        "--head",
+        default="",
+        help="what stands on top: causal-lm, masked-lm, classifier or none; default: what the config says",
+    )
     command.add_argument("--output", help="file to write (.json, .json.gz); default: stdout")
     _add_format(command)
 

@@ -54,6 +54,7 @@ class AppliedPlan:
         """Counts the steps that a session before this one took under the plan, given its ``figures()``."""
         self._earlier_steps = figures["steps"]
         self._earlier_costs = round(figures["predicted_backward_flops"] * self._earlier_steps)
+        self._executed = figures["executed_backward_flops"]
 
     def note_step(self, dropped: tuple[str, ...]) -> None:
         """Notes the blocks that one step, or one micro-batch, drops."""

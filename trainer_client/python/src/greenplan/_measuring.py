@@ -13,6 +13,7 @@ from greenplan import profile_json
 from greenplan._inputs import check_reentrant
 from greenplan._options import Options
 from greenplan._parallel import Ranks
+from greenplan._parameters import some_of
 from greenplan._plan_execution import PlanExecution
 from greenplan._profiling import ProfiledStep, StepProfiler
 from greenplan._schedule import Schedule
@@ -66,8 +67,9 @@ class Measuring:
 
     @property
     def needs_none(self) -> bool:
-        """Whether a round can be planned without measuring anything."""
-        return self.step is not None and not self._options.needs_importance and not self._measures_sensitivity
+        """Whether a round can be planned without measuring anything, or looking what the loss reaches by now."""
+        measures = self._options.needs_importance or self._measures_sensitivity
+        return self.step is not None and not measures and not self._unreached()
 
     @property
     def _measures_sensitivity(self) -> bool:
@@ -114,7 +116,7 @@ class Measuring:
 
         Returns:
             The importance by name, empty if no plan needs it, and the seconds that measuring took. None if a gradient
-            is not finite: the next step has to measure.
+            is not finite, or of a tensor that the profile does not know to be reached: the next step has to measure.
 
         Raises:
             Error: FAILED_PRECONDITION if nothing was differentiated or no gradient is left; what the profiler raises.
@@ -122,6 +124,9 @@ class Measuring:
         profiler, self._profiler = self._profiler, None
         if profiler is not None:
             self._take_profile(profiler)
+        elif self._reaches_beyond_profile():
+            self.forget()
+            return None
         started = time.perf_counter()
         scale = self._execution.scaling.scale()
         if self._ranks.any(not self._execution.parameters.all_gradients_finite()):
@@ -146,6 +151,23 @@ class Measuring:
     def _measured(self) -> list[tuple[str, torch.nn.Parameter]]:
         never = set(self._options.never)
         return [(name, one) for name, one in self._execution.parameters.candidates.items() if name not in never]
+
+    def _unreached(self) -> dict[str, torch.nn.Parameter]:
+        """The tensors that would be trained if the loss that was profiled reached them."""
+        assert self.step is not None
+        reached = set(self.step.profile.trainable_names)
+        return {name: one for name, one in self._measured() if name not in reached}
+
+    def _reaches_beyond_profile(self) -> bool:
+        """Whether tensors have gradients that had none when the step was profiled, on any rank."""
+        found = [name for name, one in self._unreached().items() if one.grad is not None]
+        if found:
+            logger.warning(
+                "greenplan: the loss now reaches %s, as it did not when the step was profiled; the next step is "
+                "profiled again. Where layers are skipped at random (layerdrop), switch that off",
+                some_of(found),
+            )
+        return self._ranks.any(bool(found))
 
     # On batches of the probe's own.
 
@@ -218,6 +240,12 @@ class Measuring:
         inputs.must_stay_open = profiler.is_reentrant
         self.step = found
         self._on_profile(found)
+        if unreached := self._unreached():
+            logger.warning(
+                "greenplan: the loss does not reach %s: no plan trains them unless the first step of a later round "
+                "reaches them",
+                some_of(unreached),
+            )
 
     def _check_droppable(self, step: ProfiledStep) -> None:
         """A model without blocks would be trained in full at any rate, as if nothing had been asked for."""

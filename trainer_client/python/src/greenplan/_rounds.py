@@ -17,8 +17,11 @@ from greenplan.plan import Plan
 
 logger = logging.getLogger("greenplan")
 
-# Of a planner that may answer again later.
-_PASSING_CODES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+# What a planner would answer to the same request again. After any other error a plan that is in force stays.
+_REFUSALS = ("INVALID_ARGUMENT", "UNIMPLEMENTED", "ALREADY_EXISTS")
+
+# A planner that keeps failing is asked again after 0, 1, 3, 7 and then always 15 rounds: a call may take half a minute.
+_MOST_DOUBLINGS = 4
 
 
 class Rounds:
@@ -44,6 +47,8 @@ class Rounds:
         self._execution = execution
         self._step: ProfiledStep | None = None
         self._history: list[dict[str, Any]] = []
+        self._failures = 0  # Of the planner, since it last answered.
+        self._rounds_to_wait = 0  # Before it is asked again.
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -54,9 +59,13 @@ class Rounds:
         return self._history
 
     def prepare(self, step: ProfiledStep) -> None:
-        """Opens the planner for rounds of steps like ``step``. All ranks do so together."""
+        """Opens the planner for rounds of steps like ``step``. All ranks do so together.
+
+        A job has one profile: once rounds were planned for another one, the job is a new one, named after the first.
+        """
         planner = self._open_planner(step.profile, self._options)
-        planner.join(self._ranks.from_first(planner.job), self._ranks.count, self._ranks.rank)
+        job = self._ranks.from_first(planner.job)
+        planner.join(f"{job}.{self.count}" if self.count else job, self._ranks.count, self._ranks.rank)
         self.planner, self._step = planner, step
 
     def forget(self) -> None:
@@ -101,16 +110,35 @@ class Rounds:
             self._tell(plan)
 
     def _plan_in_force_or_new(self, measurements: Measurements) -> Plan:
+        """Asks the planner, unless it has just failed. All ranks see the same answer, so they wait alike."""
+        applied = self._execution.applied
+        if applied is not None and self._rounds_to_wait > 0:
+            self._rounds_to_wait -= 1
+            return applied.plan
+        try:
+            plan = self._new_plan(measurements)
+        except Error as error:
+            if error.code in _REFUSALS or applied is None:
+                raise
+            self._rounds_to_wait = 2 ** min(self._failures, _MOST_DOUBLINGS) - 1
+            self._failures += 1
+            if self._failures == 1:
+                logger.warning(
+                    "greenplan: no new plan for round %d (%s); training goes on with the last plan until the planner "
+                    "answers",
+                    self.count,
+                    error,
+                )
+            return applied.plan
+        if self._failures:
+            logger.warning("greenplan: the planner answers again, from round %d on", self.count)
+            self._failures = 0
+        return plan
+
+    def _new_plan(self, measurements: Measurements) -> Plan:
         assert self.planner is not None and self._step is not None
         undroppable = self._step.blocks.undroppable if self._options.may_drop else ()
-        try:
-            return plan_of_all_ranks(self.planner, self._ranks, measurements, dict.fromkeys(undroppable, (0.0, 0.0)))
-        except Error as error:
-            applied = self._execution.applied
-            if error.code not in _PASSING_CODES or applied is None:
-                raise
-            logger.warning("greenplan: %s; training goes on with the last plan", error)
-            return applied.plan
+        return plan_of_all_ranks(self.planner, self._ranks, measurements, dict.fromkeys(undroppable, (0.0, 0.0)))
 
     def _tell(self, plan: Plan) -> None:
         level, hint = logging.INFO, ""

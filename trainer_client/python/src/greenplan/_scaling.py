@@ -15,6 +15,11 @@ class Scaling:
         self._scaler = scaler if scaler is not None and scaler.is_enabled() else None
         self._placeholder: torch.Tensor | None = None
 
+    @property
+    def may_skip_steps(self) -> bool:
+        """Whether the optimizer does not step where gradients overflow."""
+        return self._scaler is not None
+
     def scale(self) -> float:
         """What the gradients are multiplied by at present: 1 once ``unscale_`` has been called in this step."""
         if self._scaler is None:

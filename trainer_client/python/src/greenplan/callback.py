@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_callback import ExportableState
+from transformers.trainer_callback import DefaultFlowCallback, ExportableState
 
 from greenplan._options import checked_options
 from greenplan._parallel import refuse_unsupported, unwrapped
@@ -105,6 +106,7 @@ class GreenplanCallback(TrainerCallback, ExportableState):
                 field="model",
             )
         self._check_resume(args, state)
+        self._precede_reporters()
         options = dataclasses.replace(self._checked, total_steps=state.max_steps)
         self.session = Session(model, optimizer, options, None)
         self._told = 0
@@ -113,6 +115,16 @@ class GreenplanCallback(TrainerCallback, ExportableState):
             self.session.load_state_dict(self.restored)
             self._told = len(self.session.history)
             self.restored = None
+
+    def _precede_reporters(self) -> None:
+        """Becomes the first of the Trainer's callbacks, so that those which report to others see the figures in logs.
+
+        A Trainer calls the callbacks of ``report_to`` before those it is given, and shows its list to none of them.
+        """
+        for holder in gc.get_referrers(self):
+            if isinstance(holder, list) and any(isinstance(one, DefaultFlowCallback) for one in holder):
+                holder.remove(self)
+                holder.insert(0, self)
 
     def _check_resume(self, args: TrainingArguments, state: TrainerState) -> None:
         is_in_checkpoint = type(self).__name__ in (state.stateful_callbacks or {})

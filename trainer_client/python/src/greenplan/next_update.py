@@ -55,6 +55,11 @@ class NextUpdate:
         """Whether the optimizer updates ``parameter``."""
         return parameter in self._group_of
 
+    def goal(self, parameter: torch.Tensor) -> int:
+        """Returns 1 if the optimizer lowers the loss by a tensor, and -1 if it raises it (``maximize=True``)."""
+        group = self._group_of.get(parameter, {})
+        return -1 if group.get("maximize", False) else 1
+
     @torch.no_grad()
     def __call__(self, parameter: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
         """Returns what the next step would add to a tensor.
@@ -116,7 +121,8 @@ def check_separable(optimizer: Optimizer) -> None:
         return
     allowed = ", ".join(kind.__name__ for kind in _SEPARABLE)
     raise Error(
-        f"optimizer is {type(optimizer).__name__}; allowed: {allowed} of torch.optim, Adam and AdamW of bitsandbytes",
+        f"optimizer is {type(optimizer).__name__}; allowed: {allowed} of torch.optim, Adam and AdamW of bitsandbytes; "
+        'with method "drop" any',
         code="UNIMPLEMENTED",
         field="optimizer",
     )

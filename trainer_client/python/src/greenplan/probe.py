@@ -62,8 +62,8 @@ def importance_of_gradients(
         scale: What the gradients are multiplied by, as by a GradScaler; the optimizer will see them without.
 
     Returns:
-        -<g, Δw> by name, g being the gradient and Δw the optimizer's next update. Tensors without a gradient, and those
-        that the optimizer does not update, are missing.
+        -<g, Δw> by name, g being the gradient and Δw the optimizer's next update; <g, Δw> where that maximizes. Tensors
+        without a gradient, and those that the optimizer does not update, are missing.
 
     Raises:
         Error: UNIMPLEMENTED for an optimizer of another type; ArgumentError naming a tensor whose gradient is not
@@ -74,7 +74,7 @@ def importance_of_gradients(
     for name, parameter in named_parameters:
         if parameter.grad is not None and parameter in next_update:
             gradient = parameter.grad if scale == 1.0 else parameter.grad / scale
-            importance[name] = _finite(name, loss_reduction(gradient, next_update(parameter, gradient)))
+            importance[name] = _finite(name, _gain(next_update, parameter, gradient))
     return importance
 
 
@@ -103,7 +103,7 @@ def probe_importance(
     importance: dict[str, float] = {}
 
     def reduce(parameter: torch.Tensor, gradient: torch.Tensor) -> None:
-        importance[names[parameter]] = loss_reduction(gradient, next_update(parameter, gradient))
+        importance[names[parameter]] = _gain(next_update, parameter, gradient)
 
     with _gradients_taken(names, reduce):
         _differentiate(loss_fn)
@@ -146,7 +146,8 @@ def probe_cross_fitted(
             return
         updates = [next_update(parameter, of_batch) for of_batch in of_batches]
         pairs = itertools.permutations(range(len(of_batches)), 2)
-        reductions = [loss_reduction(of_batches[j], updates[i]) for i, j in pairs]
+        goal = next_update.goal(parameter)
+        reductions = [goal * loss_reduction(of_batches[j], updates[i]) for i, j in pairs]
         importance[names[parameter]] = statistics.fmean(reductions)
         error[names[parameter]] = statistics.stdev(reductions) / math.sqrt(len(reductions))
         of_batches.clear()
@@ -210,6 +211,10 @@ def probe_sensitivity(
                 f'sensitivity of "{block}" is {sensitivity[block]}; gradients must be finite', field="sensitivity"
             )
     return sensitivity
+
+
+def _gain(next_update: NextUpdate, parameter: torch.Tensor, gradient: torch.Tensor) -> float:
+    return next_update.goal(parameter) * loss_reduction(gradient, next_update(parameter, gradient))
 
 
 @contextlib.contextmanager

@@ -87,6 +87,8 @@ class Session:
         self._is_probing = False
         self._is_told_of_steps = False
         self._is_step_due = True  # Of the optimizer; false once it has made one and no step of the session followed.
+        self._has_ended_step = False  # Since the optimizer stepped last.
+        self._is_told_of_ends = False
         self._hooks: list[Any] = [
             optimizer.register_step_pre_hook(self._before_optimizer_step),
             optimizer.register_step_post_hook(self._after_optimizer_step),
@@ -250,6 +252,7 @@ class Session:
         self._execution.end_step()
         self._schedule.after_step()
         self._is_step_due = True
+        self._tell_if_nothing_steps()
 
     def abandon_step(self) -> None:
         """Ends a step in which something raised. The next step begins as this one did."""
@@ -320,6 +323,8 @@ class Session:
             problem = "the session is detached; attach again"
         elif self._step is not None:
             problem = "a step has begun and not ended; call this between steps"
+            if self._expects_more:
+                problem = "a step waits for more micro-batches; enter its last one with `session.step(ends=True)`"
         if problem:
             raise Error(f"{what}: {problem}", code="FAILED_PRECONDITION", field=what)
 
@@ -391,7 +396,18 @@ class Session:
                 "greenplan: the optimizer has stepped without `with session.step():` around forward and backward; such "
                 "steps are not planned anew, and none of them counts"
             )
-        self._is_step_due = False
+        self._is_step_due = self._has_ended_step = False
+
+    def _tell_if_nothing_steps(self) -> None:
+        """Steps of the session and of the optimizer take turns, unless a scaler skips one of the latter."""
+        if self._has_ended_step and not self._is_told_of_ends and not self._execution.scaling.may_skip_steps:
+            self._is_told_of_ends = True
+            logger.warning(
+                "greenplan: two steps of the session have ended without a step of its optimizer between them; put all "
+                "micro-batches of one optimizer step into one `with session.step():`, or each into its own with "
+                "ends=False until the last, and attach again once you have made another optimizer"
+            )
+        self._has_ended_step = True
 
     def _check_step_has_ended(self) -> None:
         if self._step is not None:
