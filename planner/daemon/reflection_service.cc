@@ -94,12 +94,21 @@ ServerReflectionResponse Answer(const ServerReflectionRequest& request, const st
 class ReflectionService::Stream final
     : public grpc::ServerBidiReactor<SmallRequest<ServerReflectionRequest>, ServerReflectionResponse> {
  public:
-  explicit Stream(const std::vector<std::string>& services) : services_(services) { StartRead(&request_); }
+  Stream(ReflectionService* service, grpc::CallbackServerContext* context) : service_(*service), context_(context) {
+    bool is_draining = false;
+    {
+      absl::MutexLock lock(&service_.mutex_);
+      is_draining = service_.is_draining_;
+      service_.streams_.insert(context_);
+    }
+    if (is_draining) context_->TryCancel();
+    StartRead(&request_);
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::OK);
     if (!request_.status.ok()) return Finish(ToGrpcStatus(request_.status));
-    response_ = Answer(request_.message, services_);
+    response_ = Answer(request_.message, service_.services_);
     StartWrite(&response_);
   }
 
@@ -108,10 +117,17 @@ class ReflectionService::Stream final
     StartRead(&request_);
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    {
+      absl::MutexLock lock(&service_.mutex_);
+      service_.streams_.erase(context_);
+    }
+    delete this;
+  }
 
  private:
-  const std::vector<std::string>& services_;
+  ReflectionService& service_;
+  grpc::CallbackServerContext* const context_;
   SmallRequest<ServerReflectionRequest> request_;
   ServerReflectionResponse response_;
 };
@@ -120,7 +136,13 @@ class ReflectionService::Stream final
 ReflectionService::ReflectionService(std::vector<std::string> services) : services_(std::move(services)) {
   MarkMethodCallback(
       0, new grpc::internal::CallbackBidiHandler<SmallRequest<ServerReflectionRequest>, ServerReflectionResponse>(
-             [this](grpc::CallbackServerContext*) { return new Stream(services_); }));
+             [this](grpc::CallbackServerContext* context) { return new Stream(this, context); }));
+}
+
+void ReflectionService::Drain() {
+  absl::MutexLock lock(&mutex_);
+  is_draining_ = true;
+  for (grpc::CallbackServerContext* stream : streams_) stream->TryCancel();
 }
 
 }  // namespace greenplan

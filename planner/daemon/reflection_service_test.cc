@@ -117,5 +117,17 @@ TEST_F(ReflectionServiceTest, AStreamThatItsClientEndsIsForgotten) {
   server_->Shutdown(std::chrono::system_clock::time_point::max());
 }
 
+TEST_F(ReflectionServiceTest, AnOpenStreamDoesNotHoldUpTheShutdown) {
+  ServerReflectionRequest request;
+  request.set_list_services("*");
+  Ask(request);
+  reflection_.Drain();
+  EXPECT_EQ(stream_->Finish().error_code(), grpc::StatusCode::CANCELLED);
+
+  grpc::ClientContext context;
+  EXPECT_EQ(stub_->ServerReflectionInfo(&context)->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  server_->Shutdown(std::chrono::system_clock::time_point::max());
+}
+
 }  // namespace
 }  // namespace greenplan

@@ -98,6 +98,7 @@ GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 void GrpcServer::Drain(absl::Duration patience) {
   if (server_ == nullptr) return;
   AnnounceDrain();
+  if (reflection_ != nullptr) reflection_->Drain();
   handlers_.Drain();
   {
     absl::MutexLock lock(&mutex_);

@@ -62,9 +62,9 @@ class JobDirectory {
     std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
   };
 
-  // What a byte of a job in the store takes while it is read and prepared, at most about: 9 bytes where ops and tensors
-  // have long names and costs, 27 where they have neither, 36 where ops have nothing but an edge.
-  static constexpr int kBytesPerKeptByte = 36;
+  // What a byte of a job in the store takes while it is read and prepared, at most: 9 bytes where ops and tensors
+  // have long names and costs, 27 where they have neither, 37 where ops have nothing but an edge.
+  static constexpr int kBytesPerKeptByte = 40;
 
   // `store` must outlive the directory.
   JobDirectory(Store* store, Options options);
