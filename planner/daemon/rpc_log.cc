@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "grpcpp/server_context.h"
 #include "spdlog/spdlog.h"

@@ -1,5 +1,6 @@
 #include "planner/daemon/rpc_metrics.h"
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"

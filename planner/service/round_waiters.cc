@@ -1,5 +1,6 @@
 #include "planner/service/round_waiters.h"
 
+#include <algorithm>
 #include <iterator>
 #include <limits>
 #include <utility>

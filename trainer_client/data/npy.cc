@@ -1,6 +1,7 @@
 #include "trainer_client/data/npy.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <map>
