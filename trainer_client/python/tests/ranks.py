@@ -18,6 +18,7 @@ import transformers
 import greenplan
 import hf_models
 from greenplan._parallel import groups_of
+from greenplan._service import Service
 from greenplan.probe import probe_cross_fitted
 from trainers import Watcher, made, session_of, trainer
 
@@ -173,6 +174,25 @@ def ddp_planner_service() -> dict:
             model, optimizer, planner=planner, job="" if planner == "local" else "ddp", **options
         )
         found["local" if planner == "local" else "service"] = loop(model, session, optimizer, 4)
+        session.detach()
+    return found
+
+
+def ddp_planner_away() -> dict:
+    """A job that is there already, of a training that measured something else; then a planner that is away once."""
+    found = {}
+    for rate in (0.01, 0.02):
+        model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+        options = {"budget": 0.5, "budget_of": "backward", "plan_every": 1, "planner": os.environ["PLANNER"]}
+        session = greenplan.attach(model, optimizer, job="ddp", **options)
+        found[str(rate)] = loop(model, session, optimizer, 2)
+        if rate == 0.02:
+            planner = session._rounds.planner
+            service, planner._service, planner._remote = planner._service, Service("127.0.0.1:1", timeout=0.1), None
+            found["away"] = loop(model, session, optimizer, 1)
+            planner._service, planner._remote = service, None
+            found["back"] = loop(model, session, optimizer, 1)
         session.detach()
     return found
 

@@ -94,6 +94,18 @@ def test_ranks_of_a_job_at_a_planner_service_get_one_plan(tmp_path):
     assert [rank["service"]["trainable"] for rank in ranks] == [rank["local"]["trainable"] for rank in ranks]
 
 
+def test_ranks_pass_over_the_rounds_of_others_and_go_on_while_their_planner_is_away(tmp_path):
+    pytest.importorskip("grpc")
+    with daemon(tmp_path) as address:
+        ranks = run("ddp_planner_away", tmp_path, PLANNER=address)
+        plans = stored_plans(address, "ddp", 5)
+    for phase in ("0.01", "0.02", "away", "back"):
+        check_ranks_agree([rank[phase] for rank in ranks])
+    first, second, away, back = (ranks[0][phase]["plans"] for phase in ("0.01", "0.02", "away", "back"))
+    assert away == [*second, second[-1]]
+    assert plans == [*first, *second, back[-1]]
+
+
 def stored_plans(address: str, job: str, rounds: int) -> list[str]:
     command = [greenplan_binary(), "plans", "get", job]
     flags = ["--server", address, "--format", "json"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import pickle
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ from binaries import greenpland_binary
 from greenplan._plan_options import plan_options
 from greenplan._service import Service
 from greenplan._session_planner import SessionPlanner, remote
+from greenplan.errors import RoundTakenError
 from greenplan.remote import RemotePlanner
 from planning import random_profile
 
@@ -238,12 +240,14 @@ def test_a_resumed_session_goes_on_with_its_job(tmp_path):
         again.load_state(state)
         assert again.job == first.job
         assert again.plan(measurements(profile, 1, sensitivity), {}) == last
-        # The run had reported something else in the rounds that it did not come to save: they are passed over.
+        # The run had reported something else in the rounds that it did not come to save.
         resumed = remote(address)(profile, chosen)
         resumed.load_state(state)
         other = {"a": 9.0, "b": 1.0, "c": 1.0}
-        resumed.plan(measurements(profile, 1, other), {})
-        assert resumed.state()["passed_over"] == 1
+        with pytest.raises(RoundTakenError) as caught:
+            resumed.plan(measurements(profile, 1, other), {})
+        assert caught.value.code == "ALREADY_EXISTS"
+        assert resumed.plan(measurements(profile, 2, other), {}).status == "OPTIMAL"
 
 
 def test_ranks_that_measured_something_else_get_one_plan(tmp_path):
@@ -269,6 +273,24 @@ def test_ranks_that_measured_something_else_get_one_plan(tmp_path):
             rank.join(timeout=60)
     assert plans[0] == plans[1]
     assert plans[0].digest == SessionPlanner(profile, options()).plan(both, {}).digest
+
+
+def test_a_rank_that_waits_in_vain_for_the_others_says_which_planner_and_how_long(tmp_path):
+    with daemon(tmp_path) as address:
+        planner = remote(address, timeout=0.5)(random_profile(1), options())
+        planner.join("two-ranks", 2, 0)
+        with pytest.raises(greenplan.Error, match=f"planner {address} did not answer within 0.5 s") as caught:
+            planner.plan(measurements(random_profile(1)), {})
+        assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+def test_errors_are_the_same_on_another_rank():
+    for error in (
+        greenplan.Error("away", code="UNAVAILABLE", field="planner"),
+        RoundTakenError("it is", code="ABORTED"),
+    ):
+        other = pickle.loads(pickle.dumps(error))
+        assert (type(other), str(other), other.code, other.field) == (type(error), str(error), error.code, error.field)
 
 
 @pytest.mark.parametrize(

@@ -653,7 +653,7 @@ def test_a_planner_that_stays_away_is_asked_less_and_less_often(caplog):
     plan = planner.plan
 
     def away(measurements, pinned_rates):
-        asked.append(measurements.round)
+        asked.append(measurements.step)
         return failing("UNAVAILABLE")()
 
     planner.plan = away
@@ -726,6 +726,61 @@ def test_a_planner_service_plans_the_rounds_of_a_session(tmp_path):
         train_step(model, optimizer, session)
     assert raised.value.code == "UNAVAILABLE"
     assert all(flags(model).values())
+
+
+def test_a_planner_service_that_was_away_plans_again(tmp_path, caplog):
+    """A job's rounds have no gap, however many the session has gone through meanwhile."""
+    pytest.importorskip("grpc")
+    with daemon(tmp_path) as address:
+        model, optimizer, session = attached(planner=address, plan_every=1)
+        train_step(model, optimizer, session)
+    session._rounds.planner._service._timeout = 0.1
+    for _ in range(2):
+        train_step(model, optimizer, session)
+    assert len({entry["digest"] for entry in session.history}) == 1
+    assert "training goes on with the last plan" in caplog.text
+    with daemon(tmp_path, listen=address):
+        session._rounds.planner._service._timeout = 30.0  # gRPC may take a moment to connect again.
+        for _ in range(2):  # In the first of them the planner is not asked yet.
+            train_step(model, optimizer, session)
+        assert "the planner answers again, from round 4 on" in caplog.text
+        assert len({entry["digest"] for entry in session.history}) == 2
+
+
+def test_rounds_that_the_lost_part_of_a_run_has_reported_are_passed_over(tmp_path):
+    pytest.importorskip("grpc")
+    with daemon(tmp_path) as address:
+
+        def make():
+            return attached(planner=address, plan_every=1, job="run")
+
+        first = make()
+        train_step(*first)
+        state = state_of(*first)
+        for _ in range(2):
+            train_step(*first)
+        model, optimizer, session = resumed(state, make)
+        model.batch["input_ids"] = model.batch["input_ids"].roll(1, 1)  # What is measured now is something else.
+        for _ in range(2):
+            train_step(model, optimizer, session)
+        assert [entry["round"] for entry in session.history] == [0, 1, 2]
+        assert len({entry["digest"] for entry in session.history}) == 3
+        with pytest.raises(greenplan.Error, match="jobs/run exists with another profile, options") as raised:
+            train_step(*attached(planner=address, job="run", budget=0.3))
+        assert raised.value.code == "ALREADY_EXISTS"
+
+
+def test_a_changed_model_is_planned_as_a_job_of_its_own(tmp_path):
+    pytest.importorskip("grpc")
+    with daemon(tmp_path) as address:
+        model, optimizer, session = attached(planner=address, plan_every=1, job="run")
+        for _ in range(2):
+            train_step(model, optimizer, session)
+        model.model.lm_head.weight = model.model.model.embed_tokens.weight
+        for _ in range(2):
+            train_step(model, optimizer, session)
+        assert [entry["round"] for entry in session.history] == [0, 1, 2, 3]
+        assert session.state_dict()["planner"]["job"] == "run.2"
 
 
 def test_a_training_that_was_broken_off_does_not_outlive_its_session():

@@ -20,18 +20,18 @@ class Measurements:
     """What one round of one rank has measured.
 
     Attributes:
-        round: Its number.
         step: Optimizer steps taken before it.
         importance: By name of tensor; those that are missing were not measured.
         standard_error: Of the importance, by name; empty where it is not known.
         sensitivity: By name of block; empty where it was not measured.
+        round: Its number within the planner's job: how many rounds of the job are over.
     """
 
-    round: int
     step: int
     importance: Mapping[str, float]
     standard_error: Mapping[str, float] = field(default_factory=dict)
     sensitivity: Mapping[str, float] = field(default_factory=dict)
+    round: int = 0
 
 
 class Planner(Protocol):
@@ -62,6 +62,7 @@ class Planner(Protocol):
             pinned_rates: Bounds on the drop rates of blocks, beside those of the options.
 
         Raises:
+            RoundTakenError: The planner holds another report of this rank for the round.
             Error: UNAVAILABLE if the planner is away; what else it answers for a bad request.
         """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Mapping
@@ -12,13 +13,16 @@ from greenplan._parallel import Ranks
 from greenplan._plan_execution import PlanExecution
 from greenplan._planning import Measurements, Planner, plan_of_all_ranks, planner_opener
 from greenplan._profiling import ProfiledStep
-from greenplan.errors import Error
+from greenplan.errors import Error, RoundTakenError
 from greenplan.plan import Plan
 
 logger = logging.getLogger("greenplan")
 
 # What a planner would answer to the same request again. After any other error a plan that is in force stays.
 _REFUSALS = ("INVALID_ARGUMENT", "UNIMPLEMENTED", "ALREADY_EXISTS")
+
+# Rounds that a resumed run finds taken before it gives up.
+_MOST_PASSED_OVER = 1000
 
 # A planner that keeps failing is asked again after 0, 1, 3, 7 and then always 15 rounds: a call may take half a minute.
 _MOST_DOUBLINGS = 4
@@ -47,6 +51,7 @@ class Rounds:
         self._execution = execution
         self._step: ProfiledStep | None = None
         self._history: list[dict[str, Any]] = []
+        self._job_rounds = 0  # Of the planner's job, those that are over. Where the planner is away, none is.
         self._failures = 0  # Of the planner, since it last answered.
         self._rounds_to_wait = 0  # Before it is asked again.
 
@@ -67,6 +72,7 @@ class Rounds:
         job = self._ranks.from_first(planner.job)
         planner.join(f"{job}.{self.count}" if self.count else job, self._ranks.count, self._ranks.rank)
         self.planner, self._step = planner, step
+        self._job_rounds = 0
 
     def forget(self) -> None:
         """Has no planner until ``prepare`` is called again."""
@@ -136,9 +142,24 @@ class Rounds:
         return plan
 
     def _new_plan(self, measurements: Measurements) -> Plan:
+        """Passes over rounds in which a run that ended before its next checkpoint has reported something else."""
         assert self.planner is not None and self._step is not None
         undroppable = self._step.blocks.undroppable if self._options.may_drop else ()
-        return plan_of_all_ranks(self.planner, self._ranks, measurements, dict.fromkeys(undroppable, (0.0, 0.0)))
+        pinned_rates = dict.fromkeys(undroppable, (0.0, 0.0))
+        for passed_over in range(_MOST_PASSED_OVER):
+            numbered = dataclasses.replace(measurements, round=self._job_rounds + passed_over)
+            try:
+                plan = plan_of_all_ranks(self.planner, self._ranks, numbered, pinned_rates)
+            except RoundTakenError:
+                continue
+            self._job_rounds += passed_over + 1
+            return plan
+        raise Error(
+            f"the job {self.planner.job} holds {_MOST_PASSED_OVER} rounds that this training did not report; give "
+            "another job",
+            code="ALREADY_EXISTS",
+            field="job",
+        )
 
     def _tell(self, plan: Plan) -> None:
         level, hint = logging.INFO, ""
@@ -156,6 +177,7 @@ class Rounds:
             "planner": None if planner is None else planner.state(),
             "plan": None if planner is None or applied is None else planner.to_json(applied.plan),
             "rounds": self.count,
+            "job_rounds": self._job_rounds,
             "history": self.history,
         }
 
@@ -170,6 +192,7 @@ class Rounds:
         if self.planner is None or self._step is None:
             return
         self.planner.load_state(state["planner"])
+        self._job_rounds = state["job_rounds"]
         if state["plan"] is not None:
             applied = self._execution.enforce(self.planner.from_json(state["plan"]), self._step)
             self._ranks.check_equal("plan", applied.plan.digest)

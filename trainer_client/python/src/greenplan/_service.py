@@ -101,9 +101,10 @@ class Service:
             if error is None:
                 return answer
             waits = max(pause * random.uniform(0.75, 1.25), retry_after or 0.0)
-            if error.code != "UNAVAILABLE" and not (error.code == "RESOURCE_EXHAUSTED" and retry_after is not None):
+            may_repeat = error.code == "UNAVAILABLE" or (error.code == "RESOURCE_EXHAUSTED" and retry_after is not None)
+            if not may_repeat and error.code != "DEADLINE_EXCEEDED":
                 raise error
-            if time.monotonic() + waits >= deadline:
+            if not may_repeat or time.monotonic() + waits >= deadline:
                 raise Error(
                     f"planner {self.address} did not answer within {self._timeout:g} s: {error}",
                     code=error.code,

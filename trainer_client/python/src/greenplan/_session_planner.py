@@ -10,13 +10,9 @@ from greenplan._plan_options import plan_options
 from greenplan._planner import LocalPlanner
 from greenplan._security import Security
 from greenplan._service import Service, checked_addresses
-from greenplan.errors import Error
 from greenplan.plan import Plan
 from greenplan.profile import Profile
 from greenplan.remote import RemotePlanner
-
-# Rounds that a resumed run finds taken before it gives up.
-_MOST_PASSED_OVER = 1000
 
 
 def remote(
@@ -86,7 +82,6 @@ class SessionPlanner:
         self._job = options.job or f"python-{uuid.uuid4().hex}"
         self._world_size, self._rank = 1, 0
         self._created_with: dict[str, Any] | None = None
-        self._passed_over = 0
         self._local = LocalPlanner(profile)
         self._remote: RemotePlanner | None = None
         self._previous: Plan | None = None
@@ -114,6 +109,7 @@ class SessionPlanner:
             pinned_rates: Bounds on the drop rates of blocks, which win over those of the options.
 
         Raises:
+            RoundTakenError: The service holds another report of this rank for the round.
             Error: As ``greenplan.plan``; UNAVAILABLE if the service is away.
         """
         report = self._report(measurements)
@@ -133,26 +129,15 @@ class SessionPlanner:
             )
             self._created_with = self._remote.created_with
         self._remote.set_options(message)
-        return self._plan_at_service(self._remote, measurements.round, report)
-
-    def _plan_at_service(self, remote: RemotePlanner, round_number: int, report: dict[str, Any]) -> Plan:
-        """Passes over rounds in which a run that ended before its next checkpoint has reported something else."""
-        while True:
-            try:
-                return remote.plan(round_number + self._passed_over, report)
-            except Error as error:
-                # Several ranks would have to agree on that; they are told.
-                if error.code != "ALREADY_EXISTS" or self._world_size > 1 or self._passed_over >= _MOST_PASSED_OVER:
-                    raise
-                self._passed_over += 1
+        return self._remote.plan(measurements.round, report)
 
     def state(self) -> dict[str, Any]:
         """Returns what ``load_state`` needs to go on with the same job, as JSON can hold it."""
-        return {"job": self._job, "created_with": self._created_with, "passed_over": self._passed_over}
+        return {"job": self._job, "created_with": self._created_with}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Goes on with the job of another session. Called before the first plan."""
-        self._job, self._created_with, self._passed_over = (state[k] for k in ("job", "created_with", "passed_over"))
+        self._job, self._created_with = state["job"], state["created_with"]
 
     def draw_blocks(self, plan: Plan, step: int) -> list[str]:
         """Returns the names of the blocks that step number ``step`` drops."""

@@ -14,7 +14,8 @@ class Error(Exception):
         field: What the failure is about, such as ``"budget"`` or ``"ops[3].cost"``; empty where nothing single is.
     """
 
-    def __init__(self, message: str, *, code: str, field: str = "") -> None:
+    def __init__(self, message: str, *, code: str = "UNKNOWN", field: str = "") -> None:
+        """Takes what the attributes say. Unpickling gives the message alone, and the attributes afterwards."""
         super().__init__(message)
         self.code = code
         self.field = field
@@ -25,6 +26,10 @@ class ArgumentError(Error, ValueError):
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message, code="INVALID_ARGUMENT", field=field)
+
+
+class RoundTakenError(Error):
+    """A planner service holds another report of the same rank for the same round."""
 
 
 def unknown_name(field: str, name: object, allowed: Iterable[str], what: str) -> ArgumentError:

@@ -9,7 +9,7 @@ from typing import Any
 from greenplan import _protocol, profile_json
 from greenplan._plan_options import naming_options
 from greenplan._service import Service
-from greenplan.errors import Error
+from greenplan.errors import Error, RoundTakenError
 from greenplan.plan import Plan
 from greenplan.profile import Profile
 
@@ -73,12 +73,19 @@ class RemotePlanner:
             report: The JSON of an ImportanceReport, whose round, rank and profile_digest are filled in.
 
         Raises:
-            Error: ALREADY_EXISTS if this rank has sent another report for the round; UNAVAILABLE if the planner is
-                away; what the service answers otherwise.
+            RoundTakenError: ALREADY_EXISTS; this rank has sent another report for the round.
+            Error: UNAVAILABLE if the planner is away; FAILED_PRECONDITION if the round before has no plan; what the
+                service answers otherwise.
         """
         filled = dict(report or {}) | {"round": str(round_number), "rank": self._rank}
         filled["profile_digest"] = self.profile_digest
-        answer = self._call("PlanRound", "PlanRoundRequest", {"job": f"jobs/{self.job}", "report": filled}, "Plan")
+        request = {"job": f"jobs/{self.job}", "report": filled}
+        try:
+            answer = self._call("PlanRound", "PlanRoundRequest", request, "Plan")
+        except Error as error:
+            if error.code == "ALREADY_EXISTS":
+                raise RoundTakenError(str(error), code=error.code) from None
+            raise
         return plan_of_message(answer, self._profile)
 
     def set_options(self, options: Mapping[str, Any]) -> None:

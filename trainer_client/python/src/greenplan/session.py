@@ -32,7 +32,7 @@ from greenplan.profile import Profile
 
 logger = logging.getLogger("greenplan")
 
-_STATE_VERSION = 3
+_STATE_VERSION = 4
 
 
 # The session of each model that is attached.
@@ -369,7 +369,7 @@ class Session:
         self, importance: Mapping[str, float], standard_error: Mapping[str, float], probe: str, seconds: float
     ) -> None:
         sensitivity = {} if self._schedule.has_uniform_rates else self._measuring.sensitivity
-        measurements = Measurements(self._rounds.count, self.steps, importance, standard_error, sensitivity)
+        measurements = Measurements(self.steps, importance, standard_error, sensitivity)
         self._rounds.plan(measurements, probe, seconds)
         self._schedule.planned()
 
