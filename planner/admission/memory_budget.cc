@@ -11,13 +11,25 @@ MemoryBudget::Share MemoryBudget::Take(int64_t bytes) {
   return Share(this, GiveBack{bytes});
 }
 
-MemoryBudget::Share MemoryBudget::Wait(int64_t bytes) {
+absl::StatusOr<MemoryBudget::Share> MemoryBudget::Wait(int64_t bytes) {
   bytes = std::min(bytes, bytes_);
-  const auto are_free = [this, bytes]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return bytes <= free_bytes_; };
+  const auto may_go_on = [this, bytes]()
+                             ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return is_closed_ || bytes <= free_bytes_; };
   absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(&are_free));
+  mutex_.Await(absl::Condition(&may_go_on));
+  if (bytes > free_bytes_) return absl::UnavailableError("the daemon is draining; try again");
   free_bytes_ -= bytes;
   return Share(this, GiveBack{bytes});
+}
+
+void MemoryBudget::Close() {
+  absl::MutexLock lock(&mutex_);
+  is_closed_ = true;
+}
+
+bool MemoryBudget::is_closed() const {
+  absl::MutexLock lock(&mutex_);
+  return is_closed_;
 }
 
 int64_t MemoryBudget::free_bytes() const {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 
 namespace greenplan {
@@ -31,9 +32,14 @@ class MemoryBudget {
   // Returns null if fewer than `bytes` are free. REQUIRES: `bytes` >= 0.
   Share Take(int64_t bytes);
 
-  // The same, but waits until `bytes` are free, or all bytes if that is more than there are. For what ends by itself
-  // soon and needs no further share meanwhile: who holds one must not wait for another.
-  Share Wait(int64_t bytes);
+  // The same, but waits until `bytes` are free, or all bytes if that is more than there are. Unavailable if it would
+  // have to wait although the budget is closed. For what ends by itself soon and needs no further share meanwhile: who
+  // holds one must not wait for another.
+  absl::StatusOr<Share> Wait(int64_t bytes);
+
+  // Ends all waits, those that come later included: the daemon drains.
+  void Close();
+  bool is_closed() const;
 
   int64_t free_bytes() const;
 
@@ -43,6 +49,7 @@ class MemoryBudget {
   const int64_t bytes_;
   mutable absl::Mutex mutex_;
   int64_t free_bytes_ ABSL_GUARDED_BY(mutex_);
+  bool is_closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace greenplan

@@ -41,7 +41,7 @@ TEST(MemoryBudgetTest, ManyThreadsNeverTakeMoreThanThereIs) {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int k = 0; k < 1000; ++k) {
-        const MemoryBudget::Share share = k % 2 == 0 ? budget.Take(1 + k % 5) : budget.Wait(6);
+        const MemoryBudget::Share share = k % 2 == 0 ? budget.Take(1 + k % 5) : budget.Wait(6).value();
         std::this_thread::yield();
         EXPECT_GE(budget.free_bytes(), 0);
       }
@@ -53,16 +53,26 @@ TEST(MemoryBudgetTest, ManyThreadsNeverTakeMoreThanThereIs) {
 
 TEST(MemoryBudgetTest, WaitsUntilThereIsEnough) {
   MemoryBudget budget(100);
-  MemoryBudget::Share first = budget.Wait(70);
-  ASSERT_NE(first, nullptr);
-  EXPECT_NE(budget.Wait(30), nullptr);
+  absl::StatusOr<MemoryBudget::Share> first = budget.Wait(70);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_TRUE(budget.Wait(30).ok());
   std::thread other([&] {
-    EXPECT_NE(budget.Wait(31), nullptr);
-    EXPECT_NE(budget.Wait(1'000'000), nullptr) << "all that there is, if it is asked for more";
+    EXPECT_TRUE(budget.Wait(31).ok());
+    EXPECT_TRUE(budget.Wait(1'000'000).ok()) << "all that there is, if it is asked for more";
   });
-  first = nullptr;
+  *first = nullptr;
   other.join();
   EXPECT_EQ(budget.free_bytes(), 100);
+}
+
+TEST(MemoryBudgetTest, ADaemonThatDrainsEndsTheWaits) {
+  MemoryBudget budget(100);
+  const MemoryBudget::Share share = budget.Take(70);
+  std::thread other([&] { EXPECT_EQ(budget.Wait(31).status().code(), absl::StatusCode::kUnavailable); });
+  budget.Close();
+  other.join();
+  EXPECT_EQ(budget.Wait(31).status().code(), absl::StatusCode::kUnavailable) << "whoever comes later, too";
+  EXPECT_TRUE(budget.Wait(30).ok()) << "nobody has to wait for what is free";
 }
 
 }  // namespace

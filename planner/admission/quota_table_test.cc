@@ -1,7 +1,5 @@
 #include "planner/admission/quota_table.h"
 
-#include <string>
-
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "planner/rpc/retry_delay.h"
 
@@ -37,10 +38,17 @@ void GiveWay([[maybe_unused]] int niceness) {
 struct WorkQueue::Tenant {
   explicit Tenant(std::string tenant_name) : name(std::move(tenant_name)) {}
 
+  // Returns the oldest work that no sequence holds back; the end if there is none.
+  std::deque<Queued>::iterator Next() {
+    return std::find_if(queued.begin(), queued.end(),
+                        [this](const Queued& work) { return !running_sequences.contains(work.sequence); });
+  }
+
   const std::string name;
   std::deque<Queued> queued;
   int64_t num_queued_bytes = 0;
   int num_running = 0;
+  absl::flat_hash_set<std::string> running_sequences;
   uint64_t turn = 0;  // Of its latest work; each tenant has another one.
 };
 
@@ -62,11 +70,11 @@ WorkQueue::~WorkQueue() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-absl::Status WorkQueue::Submit(const std::string& tenant_name, int64_t num_bytes, Work work) {
+absl::Status WorkQueue::Submit(const std::string& tenant_name, int64_t num_bytes, Work work, std::string sequence) {
   absl::MutexLock lock(&mutex_);
   Tenant* const tenant = TenantOf(tenant_name);
   if (absl::Status status = Admit(*tenant, num_bytes); !status.ok()) return status;
-  Push(tenant, {std::move(work), num_bytes});
+  Push(tenant, {std::move(work), num_bytes, std::move(sequence)});
   return absl::OkStatus();
 }
 
@@ -118,7 +126,9 @@ void WorkQueue::Push(Tenant* tenant, Queued queued) {
 }
 
 void WorkQueue::Offer(Tenant* tenant) {
-  if (!tenant->queued.empty() && tenant->num_running < options_.max_running_per_tenant) ready_.insert(tenant);
+  if (tenant->num_running < options_.max_running_per_tenant && tenant->Next() != tenant->queued.end()) {
+    ready_.insert(tenant);
+  }
 }
 
 // The time until the threads have done what is queued now.
@@ -162,8 +172,10 @@ void WorkQueue::WakeAll() {
 
 void WorkQueue::RunNext() {
   Tenant* const tenant = *ready_.begin();
-  Queued next = std::move(tenant->queued.front());
-  tenant->queued.pop_front();
+  const auto place = tenant->Next();
+  Queued next = std::move(*place);
+  tenant->queued.erase(place);
+  if (!next.sequence.empty()) tenant->running_sequences.insert(next.sequence);
   tenant->num_queued_bytes -= next.num_bytes;
   --num_queued_;
   num_queued_bytes_ -= next.num_bytes;
@@ -182,6 +194,7 @@ void WorkQueue::RunNext() {
 
   mean_run_time_ += (run_time - mean_run_time_) * kMeanShare;
   ready_.erase(tenant);
+  tenant->running_sequences.erase(next.sequence);
   --tenant->num_running;
   --num_running_;
   Offer(tenant);

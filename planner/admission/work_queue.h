@@ -32,6 +32,9 @@ namespace greenplan {
 // many take turns. A tenant that asks alone gets every thread, up to max_running_per_tenant. A second tenant then gets
 // each thread that becomes free until both have the same number. Work that has begun is never interrupted.
 //
+// Work of one tenant that must not run at the same time, such as two changes of one job, is of one sequence. Work that
+// waits for the one before it in its sequence holds no thread.
+//
 // Requests that wait for a thread take memory, so their bytes are limited too, for each tenant and for all together.
 //
 // Thread-safety: safe. Work may submit further work. Cost: O(log tenants) for each piece of work. Tenants without work
@@ -75,10 +78,11 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  // Runs `work` once on one of the threads, for a call that just came in, whose request takes `num_bytes`.
+  // Runs `work` once on one of the threads, for a call that just came in, whose request takes `num_bytes`. Work of the
+  // tenant with the same `sequence` runs one after the other, in the order in which it was submitted; empty: of none.
   // ResourceExhausted if as much of the tenant's work, or as many bytes, are queued already as may be; the error
   // carries a retry delay (planner/rpc/retry_delay.h), and `work` is destroyed without having run.
-  absl::Status Submit(const std::string& tenant, int64_t num_bytes, Work work);
+  absl::Status Submit(const std::string& tenant, int64_t num_bytes, Work work, std::string sequence = "");
 
   // The same as Submit for a call that was admitted before and goes on, such as one whose round has its plan now. Never
   // refused, as the caller has been promised an answer; it takes a place in the tenant's queue all the same.
@@ -92,6 +96,7 @@ class WorkQueue {
   struct Queued {
     Work work;
     int64_t num_bytes = 0;
+    std::string sequence = {};  // Empty: of none.
   };
   // Tenants whose work may run, the next one first: by threads in use, then by how long ago they had their turn.
   struct ComesFirst {

@@ -8,7 +8,6 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
@@ -171,6 +170,57 @@ TEST(WorkQueueTest, LeavesThreadsToOthersHoweverLongOneTenantsWorkTakes) {
   a[1].WaitUntilStarted();
   a[1].Release();
   b.Release();
+}
+
+TEST(WorkQueueTest, WorkOfASequenceRunsInOrderAndHoldsNoThreadMeanwhile) {
+  HeldWork first, other_sequence, other_tenant;
+  std::string order;
+  absl::Notification is_done;
+  WorkQueue queue({.num_threads = 2, .max_queued_per_tenant = 5});
+  ASSERT_TRUE(queue.Submit("a", 0, first.Get(), "jobs/x").ok());
+  first.WaitUntilStarted();
+  for (const char c : std::string("123")) {
+    ASSERT_TRUE(queue
+                    .Submit(
+                        "a", 0, [&order, c] { order += c; }, "jobs/x")
+                    .ok());
+  }
+  ASSERT_TRUE(queue.Submit("a", 0, other_sequence.Get(), "jobs/y").ok());
+  other_sequence.WaitUntilStarted();
+  other_sequence.Release();
+  ASSERT_TRUE(queue.Submit("b", 0, other_tenant.Get(), "jobs/x").ok());
+  other_tenant.WaitUntilStarted();
+  other_tenant.Release();
+  EXPECT_EQ(order, "");
+  EXPECT_EQ(queue.load().num_queued, 3) << "what waits for its turn counts as queued";
+  ASSERT_TRUE(queue
+                  .Submit(
+                      "a", 0, [&] { is_done.Notify(); }, "jobs/x")
+                  .ok());
+  first.Release();
+  is_done.WaitForNotification();
+  EXPECT_EQ(order, "123");
+}
+
+TEST(WorkQueueTest, AnySequenceGoesOnWhereOneTenantHasFewThreads) {
+  std::atomic<int> num_running = 0, num_runs = 0;
+  {
+    WorkQueue queue({.num_threads = 4, .max_running_per_tenant = 2});
+    for (int i = 0; i < 300; ++i) {
+      ASSERT_TRUE(queue
+                      .Submit(
+                          "a", 0,
+                          [&] {
+                            EXPECT_LE(++num_running, 2);
+                            std::this_thread::yield();
+                            --num_running;
+                            ++num_runs;
+                          },
+                          i % 3 == 0 ? "" : "jobs/" + std::to_string(i % 2))
+                      .ok());
+    }
+  }
+  EXPECT_EQ(num_runs, 300);
 }
 
 #ifdef __linux__

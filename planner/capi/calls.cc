@@ -1,9 +1,6 @@
 #include "planner/capi/calls.h"
 
-#include <utility>
-
 #include "greenplan/v1/profile.pb.h"
-#include "planner/core/invalid_argument.h"
 
 namespace greenplan {
 namespace {

@@ -1,7 +1,6 @@
 #include "planner/cli/budget_list.h"
 
 #include <string>
-#include <vector>
 
 #include "CLI/App.hpp"
 #include "absl/status/status.h"

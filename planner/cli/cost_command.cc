@@ -16,7 +16,7 @@ struct CostCommand {
     app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).")->required();
     app.add_option("--trainable", trainable, "Names of the tensors that train, or @FILE with one name per line.")
         ->required();
-    app.add_option("--drop-rates", drop_rates, "JSON file {block: rate}; without it no block is dropped.");
+    app.add_option("--drop-rates", drop_rates, "JSON file {block: rate}. Default: no block is dropped.");
     AddFormatFlag(app, format);
   }
 

@@ -18,10 +18,14 @@ namespace {
 struct ExplainCommand {
   explicit ExplainCommand(CLI::App& command) : app(command), flags(command) {
     app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).")->required();
-    app.add_option("--importance", importance, "What training each tensor is worth (an ImportanceReport).")->required();
+    app.add_option("--importance", importance,
+                   "What training each tensor is worth: an ImportanceReport (.json or .pb, also .gz).")
+        ->required();
     app.add_option("--plan", plan_path,
                    "The plan to explain, as plan --format json prints it; without it, the plan of the other flags.");
-    app.add_option("--keep-plan", keep_plan, "The plan in force; see --churn-threshold.");
+    app.add_option(
+        "--keep-plan", keep_plan,
+        "File of the plan in force, as plan --format json prints it; --churn-threshold says when it is kept.");
     app.add_option("--budgets", budgets,
                    "Where to look for the budget at which a tensor enters: START:END:STEP, or a list of budgets. "
                    "Default: 0.02:1:0.02 of full.")

@@ -95,7 +95,10 @@ std::string CsvOf(const std::vector<ordered_json>& rows, const ordered_json& exa
   return text;
 }
 
-std::string JsonLine(const ordered_json& value) { return value.dump() + "\n"; }
+std::string JsonLine(const ordered_json& value) {
+  // The name of a file need not be UTF-8.
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
 
 std::string HumanCost(int64_t cost, CostUnit unit) {
   const double value = static_cast<double>(cost);

@@ -42,13 +42,13 @@ std::string CsvOf(const std::vector<nlohmann::ordered_json>& rows, const nlohman
 // The same with the first row as example. REQUIRES: at least one row.
 std::string CsvOf(const std::vector<nlohmann::ordered_json>& rows);
 
-// Returns the value as JSON on one line, with a line feed.
+// Returns the value as JSON on one line, with a line feed. Bytes that are not UTF-8 become U+FFFD.
 std::string JsonLine(const nlohmann::ordered_json& value);
 
 // Return an amount with a unit that people can read, rounded to three significant digits: "1.23 TFLOPs", "12.3 ms" or
 // "1.23 J" for a cost, and "1.50 GiB" for bytes.
 std::string HumanCost(int64_t cost, CostUnit unit);
-std::string HumanBytes(int64_t bytes);  // "1.50 GiB"
+std::string HumanBytes(int64_t bytes);
 
 // Returns a share such as "12.3%", or "-" of nothing.
 std::string Percent(double part, double whole);

@@ -25,6 +25,10 @@ TEST(CsvTest, KeysAreTheHeader) {
   EXPECT_EQ(CsvOf({row, row}), "text,number,list,object,none\nx,0.1,a;b,k=0.5;l=1,\nx,0.1,a;b,k=0.5;l=1,\n");
 }
 
+TEST(JsonLineTest, BytesThatAreNoTextDoNotStopIt) {
+  EXPECT_EQ(JsonLine({{"output", "a\xff.json"}, {"ops", 3}}), "{\"output\":\"a\xef\xbf\xbd.json\",\"ops\":3}\n");
+}
+
 TEST(HumanTest, ThreeDigitsAndAUnit) {
   EXPECT_EQ(HumanCost(0, CostUnit::kFlops), "0 FLOPs");
   EXPECT_EQ(HumanCost(999, CostUnit::kFlops), "999 FLOPs");

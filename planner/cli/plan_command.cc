@@ -14,8 +14,11 @@ namespace {
 struct PlanCommand {
   explicit PlanCommand(CLI::App& app) : flags(app) {
     app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).")->required();
-    app.add_option("--importance", importance, "What training each tensor is worth (an ImportanceReport).");
-    app.add_option("--keep-plan", keep_plan, "The plan in force; see --churn-threshold.");
+    app.add_option("--importance", importance,
+                   "What training each tensor is worth: an ImportanceReport (.json or .pb, also .gz).");
+    app.add_option(
+        "--keep-plan", keep_plan,
+        "File of the plan in force, as plan --format json prints it; --churn-threshold says when it is kept.");
     AddFormatFlag(app, format);
   }
 

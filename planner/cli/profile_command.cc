@@ -1,15 +1,11 @@
 #include <sys/stat.h>
 
-#include <optional>
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 #include "planner/cli/commands.h"
-#include "planner/cli/inputs.h"
 #include "planner/cli/output.h"
 #include "planner/convert/convert.h"
 #include "planner/convert/files.h"

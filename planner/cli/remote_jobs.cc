@@ -4,7 +4,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "google/protobuf/empty.pb.h"
-#include "planner/convert/convert.h"
 #include "planner/job/resource_names.h"
 
 namespace greenplan {

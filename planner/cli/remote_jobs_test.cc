@@ -1,11 +1,9 @@
 #include "planner/cli/remote_jobs.h"
 
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"

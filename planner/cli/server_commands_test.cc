@@ -1,7 +1,6 @@
 // The commands that show what a daemon keeps, as their users run them.
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -11,7 +10,6 @@
 #include "planner/cli/fake_planner.h"
 #include "planner/cli/greenplan_fixture.h"
 #include "planner/client/planner_channel.h"
-#include "planner/convert/digest.h"
 #include "planner/convert/files.h"
 
 namespace greenplan {

@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "planner/cli/budget_list.h"
 #include "planner/cli/commands.h"
 #include "planner/cli/curve_printer.h"
@@ -30,7 +29,8 @@ struct WhatIfCommand {
   explicit WhatIfCommand(CLI::App& app)
       : flags(app, {.methods = {"selection", "drop", "joint"}, .has_budget = false}), server(app) {
     app.add_option("--profile", profile, "The model's profile (.json or .pb, also .gz).");
-    app.add_option("--importance", importance, "What training each tensor is worth (an ImportanceReport).");
+    app.add_option("--importance", importance,
+                   "What training each tensor is worth: an ImportanceReport (.json or .pb, also .gz).");
     app.add_option(
         "--job", job,
         "A job of the daemon, instead of both files. Its own options apply unless flags above say what to plan.");

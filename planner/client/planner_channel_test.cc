@@ -4,10 +4,8 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "greenplan/v1/planner_service.grpc.pb.h"
 #include "grpcpp/health_check_service_interface.h"

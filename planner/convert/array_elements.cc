@@ -64,7 +64,7 @@ absl::Status CheckArrayElements(absl::string_view json) {
                           json[json.find_first_not_of(" \t\r\n", end)] == ':';
       if (is_key) frame.key = json.substr(at + 1, end - at - 2);
       at = end - 1;
-    } else if (frame.is_array && absl::StartsWith(json.substr(at), "null")) {
+    } else if (c == 'n' && frame.is_array && absl::StartsWith(json.substr(at), "null")) {
       return NoElement(frames, "null");
     }
   }

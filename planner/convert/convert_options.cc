@@ -15,8 +15,15 @@ namespace {
 absl::StatusOr<absl::Duration> TimeLimitFromProto(const v1::PlanOptions& message) {
   if (!message.has_time_limit()) return absl::InfiniteDuration();
   const auto& limit = message.time_limit();
-  const bool is_positive = limit.seconds() >= 0 && limit.nanos() >= 0 && (limit.seconds() > 0 || limit.nanos() > 0);
-  if (is_positive && limit.seconds() <= 315576000000 && limit.nanos() < 1000000000) {
+  constexpr int64_t kMaxSeconds = 315'576'000'000;  // Of any google.protobuf.Duration.
+  const bool is_of_one_sign =
+      limit.nanos() == 0 || limit.seconds() == 0 || (limit.seconds() < 0) == (limit.nanos() < 0);
+  const bool is_below_a_second = limit.nanos() > -1'000'000'000 && limit.nanos() < 1'000'000'000;
+  if (!is_of_one_sign || !is_below_a_second || limit.seconds() > kMaxSeconds) {
+    return InvalidArgument("time_limit", " is ", limit.seconds(), " s and ", limit.nanos(), " ns; allowed: up to ",
+                           kMaxSeconds, " s, and less than 10^9 ns of the same sign");
+  }
+  if (limit.seconds() > 0 || limit.nanos() > 0) {
     return absl::Seconds(limit.seconds()) + absl::Nanoseconds(limit.nanos());
   }
   return InvalidArgument("time_limit", " is ", limit.seconds() + limit.nanos() * 1e-9, " s; allowed: a duration > 0");

@@ -1,6 +1,5 @@
 #include "planner/convert/convert.h"
 
-#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -118,6 +117,13 @@ TEST_F(PlanOptionsTest, NamesTheFieldTheValueAndTheLimit) {
       {budget + "churn_threshold: nan", "churn_threshold is nan; allowed: a finite number >= 0"},
       {budget + "time_limit { seconds: -1 }", "time_limit is -1 s; allowed: a duration > 0"},
       {budget + "time_limit { }", "time_limit is 0 s; allowed: a duration > 0"},
+      {budget + "time_limit { seconds: 1 nanos: -1 }",
+       "time_limit is 1 s and -1 ns; allowed: up to 315576000000 s, and less than 10^9 ns of the same sign"},
+      {budget + "time_limit { nanos: 2000000000 }",
+       "time_limit is 0 s and 2000000000 ns; allowed: up to 315576000000 s, and less than 10^9 ns of the same sign"},
+      {budget + "time_limit { seconds: 4611686018427387904 }",
+       "time_limit is 4611686018427387904 s and 0 ns; allowed: up to 315576000000 s, and less than 10^9 ns of the same "
+       "sign"},
       {budget + "always: \"x\"", "always[0] is \"x\"; allowed: names of the profile's tensors"},
       {budget + "never: [ \"a\", \"\" ]", "never[1] is \"\"; allowed: names of the profile's tensors"},
       {budget + "always: \"a\" never: \"a\"",

@@ -1,8 +1,6 @@
 #include "planner/convert/gzip.h"
 
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "gtest/gtest.h"
 

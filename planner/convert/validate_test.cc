@@ -1,6 +1,5 @@
 #include "planner/convert/validate.h"
 
-#include <cmath>
 #include <functional>
 #include <limits>
 #include <string>

@@ -14,8 +14,9 @@ namespace greenplan {
 
 // Why a tensor is, or is not, in a plan. All functions of this header are pure and thread-safe.
 //
-//   auto marginals = ExplainMask(profile, plan.trainable, measurements.importance);
-//   // marginals[k].marginal_cost is what training tensor k costs beside the rest of the plan.
+//   absl::StatusOr<std::vector<TensorMarginal>> marginals =
+//       ExplainMask(profile, plan.trainable, measurements.importance);
+//   // (*marginals)[k].marginal_cost is what training tensor k costs beside the rest of the plan.
 //
 // What one tensor adds to a plan.
 struct TensorMarginal {

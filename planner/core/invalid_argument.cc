@@ -1,8 +1,5 @@
 #include "planner/core/invalid_argument.h"
 
-#include <optional>
-#include <utility>
-
 #include "absl/strings/cord.h"
 
 namespace greenplan {

@@ -1,6 +1,5 @@
 #include "planner/core/plan_problems.h"
 
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"

@@ -1,6 +1,5 @@
 #include "planner/core/plan_writer.h"
 
-#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"

@@ -29,7 +29,6 @@
 #include "planner/daemon/systemd_notice.h"
 #include "planner/files/files.h"
 #include "planner/flags/duration_flag.h"
-#include "planner/flags/program.h"
 #include "planner/metrics/http_port.h"
 #include "planner/metrics/metrics.h"
 #include "planner/rpc/host_port.h"
@@ -229,6 +228,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   const std::unique_ptr<Store> metered_store = NewMeteredStore(store->get(), RecordStore(&metrics));
   JobEngine engine(metered_store.get(), EngineOptions(*quorum_timeout, !options.quotas.empty(), **quotas, &metrics));
   AddQueueGauges("calls", &engine.calls(), &metrics);
+  AddQueueGauges("changes", &engine.changes(), &metrics);
   AddQueueGauges("searches", &engine.searches(), &metrics);
   const Retention retention(metered_store.get(), *retention_options);
   std::atomic<bool> is_serving = false;

@@ -1,7 +1,6 @@
 #include "planner/daemon/rpc_log.h"
 
 #include <chrono>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"

@@ -1,6 +1,7 @@
 #include "planner/daemon/server.h"
 
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -8,9 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpcpp/ext/channelz_service_plugin.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
-#include "grpcpp/impl/server_builder_option.h"
-#include "grpcpp/impl/server_builder_plugin.h"
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
@@ -23,19 +21,8 @@
 namespace greenplan {
 namespace {
 
-// For gRPC's own services, reflection and channelz, which take a thread per call.
+// For gRPC's own channelz, which takes a thread per call.
 constexpr int kMaxSyncThreads = 16;
-
-// gRPC gives reflection to every server of a program that is linked with it; this takes it from one.
-class WithoutReflection : public grpc::ServerBuilderOption {
- public:
-  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
-  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    std::erase_if(*plugins, [](const std::unique_ptr<grpc::ServerBuilderPlugin>& plugin) {
-      return dynamic_cast<const grpc::reflection::ProtoServerReflectionPlugin*>(plugin.get()) != nullptr;
-    });
-  }
-};
 
 // A switch of the process, to be set before the first server is built.
 void EnableChannelz() {
@@ -44,6 +31,15 @@ void EnableChannelz() {
     return true;
   }();
   (void)enabled;
+}
+
+// The full names of what the server serves.
+std::vector<std::string> ServicesOf(const GrpcServer::Options& options) {
+  std::vector<std::string> services = {v1::PlannerService::service_full_name(),
+                                       grpc::health::v1::Health::service_full_name(),
+                                       grpc::reflection::v1alpha::ServerReflection::service_full_name()};
+  if (options.channelz) services.push_back("grpc.channelz.v1.Channelz");
+  return services;
 }
 
 }  // namespace
@@ -56,7 +52,6 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& opt
   grpc::ResourceQuota quota("planner");
   quota.SetMaxThreads(kMaxSyncThreads).Resize(options.max_memory_bytes);
   grpc::ServerBuilder builder;
-  if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   builder.SetResourceQuota(quota);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
@@ -70,6 +65,10 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Options& opt
       options.credentials == nullptr ? grpc::InsecureServerCredentials() : options.credentials);
   builder.RegisterService(&server->handlers_);
   builder.RegisterService(&server->health_);
+  if (options.reflection) {
+    server->reflection_ = std::make_unique<ReflectionService>(ServicesOf(options));
+    builder.RegisterService(server->reflection_.get());
+  }
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(NewMalformedRequestAnswers());
   interceptors.push_back(NewRpcLog());
@@ -99,6 +98,7 @@ GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 void GrpcServer::Drain(absl::Duration patience) {
   if (server_ == nullptr) return;
   AnnounceDrain();
+  if (reflection_ != nullptr) reflection_->Drain();
   handlers_.Drain();
   {
     absl::MutexLock lock(&mutex_);

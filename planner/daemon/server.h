@@ -16,6 +16,7 @@
 #include "grpcpp/server_builder.h"
 #include "planner/admission/connection_acceptor.h"
 #include "planner/daemon/health_service.h"
+#include "planner/daemon/reflection_service.h"
 #include "planner/metrics/metrics.h"
 #include "planner/service/job_engine.h"
 #include "planner/service/rpc_handlers.h"
@@ -32,8 +33,8 @@ namespace greenplan {
 //
 // Calls hold no thread of gRPC (its callback interface): what blocks or takes long is done on the engine's queues. A
 // request of more than kMaxRequestBytes (planner/rpc/limits.h) answers RESOURCE_EXHAUSTED, and one that is compressed
-// UNIMPLEMENTED. While there are as many
-// connections as there may be, further ones wait (planner/admission/connection_acceptor.h).
+// UNIMPLEMENTED. While there are as many connections as there may be, further ones wait
+// (planner/admission/connection_acceptor.h).
 // Thread-safety: AnnounceDrain and Drain are each called at most once, in this order; calls may be served meanwhile.
 class GrpcServer {
  public:
@@ -91,6 +92,7 @@ class GrpcServer {
 
   RpcHandlers handlers_;
   HealthService health_{{v1::PlannerService::service_full_name()}};
+  std::unique_ptr<ReflectionService> reflection_;  // Null if the server does not describe itself.
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;  // Of server_.
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;

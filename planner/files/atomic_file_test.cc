@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 
-#include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <fstream>

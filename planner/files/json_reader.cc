@@ -1,7 +1,6 @@
 #include "planner/files/json_reader.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"

@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "planner/convert/convert.h"
@@ -92,7 +90,9 @@ PlanFlags::PlanFlags(CLI::App& app, const Allowed& allowed) : app_(app) {
 }
 
 void PlanFlags::AddMethodFlags(CLI::App& app, const Allowed& allowed) {
-  app.add_option("--method", method_, absl::StrCat("What to plan: ", absl::StrJoin(allowed.methods, ", "), "."))
+  app.add_option("--method", method_,
+                 absl::StrCat("What to plan: ", absl::StrJoin(allowed.methods, ", "),
+                              ". Default: selection if there is a budget."))
       ->check(OneOf(allowed.methods));
   if (!allowed.has_budget) return;
   app.add_option("--budget", budget_,
@@ -116,10 +116,10 @@ void PlanFlags::AddOptionFlags(CLI::App& app, const Allowed& allowed) {
   app.add_option("--drop-rate-bounds", drop_rate_bounds_,
                  "BLOCK=MIN:MAX: bounds on the drop rate of one block, instead of the two above. May be repeated.");
   app.add_option("--mu", mu_, "Method joint: weight of the harm of dropping against importance. Default: 0.");
-  app.add_option("--always", always_, "Tensors that train in every plan.");
-  app.add_option("--never", never_, "Tensors that train in no plan.");
+  app.add_option("--always", always_, "Names of tensors that train in every plan.");
+  app.add_option("--never", never_, "Names of tensors that train in no plan.");
   app.add_option("--churn-threshold", churn_threshold_,
-                 "Keep the last plan unless a new one is better by this share. Default: 0.");
+                 "Keep the plan in force unless a new one is better by more than this share of its value. Default: 0.");
   app.add_option("--time-limit", time_limit_, "Plan at most this long: seconds, or a duration such as 250ms.");
   if (allowed.has_seed) app.add_option("--seed", seed_, "Seed of the draws of dropped blocks. Default: 0.");
 }

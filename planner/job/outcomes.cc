@@ -57,8 +57,9 @@ absl::Status OutcomeIsTaken(const std::string& job_name, const v1::Outcome& outc
 }
 
 absl::Status OutcomeWithoutPlan(const std::string& job_name, const v1::Outcome& outcome) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("outcome.round is ", outcome.round(), "; that round of ", job_name, " has no plan"));
+  return WithField(absl::FailedPreconditionError(absl::StrCat("outcome.round is ", outcome.round(), "; that round of ",
+                                                              job_name, " has no plan")),
+                   "outcome.round");
 }
 
 }  // namespace greenplan

@@ -1,7 +1,5 @@
 #include "planner/job/test_jobs.h"
 
-#include <utility>
-
 #include "planner/convert/digest.h"
 
 namespace greenplan {

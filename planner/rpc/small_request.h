@@ -10,8 +10,8 @@
 namespace greenplan {
 
 // The request of an RPC whose requests are small: a name and a number or two. A large one is refused without being
-// read. Fields that a message does not know take up to 34 times as much in memory as on the wire,
-// so that 16 MiB become 550.
+// read. Fields that a message does not know take up to 34 times as much in memory as on the wire, so
+// that 16 MiB become 550.
 //
 // A handler that is made for this type, in place of the generated one, gets its requests this way. gRPC reads them by
 // SerializationTraits, below.

@@ -27,8 +27,8 @@ class ServerTls {
     // The certificate chain and its key, in PEM.
     std::string certificate;
     std::string key;
-    std::string client_ca =
-        {};  // Authorities, in PEM. If named, every client must show a certificate of theirs (mTLS).
+    // Authorities, in PEM. If named, every client must show a certificate of theirs (mTLS).
+    std::string client_ca = {};
   };
 
   // Reads and checks the files. InvalidArgument, naming the flag and the file, if one of --tls-cert, --tls-key or

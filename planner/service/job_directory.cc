@@ -3,7 +3,6 @@
 #include <limits>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
@@ -23,10 +22,6 @@ constexpr int kMaxRacesLost = 100;
 // What a call that creates or changes a job makes of it: the job that is kept ready with what is derived from its
 // profile, one without its profile for the store, the serialized one, and the answer.
 constexpr int kCopiesOfAChange = 4;
-
-// What a byte of a job in the store becomes while it is read and kept ready, about: most are of ops and tensors, which
-// take a few bytes there and a hundred here.
-constexpr int64_t kBytesPerKeptByte = 16;
 
 int64_t NewJobId() {
   absl::BitGen random;
@@ -54,8 +49,9 @@ absl::StatusOr<v1::Job> JobDirectory::CreateJob(const std::string& tenant, const
   if (absl::Status status = ValidateJobName(key.name, "job.name"); !status.ok()) return status;
   // Every rank of a job creates it; all but the first find it, and need not prepare it anew.
   absl::StatusOr<FoundJob> existing = FindCreated(key, request.job());
-  MemoryBudget::Share share =
+  absl::StatusOr<MemoryBudget::Share> share =
       WaitForMemory(static_cast<int64_t>(request.job().SpaceUsedLong()), existing.ok() ? 1 : kCopiesOfAChange);
+  if (!share.ok()) return share.status();
   if (existing.ok()) return existing->job->job();
   if (!absl::IsNotFound(existing.status()) && !absl::IsAlreadyExists(existing.status())) return existing.status();
   const Prepared job = PreparedJob::Create(NewJob(request.job(), options_.now()));
@@ -72,7 +68,7 @@ absl::StatusOr<v1::Job> JobDirectory::CreateJob(const std::string& tenant, const
   }
   if (!absl::IsAlreadyExists(created)) return Hide(created);
   // Another call was quicker; what it has created counts, unless it is gone again.
-  share = nullptr;
+  *share = nullptr;
   existing = FindCreated(key, request.job());
   if (existing.ok()) return existing->job->job();
   return absl::IsNotFound(existing.status()) ? IsBusy(key.name) : existing.status();
@@ -123,8 +119,9 @@ absl::StatusOr<v1::Job> JobDirectory::UpdateJob(const std::string& tenant, const
     const absl::StatusOr<FoundJob> found = Find(key, "job.name");
     if (!found.ok()) return found.status();
     const v1::Job& latest = found->job->job();
-    const MemoryBudget::Share share =
+    const absl::StatusOr<MemoryBudget::Share> share =
         WaitForMemory(static_cast<int64_t>(latest.SpaceUsedLong() + request.job().SpaceUsedLong()), kCopiesOfAChange);
+    if (!share.ok()) return share.status();
     absl::StatusOr<std::optional<v1::Job>> next = NextRevision(latest, request.job(), options_.now());
     if (!next.ok()) return next.status();
     if (!next->has_value()) return latest;
@@ -137,9 +134,9 @@ absl::StatusOr<v1::Job> JobDirectory::UpdateJob(const std::string& tenant, const
       cache_.Insert(found->id, *job);
       return (*job)->job();
     }
+    if (!absl::IsAlreadyExists(updated)) return absl::IsNotFound(updated) ? DoesNotExist(key.name) : Hide(updated);
     // A call that was quicker may have changed what this one leaves as it is: begin anew with its revision.
-    if (absl::IsAlreadyExists(updated)) continue;
-    return absl::IsNotFound(updated) ? DoesNotExist(key.name) : Hide(updated);
+    if (bytes_in_work_.is_closed()) break;
   }
   return IsBusy(key.name);
 }
@@ -180,7 +177,8 @@ Prepared JobDirectory::FindRevision(int64_t job_id, int64_t revision) {
     const absl::StatusOr<int64_t> size = store_.GetJobSize(job_id, revision);
     if (absl::IsNotFound(size.status())) return size.status();
     if (!size.ok()) return Hide(size.status());
-    const MemoryBudget::Share share = bytes_in_work_.Wait(*size * kBytesPerKeptByte);
+    const absl::StatusOr<MemoryBudget::Share> share = WaitForMemory(*size, kBytesPerKeptByte);
+    if (!share.ok()) return share.status();
     absl::StatusOr<v1::Job> kept = store_.GetJobRevision(job_id, revision);
     if (absl::IsNotFound(kept.status())) return kept.status();
     if (!kept.ok()) return Hide(kept.status());

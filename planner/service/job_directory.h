@@ -54,12 +54,17 @@ class JobDirectory {
     StoreErrorLog on_store_error = {};
     // Of the jobs kept ready in memory, so that their rounds share what planning derives from their profiles.
     size_t max_cached_bytes = size_t{256} << 20;
-    // Of the jobs that are being read from the store, created or updated, about. Beyond it calls wait for each other.
+    // Of the jobs that are being read from the store, created or updated, about. Beyond it calls wait for each other,
+    // on their threads.
     int64_t max_bytes_in_work = int64_t{256} << 20;
     // Whether a tenant may keep this many jobs and bytes in all, as Store::GetUsage counts them, after a job is created
     // or gets a revision. Its error is the call's. Empty: always.
     std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
   };
+
+  // What a byte of a job in the store takes while it is read and prepared, at most: 9 bytes where ops and tensors
+  // have long names and costs, 27 where they have neither, 37 where ops have nothing but an edge.
+  static constexpr int kBytesPerKeptByte = 40;
 
   // `store` must outlive the directory.
   JobDirectory(Store* store, Options options);
@@ -71,6 +76,8 @@ class JobDirectory {
   absl::StatusOr<std::string> GetJob(const std::string& tenant, const v1::GetJobRequest& request,
                                      absl::FunctionRef<absl::Status(int64_t num_bytes)> admit);
   absl::StatusOr<v1::ListJobsResponse> ListJobs(const std::string& tenant, const v1::ListJobsRequest& request);
+  // Updates of one job that run at the same time undo each other's work, all but the first; it is better that one waits
+  // for the other before it is called.
   absl::StatusOr<v1::Job> UpdateJob(const std::string& tenant, const v1::UpdateJobRequest& request);
   absl::Status DeleteJob(const std::string& tenant, const v1::DeleteJobRequest& request);
 
@@ -85,12 +92,16 @@ class JobDirectory {
   // The same for callers that know a job by its id alone, such as the timer of a round.
   absl::StatusOr<std::shared_ptr<const PreparedJob>> FindRevision(int64_t job_id, int64_t revision);
 
+  // The daemon drains: ends the calls that wait for memory, or would have to wait later, with Unavailable.
+  void Drain() { bytes_in_work_.Close(); }
+
  private:
   // The job that a CreateJob call for `request` answers if there is one already. NotFound if there is none.
   // AlreadyExists if it was created with other content.
   absl::StatusOr<FoundJob> FindCreated(const JobKey& key, const v1::Job& request);
-  // Waits until `num_copies` copies of a job that takes so many bytes in memory may be made.
-  MemoryBudget::Share WaitForMemory(int64_t job_bytes, int num_copies) {
+  // Waits until `num_copies` copies of a job that takes so many bytes in memory may be made. Unavailable if the daemon
+  // drains meanwhile.
+  absl::StatusOr<MemoryBudget::Share> WaitForMemory(int64_t job_bytes, int num_copies) {
     return bytes_in_work_.Wait(job_bytes * num_copies);
   }
   // Whether the tenant may keep `job` as a new job or as a new revision.

@@ -318,6 +318,27 @@ TEST_F(JobDirectoryTest, JobsAreReadOneAfterTheOtherWhereTheyTakeAllTheMemory) {
   EXPECT_TRUE(jobs.CreateJob("", Creation(TestJob("jobs/c"))).ok());
 }
 
+// Nothing takes less on the wire for what it takes in memory than an op without a name and costs.
+TEST_F(JobDirectoryTest, TheMemoryForReadingAJobIsNotEstimatedTooLow) {
+  constexpr int kNumOps = 10'000;
+  v1::Job job = TestJob("jobs/a");
+  v1::ModelProfile& profile = *job.mutable_profile();
+  profile.clear_ops();
+  for (int k = 0; k < kNumOps; ++k) {
+    v1::Op& op = *profile.add_ops();
+    if (k + 1 < kNumOps) op.add_inputs()->set_op(k + 1);
+  }
+  for (v1::Tensor& tensor : *profile.mutable_tensors()) tensor.set_op(kNumOps - 1);
+  ASSERT_TRUE(jobs_.CreateJob("", Creation(job)).ok());
+  const auto found = jobs_.Find({"", "jobs/a"});
+  ASSERT_TRUE(found.ok()) << found.status();
+  const auto kept_bytes = memory_->GetJobSize(found->id, 1);
+  ASSERT_TRUE(kept_bytes.ok()) << kept_bytes.status();
+  // The bytes as they were kept are there beside what they become.
+  EXPECT_GE(*kept_bytes * JobDirectory::kBytesPerKeptByte,
+            static_cast<int64_t>(found->job->MemoryBytes()) + *kept_bytes);
+}
+
 TEST_F(JobDirectoryTest, AnUpdateThatChangesNothingKeepsTheRevision) {
   const auto job = jobs_.CreateJob("", Creation(TestJob("jobs/a")));
   now_ += absl::Hours(1);

@@ -12,6 +12,7 @@ JobEngine::JobEngine(Store* store, const Options& options)
       plans_(store, &jobs_, {.on_store_error = options.on_store_error, .observer = options.observer}),
       what_if_(store, &jobs_, options.on_store_error),
       searches_(std::make_unique<WorkQueue>(options.searches)),
+      changes_(std::make_unique<WorkQueue>(options.changes)),
       calls_(std::make_unique<WorkQueue>(options.calls)),
       rounds_(store, &jobs_, calls_.get(), searches_.get(),
               {.now = options.now,
@@ -24,6 +25,7 @@ JobEngine::JobEngine(Store* store, const Options& options)
 JobEngine::~JobEngine() {
   rounds_.Stop();
   calls_.reset();
+  changes_.reset();
   searches_.reset();
 }
 

@@ -47,8 +47,10 @@ class JobEngine {
     std::function<absl::Status(const std::string& tenant, const TenantUsage& usage)> admit_usage = {};
     // Is told of searches, plans, waits and outcomes.
     EngineObserver observer = {};
-    // The threads that wait for the store.
-    WorkQueue::Options calls = {.num_threads = 64};
+    // The threads that wait for the store. Some are there for others, however long the calls of one tenant take.
+    WorkQueue::Options calls = {.num_threads = 64, .max_running_per_tenant = 56};
+    // The threads on which jobs are created and updated: a large one takes seconds, and may have to wait for memory.
+    WorkQueue::Options changes = {.num_threads = 8, .max_running_per_tenant = 6};
     // A search takes a core, and up to 512 MiB. One thread is there for the searches of others, however long those of
     // one tenant take. On few cores, what takes microseconds goes before what takes seconds.
     WorkQueue::Options searches = {.num_threads = 3, .max_running_per_tenant = 2, .niceness = 10};
@@ -70,8 +72,9 @@ class JobEngine {
   // The RPC PlanRound.
   RoundBarrier& rounds() { return rounds_; }
 
-  // The queue for work that waits for the store, and the one for searches.
+  // The queues for work that waits for the store, for changes of jobs, and for searches.
   WorkQueue& calls() { return *calls_; }
+  WorkQueue& changes() { return *changes_; }
   WorkQueue& searches() { return *searches_; }
 
   Store& store() { return store_; }
@@ -84,8 +87,9 @@ class JobEngine {
   PlanHistory plans_;
   WhatIf what_if_;
   std::unique_ptr<WorkQueue> searches_;
-  std::unique_ptr<WorkQueue>
-      calls_;  // Its work may submit searches, but not the other way round once rounds_ is stopped.
+  std::unique_ptr<WorkQueue> changes_;
+  // Its work may submit searches and changes, but not the other way round once rounds_ is stopped.
+  std::unique_ptr<WorkQueue> calls_;
   RoundBarrier rounds_;
 };
 

@@ -181,6 +181,7 @@ TEST_F(PlanHistoryTest, AnOutcomeIsCheckedBeforeItIsKept) {
   const absl::Status unplanned = history_.ReportOutcome("", Report("jobs/a", OutcomeOf(1, 0)));
   EXPECT_EQ(unplanned.code(), absl::StatusCode::kFailedPrecondition) << unplanned;
   EXPECT_THAT(unplanned.message(), HasSubstr("outcome.round is 1; that round of jobs/a has no plan"));
+  EXPECT_EQ(FieldOf(unplanned), "outcome.round");
   EXPECT_EQ(history_.ReportOutcome("", Report("jobs/b", OutcomeOf(0, 0))),
             absl::NotFoundError("jobs/b does not exist"));
   EXPECT_EQ(history_.ReportOutcome("other", Report("jobs/a", OutcomeOf(0, 0))),

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "planner/core/invalid_argument.h"
 #include "planner/job/prepared_job.h"
 #include "planner/rpc/grpc_status.h"

@@ -1,8 +1,6 @@
 #include "planner/service/retention.h"
 
-#include <atomic>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"

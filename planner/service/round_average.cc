@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <optional>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "planner/job/report_average.h"

@@ -114,8 +114,9 @@ absl::StatusOr<std::optional<v1::Plan>> RoundBarrier::FindPreviousPlan(const std
   if (id.round == 0) return std::nullopt;
   absl::StatusOr<KeptPlan> previous = store_.GetPlan(id.job_id, id.round - 1);
   if (absl::IsNotFound(previous.status())) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("report.round is ", id.round, "; round ", id.round - 1, " of ", job_name, " has no plan yet"));
+    return WithField(absl::FailedPreconditionError(absl::StrCat("report.round is ", id.round, "; round ", id.round - 1,
+                                                                " of ", job_name, " has no plan yet")),
+                     "report.round");
   }
   if (!previous.ok()) return Hide(previous.status());
   return std::move(previous->plan);

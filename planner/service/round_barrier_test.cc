@@ -162,6 +162,7 @@ TEST_F(RoundBarrierTest, AReportIsCheckedBeforeAnythingElse) {
   const PlanWaiter early = replica_.Send(ReportOf(0, 1));
   EXPECT_EQ(early.Wait().status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(early.Wait().status().message()), HasSubstr("round 0 of jobs/a has no plan yet"));
+  EXPECT_EQ(FieldOf(early.Wait().status()), "report.round");
   // None of them counts.
   const int64_t id = store_->GetJobHead(kKey)->id;
   EXPECT_TRUE(absl::IsNotFound(store_->GetRound(id, 0).status()));

@@ -94,14 +94,14 @@ RpcHandlers::RpcHandlers(JobEngine* engine, Options options)
       request_memory_(options_.request_memory_bytes),
       answer_memory_(options_.answer_memory),
       watches_(engine, &answer_memory_) {
-  AddQuery("CreateJob", engine_.jobs(), &JobDirectory::CreateJob);
+  AddChange("CreateJob", &JobDirectory::CreateJob);
   Add<v1::GetJobRequest>({.method = "GetJob"}, engine_.calls(),
                          [this](const Call& call, const v1::GetJobRequest& request, const WireDone& done) {
                            done(ReadJob(call.tenant, request));
                          });
   AddQuery("ListJobs", engine_.jobs(), &JobDirectory::ListJobs);
   AddQuery("DeleteJob", engine_.jobs(), &JobDirectory::DeleteJob);
-  AddQuery("UpdateJob", engine_.jobs(), &JobDirectory::UpdateJob);
+  AddChange("UpdateJob", &JobDirectory::UpdateJob);
   Add<v1::PlanRoundRequest>(
       {.method = "PlanRound", .searches = true}, engine_.calls(),
       [this](const Call& call, const v1::PlanRoundRequest& request, const Done<v1::Plan>& done) {
@@ -122,6 +122,7 @@ RpcHandlers::RpcHandlers(JobEngine* engine, Options options)
 }
 
 void RpcHandlers::Drain() {
+  engine_.jobs().Drain();
   engine_.rounds().Drain();
   watches_.Drain();
 }
@@ -175,6 +176,24 @@ void RpcHandlers::AddQuery(absl::string_view method, Room& room,
   Add<Request>({.method = method}, engine_.calls(),
                [&room, change](const Call& call, const Request& request, const Done<Empty>& done) {
                  done(EmptyOr((room.*change)(call.tenant, request)));
+               });
+}
+
+// The request is read on a thread for calls, as it names the job.
+template <typename Request>
+void RpcHandlers::AddChange(absl::string_view method,
+                            absl::StatusOr<v1::Job> (JobDirectory::*change)(const std::string& tenant,
+                                                                            const Request& request)) {
+  Add<Request>({.method = method}, engine_.calls(),
+               [this, change](const Call& call, const Request& request, const Done<v1::Job>& done) {
+                 const int64_t num_bytes = GuardedCall::Of(call.context).wire_bytes();
+                 auto work = [this, change, tenant = call.tenant, limits = call.limits, &request, done] {
+                   const absl::Status status = CheckCallerWaits(limits);
+                   done(status.ok() ? (engine_.jobs().*change)(tenant, request) : status);
+                 };
+                 const absl::Status queued =
+                     engine_.changes().Submit(call.tenant, num_bytes, std::move(work), request.job().name());
+                 if (!queued.ok()) done(queued);
                });
 }
 

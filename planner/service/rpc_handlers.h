@@ -31,7 +31,7 @@ namespace greenplan {
 // Every call passes the same gate: `access` says who the caller is and whether the RPC is open to it, `quotas` whether
 // its tenant may call now; a caller that is refused learns nothing else. The call then goes into the engine's queue of
 // its tenant, because gRPC's threads must not block, and is answered from there. Searches have a queue of their own, of
-// few threads. A call that waits for other ranks, or a watch for plans, holds no thread.
+// few threads, and so have changes of jobs. A call that waits for other ranks, or a watch for plans, holds no thread.
 //
 // A large request is read where its call is answered, once it has its share of the memory for requests
 // (guarded_request.h). An answer has its share of the memory for answers until the client has taken it
@@ -105,6 +105,11 @@ class RpcHandlers final : public v1::PlannerService::CallbackService {
   template <typename Room, typename Request>
   void AddQuery(absl::string_view method, Room& room,
                 absl::Status (Room::*change)(const std::string& tenant, const Request& request));
+  // Adds an RPC that is answered by what `change` of the request's job returns. One job is changed by one call at a
+  // time.
+  template <typename Request>
+  void AddChange(absl::string_view method,
+                 absl::StatusOr<v1::Job> (JobDirectory::*change)(const std::string& tenant, const Request& request));
   // Adds an RPC that is answered by what search(call, request) returns. Its time is charged to the tenant.
   template <typename Request, typename Response>
   void AddSearch(absl::string_view method,

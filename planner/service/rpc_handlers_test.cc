@@ -464,6 +464,116 @@ TEST(AnswerMemoryTest, ACallWhoseCallerHasGoneBeforeItsTurnIsNotBegun) {
   EXPECT_LT(store.num_reads, 1 + kNumCalls);
 }
 
+v1::Job GetJob(Stub& stub, const std::string& name) {
+  v1::GetJobRequest request;
+  request.set_name(name);
+  grpc::ClientContext context;
+  v1::Job job;
+  EXPECT_TRUE(stub.GetJob(&context, request, &job).ok());
+  return job;
+}
+
+// Holds the first update back until it is released, and counts all.
+class HeldUpdates : public StoreWrapper {
+ public:
+  using StoreWrapper::StoreWrapper;
+
+  absl::Status UpdateJob(int64_t job_id, const v1::Job& job) override {
+    EXPECT_EQ(++num_running, 1);
+    if (++num_updates == 1) {
+      has_begun.Notify();
+      may_go_on.WaitForNotification();
+    }
+    absl::Status status = StoreWrapper::UpdateJob(job_id, job);
+    --num_running;
+    return status;
+  }
+
+  absl::Notification has_begun, may_go_on;
+  std::atomic<int> num_updates = 0, num_running = 0;
+};
+
+// Otherwise all but one would prepare a large job in vain, and hold the threads that other calls need.
+TEST(JobChangesTest, UpdatesOfOneJobAreMadeOneAfterTheOtherAndHoldNoThreadsMeanwhile) {
+  constexpr int kNumUpdates = 12;
+  const auto memory = NewMemoryStore();
+  HeldUpdates store(memory.get());
+  TestServer server({.store = &store, .engine = {.calls = {.num_threads = 2}, .changes = {.num_threads = 2}}});
+  v1::CreateJobRequest create;
+  for (const char* name : {"jobs/a", "jobs/b"}) {
+    *create.mutable_job() = TestJob(name);
+    ASSERT_TRUE(server.engine().jobs().CreateJob("", create).ok());
+  }
+  const auto stub = server.NewStub();
+  const auto update = [&](const std::string& name, int seed) {
+    v1::UpdateJobRequest request;
+    request.mutable_job()->set_name(name);
+    *request.mutable_job()->mutable_options() = create.job().options();
+    request.mutable_job()->mutable_options()->set_seed(seed);
+    grpc::ClientContext context;
+    v1::Job job;
+    const grpc::Status status = stub->UpdateJob(&context, request, &job);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  };
+  std::vector<std::thread> callers;
+  for (int i = 1; i <= kNumUpdates; ++i) callers.emplace_back(update, "jobs/a", i);
+  store.has_begun.WaitForNotification();
+  while (server.engine().changes().load().num_queued < kNumUpdates - 1) std::this_thread::yield();
+  EXPECT_EQ(GetJob(*stub, "jobs/b").profile_revision(), 1) << "a thread for calls is free";
+  store.may_go_on.Notify();
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(store.num_updates, kNumUpdates) << "none was made in vain";
+  EXPECT_EQ(GetJob(*stub, "jobs/a").profile_revision(), 1 + kNumUpdates);
+}
+
+// Says that each job takes all the memory that there is for reading jobs, and holds the first one back that is read.
+class LargeJobs : public StoreWrapper {
+ public:
+  using StoreWrapper::StoreWrapper;
+
+  absl::StatusOr<int64_t> GetJobSize(int64_t job_id, int64_t revision) override {
+    ++num_sizes;
+    const auto size = StoreWrapper::GetJobSize(job_id, revision);
+    return size.ok() ? int64_t{1} << 50 : size;
+  }
+  absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
+    has_begun.Notify();
+    may_go_on.WaitForNotification();
+    return StoreWrapper::GetJobRevision(job_id, revision);
+  }
+
+  absl::Notification has_begun, may_go_on;
+  std::atomic<int> num_sizes = 0;
+};
+
+TEST(JobMemoryTest, WhoWaitsForItWhileTheDaemonDrainsIsToldToTryAgain) {
+  const auto memory = NewMemoryStore();
+  v1::CreateJobRequest create;
+  for (const char* name : {"jobs/a", "jobs/b"}) {
+    *create.mutable_job() = TestJob(name);
+    ASSERT_TRUE(JobDirectory(memory.get(), {}).CreateJob("", create).ok());
+  }
+  LargeJobs store(memory.get());
+  TestServer server({.store = &store});
+  const auto stub = server.NewStub();
+  const auto plan_round = [&](const std::string& job) {
+    v1::PlanRoundRequest request;
+    request.set_job(job);
+    *request.mutable_report() = TestReport(0);
+    grpc::ClientContext context;
+    v1::Plan plan;
+    return stub->PlanRound(&context, request, &plan).error_code();
+  };
+  std::thread first([&] { plan_round("jobs/a"); });
+  store.has_begun.WaitForNotification();
+  std::thread second([&] { EXPECT_EQ(plan_round("jobs/b"), grpc::StatusCode::UNAVAILABLE); });
+  while (store.num_sizes < 2) std::this_thread::yield();
+  server.Drain();
+  second.join();
+  store.may_go_on.Notify();
+  first.join();
+}
+
 // A request of `num_ops` empty ops, each of which takes two bytes on the wire and fifty times as much in memory.
 v1::SolveRequest RequestOfEmptyOps(int num_ops) {
   v1::SolveRequest request;

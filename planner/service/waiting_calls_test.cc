@@ -1,6 +1,5 @@
 // PlanRound calls that wait for other ranks, over gRPC.
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <iterator>

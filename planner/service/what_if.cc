@@ -158,9 +158,11 @@ absl::StatusOr<WhatIf::Round> WhatIf::FindRound(const FoundJob& found, const v1:
   const absl::StatusOr<KeptPlan> kept =
       request.has_round() ? store_.GetPlan(found.id, request.round()) : store_.GetLatestPlan(found.id);
   if (absl::IsNotFound(kept.status())) {
-    return absl::FailedPreconditionError(request.has_round()
-                                             ? absl::StrCat("round ", request.round(), " of ", name, " has no plan")
-                                             : absl::StrCat("no round of ", name, " is planned yet"));
+    if (!request.has_round()) {
+      return absl::FailedPreconditionError(absl::StrCat("no round of ", name, " is planned yet"));
+    }
+    return WithField(
+        absl::FailedPreconditionError(absl::StrCat("round ", request.round(), " of ", name, " has no plan")), "round");
   }
   if (!kept.ok()) return HideStoreError(kept.status(), on_store_error_);
   Round round = {.number = kept->plan.round()};

@@ -167,7 +167,7 @@ TEST_F(WhatIfTest, AJobWithoutAPlannedRoundHasNothingToGoBy) {
   };
   ASSERT_TRUE(store_->AddReport(jobs_.Find({"", "jobs/a"})->id, TestReport(0), {.revision = 1}).ok());
   EXPECT_EQ(code(std::nullopt), absl::FailedPreconditionError("no round of jobs/a is planned yet"));
-  EXPECT_EQ(code(0), absl::FailedPreconditionError("round 0 of jobs/a has no plan"));
+  EXPECT_EQ(code(0), WithField(absl::FailedPreconditionError("round 0 of jobs/a has no plan"), "round"));
   EXPECT_EQ(FieldOf(code(-1)), "round");
 
   PlanRound({TestReport(0)});

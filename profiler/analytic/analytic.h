@@ -14,18 +14,18 @@
 namespace greenplan::profiler {
 
 // How attention runs: one fused op (scaled_dot_product_attention, five products in backward, all or nothing), or
-// separate matrix products (four in backward, each pruned by itself). BLOOM (ALiBi) and Gemma 2 (soft caps) have no
-// fused path in transformers: they run separate products either way.
+// separate matrix products (four in backward, each pruned by itself). Families without a fused path in transformers,
+// such as BLOOM (ALiBi), Gemma 2 (soft caps) and gpt-oss (sinks), run separate products either way.
 enum class Attention { kSdpa, kEager };
 
 // The sizes of a training step, and how the model is run. Lengths that a family does not need are ignored.
 struct AnalyticOptions {
   // Sequences, images or recordings of one step, >= 1.
   int64_t batch_size = 1;
-  // Tokens of a sequence, >= 1; of the source for T5. Whisper: mel frames, 2 x max_source_positions, also the default.
-  // ViT ignores it. Default: none.
+  // Tokens of a sequence, >= 1; those of the source for encoder-decoders of text (T5, BART). Whisper: mel frames, which
+  // must be 2 x max_source_positions, also the default. Models of images ignore it. Default: none.
   std::optional<int64_t> seq_len = std::nullopt;
-  // Tokens of the target for T5 and Whisper, >= 1; others ignore it. Default: none.
+  // Tokens of the target for encoder-decoders (T5, BART, Whisper), >= 1; others ignore it. Default: none.
   std::optional<int64_t> target_len = std::nullopt;
   Attention attention = Attention::kSdpa;
 

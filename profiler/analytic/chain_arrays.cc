@@ -140,24 +140,25 @@ absl::Status CheckKeys(const Json& arrays) {
   return absl::OkStatus();
 }
 
-}  // namespace
+// Checked arrays, per tensor in forward order.
+struct Chain {
+  std::string model;
+  CostUnit cost_unit = CostUnit::kFlops;
+  int64_t forward_cost = 0;
+  std::vector<std::string> names;
+  std::vector<std::vector<int64_t>> shapes;  // [tensor] Empty where no shapes were given.
+  std::vector<int64_t> dy, dw;
+};
 
-absl::StatusOr<OwnDx> ParseOwnDx(absl::string_view name) {
-  if (name == "seed") return OwnDx::kSeed;
-  if (name == "autograd") return OwnDx::kAutograd;
-  return absl::InvalidArgumentError(absl::StrCat("own-dx is \"", name, "\"; allowed: seed, autograd"));
-}
-
-absl::StatusOr<ModelProfile> ImportChainArrays(const Json& arrays, OwnDx own_dx) {
+absl::StatusOr<Chain> ReadChain(const Json& arrays) {
   if (absl::Status status = CheckKeys(arrays); !status.ok()) return status;
   absl::StatusOr<std::vector<std::string>> names = Names(arrays);
   if (!names.ok()) return names.status();
-  const size_t size = names->size();
-  absl::StatusOr<std::vector<int64_t>> dy = Costs(arrays, "t_dy", size);
+  absl::StatusOr<std::vector<int64_t>> dy = Costs(arrays, "t_dy", names->size());
   if (!dy.ok()) return dy.status();
-  absl::StatusOr<std::vector<int64_t>> dw = Costs(arrays, "t_dw", size);
+  absl::StatusOr<std::vector<int64_t>> dw = Costs(arrays, "t_dw", names->size());
   if (!dw.ok()) return dw.status();
-  absl::StatusOr<std::vector<std::vector<int64_t>>> shapes = Shapes(arrays, size);
+  absl::StatusOr<std::vector<std::vector<int64_t>>> shapes = Shapes(arrays, names->size());
   if (!shapes.ok()) return shapes.status();
   const absl::StatusOr<int64_t> forward_cost = ForwardCost(arrays);
   if (!forward_cost.ok()) return forward_cost.status();
@@ -171,24 +172,51 @@ absl::StatusOr<ModelProfile> ImportChainArrays(const Json& arrays, OwnDx own_dx)
     std::reverse(names->begin(), names->end());
     std::reverse(shapes->begin(), shapes->end());
   }
+  return Chain{.model = arrays.value("model", ""),
+               .cost_unit = *cost_unit,
+               .forward_cost = *forward_cost,
+               .names = *std::move(names),
+               .shapes = *std::move(shapes),
+               .dy = *std::move(dy),
+               .dw = *std::move(dw)};
+}
 
+// An op per tensor, behind an op for the loss: the last tensor hangs on op 1, the first on the last op.
+ModelProfile ChainProfile(Chain chain, OwnDx own_dx) {
+  const size_t size = chain.names.size();
   ModelProfile profile;
-  profile.model = arrays.value("model", "");
-  profile.cost_unit = *cost_unit;
-  profile.forward_cost = *forward_cost;
+  profile.model = std::move(chain.model);
+  profile.cost_unit = chain.cost_unit;
+  profile.forward_cost = chain.forward_cost;
   profile.ops.resize(size + 1);
   profile.ops[0].name = "loss";
   profile.ops[0].inputs = {{.op = 1}};
   profile.tensors.resize(size);
-  for (size_t k = 0; k < size; ++k) {  // Forward order: the last tensor hangs on op 1, the first on op `size`.
+  for (size_t k = 0; k < size; ++k) {
     const int op = static_cast<int>(size - k);
-    profile.ops[op].name = (*names)[k];
-    if (own_dx == OwnDx::kSeed) profile.ops[op].cost = (*dy)[k];
-    if (k > 0) profile.ops[op].inputs = {{.op = op + 1, .cost = own_dx == OwnDx::kAutograd ? (*dy)[k] : 0}};
-    profile.tensors[k] = {
-        .name = std::move((*names)[k]), .shape = std::move((*shapes)[k]), .op = op, .weight_grad_cost = (*dw)[k]};
+    profile.ops[op].name = chain.names[k];
+    if (own_dx == OwnDx::kSeed) profile.ops[op].cost = chain.dy[k];
+    if (k > 0) profile.ops[op].inputs = {{.op = op + 1, .cost = own_dx == OwnDx::kAutograd ? chain.dy[k] : 0}};
+    profile.tensors[k] = {.name = std::move(chain.names[k]),
+                          .shape = std::move(chain.shapes[k]),
+                          .op = op,
+                          .weight_grad_cost = chain.dw[k]};
   }
   return profile;
+}
+
+}  // namespace
+
+absl::StatusOr<OwnDx> ParseOwnDx(absl::string_view name) {
+  if (name == "seed") return OwnDx::kSeed;
+  if (name == "autograd") return OwnDx::kAutograd;
+  return absl::InvalidArgumentError(absl::StrCat("own-dx is \"", name, "\"; allowed: seed, autograd"));
+}
+
+absl::StatusOr<ModelProfile> ImportChainArrays(const Json& arrays, OwnDx own_dx) {
+  absl::StatusOr<Chain> chain = ReadChain(arrays);
+  if (!chain.ok()) return chain.status();
+  return ChainProfile(*std::move(chain), own_dx);
 }
 
 }  // namespace greenplan::profiler

@@ -1,7 +1,5 @@
 #include "profiler/analytic/graph.h"
 
-#include <string>
-
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"

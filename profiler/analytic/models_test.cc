@@ -1,6 +1,4 @@
 // Holds the analytic profile against what Hugging Face's own modules execute, for every fixture in testdata/models.
-#include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <string>

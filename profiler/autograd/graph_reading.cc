@@ -11,7 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "profiler/autograd/contraction.h"
+#include "profiler/autograd/kernel_choice.h"
 #include "profiler/autograd/residual_blocks.h"
 #include "profiler/autograd/saved_tensors.h"
 #include "torch/csrc/autograd/function.h"
@@ -127,17 +129,33 @@ absl::Status AddOps(const AutogradGraph& graph, Reading& reading) {
       "forward and full backward together cost more than 2^62 FLOPs, the most that a profile may hold");
 }
 
-absl::Status Freeze(const std::vector<std::string>& names, ModelProfile& profile) {
-  absl::flat_hash_map<std::string, Tensor*> tensors;
-  for (Tensor& tensor : profile.tensors) tensors.emplace(tensor.name, &tensor);
+// Returns the indices of the tensors that the option `field` names.
+absl::StatusOr<std::vector<int>> Find(absl::string_view field, const std::vector<std::string>& names,
+                                      const ModelProfile& profile) {
+  absl::flat_hash_map<absl::string_view, int> index_of;
+  for (const Tensor& tensor : profile.tensors) index_of.emplace(tensor.name, static_cast<int>(index_of.size()));
+  std::vector<int> indices;
   for (const std::string& name : names) {
-    const auto tensor = tensors.find(name);
-    if (tensor == tensors.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("options.frozen names ", name, ", which is not a parameter"));
+    const auto tensor = index_of.find(name);
+    if (tensor == index_of.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("options.", field, " names ", name, ", which is not a parameter"));
     }
-    tensor->second->op = kNone;
+    indices.push_back(tensor->second);
   }
+  return indices;
+}
+
+absl::Status Freeze(const std::vector<std::string>& names, ModelProfile& profile) {
+  const absl::StatusOr<std::vector<int>> frozen = Find("frozen", names, profile);
+  if (!frozen.ok()) return frozen.status();
+  for (const int tensor : *frozen) profile.tensors[tensor].op = kNone;
   return absl::OkStatus();
+}
+
+absl::Status CheckChoicesOfKernel(const AutogradGraph& graph, const ProfileOptions& options,
+                                  const ModelProfile& profile) {
+  if (absl::Status status = Find("always", options.always, profile).status(); !status.ok()) return status;
+  return RefuseChoicesOfKernel(graph, profile, options.always, options.dropped);
 }
 
 absl::Status SetBlocks(const std::vector<MarkedBlock>& blocks, const AutogradGraph& graph, ModelProfile& profile) {
@@ -202,6 +220,7 @@ absl::StatusOr<GraphReading> ReadGraph(const at::Tensor& loss, const NamedParame
         "the loss depends on none of the parameters that may be trained; at least one must be reachable and not "
         "frozen");
   }
+  if (absl::Status status = CheckChoicesOfKernel(*graph, options, profile); !status.ok()) return status;
   std::vector<KeptStorage> storages = TransientStorages(parameters, options.resident, reading);
   return GraphReading{
       .graph = *std::move(graph), .profile = std::move(reading.profile), .storages = std::move(storages)};

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "profiler/autograd/channels_last_norm.h"
 #include "profiler/autograd/checkpoint_node.h"
 #include "torch/csrc/autograd/function.h"
 #include "torch/csrc/autograd/functions/accumulate_grad.h"
@@ -40,6 +41,7 @@ class Walk {
         absl::StatusOr<NodeCost> cost = CostOfNode(*node);
         if (!cost.ok()) return cost.status();
         entries_[entry].cost = *std::move(cost);
+        entries_[entry].normalizes_channels_last = NormalizesChannelsLastImages(*node);
         for (size_t input = 0; input < node->num_outputs(); ++input) {
           const torch::autograd::Edge& edge = node->next_edge(input);
           if (edge.is_valid()) Follow(entry, static_cast<int>(input), edge.function.get(), stack);
@@ -60,6 +62,7 @@ class Walk {
     NodeCost cost = {};
     std::vector<std::pair<int, Node*>> targets = {};  // Pairs of input and node, in the order of the inputs.
     bool recomputed = false;
+    bool normalizes_channels_last = false;
   };
 
   static int64_t AddSaturating(int64_t a, int64_t b) {
@@ -186,6 +189,7 @@ AutogradGraph Walk::InEngineOrder(Node* loss) && {
     node.node = entry.node;
     node.cost = std::move(entry.cost);
     node.recomputed = entry.recomputed;
+    node.normalizes_channels_last = entry.normalizes_channels_last;
     for (const auto& [input, target] : entry.targets) {
       node.targets.push_back({.input = input, .node = graph.index_of.at(target)});
     }

@@ -23,6 +23,7 @@ struct GraphNode {
   NodeCost cost;                // 0 for a leaf (AccumulateGrad).
   std::vector<Target> targets;  // By input. Inputs that receive no gradient are missing.
   bool recomputed = false;      // The node is within a checkpoint: backward makes it again, and it saves nothing.
+  bool normalizes_channels_last = false;  // NormalizesChannelsLastImages() (channels_last_norm.h).
 };
 
 // The graph behind a loss, in the order in which the engine runs it: the loss first, every node before its targets.

@@ -7,18 +7,13 @@
 #include "ATen/Context.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "profiler/autograd/graph_walk.h"
-#include "torch/csrc/autograd/functions/accumulate_grad.h"
-#include "torch/csrc/autograd/generated/Functions.h"
 
 namespace greenplan::profiler {
 namespace {
 
-using torch::autograd::AccumulateGrad;
 using torch::autograd::Node;
 
 constexpr absl::string_view kMask =
@@ -32,9 +27,11 @@ constexpr absl::string_view kImages =
     "group_norm is given images in channels-last order: LibTorch's CPU kernel crashes once they do not require grad, "
     "which happens when everything before it is frozen. Make them contiguous()";
 
-// A node whose gradient decides which operator runs, and what is wrong if it may be frozen.
+// An operator that looks at whether the gradient of `input` is wanted, and what is wrong if it may not be. Both are
+// indices of nodes.
 struct Choice {
-  int node = 0;
+  int chooser = 0;
+  int input = 0;
   absl::string_view problem;
 };
 
@@ -45,25 +42,9 @@ std::optional<int> TargetOf(const GraphNode& node, int input) {
   return std::nullopt;
 }
 
-// Returns `first` and all nodes that it passes gradients to, in the order of the graph.
-std::vector<int> Behind(const AutogradGraph& graph, int first) {
-  std::vector<bool> seen(graph.nodes.size(), false);
-  std::vector<int> behind;
-  seen[first] = true;
-  for (int i = first; i < static_cast<int>(graph.nodes.size()); ++i) {
-    if (!seen[i]) continue;
-    behind.push_back(i);
-    for (const GraphNode::Target& target : graph.nodes[i].targets) seen[target.node] = true;
-  }
-  return behind;
-}
-
 // Fused kernels for the CPU drop nothing out, so that attention with dropout stays as it is.
-bool MayBeFused(const AutogradGraph& graph, int mask, bool has_dropout) {
-  for (const int i : Behind(graph, mask)) {
-    const auto* leaf = dynamic_cast<const AccumulateGrad*>(graph.nodes[i].node);
-    if (leaf != nullptr && !leaf->variable.is_cpu()) return true;
-  }
+bool MayBeFused(const Node& softmax, bool has_dropout) {
+  if (!softmax.input_metadata(0).device().is_cpu()) return true;
   return !has_dropout && at::globalContext().userEnabledFlashSDP();
 }
 
@@ -75,14 +56,13 @@ void FindMasks(const AutogradGraph& graph, std::vector<Choice>& choices) {
     if (node.node->name() != "MulBackward0") continue;
     for (const GraphNode::Target& target : node.targets) dropped_out.insert(target.node);
   }
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    if (graph.nodes[i].node->name() != "SafeSoftmaxBackward0") continue;
-    const std::optional<int> addition = TargetOf(graph.nodes[i], 0);
+  for (int i = 0; i < static_cast<int>(graph.nodes.size()); ++i) {
+    const GraphNode& softmax = graph.nodes[i];
+    if (softmax.node->name() != "SafeSoftmaxBackward0") continue;
+    const std::optional<int> addition = TargetOf(softmax, 0);
     if (!addition.has_value() || graph.nodes[*addition].node->name() != "AddBackward0") continue;
     const std::optional<int> mask = TargetOf(graph.nodes[*addition], 1);
-    if (mask.has_value() && MayBeFused(graph, *mask, dropped_out.contains(static_cast<int>(i)))) {
-      choices.push_back({*mask, kMask});
-    }
+    if (mask.has_value() && MayBeFused(*softmax.node, dropped_out.contains(i))) choices.push_back({i, *mask, kMask});
   }
 }
 
@@ -95,66 +75,86 @@ bool IsCopied(const Node& node, size_t input) {
 }
 
 void FindVectors(const AutogradGraph& graph, std::vector<Choice>& choices) {
-  for (const GraphNode& node : graph.nodes) {
-    if (node.node->name() != "MvBackward0") continue;
-    const std::optional<int> vector = TargetOf(node, 1);
-    if (vector.has_value() && IsCopied(*node.node, 0)) choices.push_back({*vector, kVector});
+  for (int i = 0; i < static_cast<int>(graph.nodes.size()); ++i) {
+    const GraphNode& product = graph.nodes[i];
+    if (product.node->name() != "MvBackward0") continue;
+    const std::optional<int> vector = TargetOf(product, 1);
+    if (vector.has_value() && IsCopied(*product.node, 0)) choices.push_back({i, *vector, kVector});
   }
-}
-
-bool IsChannelsLast(const at::Tensor& image) {
-  if (image.is_contiguous()) return false;
-  return (image.dim() == 4 && image.is_contiguous(at::MemoryFormat::ChannelsLast)) ||
-         (image.dim() == 5 && image.is_contiguous(at::MemoryFormat::ChannelsLast3d));
 }
 
 void FindImages(const AutogradGraph& graph, std::vector<Choice>& choices) {
-  for (const GraphNode& node : graph.nodes) {
-    const auto* norm = dynamic_cast<const torch::autograd::generated::NativeGroupNormBackward0*>(node.node);
-    if (norm == nullptr) continue;
-    const std::optional<int> images = TargetOf(node, 0);
-    if (!images.has_value() || node.targets.size() == 1) continue;  // Scale and shift are frozen, or there are none.
-    const std::optional<at::Tensor> saved = norm->input_.get_raw_data();
-    if (saved.has_value() && saved->defined() && saved->is_cpu() && IsChannelsLast(*saved)) {
-      choices.push_back({*images, kImages});
-    }
+  for (int i = 0; i < static_cast<int>(graph.nodes.size()); ++i) {
+    const GraphNode& norm = graph.nodes[i];
+    if (!norm.normalizes_channels_last) continue;
+    const std::optional<int> images = TargetOf(norm, 0);
+    const bool has_scale_or_shift = norm.targets.size() > 1;
+    if (images.has_value() && has_scale_or_shift) choices.push_back({i, *images, kImages});
   }
 }
 
-// Returns the names of the parameters behind a node, the one that backward reaches first in front.
-std::vector<absl::string_view> NamesBehind(const AutogradGraph& graph, int node, const NamedParameters& parameters) {
-  absl::flat_hash_map<const c10::TensorImpl*, absl::string_view> name_of;
-  for (const auto& [name, parameter] : parameters) name_of.emplace(parameter.unsafeGetTensorImpl(), name);
-  std::vector<absl::string_view> names;
-  for (const int i : Behind(graph, node)) {
-    const auto* leaf = dynamic_cast<const AccumulateGrad*>(graph.nodes[i].node);
-    const auto name = leaf == nullptr ? name_of.end() : name_of.find(leaf->variable.unsafeGetTensorImpl());
-    if (name != name_of.end()) names.push_back(name->second);
+// The tensors behind a choice that take part in it whichever blocks a step drops, as long as it runs the chooser.
+class TensorsBehind {
+ public:
+  TensorsBehind(const AutogradGraph& graph, const ModelProfile& profile, const std::vector<std::string>& dropped)
+      : graph_(graph), profile_(profile) {
+    for (const Tensor& tensor : profile.tensors) {
+      if (tensor.op != kNone) name_of_.emplace(tensor.op, tensor.name);
+    }
+    const absl::flat_hash_set<absl::string_view> names(dropped.begin(), dropped.end());
+    for (const std::string& block : profile.blocks) is_dropped_.push_back(names.contains(block));
   }
-  return names;
+
+  // Returns their names, the one that backward reaches first in front.
+  std::vector<absl::string_view> NamesOf(const Choice& choice) const {
+    const int own_block = profile_.ops[choice.chooser].block;
+    std::vector<bool> reached(graph_.nodes.size(), false);
+    std::vector<absl::string_view> names;
+    reached[choice.input] = true;
+    for (int i = choice.input; i < static_cast<int>(graph_.nodes.size()); ++i) {
+      const int block = profile_.ops[i].block;
+      if (!reached[i] || (block != kNone && block != own_block && is_dropped_[block])) continue;
+      for (const GraphNode::Target& target : graph_.nodes[i].targets) reached[target.node] = true;
+      if (const auto name = name_of_.find(i); name != name_of_.end()) names.push_back(name->second);
+    }
+    return names;
+  }
+
+ private:
+  const AutogradGraph& graph_;
+  const ModelProfile& profile_;
+  absl::flat_hash_map<int, absl::string_view> name_of_;  // From a leaf.
+  std::vector<bool> is_dropped_;                         // [num_blocks]
+};
+
+absl::Status Refuse(absl::string_view problem, const std::vector<absl::string_view>& names) {
+  if (names.empty()) {
+    return absl::UnimplementedError(absl::StrCat(problem, "; no tensor behind it can train in every step"));
+  }
+  const size_t shown = std::min<size_t>(names.size(), 3);
+  return absl::UnimplementedError(
+      absl::StrCat(problem, "; or let one of the tensors behind it train in every step: ",
+                   absl::StrJoin(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+                   shown < names.size() ? ", ..." : ""));
 }
 
 }  // namespace
 
-absl::Status RefuseChoicesOfKernel(const at::Tensor& loss, const NamedParameters& parameters,
-                                   const std::vector<std::string>& always) {
-  const absl::StatusOr<AutogradGraph> graph = WalkGraph(*loss.grad_fn());
-  if (!graph.ok()) return graph.status();
+absl::Status RefuseChoicesOfKernel(const AutogradGraph& graph, const ModelProfile& profile,
+                                   const std::vector<std::string>& always, const std::vector<std::string>& dropped) {
   std::vector<Choice> choices;
-  FindMasks(*graph, choices);
-  FindVectors(*graph, choices);
-  FindImages(*graph, choices);
+  FindMasks(graph, choices);
+  FindVectors(graph, choices);
+  FindImages(graph, choices);
+  if (choices.empty()) return absl::OkStatus();
 
-  const absl::flat_hash_set<absl::string_view> settled(always.begin(), always.end());
+  const absl::flat_hash_set<absl::string_view> trained(always.begin(), always.end());
+  const TensorsBehind behind(graph, profile, dropped);
   for (const Choice& choice : choices) {
-    const std::vector<absl::string_view> names = NamesBehind(*graph, choice.node, parameters);
-    if (std::any_of(names.begin(), names.end(), [&](absl::string_view name) { return settled.contains(name); }))
-      continue;
-    const size_t shown = std::min<size_t>(names.size(), 3);
-    return absl::UnimplementedError(
-        absl::StrCat(choice.problem, "; or let one of the tensors behind it train in every step: ",
-                     absl::StrJoin(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-                     shown < names.size() ? ", ..." : ""));
+    const std::vector<absl::string_view> names = behind.NamesOf(choice);
+    if (std::none_of(names.begin(), names.end(), [&](absl::string_view name) { return trained.contains(name); })) {
+      return Refuse(choice.problem, names);
+    }
   }
   return absl::OkStatus();
 }

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
-#include "profiler/autograd/profile.h"
+#include "planner/core/model_profile.h"
+#include "profiler/autograd/graph_walk.h"
 
 namespace greenplan::profiler {
 
@@ -16,16 +16,14 @@ namespace greenplan::profiler {
 // - matmul of a batch of transposed matrices with a vector runs another product if the vector requires grad;
 // - the CPU kernel of group_norm for channels-last images crashes if the images do not require grad and its scale or
 //   shift does.
-// No profile has both prices. The choice is settled where a tensor that trains in every step lies behind the mask, the
-// vector or the images.
+// No profile has both prices. The choice is settled if a tensor that always trains lies behind the mask, the vector or
+// the images, unless a step may drop that tensor's block and still run the operator.
 //
-// `loss` is what a forward pass with all candidates requiring grad has computed; `parameters` are those of Profile()
-// (profile.h), which does not look for this. `always` names the parameters that train in every step. Runs each
-// checkpointed function once more. Returns UNIMPLEMENTED, naming tensors that the choice depends on, and the errors of
-// WalkGraph() (graph_walk.h). Thread-safe as long as no other thread changes the graph.
-// REQUIRES: `loss` requires grad and is no leaf.
-absl::Status RefuseChoicesOfKernel(const at::Tensor& loss, const NamedParameters& parameters,
-                                   const std::vector<std::string>& always);
+// `profile` has one op per node of `graph`, its tensors hang on their leaves, and its blocks are set. `always` are the
+// names of the tensors that train in every step that does not drop their block, and `dropped` those of the blocks that
+// steps may drop. Returns UNIMPLEMENTED, naming tensors that would settle the choice. Thread-safe.
+absl::Status RefuseChoicesOfKernel(const AutogradGraph& graph, const ModelProfile& profile,
+                                   const std::vector<std::string>& always, const std::vector<std::string>& dropped);
 
 }  // namespace greenplan::profiler
 

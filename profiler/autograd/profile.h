@@ -33,6 +33,11 @@ struct ProfileOptions {
   // Tensors that exist whether or not backward needs them, such as the batch. They do not count in saved_bytes.
   // Parameters never do.
   std::vector<at::Tensor> resident;
+  // The names of parameters that are trained in every step, except in those that drop their block. They settle which
+  // operators LibTorch runs (below).
+  std::vector<std::string> always = {};
+  // The names of the blocks that steps may drop. Those that are no block's are ignored.
+  std::vector<std::string> dropped = {};
 };
 
 // Returns the cost model of a training step, in FLOPs, read from the autograd graph behind `loss`.
@@ -58,9 +63,10 @@ struct ProfileOptions {
 //   its own, and if it is kept for a tensor's gradient, that tensor hangs on an op of its own, too. What custom hooks
 //   pack away, what operators allocate while they run, and gradients do not count.
 //
-// Predictions hold for training steps that run the same operators whatever is frozen. LibTorch breaks this in one case:
-// if an attention mask requires grad, scaled_dot_product_attention runs separate products instead of the fused kernel,
-// and it returns to the fused kernel once everything that the mask is computed from is frozen.
+// Predictions hold for training steps that run the same operators whatever is frozen. LibTorch breaks this in three
+// cases (kernel_choice.h): for example, if an attention mask requires grad, scaled_dot_product_attention runs separate
+// products, and it returns to the fused kernel once everything that the mask is computed from is frozen. Such a graph
+// is refused, unless a tensor among options.always settles which operator runs.
 //
 // Thread-safe as long as no other thread changes the graph. Takes one walk of the graph, about a microsecond per node.
 //
@@ -70,6 +76,7 @@ struct ProfileOptions {
 //   loss; if the graph reaches a tensor that requires grad and is not listed, because the cost of its gradient is one
 //   that no plan could avoid; if a shape is not known; if all costs together exceed 2^62;
 // - UNIMPLEMENTED, naming the node, if an op may hide matrix products and has no rule, because it must not count as 0;
+//   naming tensors, if LibTorch would run another operator if these were frozen;
 // - INTERNAL if a checkpointed function throws when it is run again.
 absl::StatusOr<ModelProfile> Profile(const at::Tensor& loss, const NamedParameters& parameters,
                                      const ProfileOptions& options = {});

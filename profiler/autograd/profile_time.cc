@@ -123,7 +123,8 @@ class TimeProfiler {
     const absl::StatusOr<at::Tensor> loss = Forward();
     if (!loss.ok()) return loss.status();
     absl::StatusOr<GraphReading> reading =
-        ReadGraph(*loss, parameters_, {.frozen = options_.frozen, .blocks = {}, .resident = options_.resident});
+        ReadGraph(*loss, parameters_,
+                  {.frozen = options_.frozen, .blocks = {}, .resident = options_.resident, .always = options_.always});
     if (!reading.ok()) return reading.status();
     if (absl::Status status = CheckOneDevice(reading->graph); !status.ok()) return status;
     for (const GraphNode& node : reading->graph.nodes) node_names_.push_back(node.node->name());

@@ -19,6 +19,7 @@ struct TimeOptions {
   // See ProfileOptions (profile.h).
   std::vector<std::string> frozen = {};
   std::vector<at::Tensor> resident = {};
+  std::vector<std::string> always = {};
   // How often each pass is measured, in [1, 1000]. The medians are used, so a higher number helps if other programs
   // disturb the measurement.
   int repetitions = 5;

@@ -1,6 +1,5 @@
 #include "profiler/energy/energy_meter.h"
 
-#include <cmath>
 #include <limits>
 #include <string>
 

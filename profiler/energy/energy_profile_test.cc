@@ -1,6 +1,5 @@
 #include "profiler/energy/energy_profile.h"
 
-#include <cmath>
 #include <limits>
 
 #include "gmock/gmock.h"

@@ -1,6 +1,6 @@
 // Libraries that have clashed before share this binary: SentencePiece's own protobuf with the system's, LibTorch's fmt
-// and protobuf with both. The trainer's whole way is walked in it: a text is encoded, steps are trained, a daemon
-// plans.
+// and protobuf with both. The test takes the trainer's whole path through it: it encodes a text, trains some steps, and
+// asks a daemon for the plans.
 
 #include <csignal>
 #include <filesystem>

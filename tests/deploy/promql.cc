@@ -1,9 +1,7 @@
 #include "tests/deploy/promql.h"
 
-#include <algorithm>
 #include <regex>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "tests/fuzz/require.h"
 #include "trainer_client/data/jsonl.h"
 

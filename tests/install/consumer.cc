@@ -2,7 +2,6 @@
 // fails unless the executed FLOPs keep the budget and equal the prediction. Built by run.sh, outside Bazel.
 
 #include <iostream>
-#include <memory>
 #include <utility>
 
 #include "greenplan/v1/plan.pb.h"

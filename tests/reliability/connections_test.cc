@@ -11,8 +11,6 @@
 #include "absl/time/clock.h"
 #include "greenplan/v1/planner_service.pb.h"
 #include "gtest/gtest.h"
-#include "planner/client/connection.h"
-#include "planner/job/test_jobs.h"
 #include "tests/reliability/http2_frames.h"
 #include "tests/reliability/other_callers.h"
 #include "tests/reliability/process_stats.h"

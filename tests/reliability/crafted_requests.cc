@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <random>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <fstream>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>

@@ -1,7 +1,6 @@
 #include "tests/service/raw_call.h"
 
 #include <chrono>
-#include <memory>
 #include <vector>
 
 #include "grpcpp/channel.h"

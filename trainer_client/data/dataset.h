@@ -45,10 +45,9 @@ struct DatasetOptions {
 // - text, which begins with BOS (if the tokenizer has one) and is cut into consecutive windows, a shorter last one
 //   dropped;
 // - a one-dimensional .npy of token ids, cut in the same way;
-// - rows {source, target} or {source_ids, target_ids}, one JSON object a line (JSONL) or in one JSON array. A row is
-// BOS
-//   source target EOS with the loss on target and EOS, cut or padded on the right; a row whose source alone fills it
-//   predicts nothing.
+// - rows {source, target} or {source_ids, target_ids}, one JSON object per line (JSONL) or all in one JSON array. A
+//   row becomes BOS source target EOS with the loss on target and EOS, cut or padded on the right. A row whose source
+//   alone fills it predicts nothing.
 //
 // The file's name and content tell these apart: .npy, .jsonl (or .ndjson) and .json are taken at their word, and a file
 // of another name that begins with such a row or with the signature of .npy is read as what it holds. A file that is

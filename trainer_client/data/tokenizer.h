@@ -14,9 +14,8 @@ namespace greenplan::trainer {
 
 // What to do about data that need another tokenizer than the ones read here; the end of a message.
 inline constexpr char kTokenizeInPython[] =
-    "make token ids of the data with the model's own tokenizer: python -m greenplan tokenize --model DIR --input "
-    "F.jsonl "
-    "--output ids.jsonl writes {source_ids, target_ids}";
+    "make token ids of the data with the model's own tokenizer: python -m greenplan tokenize --model DIR "
+    "--input F.jsonl --output ids.jsonl writes {source_ids, target_ids}";
 
 // A SentencePiece model, with what tokenizer_config.json and the like beside it say about special and added tokens.
 // Thread-safe.

@@ -2,10 +2,8 @@
 
 #include <filesystem>
 #include <system_error>
-#include <utility>
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 #include "planner/files/json_reader.h"
 

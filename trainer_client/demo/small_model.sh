@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The small demo, run by `./dev demo small`: pre-trains a small LLaMA on WordNet's glosses, then fine-tunes it on the King James Bible
-# three times (full, half and 30% of the backward FLOPs) with plans from the daemon, and compares.
+# The small demo, run by `./dev demo small`: pre-trains a small LLaMA on WordNet's glosses, then fine-tunes it on the
+# King James Bible three times (full, half and 30% of the backward FLOPs) with plans from the daemon, and compares.
 # usage: small_model.sh [FOLDER]     FOLDER (default demo_output) is made anew; the reports and demo.svg stay there.
 set -euo pipefail
 source trainer_client/demo/common.sh

@@ -1,6 +1,7 @@
 #include "trainer_client/finetune/epoch_trainer.h"
 
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -14,11 +15,13 @@
 #include "ATen/Context.h"
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/equal.h"
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/client/connection.h"
 #include "trainer_client/finetune/test_inputs.h"
 #include "trainer_client/optimizer/adamw.h"
+#include "trainer_client/parallel/test_ranks.h"
 #include "trainer_client/session/testing/fake_planner.h"
 
 namespace greenplan::trainer {
@@ -86,7 +89,8 @@ struct EpochTrainerTest : ::testing::Test {
          .uniform_steps = uniform_steps,
          .warmup_rounds = warmup_rounds,
          .autocast = autocast,
-         .checkpoint_every = checkpoint_every},
+         .checkpoint_every = checkpoint_every,
+         .ranks = ranks.get()},
         {.save =
              [this](const PartialEpoch& epoch) {
                saved.push_back(epoch);
@@ -98,6 +102,15 @@ struct EpochTrainerTest : ::testing::Test {
                seen_steps.push_back({epoch, done, steps});
              },
          .remark = [this](const std::string& text) { remarks.push_back(text); }});
+  }
+
+  // The norm of the optimizer's running mean of all gradients together: after one step, a tenth of the gradients'.
+  double MomentumNorm() const {
+    double squares = 0;
+    for (const auto& [name, tensor] : optimizer->state()) {
+      if (absl::EndsWith(name, ".exp_avg")) squares += tensor.square().sum().item<double>();
+    }
+    return std::sqrt(squares);
   }
 
   std::shared_ptr<Connection> connection = *Connect({});
@@ -119,6 +132,7 @@ struct EpochTrainerTest : ::testing::Test {
   int64_t warmup_rounds = 0;
   std::optional<at::ScalarType> autocast;
   int64_t checkpoint_every = 0;
+  std::unique_ptr<RankGroup> ranks;
   std::function<bool(int64_t)> goes_on;
   std::vector<PartialEpoch> saved;
   std::optional<ModelProfile> time_profile;
@@ -240,6 +254,7 @@ TEST_F(EpochTrainerTest, AccumulationAveragesMicroBatches) {
   EpochTrainer whole = Make();
   ASSERT_TRUE(whole.TrainEpoch(1).ok());
   const std::vector<double> losses = progress.step_losses;
+  const double momentum = MomentumNorm();
   progress = {};
   at::manual_seed(1);
   model = *CreateCausalLm(kLlama, Attention::kSdpa);
@@ -250,6 +265,7 @@ TEST_F(EpochTrainerTest, AccumulationAveragesMicroBatches) {
   ASSERT_TRUE(report.ok()) << report.status();
   ASSERT_EQ(progress.step_losses.size(), losses.size());
   for (size_t step = 0; step < losses.size(); ++step) EXPECT_NEAR(progress.step_losses[step], losses[step], 1e-4);
+  EXPECT_NEAR(MomentumNorm(), momentum, 0.05 * momentum) << "a mean, not a sum, which AdamW's steps would not show";
   EXPECT_EQ(report->executed_backward_flops.mean(), static_cast<double>(report->full_backward_flops));
   EXPECT_EQ(report->mismatched_steps, 0);
 }
@@ -265,6 +281,41 @@ TEST_F(EpochTrainerTest, ClipsTheNormOfAllGradientsTogether) {
   for (size_t i = 0; i < before.size(); ++i) {
     EXPECT_LT((model->parameters()[i] - before[i]).abs().max().item<double>(), 1e-4);
   }
+}
+
+TEST_F(EpochTrainerTest, ClippedGradientsTogetherHaveTheNormThatIsAskedFor) {
+  plan_options.Clear();
+  plan_options.set_method(v1::METHOD_FULL);
+  clip_norm = 1e-3;
+  goes_on = [](int64_t) { return false; };
+  EpochTrainer trainer = Make();
+  ASSERT_EQ(trainer.TrainEpoch(1).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_NEAR(MomentumNorm(), 0.1 * clip_norm, 1e-3 * clip_norm);
+}
+
+// The loss of each step over rows that are all the same, with weights that never move: dropout alone tells them apart.
+TEST_F(EpochTrainerTest, RanksBesidesTheFirstDrawDropoutAnewInEachStepWhateverWasDrawnBefore) {
+  model = *CreateCausalLm(kOpt, Attention::kSdpa);  // Has dropout.
+  plan_options.Clear();
+  plan_options.set_method(v1::METHOD_FULL);
+  learning_rate = 0;
+  batch_size = 1;  // Three steps of three ranks.
+  for (size_t i = kSeqLen; i < data.input_ids.size(); ++i) {
+    data.input_ids[i] = data.input_ids[i - kSeqLen];
+    data.labels[i] = data.labels[i - kSeqLen];
+  }
+  const auto losses_of = [&](int rank, uint64_t seed_before) {
+    ranks = AmongEquals(rank, /*world_size=*/3);
+    progress = {};
+    at::manual_seed(seed_before);
+    EpochTrainer trainer = Make();
+    EXPECT_TRUE(trainer.TrainEpoch(1).ok());
+    return progress.step_losses;
+  };
+  const std::vector<double> first = losses_of(1, 5), second = losses_of(2, 5);
+  EXPECT_EQ(std::set<double>(first.begin(), first.end()).size(), 3u) << "steps differ";
+  EXPECT_NE(first, second) << "ranks differ";
+  EXPECT_EQ(losses_of(1, 6), first) << "so that a run may go on at any step";
 }
 
 TEST_F(EpochTrainerTest, AnInStepProbeCostsTheBackwardThatThePlanSkipsAndReportsItApart) {

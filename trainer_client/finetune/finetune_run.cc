@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <utility>
 
 #include "ATen/Context.h"
@@ -18,18 +17,15 @@
 #include "trainer_client/finetune/epoch_table.h"
 #include "trainer_client/finetune/evaluate.h"
 #include "trainer_client/finetune/peak_memory.h"
+#include "trainer_client/finetune/run_identity.h"
 #include "trainer_client/finetune/run_ranks.h"
+#include "trainer_client/finetune/saved_random_state.h"
 #include "trainer_client/parallel/shared_connection.h"
-#include "trainer_client/session/random_state.h"
 
 namespace greenplan::trainer {
 namespace {
 
 using nlohmann::json;
-
-std::string BytesOf(const at::Tensor& state) {
-  return {static_cast<const char*>(state.const_data_ptr()), state.nbytes()};
-}
 
 // InvalidArgument if the machine or LibTorch does not have it.
 absl::StatusOr<at::Device> DeviceNamed(const std::string& name) {
@@ -109,7 +105,7 @@ absl::Status FinetuneRun::Run(std::shared_ptr<Connection> connection, const std:
     if (absl::Status status = StartTraining(std::move(connection)); !status.ok()) return status;
   }
   if (resumes) {
-    if (absl::Status status = RestoreRandomState(); !status.ok()) return status;
+    if (absl::Status status = RestoreRandomState(state_, options_.output); !status.ok()) return status;
   }
   PrintLine(EpochTableHeader());
   for (const EpochReport& epoch : state_.epochs) PrintLine(EpochTableRow(epoch));
@@ -138,31 +134,7 @@ absl::Status FinetuneRun::TrainEpochs() {
   return WriteReport();
 }
 
-// What must be the same before and after a resume, by the name of its flag.
-json FinetuneRun::Identity() const {
-  return {{"--batch-size", options_.batch_size},
-          {"--epochs", options_.epochs},
-          {"--lr", options_.learning_rate},
-          {"--warmup-steps", options_.warmup_steps},
-          {"--weight-decay", options_.weight_decay},
-          {"--grad-accum", options_.grad_accum},
-          {"--clip-norm", options_.clip_norm},
-          {"--draw-per", options_.draw_per},
-          {"--sensitivity", options_.sensitivity},
-          {"--uniform-until", options_.uniform_until},
-          {"--probe", options_.probe},
-          {"--dtype", options_.dtype},
-          {"--world-size", options_.world_size},
-          {"--optimizer-state", options_.optimizer_state},
-          {"--warmup-rounds", options_.warmup_rounds},
-          {"--seq-len", inputs_.train.seq_len},
-          {"--seed", options_.seed},
-          {"--plan-every", options_.plans_by_drift ? json("drift") : json(options_.plan_every)},
-          {"--probe-batches", options_.probe_batches},
-          {"--importance", options_.importance_metric},
-          {"the number of rows in --train", inputs_.train_rows.size()},
-          {"what the flags of the plan ask for", PlanOptionsToJson(options_.plan)}};
-}
+json FinetuneRun::Identity() const { return IdentityOfRun(options_, inputs_.train.seq_len, inputs_.train_rows.size()); }
 
 absl::Status FinetuneRun::LoadState(const std::string& folder) {
   absl::StatusOr<RunState> state = LoadRun(folder, model(), optimizer_);
@@ -174,14 +146,7 @@ absl::Status FinetuneRun::LoadState(const std::string& folder) {
       state_.identity.is_object() && state_.identity.value("--epochs", json()) == state_.last_epoch();
   const bool trains = options_.epochs > 0 && !(is_finished && options_.epochs == state_.last_epoch());
   if (state_.identity.is_null() || !trains) return absl::OkStatus();
-  const json identity = Identity();
-  for (const auto& [flag, value] : identity.items()) {
-    const json before = state_.identity.value(flag, json());
-    if (before == value) continue;
-    return absl::InvalidArgumentError(absl::StrCat(flag, " is ", value.dump(), "; allowed with --resume: ",
-                                                   before.dump(), ", as in the run in ", options_.output));
-  }
-  return absl::OkStatus();
+  return CheckSameIdentity(Identity(), state_.identity, options_.output);
 }
 
 TrainingSetup FinetuneRun::Setup() {
@@ -297,25 +262,6 @@ absl::Status FinetuneRun::MeasureTime() {
   return WriteMessageFile(options_.time_profile, ModelProfileToProto(*time_profile_));
 }
 
-absl::Status FinetuneRun::RestoreRandomState() const {
-  std::vector<std::string> saved = {state_.random_state};
-  saved.insert(saved.end(), state_.device_random_states.begin(), state_.device_random_states.end());
-  RandomState current = GetRandomState();
-  // A run may go on without the devices that it began on.
-  const size_t count = std::min(current.size(), saved.size());
-  current.erase(current.begin() + static_cast<std::ptrdiff_t>(count), current.end());
-  for (size_t i = 0; i < count; ++i) {
-    at::Tensor& generator = current[i].second;
-    if (generator.nbytes() != saved[i].size()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(options_.output, ": the random state in trainer_state is of another version of LibTorch"));
-    }
-    std::memcpy(generator.data_ptr(), saved[i].data(), generator.nbytes());
-  }
-  SetRandomState(current);
-  return absl::OkStatus();
-}
-
 void FinetuneRun::FinishEpoch(EpochReport epoch) {
   if (epoch.epoch == 0) ResetPeakMemory(DeviceOf(model()));
   if (!inputs_.valid.input_ids.empty()) {
@@ -327,12 +273,7 @@ void FinetuneRun::FinishEpoch(EpochReport epoch) {
 }
 
 void FinetuneRun::UpdateState() {
-  const RandomState random_state = GetRandomState();
-  state_.random_state = BytesOf(random_state[0].second);
-  state_.device_random_states.clear();
-  for (size_t i = 1; i < random_state.size(); ++i) {
-    state_.device_random_states.push_back(BytesOf(random_state[i].second));
-  }
+  SaveRandomState(state_);
   state_.seconds = seconds();
   if (session_ == nullptr) return;
   state_.identity = Identity();

@@ -50,8 +50,6 @@ class FinetuneRun {
   // Return what the trainer works with, and whom it tells.
   TrainingSetup Setup();
   TrainingObserver Observer();
-  // Puts the random generators back to where the run stopped.
-  absl::Status RestoreRandomState() const;
 
   // Trains the epochs that are left, with a checkpoint after each, and writes the report.
   absl::Status TrainEpochs();

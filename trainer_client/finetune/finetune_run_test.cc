@@ -1,8 +1,10 @@
 #include "trainer_client/finetune/finetune_run.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -102,6 +104,21 @@ TEST_F(FinetuneRunTest, AResumeOfAnotherRunIsRefusedNamingTheFlagAndBothValues) 
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << message;
     EXPECT_THAT(std::string(status.message()), HasSubstr(message));
   }
+}
+
+TEST_F(FinetuneRunTest, TheStateOfTensorsThatAPlanFreezesIsKeptOrDroppedAsAsked) {
+  options.plan.mutable_budget()->set_fraction_of_backward(0.4);
+  options.warmup_rounds = 1;  // Then all tensors have a state.
+  options.plan_every = 1;
+  std::map<std::string, uintmax_t> sizes;
+  for (const char* policy : {"keep", "offload", "drop"}) {
+    options.optimizer_state = policy;
+    output = *OutputFolder::Prepare(root / policy, /*resume=*/false);
+    ASSERT_EQ(Run(), absl::OkStatus());
+    sizes[policy] = fs::file_size(root / policy / "optimizer-1.safetensors");
+  }
+  EXPECT_EQ(sizes["offload"], sizes["keep"]);
+  EXPECT_LT(sizes["drop"], sizes["keep"]);
 }
 
 TEST_F(FinetuneRunTest, AFinishedRunWritesItsReportAgainWhateverItsFlags) {

@@ -290,6 +290,19 @@ TEST_F(FinetuneTest, PredictsBackwardTimeAfterAResumeToo) {
   EXPECT_GT(Report()["epochs"][2]["predicted_backward_seconds"], 0);
 }
 
+TEST_F(FinetuneTest, PlansTheBestValuePerCostIfNoBudgetIsKnown) {
+  options.plan.mutable_budget()->set_best_value_per_cost(true);
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json report = Report();
+  EXPECT_EQ(report["options"]["budget"]["best_value_per_cost"], true);
+  for (int epoch : {1, 2}) {
+    const json& row = report["epochs"][epoch];
+    EXPECT_FALSE(row["trainable"].empty());
+    EXPECT_EQ(row["executed_backward_flops"], row["predicted_backward_flops"]);
+    EXPECT_EQ(row["rounds"][0]["status"], "OPTIMAL");
+  }
+}
+
 TEST_F(FinetuneTest, MovesNoTensorThatWasNotPlanned) {
   options.epochs = 0;
   options.output = root / "base";
@@ -647,6 +660,53 @@ TEST_F(FinetuneTest, MeasuresImportanceOnTheOneBatchThatThereIs) {
   EXPECT_THAT(err.str(), HasSubstr("an epoch has one batch, so importance is gradient_times_update"));
 }
 
+TEST_F(FinetuneTest, EachFlagOfTrainingChangesWhatIsTrained) {
+  const auto trained = [&] {
+    EXPECT_EQ(Run(), absl::OkStatus());
+    const json report = Report();
+    json result = {{"steps", report["steps"]}};
+    for (const json& round : report["epochs"][1]["rounds"]) {
+      result["rounds"].push_back({round["step"], round["digest"], round["value"]});
+    }
+    return result;
+  };
+  options.epochs = 1;
+  options.grad_accum = 2;  // Six steps.
+  options.plan_every = 2;
+  options.uniform_until = 0;
+  const struct {
+    v1::Method method;
+    const char* flag;
+    std::function<void(FinetuneOptions&)> change;
+  } cases[] = {
+      {v1::METHOD_SELECTION, "nothing", [](auto&) {}},
+      {v1::METHOD_SELECTION, "--seed", [](auto& o) { o.seed = 2; }},
+      {v1::METHOD_SELECTION, "--lr", [](auto& o) { o.learning_rate = 2e-2; }},
+      {v1::METHOD_SELECTION, "--warmup-steps", [](auto& o) { o.warmup_steps = 3; }},
+      {v1::METHOD_SELECTION, "--weight-decay", [](auto& o) { o.weight_decay = 1; }},
+      {v1::METHOD_SELECTION, "--clip-norm", [](auto& o) { o.clip_norm = 0.01; }},
+      {v1::METHOD_SELECTION, "--dtype", [](auto& o) { o.dtype = "bfloat16"; }},
+      {v1::METHOD_SELECTION, "--grad-accum", [](auto& o) { o.grad_accum = 1; }},
+      {v1::METHOD_SELECTION, "--plan-every", [](auto& o) { o.plan_every = 0; }},
+      {v1::METHOD_SELECTION, "--warmup-rounds", [](auto& o) { o.warmup_rounds = 1; }},
+      {v1::METHOD_SELECTION, "--probe-batches", [](auto& o) { o.probe_batches = 2; }},
+      {v1::METHOD_SELECTION, "--importance", [](auto& o) { o.importance_metric = v1::IMPORTANCE_METRIC_FISHER; }},
+      {v1::METHOD_DROP, "nothing", [](auto&) {}},
+      {v1::METHOD_DROP, "--draw-per", [](auto& o) { o.draw_per = "micro-batch"; }},
+      {v1::METHOD_DROP, "--sensitivity", [](auto& o) { o.sensitivity = "norm_difference"; }},
+      {v1::METHOD_DROP, "--uniform-until", [](auto& o) { o.uniform_until = 0.9; }},
+  };
+  const FinetuneOptions plain = options;
+  std::map<v1::Method, json> expected;
+  for (const auto& [method, flag, change] : cases) {
+    options = plain;
+    options.plan.set_method(method);
+    if (!expected.contains(method)) expected[method] = trained();
+    change(options);
+    EXPECT_EQ(trained() == expected[method], flag == std::string("nothing")) << flag;
+  }
+}
+
 TEST_F(FinetuneTest, EvaluatesAloneWithoutEpochsAndWithoutAPlanner) {
   options.epochs = 0;
   options.train = "";
@@ -695,6 +755,12 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
        {"--probe-batches is 13", "at most 12"}},
       {"planner", [&](auto& o) { o.planner = "nowhere"; }, {"--planner is nowhere", "HOST:PORT"}},
       {"pin", [&](auto& o) { o.plan.add_never("no.such.tensor"); }, {"--never", "no.such.tensor"}},
+      {"block",
+       [&](auto& o) {
+         o.plan.set_method(v1::METHOD_DROP);
+         o.plan.add_drop_rate_bounds()->set_block("no.such.block");
+       },
+       {"--drop-rate-bounds", "no.such.block"}},
   };
   for (const auto& [name, spoil, said] : cases) {
     SCOPED_TRACE(name);

@@ -109,6 +109,25 @@ void AddRemark(const std::string& path, const Dataset& data, Inputs& inputs) {
   if (!data.remark.empty()) inputs.remarks.push_back(absl::StrCat(path, " ", data.remark));
 }
 
+// Whether each rank has rows for a batch, and batches for a step.
+absl::Status CheckBatches(const FinetuneOptions& options, const Inputs& inputs) {
+  const int64_t rows = static_cast<int64_t>(inputs.train_rows.size());
+  const std::string ranks = options.world_size > 1 ? absl::StrCat(" on each of ", options.world_size, " ranks") : "";
+  const int64_t batches = rows / options.world_size / options.batch_size;
+  if (batches < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--batch-size is ", options.batch_size, ranks, "; allowed: at most ", rows / options.world_size,
+                     options.world_size > 1 ? ", each rank's share of the rows of " : ", the rows of ",
+                     inputs.train.seq_len, " tokens in ", options.train));
+  }
+  if (batches < options.grad_accum) {
+    return absl::InvalidArgumentError(absl::StrCat("--grad-accum is ", options.grad_accum, "; allowed: at most ",
+                                                   batches, ", the batches of ", options.batch_size, " rows", ranks,
+                                                   " in ", options.train));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadData(const FinetuneOptions& options, const JsonlEncoding& encoding, Inputs& inputs) {
   const CausalLm& model = *inputs.checkpoint.model;
   const int64_t limit = model.max_position_embeddings();
@@ -124,20 +143,7 @@ absl::Status ReadData(const FinetuneOptions& options, const JsonlEncoding& encod
     inputs.train = *std::move(train);
     inputs.train_rows = UsableRows(inputs.train);
     data.seq_len = inputs.train.seq_len;
-    const int64_t rows = static_cast<int64_t>(inputs.train_rows.size());
-    const std::string ranks = options.world_size > 1 ? absl::StrCat(" on each of ", options.world_size, " ranks") : "";
-    const int64_t batches = rows / options.world_size / options.batch_size;
-    if (batches < 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--batch-size is ", options.batch_size, ranks, "; allowed: at most ", rows / options.world_size,
-                       options.world_size > 1 ? ", each rank's share of the rows of " : ", the rows of ", data.seq_len,
-                       " tokens in ", options.train));
-    }
-    if (batches < options.grad_accum) {
-      return absl::InvalidArgumentError(absl::StrCat("--grad-accum is ", options.grad_accum, "; allowed: at most ",
-                                                     batches, ", the batches of ", options.batch_size, " rows", ranks,
-                                                     " in ", options.train));
-    }
+    if (absl::Status status = CheckBatches(options, inputs); !status.ok()) return status;
   }
   if (options.valid.empty()) return absl::OkStatus();
   absl::StatusOr<Dataset> valid = ReadDataset(options.valid, data);

@@ -22,7 +22,8 @@ namespace {
 
 template <typename Value>
 absl::Status Refuse(const char* flag, const Value& value, const char* allowed) {
-  return absl::InvalidArgumentError(absl::StrCat(flag, " is ", value, "; allowed: ", allowed));
+  const std::string text = absl::StrCat(value);
+  return absl::InvalidArgumentError(absl::StrCat(flag, " is ", text.empty() ? "\"\"" : text, "; allowed: ", allowed));
 }
 
 constexpr int64_t kMaxLoraRank = 65536;
@@ -148,9 +149,12 @@ absl::Status CheckCombinations(const FinetuneOptions& options) {
   if (options.train.empty() && options.valid.empty()) {
     return absl::InvalidArgumentError("--valid is missing; with --epochs 0 allowed: a text, .jsonl or .npy file");
   }
-  if (!options.time_profile.empty() && (options.epochs == 0 || !IsProfileFile(options.time_profile))) {
+  if (!options.time_profile.empty() && !IsProfileFile(options.time_profile)) {
     return Refuse("--time-profile", options.time_profile,
-                  "a file that ends in .json or .pb, each also .gz, and --epochs of 1 or more");
+                  "a file to write what is measured to, which ends in .json or .pb, each also .gz");
+  }
+  if (!options.time_profile.empty() && options.epochs == 0) {
+    return Refuse("--time-profile", options.time_profile, "only with --epochs of 1 or more, which it measures");
   }
   if (options.resume && options.output.empty()) {
     return absl::InvalidArgumentError("--resume needs --output, the folder of the run to go on with");
@@ -187,7 +191,8 @@ void FinetuneFlags::AddModelAndDataFlags(CLI::App& app) {
   app.add_option("--model-config", options_.config,
                  "A config.json instead of --base: the weights start at random. --config FILE.json means the same.");
   app.add_option("--train", options_.train,
-                 "Training data: a text file, .jsonl {source, target}, or token ids as .npy.");
+                 "Training data: text; rows {source, target} or {source_ids, target_ids} as .jsonl or .json; or token "
+                 "ids as .npy.");
   app.add_option("--valid", options_.valid, "Validation data, in the same forms. Default: no validation.");
   app.add_option("--tokenizer", options_.tokenizer, "SentencePiece model. Default: tokenizer.model in --base.");
   app.add_option("--attention", options_.attention, "sdpa: fused attention (default); eager: separate products.")
@@ -217,7 +222,7 @@ void FinetuneFlags::AddAdapterFlags(CLI::App& app) {
 
 void FinetuneFlags::AddTrainingFlags(CLI::App& app) {
   app.add_option("--epochs", options_.epochs, "Passes over the training data; 0 only evaluates. Default: 3.");
-  app.add_option("--batch-size", options_.batch_size, "Rows of a micro-batch. Default: 8.");
+  app.add_option("--batch-size", options_.batch_size, "Rows of a micro-batch of one rank. Default: 8.");
   app.add_option("--grad-accum", options_.grad_accum,
                  "Micro-batches whose gradients an optimizer step averages. Default: 1.");
   app.add_option(
@@ -288,7 +293,8 @@ void FinetuneFlags::AddPlanningFlags(CLI::App& app) {
       "Share of all steps in which all blocks have one drop rate, before rates are allocated by sensitivity. "
       "Default: 0.1.");
   app.add_option("--importance", importance_metric_,
-                 "How importance is measured. Default: cross_fitted, because its promises hold better; "
+                 "How importance is measured: gradient_times_update, cross_fitted, update_magnitude, "
+                 "gradient_magnitude, fisher or snip. Default: cross_fitted, because its promises hold better; "
                  "gradient_times_update where a round measures one batch, with --probe in-step or --probe-batches 1.")
       ->check(
           OneOf({"gradient_times_update", "cross_fitted", "update_magnitude", "gradient_magnitude", "fisher", "snip"}));

@@ -61,6 +61,11 @@ TEST(FinetuneOptionsTest, PlansEverythingWithoutABudgetAndASelectionWithOne) {
   ASSERT_TRUE(selection.options.has_value()) << selection.stderr_text;
   EXPECT_EQ(selection.options->plan.method(), v1::METHOD_SELECTION);
   EXPECT_EQ(selection.options->plan.budget().fraction_of_backward(), 0.5);
+
+  Outcome best = Parse({"--base", "b", "--train", "t", "--budget", "auto"});
+  ASSERT_TRUE(best.options.has_value()) << best.stderr_text;
+  EXPECT_EQ(best.options->plan.method(), v1::METHOD_SELECTION);
+  EXPECT_TRUE(best.options->plan.budget().best_value_per_cost());
 }
 
 TEST(FinetuneOptionsTest, TakesEveryFlag) {
@@ -146,8 +151,8 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--grid-intensity", "-1"}, "--grid-intensity is -1"},
       {{"--grid-intensity", "nan"}, "--grid-intensity is nan"},
       {{"--grid-intensity", "green"}, "--grid-intensity is green"},
-      {{"--time-profile", "times.txt"}, "--time-profile is times.txt"},
-      {{"--time-profile", "t.json.gz", "--epochs", "0"}, "--time-profile is t.json.gz"},
+      {{"--time-profile", "times.txt"}, "--time-profile is times.txt; allowed: a file to write"},
+      {{"--time-profile", "t.json.gz", "--epochs", "0"}, "--time-profile is t.json.gz; allowed: only with --epochs"},
       {{"--importance", "luck"}, "--importance is luck"},
       {{"--job", "a/b"}, "--job is a/b"},
       {{"--model-config", "c.json"}, "--model-config is c.json"},
@@ -260,6 +265,7 @@ TEST(FinetuneOptionsTest, RefusesLoraFlagsThatContradictEachOther) {
       {{"--lora-rank", "4", "--lora-alpha", "0"}, "--lora-alpha is 0; allowed: a number > 0"},
       {{"--lora-alpha", "4"}, "--lora-alpha is 4; allowed: only with --lora-rank"},
       {{"--lora-targets", "q_proj"}, "--lora-targets is q_proj; allowed: only with --lora-rank"},
+      {{"--lora-targets", ""}, "--lora-targets is \"\"; allowed: only with --lora-rank"},
       {{"--lora-rank", "4", "--adapter", "a"}, "--adapter is a; allowed: --adapter or --lora-rank, not both"},
   };
   for (const auto& [flags, message] : kCases) {

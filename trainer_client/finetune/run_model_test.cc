@@ -98,7 +98,7 @@ TEST_F(RunModelTest, FlagsOfLoraMustBeThoseOfTheRun) {
 
 TEST_F(RunModelTest, RefusesTargetsThatMatchNothingAndAdaptersOfAnotherBase) {
   options.lora = NewAdapter{.targets = {"c_attn"}};
-  EXPECT_THAT(Refusal(), StartsWith("--lora-targets: the LoRA target c_attn matches no linear layer"));
+  EXPECT_THAT(Refusal(), StartsWith("--lora-targets: the LoRA target \"c_attn\" matches no linear layer"));
   options.adapter = AdapterRun();
   WriteText(root / "opt.json", kOpt.dump());
   FinetuneOptions other;

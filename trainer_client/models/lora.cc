@@ -57,8 +57,8 @@ absl::StatusOr<std::vector<std::string>> TargetLayers(torch::nn::Module& model,
       found = true;
     }
     if (!found) {
-      return absl::InvalidArgumentError(absl::StrCat("the LoRA target ", target,
-                                                     " matches no linear layer; layers are ",
+      return absl::InvalidArgumentError(absl::StrCat("the LoRA target \"", target,
+                                                     "\" matches no linear layer; layers are ",
                                                      layers.empty() ? "none" : layers.begin()->first, ", ..."));
     }
   }

@@ -89,7 +89,8 @@ TEST(LoraTest, BadOptionsAreNamedAndChangeNothing) {
   EXPECT_THAT(error({.rank = 0}), HasSubstr("the LoRA rank is 0"));
   EXPECT_THAT(error({.alpha = -1}), HasSubstr("the LoRA alpha is -1"));
   EXPECT_THAT(error({.dropout = 1}), HasSubstr("the LoRA dropout is 1"));
-  EXPECT_THAT(error({.targets = {"q_proj", "query"}}), HasSubstr("the LoRA target query matches no linear layer"));
+  EXPECT_THAT(error({.targets = {"q_proj", "query"}}), HasSubstr("the LoRA target \"query\" matches no linear layer"));
+  EXPECT_THAT(error({.targets = {""}}), HasSubstr("the LoRA target \"\" matches no linear layer"));
   EXPECT_THAT(error({.targets = {}}), HasSubstr("there is no LoRA target"));
   for (const auto& parameter : model->named_parameters()) EXPECT_TRUE(parameter.value().requires_grad());
   ASSERT_TRUE(AddLora(*model, {}).ok());

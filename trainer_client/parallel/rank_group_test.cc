@@ -7,15 +7,12 @@
 #include <thread>
 #include <vector>
 
-#include "ATen/ops/copy.h"
 #include "ATen/ops/equal.h"
 #include "ATen/ops/full.h"
-#include "ATen/ops/mul.h"
 #include "ATen/ops/ones.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "torch/csrc/distributed/c10d/HashStore.hpp"
 #include "torch/csrc/distributed/c10d/TCPStore.hpp"
 #include "trainer_client/parallel/test_ranks.h"
 
@@ -35,32 +32,12 @@ c10::intrusive_ptr<c10d::Store> Listen(int port) {
   return c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
 }
 
-struct DoneWork : c10d::Work {
-  DoneWork() { finish(); }
-};
-
-// Not Gloo: as if a second rank had the same tensors.
-class TwinBackend : public c10d::Backend {
- public:
-  TwinBackend() : Backend(/*rank=*/0, /*size=*/2) {}
-  const std::string getBackendName() const override { return "twin"; }
-  c10::intrusive_ptr<c10d::Work> allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions&) override {
-    for (const at::Tensor& tensor : tensors) tensor.mul_(2);
-    return c10::make_intrusive<DoneWork>();
-  }
-  c10::intrusive_ptr<c10d::Work> allgather(std::vector<std::vector<at::Tensor>>& outputs,
-                                           std::vector<at::Tensor>& inputs, const c10d::AllgatherOptions&) override {
-    for (const at::Tensor& output : outputs[0]) output.copy_(inputs[0]);
-    return c10::make_intrusive<DoneWork>();
-  }
-};
-
 TEST(RankGroupTest, WorksOverAnotherBackendThanGloo) {
-  RankGroup ranks(c10::make_intrusive<TwinBackend>(), c10::make_intrusive<c10d::HashStore>());
+  const std::unique_ptr<RankGroup> ranks = AmongEquals(/*rank=*/0, /*world_size=*/2);
   const at::Tensor tensor = at::ones({3});
-  ASSERT_TRUE(ranks.Average({tensor}).ok());
+  ASSERT_TRUE(ranks->Average({tensor}).ok());
   EXPECT_TRUE(at::equal(tensor, at::ones({3})));
-  const absl::StatusOr<std::vector<std::string>> all = ranks.Gather("own");
+  const absl::StatusOr<std::vector<std::string>> all = ranks->Gather("own");
   ASSERT_TRUE(all.ok()) << all.status();
   EXPECT_THAT(*all, ElementsAre("own", "own"));
 }
@@ -69,7 +46,7 @@ TEST(RankGroupTest, WorksOverAnotherBackendThanGloo) {
 TEST(RankGroupTest, BrokenPipesAreIgnoredUnlessTheProcessHandlesThem) {
   const auto handler_with_a_group = [](sighandler_t before) {
     signal(SIGPIPE, before);
-    const RankGroup ranks(c10::make_intrusive<TwinBackend>(), c10::make_intrusive<c10d::HashStore>());
+    const std::unique_ptr<RankGroup> ranks = AmongEquals(/*rank=*/0, /*world_size=*/2);
     return signal(SIGPIPE, SIG_DFL);
   };
   const sighandler_t own = [](int) {};

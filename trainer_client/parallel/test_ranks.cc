@@ -6,12 +6,38 @@
 #include <unistd.h>
 
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "ATen/ops/copy.h"
+#include "ATen/ops/mul.h"
 #include "gtest/gtest.h"
+#include "torch/csrc/distributed/c10d/HashStore.hpp"
 
 namespace greenplan::trainer {
+namespace {
+
+struct DoneWork : c10d::Work {
+  DoneWork() { finish(); }
+};
+
+class EqualsBackend : public c10d::Backend {
+ public:
+  using Backend::Backend;
+  const std::string getBackendName() const override { return "equals"; }
+  c10::intrusive_ptr<c10d::Work> allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions&) override {
+    for (const at::Tensor& tensor : tensors) tensor.mul_(getSize());
+    return c10::make_intrusive<DoneWork>();
+  }
+  c10::intrusive_ptr<c10d::Work> allgather(std::vector<std::vector<at::Tensor>>& outputs,
+                                           std::vector<at::Tensor>& inputs, const c10d::AllgatherOptions&) override {
+    for (const at::Tensor& output : outputs[0]) output.copy_(inputs[0]);
+    return c10::make_intrusive<DoneWork>();
+  }
+};
+
+}  // namespace
 
 int FreePort() {
   const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
@@ -35,6 +61,11 @@ void OnRanks(int world_size, const std::function<void(RankGroup& ranks)>& body, 
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+std::unique_ptr<RankGroup> AmongEquals(int rank, int world_size) {
+  return std::make_unique<RankGroup>(c10::make_intrusive<EqualsBackend>(rank, world_size),
+                                     c10::make_intrusive<c10d::HashStore>());
 }
 
 }  // namespace greenplan::trainer

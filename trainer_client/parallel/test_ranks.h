@@ -2,6 +2,7 @@
 #define GREENPLAN_TRAINER_CLIENT_PARALLEL_TEST_RANKS_H_
 
 #include <functional>
+#include <memory>
 
 #include "absl/time/time.h"
 #include "trainer_client/parallel/rank_group.h"
@@ -15,6 +16,10 @@ int FreePort();
 // them.
 void OnRanks(int world_size, const std::function<void(RankGroup& ranks)>& body,
              absl::Duration timeout = absl::Seconds(50));
+
+// Returns the group of `rank` as if every other rank had the same tensors and texts as this one. Its backend is not
+// Gloo, and nobody else is needed.
+std::unique_ptr<RankGroup> AmongEquals(int rank, int world_size);
 
 }  // namespace greenplan::trainer
 

@@ -200,6 +200,18 @@ TEST_F(PlanExecutionTest, AnOpenStepRunsEverythingAndEndsUnderThePlanMadeInIt) {
   EXPECT_THAT(execution.TakeNotices(), IsEmpty()) << "it has executed what an open step runs";
 }
 
+TEST_F(PlanExecutionTest, NoMicroBatchOfAnOpenStepDropsABlock) {
+  PlanExecution execution = NewExecution(DrawPer::kMicroBatch);
+  execution.Enforce(profile, drops_first);
+  execution.BeginOpenStep({.reached = {true, true, true}, .predicted_backward_cost = 5 * kProduct});
+  for (int micro_batch = 0; micro_batch < 3; ++micro_batch) {
+    EXPECT_FALSE(branches[0].is_dropped()) << micro_batch;
+    EXPECT_EQ(execution.step_plan().predicted_backward_cost, 5 * kProduct);
+    ASSERT_TRUE(*execution.Backward(Loss()));
+  }
+  EXPECT_TRUE(execution.is_open());
+}
+
 TEST_F(PlanExecutionTest, AnOpenStepUndefinesGradientsThatItDoesNotReach) {
   PlanExecution execution = NewExecution();
   execution.Enforce(profile, {.trainable = {true, true, true}});

@@ -15,7 +15,6 @@
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
-#include "profiler/autograd/kernel_choice.h"
 #include "profiler/autograd/module_state.h"
 #include "trainer_client/parallel/rank_group.h"
 #include "trainer_client/session/consecutive_steps.h"
@@ -61,6 +60,12 @@ std::string FirstRepeated(const Entries& entries, const NameOf& name_of) {
   return "";
 }
 
+std::vector<std::string> NamesOf(const std::vector<ResidualBranch>& branches) {
+  std::vector<std::string> names;
+  for (const ResidualBranch& branch : branches) names.push_back(branch.name());
+  return names;
+}
+
 // The tensors that train under every plan: all that may, unless the method selects among them.
 std::vector<std::string> AlwaysTrained(const NamedParameters& parameters, const v1::PlanOptions& options) {
   const bool selects = options.method() == v1::METHOD_SELECTION || options.method() == v1::METHOD_JOINT;
@@ -76,29 +81,29 @@ std::vector<std::string> AlwaysTrained(const NamedParameters& parameters, const 
 // The cost model of the step whose graph is behind `loss` and whose forward pass has executed so many FLOPs. Those of
 // operators that only frozen tensors take part in are not in the graph.
 absl::StatusOr<ModelProfile> ProfileOf(const at::Tensor& loss, const NamedParameters& parameters,
-                                       const v1::PlanOptions& plan, int64_t executed_forward_flops) {
-  absl::StatusOr<ModelProfile> profile = profiler::Profile(loss, parameters);
+                                       const SessionOptions& options, int64_t executed_forward_flops) {
+  profiler::ProfileOptions profile_options;
+  profile_options.always = AlwaysTrained(parameters, options.plan);
+  if (DropsBlocks(options.plan)) profile_options.dropped = NamesOf(options.branches);
+  absl::StatusOr<ModelProfile> profile = profiler::Profile(loss, parameters, profile_options);
   if (!profile.ok()) return profile;
-  const absl::Status refused = profiler::RefuseChoicesOfKernel(loss, parameters, AlwaysTrained(parameters, plan));
-  if (!refused.ok()) return refused;
   profile->forward_cost = std::max(profile->forward_cost, executed_forward_flops);
   return profile;
 }
 
 // The cost model of the step that `loss` computes, read off its graph with every candidate requiring grad.
 absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, const std::vector<bool>& candidates,
-                                         const v1::PlanOptions& plan, const std::vector<at::Tensor>& buffers,
-                                         const LossFunction& loss) {
+                                         const SessionOptions& options, const LossFunction& loss) {
   const RandomStateGuard keep_random_state;
   const profiler::KeepGradients keep_gradients(parameters);
-  const profiler::KeepBuffers keep_buffers(buffers);
+  const profiler::KeepBuffers keep_buffers(options.buffers);
   TrainableGuard keep_trainable(parameters);
   SetTrainable(parameters, candidates);
   return WithoutExceptions("the profiled forward pass", [&]() -> absl::StatusOr<ModelProfile> {
     at::AutoGradMode record(true);
     const profiler::ExecutedFlopsCounter counter;
     const at::Tensor batch_loss = loss(0);
-    return ProfileOf(batch_loss, parameters, plan, counter.forward_flops_of_this_thread());
+    return ProfileOf(batch_loss, parameters, options, counter.forward_flops_of_this_thread());
   });
 }
 
@@ -184,16 +189,14 @@ bool TrainingSession::PlansSensitivity(const RoundOptions& options) const {
 
 absl::Status TrainingSession::CreateJob(const LossFunction& loss) {
   if (rounds_.has_job()) return absl::OkStatus();
-  return CreateJobFrom(ProfileStep(parameters(), execution_.candidates(), options_.plan, options_.buffers, loss));
+  return CreateJobFrom(ProfileStep(parameters(), execution_.candidates(), options_, loss));
 }
 
 absl::Status TrainingSession::CreateJobFrom(absl::StatusOr<ModelProfile> profile) {
   if (!profile.ok()) return profile.status();
   profile->model = options_.model;
   if (DropsBlocks(options_.plan)) {
-    std::vector<std::string> declared;
-    for (const ResidualBranch& branch : options_.branches) declared.push_back(branch.name());
-    if (absl::Status status = KeepDeclaredBlocks(declared, *profile); !status.ok()) return status;
+    if (absl::Status status = KeepDeclaredBlocks(NamesOf(options_.branches), *profile); !status.ok()) return status;
   }
   if (absl::Status status = rounds_.CreateJob(ModelProfileToProto(*profile), options_.plan); !status.ok()) {
     return status;
@@ -462,7 +465,7 @@ absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
     const std::unique_ptr<const profiler::ExecutedFlopsCounter> forward = std::move(probe.forward);
     const int64_t executed = forward == nullptr ? 0 : forward->forward_flops_of_this_thread();
     const absl::Status created = CreateJobFrom(
-        WithoutExceptions("profiling", [&] { return ProfileOf(loss, parameters(), options_.plan, executed); }));
+        WithoutExceptions("profiling", [&] { return ProfileOf(loss, parameters(), options_, executed); }));
     if (!created.ok()) return created;
     // The profile had to see tensors that never train. Autograd leaves out a leaf that no longer requires grad.
     probe.measured = MeasuredTensors();

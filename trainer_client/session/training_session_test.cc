@@ -24,6 +24,7 @@
 #include "torch/optim/sgd.h"
 #include "trainer_client/optimizer/adamw.h"
 #include "trainer_client/optimizer/torch_optimizer.h"
+#include "trainer_client/parallel/test_ranks.h"
 #include "trainer_client/session/random_state.h"
 #include "trainer_client/session/testing/fake_planner.h"
 #include "trainer_client/session/trainable.h"
@@ -168,6 +169,43 @@ TEST_F(TrainingSessionTest, LeavesAllButRequiresGradUntouched) {
   EXPECT_EQ(optimizer->state().size(), moments.size());
   for (const auto& [name, tensor] : optimizer->state()) EXPECT_TRUE(at::equal(tensor, moments.at(name))) << name;
   EXPECT_TRUE(at::equal(GetRandomState().back().second, random_state.back().second));
+}
+
+TEST_F(TrainingSessionTest, ProfilingLeavesRandomNumbersAsTheyAre) {
+  const RandomState before = GetRandomState();
+  ASSERT_TRUE(NewSession()->CreateJob(loss).ok());
+  EXPECT_EQ(forward_passes, 1);
+  EXPECT_TRUE(at::equal(GetRandomState().back().second, before.back().second));
+}
+
+TEST_F(TrainingSessionTest, AReportCarriesTheLabelsOfItsRoundAndTheMetric) {
+  options.importance.metric = v1::IMPORTANCE_METRIC_FISHER;
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss, {.epoch = 3, .step = 40, .sample_count = 16}).ok());
+  EXPECT_EQ(connection->last_report.epoch(), 3);
+  EXPECT_EQ(connection->last_report.step(), 40);
+  EXPECT_EQ(connection->last_report.sample_count(), 16);
+  EXPECT_EQ(connection->last_report.metric(), v1::IMPORTANCE_METRIC_FISHER);
+}
+
+TEST_F(TrainingSessionTest, ReducesTheSelectedGradientsOnceAStepWhoeverAsks) {
+  const std::unique_ptr<RankGroup> ranks = AmongEquals(/*rank=*/0, /*world_size=*/2);
+  options.ranks = ranks.get();
+  options.optimizer = optimizer.get();
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  int64_t selected_bytes = 0;
+  for (const auto& [name, parameter] : parameters) {
+    if (parameter.requires_grad()) selected_bytes += static_cast<int64_t>(parameter.nbytes());
+  }
+  for (int calls : {0, 1, 2}) {
+    const int64_t before = ranks->averaged_bytes();
+    ASSERT_TRUE(session->BeginStep().ok());
+    ASSERT_TRUE(session->Backward(Forward(0)).ok());
+    for (int i = 0; i < calls; ++i) EXPECT_EQ(session->AverageGradients(), absl::OkStatus());
+    ASSERT_TRUE(session->Step().ok());
+    EXPECT_EQ(ranks->averaged_bytes() - before, selected_bytes) << "asked " << calls << " times before the step";
+  }
 }
 
 TEST_F(TrainingSessionTest, FrozenTensorsKeepEveryBitUnderMomentumAndWeightDecay) {
@@ -894,6 +932,29 @@ TEST_F(DropTest, ABlockWhoseBranchIsNotDeclaredIsNeverDropped) {
     RunStep(**session);
     EXPECT_FALSE(undeclared.is_dropped());
   }
+}
+
+// A product whose kernel depends on whether the vector requires grad, which is made of the same stream as the matrices.
+TEST_F(DropTest, ATensorThatABlockHoldsSettlesNoKernelWhereStepsDropTheBlock) {
+  loss = [this](int) {
+    at::Tensor x = at::mm(input, parameters[0].second);
+    for (int b = 0; b < kBlocks; ++b) x = Block(b, x);
+    return at::matmul(x.view({2, 2, 8}).transpose(1, 2), x.view({2, 16}).sum(1)).square().mean();
+  };
+  const auto create_job = [&] {
+    options.job = "";
+    return NewSession()->CreateJob(loss);
+  };
+  EXPECT_EQ(create_job(), absl::OkStatus()) << "the embedding trains in every step";
+  options.plan.add_never("embedding");
+  EXPECT_EQ(create_job().code(), absl::StatusCode::kUnimplemented);
+
+  options.plan.clear_never();
+  options.plan.add_always("layers.0.up");
+  UseMethod(v1::METHOD_JOINT, 0.5);
+  EXPECT_EQ(create_job().code(), absl::StatusCode::kUnimplemented);
+  UseMethod(v1::METHOD_SELECTION, 0.5);
+  EXPECT_EQ(create_job(), absl::OkStatus());
 }
 
 TEST_F(DropTest, WarmsUpWithEverythingAndWithoutARound) {

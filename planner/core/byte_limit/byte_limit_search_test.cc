@@ -1,6 +1,5 @@
 #include "planner/core/byte_limit/byte_limit_search.h"
 
-#include <algorithm>
 #include <limits>
 #include <tuple>
 #include <vector>

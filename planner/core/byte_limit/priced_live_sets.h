@@ -39,7 +39,7 @@ class PricedLiveSets {
     const int* tensors = nullptr;
     int num_tensors = 0;
     // The item's choices begin here in choices() and end where the next item's begin.
-    int choices_begin = 0;  // Into choices(), up to the next item's.
+    int choices_begin = 0;
   };
   // What a live set leaves of both limits for its items: the budget less its own cost, and max_bytes less its own
   // bytes. A negative number means that the live set alone exceeds that limit.

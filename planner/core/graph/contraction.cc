@@ -1,7 +1,6 @@
 #include "planner/core/graph/contraction.h"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 namespace greenplan {

@@ -27,7 +27,8 @@ std::vector<std::vector<LiveSetTree::BlockCost>> CostsByBlock(const ModelProfile
       costs[op].push_back({block, cost});
     }
   };
-  for (int j = 0; j < static_cast<int>(profile.ops.size()); ++j) {
+  const auto num_ops = static_cast<int>(profile.ops.size());
+  for (int j = 0; j < num_ops; ++j) {
     if (const int op = index[j]; op != kNone) {
       for (const LiveSetTree::BlockCost& edge : edges[op]) add(op, edge.block, edge.cost);
       edges[op] = {};
@@ -59,7 +60,8 @@ std::vector<int> AddOps(const ModelProfile& profile, const std::vector<bool>& li
 template <typename Visit>
 void ForEachEdge(const ModelProfile& profile, const std::vector<int>& index, const OpGraph& graph, const Visit& visit) {
   std::vector<int> last_source(graph.size(), kNone);
-  for (int j = 0; j < static_cast<int>(profile.ops.size()); ++j) {
+  const auto num_ops = static_cast<int>(profile.ops.size());
+  for (int j = 0; j < num_ops; ++j) {
     for (const Edge& edge : profile.ops[j].inputs) {
       const int target = index[edge.op];
       if (target == kNone) continue;
@@ -149,7 +151,7 @@ OpGraph MakeOpGraph(const ModelProfile& profile, const std::vector<bool>& live, 
   };
   if (is_stopped()) return {};
   OpGraph graph;
-  graph.Reserve(profile.ops.size(), 0, profile.tensors.size());
+  graph.Reserve(num_ops, 0, profile.tensors.size());
   const std::vector<int> index = AddOps(profile, live, options, graph);
   if (is_stopped()) return {};
   if (options.use_blocks) {

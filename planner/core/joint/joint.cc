@@ -1,7 +1,6 @@
 #include "planner/core/joint/joint.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <utility>
 

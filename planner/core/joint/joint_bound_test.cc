@@ -6,7 +6,6 @@
 
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
-#include "planner/core/joint/joint.h"
 #include "planner/core/joint/joint_rates.h"
 #include "planner/core/testing/random_profiles.h"
 

@@ -1,7 +1,6 @@
 #include "planner/core/knapsack/live_set_search.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <limits>
 #include <span>
 

@@ -1,6 +1,5 @@
 #include "planner/core/knapsack/live_set_search.h"
 
-#include <algorithm>
 #include <limits>
 #include <vector>
 

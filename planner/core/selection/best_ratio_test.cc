@@ -1,7 +1,6 @@
 #include "planner/core/selection/best_ratio.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>

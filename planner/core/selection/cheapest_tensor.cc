@@ -8,8 +8,8 @@
 namespace greenplan {
 namespace {
 
-// [num_tensors]: at most what training each tensor alone takes. An op is live with all its parents, so it takes its own
-// share (with the edges into it) and at least what the dearest of its parents takes.
+// Returns a lower bound on what training each tensor alone takes, [num_tensors]. An op is live with all its parents, so
+// it takes its own share (with the edges into it) and at least what the dearest of its parents takes.
 std::vector<MaskCost> LowerBounds(const ModelProfile& profile) {
   std::vector<MaskCost> own(profile.ops.size()), dearest_parent(profile.ops.size());
   for (size_t j = 0; j < profile.ops.size(); ++j) {

@@ -1,6 +1,5 @@
 #include "planner/core/selection/closure_search.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"

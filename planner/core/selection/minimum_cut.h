@@ -31,8 +31,7 @@ class MinimumCut {
 
   // Returns the weight of a closure of maximum weight and puts its ops into `closure` ([num_ops]). Of all such closures
   // it is the one that the others contain. If the meter runs out, the return value is an upper bound on that weight,
-  // and `closure` is no longer of use but as a guess.
-  // gains, costs: [num_ops], >= 0.
+  // and `closure` is only a guess. gains, costs: [num_ops], >= 0.
   Amount MaximumClosure(const std::vector<Amount>& gains, const std::vector<Amount>& costs, WorkMeter& meter,
                         std::vector<bool>& closure);
 

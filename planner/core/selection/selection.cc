@@ -46,6 +46,26 @@ double RatioSlack(const ValueScale& scale, const std::vector<double>& magnitudes
          std::numeric_limits<double>::denorm_min();
 }
 
+// Makes `found` the selection of everything that is worth training, for a search that was cut short before it found
+// anything. If all of it together is worth no more than 0, no selection is: `found` is then the base alone, and that is
+// proved. Leaves found.cost to the caller.
+void SelectEverything(const std::vector<int64_t>& values, const std::vector<bool>& worthless, const RatioBase& base,
+                      RatioResult& found) {
+  const int64_t most = std::accumulate(values.begin(), values.end(), base.value);
+  if (most <= 0) {
+    found.trainable.assign(values.size(), false);
+    found.value = base.value;
+    found.ratio_bound = 0;
+    found.is_proved = true;
+    return;
+  }
+  found.trainable = worthless;
+  found.trainable.flip();
+  found.value = most;
+  const auto least_cost = static_cast<double>(std::max<int64_t>(1, base.cost));
+  found.ratio_bound = std::min(found.ratio_bound, static_cast<double>(most) / least_cost);
+}
+
 }  // namespace
 
 double SelectionValue(const std::vector<bool>& trainable, const std::vector<double>& importance) {
@@ -240,7 +260,6 @@ RatioResult SelectionSolver::SearchRatio(const Prepared& prepared, const std::ve
                                          const RatioBase& base, WorkMeter& meter) const {
   const LiveSetTree& live_sets = *prepared.ranked->live_sets;
   const int64_t root_cost = live_sets.nodes[0].cost;
-  const auto num_tensors = static_cast<int>(values.size());
   const std::vector<bool> worthless = Worthless(prepared.ranked->importance);
   RatioResult found;
   found.ratio_bound = std::numeric_limits<double>::max();
@@ -258,19 +277,7 @@ RatioResult SelectionSolver::SearchRatio(const Prepared& prepared, const std::ve
     }
   }
   if (found.is_proved || found.value > 0) return found;
-  // Cut short before anything was found: everything that is worth training, if that is worth more than 0 together.
-  found.trainable.assign(values.size(), false);
-  found.value = base.value;
-  for (size_t k = 0; k < values.size(); ++k) found.value += values[k];
-  const int64_t least_cost = std::max<int64_t>(1, base.cost);
-  found.ratio_bound = std::min(found.ratio_bound, static_cast<double>(found.value) / static_cast<double>(least_cost));
-  if (found.value > 0) {
-    for (size_t k = 0; k < values.size(); ++k) found.trainable[k] = !worthless[k];
-  } else {
-    found.value = base.value;
-    found.ratio_bound = 0;
-    found.is_proved = true;
-  }
+  SelectEverything(values, worthless, base, found);
   const MaskCost with_pinned = EvaluateMask(profile_, Union(found.trainable, prepared.pinned));
   found.cost = base.cost - prepared.pinned_cost + with_pinned.backward_cost;
   return found;

@@ -6,30 +6,28 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "planner/store/change_feed.h"
 #include "planner/store/postgres/change_topics.h"
+#include "planner/store/postgres/changes.h"
 #include "planner/store/postgres/connection_pool.h"
+#include "planner/store/postgres/rows.h"
 #include "planner/store/postgres/schema.h"
-#include "planner/store/postgres/statements.h"
 #include "planner/store/postgres/wakeups.h"
-#include "planner/store/rank_list.h"
 #include "planner/store/serialized_job.h"
 
 namespace greenplan {
 namespace {
 
 using postgres::Attempt;
-using postgres::KeptMessage;
 using postgres::NoJob;
-using postgres::NoJobIfNotFound;
+using postgres::RankRow;
 using postgres::Rows;
 using postgres::ToNumber;
 using postgres::Value;
-
-constexpr char kReports[] = "greenplan_reports";
-constexpr char kOutcomes[] = "greenplan_outcomes";
 
 // A job of millions of reports is deleted at once, which takes longer than any other statement. SET LOCAL lasts until
 // the transaction ends.
@@ -38,54 +36,6 @@ constexpr char kMayTakeLong[] = "SET LOCAL statement_timeout = 300000";
 
 // The most reports that one statement deletes, so that it ends within the usual time.
 constexpr int64_t kMaxDeletedReports = 5000;
-
-// A row that a statement has just met is gone: its job was deleted in between. The next attempt will find no job.
-absl::Status DeletedMeanwhile() { return absl::AbortedError("a job was deleted while it was changed"); }
-
-KeptMessage KeyOf(int64_t job_id, const v1::ImportanceReport& report) {
-  return {kReports, job_id, report.round(), report.rank()};
-}
-
-// Whether the plan that the database holds is the one, with its report, that is being put.
-absl::StatusOr<bool> IsKept(const Attempt& attempt, int64_t job_id, const NewPlan& plan) {
-  const absl::StatusOr<Rows> rows =
-      attempt.connection.Query("SELECT message, missing_ranks FROM greenplan_plans WHERE job = $1 AND round = $2",
-                               {job_id, plan.plan.round()}, attempt.deadline);
-  if (!rows.ok()) return rows.status();
-  if (rows->size() == 0 || rows->Bytes(0, 0) != plan.plan.SerializeAsString() ||
-      rows->Bytes(0, 1) != EncodeRanks(plan.missing_ranks)) {
-    return false;
-  }
-  if (!plan.report.has_value()) return true;
-  const absl::StatusOr<std::optional<std::string>> report = FindMessage(attempt, KeyOf(job_id, *plan.report));
-  if (!report.ok()) return report.status();
-  return *report == plan.report->SerializeAsString();
-}
-
-// In a transaction: the plan, its report and the round's row.
-absl::Status InsertPlan(const Attempt& attempt, int64_t job_id, const NewPlan& plan) {
-  const int64_t round = plan.plan.round();
-  if (plan.report.has_value()) {
-    const absl::StatusOr<bool> is_new =
-        InsertMessage(attempt, KeyOf(job_id, *plan.report), plan.report->SerializeAsString());
-    if (!is_new.ok()) return is_new.status();
-    if (!*is_new) {
-      return absl::AlreadyExistsError(
-          absl::StrCat("rank ", plan.report->rank(), " has reported for round ", round, " of the job of id ", job_id));
-    }
-  }
-  absl::Status status = attempt.connection.Execute(
-      "INSERT INTO greenplan_plans (job, round, message, missing_ranks) VALUES ($1, $2, $3, $4)",
-      {job_id, round, plan.plan.SerializeAsString(), EncodeRanks(plan.missing_ranks)}, attempt.deadline);
-  if (!status.ok()) return NoJobIfNotFound(status, job_id);
-  return ChangeRound(attempt, job_id, round,
-                     {.num_reports = plan.report.has_value() ? 1 : 0, .is_planned = true, .opening = plan.opening})
-      .status();
-}
-
-absl::Status NoRevision(int64_t job_id, int64_t revision) {
-  return NoJob(absl::StrCat("revision ", revision, " of the job of id ", job_id));
-}
 
 // A query for the messages of rows in the order of `key`, up to the one with which they take kMaxListBytes. The
 // database adds up lengths, which it knows without reading the messages.
@@ -108,81 +58,48 @@ class PostgresStore : public Store {
                  [this](const std::string& topic) { feed_.Publish(postgres::ToChange(topic)); }) {}
 
   absl::Status CreateJob(const JobKey& key, const KeptJob& job) override {
-    return Transact([&](const Attempt& attempt) -> absl::Status {
-      if (attempt.may_be_done) {
-        const absl::StatusOr<Rows> kept = attempt.connection.Query(
-            "SELECT id FROM greenplan_jobs WHERE tenant = $1 AND name = $2", {key.tenant, key.name}, attempt.deadline);
-        if (!kept.ok()) return kept.status();
-        if (kept->size() == 1 && kept->Number(0, 0) == job.id) return absl::OkStatus();
-      }
-      absl::Status status = attempt.connection.Execute(
-          "INSERT INTO greenplan_jobs (id, tenant, name, revision, num_bytes, last_use) "
-          "VALUES ($1, $2, $3, $4, $5, $6)",
-          {job.id, key.tenant, key.name, job.job.profile_revision(), static_cast<int64_t>(job.job.ByteSizeLong()),
-           ToNumber(job.job.create_time())},
-          attempt.deadline);
-      if (!status.ok()) return status;
-      return InsertRevision(attempt, job.id, job.job);
-    });
+    return Transact([&](const Attempt& attempt) { return postgres::InsertJob(attempt, key, job); });
   }
 
   absl::StatusOr<KeptJob> GetJob(const JobKey& key) override {
-    const absl::StatusOr<Rows> rows = Read(
+    const absl::StatusOr<Rows> rows = ReadRow(
         "SELECT j.id, r.message, r.profile FROM greenplan_jobs AS j JOIN greenplan_job_revisions AS r "
         "ON r.job = j.id AND r.revision = j.revision WHERE j.tenant = $1 AND j.name = $2",
-        {key.tenant, key.name});
+        {key.tenant, key.name}, [&] { return NoJob(key.name); });
     if (!rows.ok()) return rows.status();
-    if (rows->size() == 0) return NoJob(key.name);
     absl::StatusOr<v1::Job> job = postgres::ReadJob(medium_, *rows, 1);
     if (!job.ok()) return job.status();
     return KeptJob{rows->Number(0, 0), *std::move(job)};
   }
 
   absl::StatusOr<JobHead> GetJobHead(const JobKey& key) override {
-    const absl::StatusOr<Rows> rows =
-        Read("SELECT id, revision FROM greenplan_jobs WHERE tenant = $1 AND name = $2", {key.tenant, key.name});
+    const absl::StatusOr<Rows> rows = ReadRow("SELECT id, revision FROM greenplan_jobs WHERE tenant = $1 AND name = $2",
+                                              {key.tenant, key.name}, [&] { return NoJob(key.name); });
     if (!rows.ok()) return rows.status();
-    if (rows->size() == 0) return NoJob(key.name);
     return JobHead{rows->Number(0, 0), rows->Number(0, 1)};
   }
 
   absl::StatusOr<v1::Job> GetJobRevision(int64_t job_id, int64_t revision) override {
-    const absl::StatusOr<Rows> rows = Read(
-        "SELECT message, profile FROM greenplan_job_revisions WHERE job = $1 AND revision = $2", {job_id, revision});
+    const absl::StatusOr<Rows> rows = ReadRevision("message, profile", job_id, revision);
     if (!rows.ok()) return rows.status();
-    if (rows->size() == 0) return NoRevision(job_id, revision);
     return postgres::ReadJob(medium_, *rows, 0);
   }
 
   absl::StatusOr<int64_t> GetJobSize(int64_t job_id, int64_t revision) override {
-    const absl::StatusOr<Rows> rows = Read(
-        "SELECT CAST(octet_length(message) + octet_length(profile) AS BIGINT) FROM greenplan_job_revisions "
-        "WHERE job = $1 AND revision = $2",
-        {job_id, revision});
+    const absl::StatusOr<Rows> rows =
+        ReadRevision("CAST(octet_length(message) + octet_length(profile) AS BIGINT)", job_id, revision);
     if (!rows.ok()) return rows.status();
-    if (rows->size() == 0) return NoRevision(job_id, revision);
     return rows->Number(0, 0);
   }
 
   absl::StatusOr<std::string> GetSerializedJob(int64_t job_id, int64_t revision) override {
-    const absl::StatusOr<Rows> rows = Read(
-        "SELECT message, profile FROM greenplan_job_revisions WHERE job = $1 AND revision = $2", {job_id, revision});
+    const absl::StatusOr<Rows> rows = ReadRevision("message, profile", job_id, revision);
     if (!rows.ok()) return rows.status();
-    if (rows->size() == 0) return NoRevision(job_id, revision);
     return JoinJob(rows->Bytes(0, 0), rows->Bytes(0, 1));
   }
 
   absl::Status UpdateJob(int64_t job_id, const v1::Job& job) override {
-    return Transact([&](const Attempt& attempt) -> absl::Status {
-      const absl::StatusOr<Rows> rows = attempt.connection.Query(
-          "UPDATE greenplan_jobs SET revision = $2, num_bytes = num_bytes + $3, last_use = GREATEST(last_use, $4) "
-          "WHERE id = $1 AND revision = $2 - 1",
-          {job_id, job.profile_revision(), static_cast<int64_t>(job.ByteSizeLong()), ToNumber(job.update_time())},
-          attempt.deadline);
-      if (!rows.ok()) return rows.status();
-      if (rows->num_changed() == 1) return InsertRevision(attempt, job_id, job);
-      return WhyNotUpdated(attempt, job_id, job);
-    });
+    return Transact([&](const Attempt& attempt) { return postgres::UpdateJob(attempt, job_id, job); });
   }
 
   absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::string& tenant, const std::string& after_name,
@@ -199,23 +116,15 @@ class PostgresStore : public Store {
 
   absl::Status DeleteIdleJob(int64_t job_id, absl::Time time) override {
     // A server that is away, or a job that is in use, is told within the usual time.
-    const absl::StatusOr<Rows> found =
-        Read("SELECT id FROM greenplan_jobs WHERE id = $1 AND last_use < $2", {job_id, ToNumber(time)});
-    if (!found.ok()) return found.status();
-    if (found->size() == 0) return NoJob(job_id);
-    const absl::Status status = RunTransaction(
-        pool_, options_.isolation, absl::Now() + kLongestDeletion, [&](const Attempt& attempt) -> absl::Status {
-          absl::Status may_take_long = attempt.connection.Execute(kMayTakeLong, {}, attempt.deadline);
-          if (!may_take_long.ok()) return may_take_long;
-          const absl::StatusOr<Rows> rows = attempt.connection.Query(
-              "DELETE FROM greenplan_jobs WHERE id = $1 AND last_use < $2", {job_id, ToNumber(time)}, attempt.deadline);
-          if (!rows.ok() || rows->num_changed() == 1) return rows.status();
-          if (!attempt.may_be_done) return NoJob(job_id);
-          const absl::StatusOr<Rows> left =
-              attempt.connection.Query("SELECT id FROM greenplan_jobs WHERE id = $1", {job_id}, attempt.deadline);
-          // The attempt whose answer was lost has deleted it.
-          if (!left.ok() || left->size() == 0) return left.status();
+    const absl::Status found =
+        ReadRow("SELECT id FROM greenplan_jobs WHERE id = $1 AND last_use < $2", {job_id, ToNumber(time)}, [&] {
           return NoJob(job_id);
+        }).status();
+    if (!found.ok()) return found;
+    const absl::Status status =
+        RunTransaction(pool_, options_.isolation, absl::Now() + kLongestDeletion, [&](const Attempt& attempt) {
+          absl::Status may_take_long = attempt.connection.Execute(kMayTakeLong, {}, attempt.deadline);
+          return may_take_long.ok() ? postgres::DeleteIdleJob(attempt, job_id, time) : may_take_long;
         });
     if (status.ok()) Tell({.kind = Change::Kind::kJobDeleted, .job_id = job_id});
     return status;
@@ -230,17 +139,17 @@ class PostgresStore : public Store {
 
   absl::StatusOr<ReportResult> AddReport(int64_t job_id, const v1::ImportanceReport& report,
                                          const RoundOpening& opening) override {
-    const std::string message = report.SerializeAsString();
+    const RankRow row(report);
     ReportResult result;
     bool has_other_revision = false;
     const absl::Status status = Transact([&](const Attempt& attempt) -> absl::Status {
       result = {};
       has_other_revision = false;
-      const absl::StatusOr<bool> is_new = InsertMessage(attempt, KeyOf(job_id, report), message);
+      const absl::StatusOr<bool> is_new = postgres::InsertRankRow(attempt, job_id, row);
       if (!is_new.ok()) return is_new.status();
-      if (!*is_new) return FindEarlier(attempt, job_id, report, message, result);
+      if (!*is_new) return FindEarlierReport(attempt, job_id, row, result);
       const absl::StatusOr<KeptRound> round =
-          ChangeRound(attempt, job_id, report.round(), {.num_reports = 1, .opening = opening});
+          postgres::ChangeRound(attempt, job_id, row.round, {.num_reports = 1, .opening = opening});
       if (!round.ok()) return round.status();
       result.round = *round;
       has_other_revision = round->revision != opening.revision;
@@ -257,7 +166,7 @@ class PostgresStore : public Store {
   absl::StatusOr<KeptRound> GetRound(int64_t job_id, int64_t round) override {
     std::optional<KeptRound> found;
     const absl::Status status = RunStatement(pool_, Deadline(), [&](const Attempt& attempt) -> absl::Status {
-      absl::StatusOr<std::optional<KeptRound>> kept = FindRound(attempt, job_id, round);
+      absl::StatusOr<std::optional<KeptRound>> kept = postgres::FindRound(attempt, job_id, round);
       if (kept.ok()) found = *std::move(kept);
       return kept.status();
     });
@@ -285,32 +194,26 @@ class PostgresStore : public Store {
   }
 
   absl::Status PutPlan(int64_t job_id, const NewPlan& plan) override {
-    const absl::Status status = Transact([&](const Attempt& attempt) -> absl::Status {
-      if (attempt.may_be_done) {
-        const absl::StatusOr<bool> is_kept = IsKept(attempt, job_id, plan);
-        if (!is_kept.ok() || *is_kept) return is_kept.status();
-      }
-      return InsertPlan(attempt, job_id, plan);
-    });
+    const absl::Status status =
+        Transact([&](const Attempt& attempt) { return postgres::PutPlan(attempt, job_id, plan); });
     if (status.ok()) Tell({.kind = Change::Kind::kPlan, .job_id = job_id, .round = plan.plan.round()});
     return status;
   }
 
   absl::StatusOr<KeptPlan> GetPlan(int64_t job_id, int64_t round) override {
-    const absl::StatusOr<Rows> rows =
-        Read("SELECT message, missing_ranks FROM greenplan_plans WHERE job = $1 AND round = $2", {job_id, round});
+    const absl::StatusOr<Rows> rows = ReadRow(
+        "SELECT message, missing_ranks FROM greenplan_plans WHERE job = $1 AND round = $2", {job_id, round}, [&] {
+          return absl::NotFoundError(absl::StrCat("round ", round, " of the job of id ", job_id, " has no plan"));
+        });
     if (!rows.ok()) return rows.status();
-    if (rows->size() == 0) {
-      return absl::NotFoundError(absl::StrCat("round ", round, " of the job of id ", job_id, " has no plan"));
-    }
     return postgres::ReadPlan(medium_, *rows);
   }
 
   absl::StatusOr<KeptPlan> GetLatestPlan(int64_t job_id) override {
     const absl::StatusOr<Rows> rows =
-        Read("SELECT message, missing_ranks FROM greenplan_plans WHERE job = $1 ORDER BY round DESC LIMIT 1", {job_id});
+        ReadRow("SELECT message, missing_ranks FROM greenplan_plans WHERE job = $1 ORDER BY round DESC LIMIT 1",
+                {job_id}, [&] { return absl::NotFoundError(absl::StrCat("the job of id ", job_id, " has no plan")); });
     if (!rows.ok()) return rows.status();
-    if (rows->size() == 0) return absl::NotFoundError(absl::StrCat("the job of id ", job_id, " has no plan"));
     return postgres::ReadPlan(medium_, *rows);
   }
 
@@ -321,19 +224,15 @@ class PostgresStore : public Store {
   }
 
   absl::StatusOr<std::optional<v1::Outcome>> AddOutcome(int64_t job_id, const v1::Outcome& outcome) override {
-    const std::string message = outcome.SerializeAsString();
-    const KeptMessage key = {kOutcomes, job_id, outcome.round(), outcome.rank()};
+    const RankRow row(outcome);
     std::optional<v1::Outcome> earlier;
     const absl::Status status = Transact([&](const Attempt& attempt) -> absl::Status {
       earlier.reset();
-      const absl::StatusOr<bool> is_new = InsertMessage(attempt, key, message);
+      const absl::StatusOr<bool> is_new = postgres::InsertRankRow(attempt, job_id, row);
       if (!is_new.ok() || *is_new) return is_new.status();
-      const absl::StatusOr<std::optional<std::string>> kept = FindMessage(attempt, key);
-      if (!kept.ok()) return kept.status();
-      if (!kept->has_value()) return DeletedMeanwhile();
-      if (attempt.may_be_done && **kept == message) return absl::OkStatus();
-      return earlier.emplace().ParseFromString(**kept) ? absl::OkStatus()
-                                                       : postgres::Malformed(medium_, earlier->GetTypeName());
+      absl::StatusOr<std::optional<v1::Outcome>> kept = postgres::FindEarlier<v1::Outcome>(attempt, job_id, row);
+      if (kept.ok()) earlier = *std::move(kept);
+      return kept.status();
     });
     if (!status.ok()) return status;
     return earlier;
@@ -394,6 +293,21 @@ class PostgresStore : public Store {
     return rows;
   }
 
+  // The same for a query that finds one row. not_found() if there is none.
+  absl::StatusOr<Rows> ReadRow(const char* sql, std::initializer_list<Value> parameters,
+                               absl::FunctionRef<absl::Status()> not_found) {
+    absl::StatusOr<Rows> rows = Read(sql, parameters);
+    if (rows.ok() && rows->size() == 0) return not_found();
+    return rows;
+  }
+
+  absl::StatusOr<Rows> ReadRevision(absl::string_view columns, int64_t job_id, int64_t revision) {
+    const std::string sql =
+        absl::StrCat("SELECT ", columns, " FROM greenplan_job_revisions WHERE job = $1 AND revision = $2");
+    return ReadRow(sql.c_str(), {job_id, revision},
+                   [&] { return NoJob(absl::StrCat("revision ", revision, " of the job of id ", job_id)); });
+  }
+
   template <typename Message>
   absl::StatusOr<std::vector<Message>> ReadMessages(const char* sql, std::initializer_list<Value> parameters) {
     const absl::StatusOr<Rows> rows = Read(sql, parameters);
@@ -401,36 +315,17 @@ class PostgresStore : public Store {
     return postgres::ParseRows<Message>(medium_, *rows);
   }
 
-  // OK if an attempt whose answer was lost has updated the job.
-  absl::Status WhyNotUpdated(const Attempt& attempt, int64_t job_id, const v1::Job& job) const {
-    const absl::StatusOr<Rows> rows = attempt.connection.Query(
-        "SELECT r.message, r.profile FROM greenplan_jobs AS j JOIN greenplan_job_revisions AS r "
-        "ON r.job = j.id AND r.revision = j.revision WHERE j.id = $1",
-        {job_id}, attempt.deadline);
-    if (!rows.ok()) return rows.status();
-    if (rows->size() == 0) return NoJob(job_id);
-    if (attempt.may_be_done) {
-      const absl::StatusOr<v1::Job> latest = postgres::ReadJob(medium_, *rows, 0);
-      if (!latest.ok()) return latest.status();
-      if (latest->SerializeAsString() == job.SerializeAsString()) return absl::OkStatus();
-    }
-    return absl::AlreadyExistsError(
-        absl::StrCat("revision ", job.profile_revision(), " of the job of id ", job_id, " is not the next one"));
-  }
-
   // What AddReport answers if the rank has reported: by an earlier call, or by an attempt whose answer was lost.
-  absl::Status FindEarlier(const Attempt& attempt, int64_t job_id, const v1::ImportanceReport& report,
-                           const std::string& message, ReportResult& result) const {
-    const absl::StatusOr<std::optional<KeptRound>> round = FindRound(attempt, job_id, report.round());
+  static absl::Status FindEarlierReport(const Attempt& attempt, int64_t job_id, const RankRow& row,
+                                        ReportResult& result) {
+    const absl::StatusOr<std::optional<KeptRound>> round = postgres::FindRound(attempt, job_id, row.round);
     if (!round.ok()) return round.status();
-    const absl::StatusOr<std::optional<std::string>> kept = FindMessage(attempt, KeyOf(job_id, report));
-    if (!kept.ok()) return kept.status();
-    if (!round->has_value() || !kept->has_value()) return DeletedMeanwhile();
-    result.round = **round;
-    if (attempt.may_be_done && **kept == message) return absl::OkStatus();
-    return result.earlier.emplace().ParseFromString(**kept)
-               ? absl::OkStatus()
-               : postgres::Malformed(medium_, result.earlier->GetTypeName());
+    absl::StatusOr<std::optional<v1::ImportanceReport>> earlier =
+        postgres::FindEarlier<v1::ImportanceReport>(attempt, job_id, row);
+    if (!earlier.ok()) return earlier.status();
+    if (!round->has_value()) return postgres::DeletedMeanwhile();
+    result = {**round, *std::move(earlier)};
+    return absl::OkStatus();
   }
 
   // To everybody: those in this process hear of it at once.

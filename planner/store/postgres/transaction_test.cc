@@ -1,7 +1,6 @@
 #include "planner/store/postgres/transaction.h"
 
 #include <atomic>
-#include <string>
 #include <thread>
 #include <vector>
 

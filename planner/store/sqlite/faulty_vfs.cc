@@ -3,7 +3,6 @@
 #include <sqlite3.h>
 
 #include <limits>
-#include <new>
 
 namespace greenplan {
 namespace {

@@ -1,7 +1,5 @@
 #include <optional>
-#include <string>
 
-#include "absl/strings/str_cat.h"
 #include "profiler/analytic/families/family.h"
 #include "profiler/analytic/families/seq2seq.h"
 #include "profiler/analytic/layers.h"

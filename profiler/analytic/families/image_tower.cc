@@ -1,7 +1,6 @@
 #include "profiler/analytic/families/image_tower.h"
 
 #include <string>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "profiler/analytic/layers.h"

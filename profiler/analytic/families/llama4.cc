@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
 #include "profiler/analytic/families/decoder.h"
 #include "profiler/analytic/families/experts.h"
 #include "profiler/analytic/families/family.h"

@@ -1,4 +1,3 @@
-#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"

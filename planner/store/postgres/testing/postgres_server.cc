@@ -7,14 +7,12 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <sstream>
 #include <thread>
-#include <vector>
 
 #include "planner/store/postgres/testing/unprivileged_process.h"
 
