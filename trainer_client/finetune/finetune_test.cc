@@ -692,7 +692,6 @@ TEST_F(FinetuneTest, EachFlagOfTrainingChangesWhatIsTrained) {
       {v1::METHOD_SELECTION, "--probe-batches", [](auto& o) { o.probe_batches = 2; }},
       {v1::METHOD_SELECTION, "--importance", [](auto& o) { o.importance_metric = v1::IMPORTANCE_METRIC_FISHER; }},
       {v1::METHOD_DROP, "nothing", [](auto&) {}},
-      {v1::METHOD_DROP, "--draw-per", [](auto& o) { o.draw_per = "micro-batch"; }},
       {v1::METHOD_DROP, "--sensitivity", [](auto& o) { o.sensitivity = "norm_difference"; }},
       {v1::METHOD_DROP, "--uniform-until", [](auto& o) { o.uniform_until = 0.9; }},
   };
@@ -705,6 +704,18 @@ TEST_F(FinetuneTest, EachFlagOfTrainingChangesWhatIsTrained) {
     change(options);
     EXPECT_EQ(trained() == expected[method], flag == std::string("nothing")) << flag;
   }
+}
+
+// Under equal rates, since most of those that are allocated are 0 or 1, for which all draws are the same.
+TEST_F(FinetuneTest, DrawsBlocksForEachMicroBatchWhereAsked) {
+  options.plan.set_method(v1::METHOD_DROP);
+  options.grad_accum = 2;
+  options.uniform_until = 0.9;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json losses = Report()["steps"];
+  options.draw_per = "micro-batch";
+  ASSERT_EQ(Run(), absl::OkStatus());
+  EXPECT_NE(Report()["steps"], losses);
 }
 
 TEST_F(FinetuneTest, EvaluatesAloneWithoutEpochsAndWithoutAPlanner) {
