@@ -74,7 +74,7 @@ def test_a_step_in_parts_is_abandoned_as_a_whole_and_waits_for_its_end():
     session = greenplan.attach(model.model, torch.optim.AdamW(model.model.parameters()), budget=0.5)
     with session.step(ends=False):
         model.loss().backward()
-    with pytest.raises(greenplan.Error, match="a step has begun and not ended"):
+    with pytest.raises(greenplan.Error, match="a step waits for more micro-batches"):
         session.begin_round()
     with pytest.raises(RuntimeError, match="my own"), session.step(ends=False):
         raise RuntimeError("my own")

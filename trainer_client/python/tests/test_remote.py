@@ -266,7 +266,7 @@ def test_a_resumed_session_goes_on_with_its_job(tmp_path):
         with pytest.raises(RoundTakenError) as caught:
             resumed.plan(measurements(profile, 1, other), {})
         assert caught.value.code == "ALREADY_EXISTS"
-        assert resumed.plan(measurements(profile, 2, other), {}).status == "OPTIMAL"
+        assert resumed.plan(measurements(profile, 2, other), {}).drop_rates != last.drop_rates
 
 
 def test_ranks_that_measured_something_else_get_one_plan(tmp_path):
