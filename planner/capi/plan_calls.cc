@@ -35,9 +35,8 @@ struct Inputs {
 absl::StatusOr<Plan> ReadPlan(const PreparedProfile& profile, const Request& request, absl::string_view key) {
   const absl::StatusOr<nlohmann::json> object = request.ReadJson(key);
   if (!object.ok()) return object.status();
-  const bool has_names = object->is_object() && object->contains("trainable") && (*object)["trainable"].is_array();
   v1::Plan message;
-  if (has_names) {
+  if (IsPlanWithNames(*object)) {
     absl::StatusOr<v1::Plan> named = PlanFromJson(*object, profile.profile());
     if (!named.ok()) return InsideField(absl::StrCat(key, "."), named.status());
     message = *std::move(named);

@@ -20,8 +20,7 @@ absl::StatusOr<v1::Plan> ReadPlanFile(const std::string& path, const ModelProfil
   if (!absl::EndsWith(path, ".json")) return ReadMessageFile<v1::Plan>(path);
   const auto object = ReadJsonFile(path);
   if (!object.ok()) return object.status();
-  const bool has_names = object->is_object() && object->contains("trainable") && (*object)["trainable"].is_array();
-  if (!has_names) return ReadMessageFile<v1::Plan>(path);
+  if (!IsPlanWithNames(*object)) return ReadMessageFile<v1::Plan>(path);
   auto plan = PlanFromJson(*object, profile);
   if (!plan.ok()) return InContext(path, plan.status());
   return plan;

@@ -97,6 +97,10 @@ ordered_json PlanOptionsToJson(const v1::PlanOptions& options) {
   return json;
 }
 
+bool IsPlanWithNames(const nlohmann::json& json) {
+  return json.is_object() && json.contains("trainable") && json["trainable"].is_array();
+}
+
 absl::StatusOr<v1::Plan> PlanFromJson(const nlohmann::json& object, const ModelProfile& profile) {
   v1::Plan plan;
   std::vector<std::string> names;

@@ -25,8 +25,11 @@ nlohmann::ordered_json PlanToJson(const v1::Plan& plan, const ModelProfile& prof
 // Returns options as proto3 JSON has them, with every integer as a number.
 nlohmann::ordered_json PlanOptionsToJson(const v1::PlanOptions& options);
 
+// Returns whether the JSON is a plan as PlanToJson writes it, whose tensors have names, and not a v1.Plan.
+bool IsPlanWithNames(const nlohmann::json& json);
+
 // Returns the plan in force, or one to explain, from what PlanToJson writes: method, mask, rates, budget, value, seed
-// and profile_digest. InvalidArgument names the field. REQUIRES: object["trainable"] is an array.
+// and profile_digest. InvalidArgument names the field. REQUIRES: IsPlanWithNames(object).
 absl::StatusOr<v1::Plan> PlanFromJson(const nlohmann::json& object, const ModelProfile& profile);
 
 // Returns the mask of the tensors of these names, [num_tensors]. InvalidArgument, naming `field`, if a name is no

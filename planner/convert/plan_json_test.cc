@@ -73,6 +73,13 @@ TEST(PlanJsonTest, ReadsBackWhatAPlanIsComparedAndExplainedBy) {
   EXPECT_EQ(plan->profile_digest(), "p");
 }
 
+TEST(IsPlanWithNames, TellsItFromAProtoMessage) {
+  EXPECT_TRUE(IsPlanWithNames(nlohmann::json::parse(PlanToJson(JointPlan(), Profile()).dump())));
+  for (const char* other : {"[]", "1", "{}", R"({"trainable": "BQ=="})", R"({"method": "METHOD_JOINT"})"}) {
+    EXPECT_FALSE(IsPlanWithNames(nlohmann::json::parse(other))) << other;
+  }
+}
+
 TEST(PlanJsonTest, RefusesWhatIsNoPlanOfTheProfile) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {R"({"method": "joint", "trainable": ["x"]})", "trainable is \"x\"; allowed: names of the profile's tensors"},

@@ -27,6 +27,7 @@ ModelProfile SmallProfile() {
 }
 
 void ReadPlan(const nlohmann::json& json, const ModelProfile& profile) {
+  if (!IsPlanWithNames(json)) return;
   const absl::StatusOr<v1::Plan> message = PlanFromJson(json, profile);
   if (!message.ok()) {
     RequireInvalidArgument(message.status());

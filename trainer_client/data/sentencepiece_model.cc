@@ -3,6 +3,7 @@
 #include <sentencepiece_processor.h>
 
 #include <cstddef>
+#include <exception>
 
 namespace greenplan::trainer {
 namespace {
@@ -53,9 +54,15 @@ SentencePieceModel::SentencePieceModel() : processor_(std::make_unique<sentencep
 SentencePieceModel::~SentencePieceModel() = default;
 
 std::string SentencePieceModel::Load(const std::string& serialized_model) {
-  const sentencepiece::util::Status status = processor_->LoadFromSerializedProto(serialized_model);
-  can_cut_ = status.ok() && CanCutAtSpaces(*processor_);
-  return status.ok() ? "" : status.ToString();
+  // SentencePiece returns most errors; a unigram model with an empty piece makes the trie of its pieces throw.
+  try {
+    const sentencepiece::util::Status status = processor_->LoadFromSerializedProto(serialized_model);
+    can_cut_ = status.ok() && CanCutAtSpaces(*processor_);
+    return status.ok() ? "" : status.ToString();
+  } catch (const std::exception& error) {
+    processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
+    return error.what();
+  }
 }
 
 std::vector<int> SentencePieceModel::Encode(std::string_view text, size_t chunk_bytes) const {

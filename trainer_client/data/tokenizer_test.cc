@@ -87,6 +87,14 @@ TEST(SentencePieceModelTest, AUnigramModelEncodesTheWholeTextAtOnce) {
   EXPECT_EQ(model.Encode("x a", 1), (std::vector<int>{4, 3}));
 }
 
+TEST(SentencePieceModelTest, AUnigramModelWithAnEmptyPieceIsRefused) {
+  SentencePieceModel model;
+  const std::string rest = Piece("a", -1) + Field(2, "\x18\x01") + Field(3, Field(1, "identity"));
+  EXPECT_NE(model.Load(Piece("<unk>", 0, 2) + Piece("", -1) + rest), "");
+  EXPECT_EQ(model.Load(Piece("<unk>", 0, 2) + rest), "");
+  EXPECT_EQ(model.Encode("a", 100).back(), 1);
+}
+
 TEST(TokenizerTest, NamesAFileThatIsMissingEmptyOrNoModel) {
   const absl::Status missing = Tokenizer::Load("/no/such.model").status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
