@@ -23,8 +23,9 @@ bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
   if (IsUnigram(processor)) return false;
   std::vector<std::string> pieces;
   if (!processor.Encode("a", &pieces).ok() || pieces.empty() || !pieces[0].starts_with(kSpace)) return false;
-  // Runs of unknown characters become one piece; a space must end them.
-  if (processor.IsUnknown(processor.PieceToId(kSpace))) return false;
+  // Runs of unknown characters become one piece; a space must end them. One that is no ordinary piece does not.
+  const int space = processor.PieceToId(kSpace);
+  if (processor.IsUnknown(space) || processor.IsControl(space) || processor.IsUnused(space)) return false;
   for (int i = 0; i < processor.GetPieceSize(); ++i) {
     const std::string& piece = processor.IdToPiece(i);
     const size_t last_space = piece.rfind(kSpace);
