@@ -2,6 +2,7 @@
 
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 
@@ -23,9 +24,8 @@ bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
   if (IsUnigram(processor)) return false;
   std::vector<std::string> pieces;
   if (!processor.Encode("a", &pieces).ok() || pieces.empty() || !pieces[0].starts_with(kSpace)) return false;
-  // Runs of unknown characters become one piece; a space must end them. One that is no ordinary piece does not.
-  const int space = processor.PieceToId(kSpace);
-  if (processor.IsUnknown(space) || processor.IsControl(space) || processor.IsUnused(space)) return false;
+  // Runs of unknown characters become one piece; a space must end them.
+  if (processor.IsUnknown(processor.PieceToId(kSpace))) return false;
   for (int i = 0; i < processor.GetPieceSize(); ++i) {
     const std::string& piece = processor.IdToPiece(i);
     const size_t last_space = piece.rfind(kSpace);
@@ -35,6 +35,18 @@ bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
     }
   }
   return true;
+}
+
+// A model that merges pieces begins with the characters of a text. One that is a control piece stands for no text, so
+// that a text which holds it cannot be encoded. Returns such a piece, or an empty string.
+std::string FindControlCharacter(const sentencepiece::SentencePieceProcessor& processor) {
+  if (IsUnigram(processor)) return "";
+  for (int i = 0; i < processor.GetPieceSize(); ++i) {
+    const std::string& piece = processor.IdToPiece(i);
+    const auto begins_character = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; };
+    if (processor.IsControl(i) && std::count_if(piece.begin(), piece.end(), begins_character) == 1) return piece;
+  }
+  return "";
 }
 
 bool IsAsciiAlphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -58,8 +70,11 @@ std::string SentencePieceModel::Load(const std::string& serialized_model) {
   // SentencePiece returns most errors; a unigram model with an empty piece makes the trie of its pieces throw.
   try {
     const sentencepiece::util::Status status = processor_->LoadFromSerializedProto(serialized_model);
-    can_cut_ = status.ok() && CanCutAtSpaces(*processor_);
-    return status.ok() ? "" : status.ToString();
+    if (!status.ok()) return status.ToString();
+    const std::string control = FindControlCharacter(*processor_);
+    if (!control.empty()) return "its control piece " + control + " is a character that texts may hold";
+    can_cut_ = CanCutAtSpaces(*processor_);
+    return "";
   } catch (const std::exception& error) {
     processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
     return error.what();

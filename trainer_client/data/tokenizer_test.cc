@@ -95,6 +95,18 @@ TEST(SentencePieceModelTest, AUnigramModelWithAnEmptyPieceIsRefused) {
   EXPECT_EQ(model.Encode("a", 100).back(), 1);
 }
 
+// SentencePiece encodes no text that holds such a character.
+TEST(SentencePieceModelTest, ACharacterThatIsAControlPieceIsRefused) {
+  const auto model_with = [](const std::string& control) {
+    return Piece("<unk>", 0, 2) + Piece(control, 0, 3) + Piece("\u2581", -1) + Piece("a", -2) + Field(2, "\x18\x02") +
+           Field(3, Field(1, "identity"));
+  };
+  SentencePieceModel model;
+  EXPECT_EQ(model.Load(model_with("\u00e9")), "its control piece \u00e9 is a character that texts may hold");
+  EXPECT_EQ(model.Load(model_with("<s>")), "");
+  EXPECT_EQ(model.Encode("a", 100), (std::vector<int>{2, 3}));
+}
+
 TEST(TokenizerTest, NamesAFileThatIsMissingEmptyOrNoModel) {
   const absl::Status missing = Tokenizer::Load("/no/such.model").status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
