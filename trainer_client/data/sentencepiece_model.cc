@@ -37,14 +37,18 @@ bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
   return true;
 }
 
-// A model that merges pieces begins with the characters of a text. One that is a control piece stands for no text, so
-// that a text which holds it cannot be encoded. Returns such a piece, or an empty string.
-std::string FindControlCharacter(const sentencepiece::SentencePieceProcessor& processor) {
+// A control piece stands for no text, and SentencePiece encodes no text that it finds one in. A model that merges
+// pieces finds one that is a character, or whose text an ordinary piece has as well. Returns what is wrong, or an empty
+// string.
+std::string FindControlInTexts(const sentencepiece::SentencePieceProcessor& processor) {
   if (IsUnigram(processor)) return "";
   for (int i = 0; i < processor.GetPieceSize(); ++i) {
     const std::string& piece = processor.IdToPiece(i);
+    if (processor.PieceToId(piece) != i) return "its piece " + piece + " occurs twice";
     const auto begins_character = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; };
-    if (processor.IsControl(i) && std::count_if(piece.begin(), piece.end(), begins_character) == 1) return piece;
+    if (processor.IsControl(i) && std::count_if(piece.begin(), piece.end(), begins_character) == 1) {
+      return "its control piece " + piece + " is a character that texts may hold";
+    }
   }
   return "";
 }
@@ -71,10 +75,8 @@ std::string SentencePieceModel::Load(const std::string& serialized_model) {
   try {
     const sentencepiece::util::Status status = processor_->LoadFromSerializedProto(serialized_model);
     if (!status.ok()) return status.ToString();
-    const std::string control = FindControlCharacter(*processor_);
-    if (!control.empty()) return "its control piece " + control + " is a character that texts may hold";
     can_cut_ = CanCutAtSpaces(*processor_);
-    return "";
+    return FindControlInTexts(*processor_);
   } catch (const std::exception& error) {
     processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
     return error.what();

@@ -95,14 +95,16 @@ TEST(SentencePieceModelTest, AUnigramModelWithAnEmptyPieceIsRefused) {
   EXPECT_EQ(model.Encode("a", 100).back(), 1);
 }
 
-// SentencePiece encodes no text that holds such a character.
-TEST(SentencePieceModelTest, ACharacterThatIsAControlPieceIsRefused) {
+// SentencePiece encodes no text that holds one.
+TEST(SentencePieceModelTest, AControlPieceThatTextsMayHoldIsRefused) {
   const auto model_with = [](const std::string& control) {
     return Piece("<unk>", 0, 2) + Piece(control, 0, 3) + Piece("\u2581", -1) + Piece("a", -2) + Field(2, "\x18\x02") +
            Field(3, Field(1, "identity"));
   };
   SentencePieceModel model;
   EXPECT_EQ(model.Load(model_with("\u00e9")), "its control piece \u00e9 is a character that texts may hold");
+  EXPECT_EQ(model.Load(model_with("a")), "its control piece a is a character that texts may hold");
+  EXPECT_EQ(model.Load(model_with("\u2581a") + Piece("\u2581a", -3)), "its piece \u2581a occurs twice");
   EXPECT_EQ(model.Load(model_with("<s>")), "");
   EXPECT_EQ(model.Encode("a", 100), (std::vector<int>{2, 3}));
 }
