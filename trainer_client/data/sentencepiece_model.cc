@@ -18,21 +18,27 @@ bool IsUnigram(const sentencepiece::SentencePieceProcessor& processor) {
   return processor.NBestEncode("a", 1, &splits).ok();
 }
 
+bool HasSpaceBehindCharacter(const std::string& piece) {
+  const size_t last_space = piece.rfind(kSpace);
+  if (last_space == std::string::npos) return false;
+  for (size_t at = 0; at < last_space; at += kSpace.size()) {
+    if (piece.compare(at, kSpace.size(), kSpace) != 0) return true;
+  }
+  return false;
+}
+
 // Whether a text may be cut at a single space between words: the space and the word behind it are encoded as a text of
 // that word alone is (whose missing space SentencePiece adds), and no piece has a space behind another character.
 bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
   if (IsUnigram(processor)) return false;
   std::vector<std::string> pieces;
   if (!processor.Encode("a", &pieces).ok() || pieces.empty() || !pieces[0].starts_with(kSpace)) return false;
-  // Runs of unknown characters become one piece; a space must end them.
+  // Runs of what is unknown become one piece; a space must end them. A model of words takes it for a part of the word.
   if (processor.IsUnknown(processor.PieceToId(kSpace))) return false;
+  const bool is_encoded = processor.Encode("\U0010fffd \U0010fffd", &pieces).ok();
+  if (!is_encoded || std::any_of(pieces.begin(), pieces.end(), HasSpaceBehindCharacter)) return false;
   for (int i = 0; i < processor.GetPieceSize(); ++i) {
-    const std::string& piece = processor.IdToPiece(i);
-    const size_t last_space = piece.rfind(kSpace);
-    if (last_space == std::string::npos) continue;
-    for (size_t at = 0; at < last_space; at += kSpace.size()) {
-      if (piece.compare(at, kSpace.size(), kSpace) != 0) return false;
-    }
+    if (HasSpaceBehindCharacter(processor.IdToPiece(i))) return false;
   }
   return true;
 }

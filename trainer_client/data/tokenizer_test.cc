@@ -95,6 +95,15 @@ TEST(SentencePieceModelTest, AUnigramModelWithAnEmptyPieceIsRefused) {
   EXPECT_EQ(model.Encode("a", 100).back(), 1);
 }
 
+TEST(SentencePieceModelTest, AModelOfWordsEncodesTheWholeTextAtOnce) {
+  SentencePieceModel model;
+  ASSERT_EQ(model.Load(Piece("<unk>", 0, 2) + Piece("\u2581", -1) + Piece("\u2581a", -2) + Field(2, "\x18\x03") +
+                       Field(3, Field(1, "identity"))),
+            "");
+  EXPECT_EQ(model.Encode("x x a", 1), (std::vector<int>{0, 2})) << "unknown words are one piece";
+  EXPECT_EQ(model.Encode("x x a", 100), (std::vector<int>{0, 2}));
+}
+
 // SentencePiece encodes no text that holds one.
 TEST(SentencePieceModelTest, AControlPieceThatTextsMayHoldIsRefused) {
   const auto model_with = [](const std::string& control) {
