@@ -3,6 +3,7 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <exception>
 
@@ -46,10 +47,12 @@ bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
 // A control piece stands for no text, and SentencePiece encodes no text that it finds one in. A model that merges
 // pieces finds one that is a character, or whose text an ordinary piece has as well. Returns what is wrong, or an empty
 // string.
-std::string FindControlInTexts(const sentencepiece::SentencePieceProcessor& processor) {
-  if (IsUnigram(processor)) return "";
+std::string FindBadPiece(const sentencepiece::SentencePieceProcessor& processor) {
+  const bool is_unigram = IsUnigram(processor);
   for (int i = 0; i < processor.GetPieceSize(); ++i) {
     const std::string& piece = processor.IdToPiece(i);
+    if (std::isnan(processor.GetScore(i))) return "the score of its piece " + piece + " is no number";
+    if (is_unigram) continue;
     if (processor.PieceToId(piece) != i) return "its piece " + piece + " occurs twice";
     const auto begins_character = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; };
     if (processor.IsControl(i) && std::count_if(piece.begin(), piece.end(), begins_character) == 1) {
@@ -82,7 +85,7 @@ std::string SentencePieceModel::Load(const std::string& serialized_model) {
     const sentencepiece::util::Status status = processor_->LoadFromSerializedProto(serialized_model);
     if (!status.ok()) return status.ToString();
     can_cut_ = CanCutAtSpaces(*processor_);
-    return FindControlInTexts(*processor_);
+    return FindBadPiece(*processor_);
   } catch (const std::exception& error) {
     processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
     return error.what();

@@ -1,5 +1,6 @@
 #include "trainer_client/data/tokenizer.h"
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -102,6 +103,12 @@ TEST(SentencePieceModelTest, AModelOfWordsEncodesTheWholeTextAtOnce) {
             "");
   EXPECT_EQ(model.Encode("x x a", 1), (std::vector<int>{0, 2})) << "unknown words are one piece";
   EXPECT_EQ(model.Encode("x x a", 100), (std::vector<int>{0, 2}));
+}
+
+TEST(SentencePieceModelTest, AScoreThatIsNoNumberIsRefused) {
+  SentencePieceModel model;
+  EXPECT_EQ(model.Load(Piece("<unk>", 0, 2) + Piece("a", NAN) + Field(2, "\x18\x02") + Field(3, Field(1, "identity"))),
+            "the score of its piece a is no number");
 }
 
 // SentencePiece encodes no text that holds one.
