@@ -10,9 +10,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "google/protobuf/util/json_util.h"
+#include "planner/convert/array_elements.h"
 #include "planner/convert/gzip.h"
 #include "planner/convert/message_count.h"
-#include "planner/convert/array_elements.h"
 #include "planner/files/files.h"
 #include "planner/files/json_reader.h"
 
