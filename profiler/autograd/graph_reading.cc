@@ -132,6 +132,7 @@ absl::Status AddOps(const AutogradGraph& graph, Reading& reading) {
 // Returns the indices of the tensors that the option `field` names.
 absl::StatusOr<std::vector<int>> Find(absl::string_view field, const std::vector<std::string>& names,
                                       const ModelProfile& profile) {
+  if (names.empty()) return std::vector<int>();
   absl::flat_hash_map<absl::string_view, int> index_of;
   for (const Tensor& tensor : profile.tensors) index_of.emplace(tensor.name, static_cast<int>(index_of.size()));
   std::vector<int> indices;

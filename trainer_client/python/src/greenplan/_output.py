@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +30,15 @@ def table_text(result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(padded) + "\n"
+
+
+def html_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Returns a table for notebooks with a line per row, of ``columns`` alone."""
+    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(readable(row[name]))}</td>" for name in columns) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _flat(value: Any) -> str:

@@ -61,8 +61,8 @@ def profile_state(profile: Profile) -> dict[str, Any]:
 
 
 def profile_of_state(state: Mapping[str, Any]) -> Profile:
-    """Reads ``profile_state()``; that of older sessions has nothing about single steps."""
-    data, of_steps = profile_json.from_json(state["profile"]), state.get("profile_of_steps")
+    """Reads ``profile_state()``."""
+    data, of_steps = profile_json.from_json(state["profile"]), state["profile_of_steps"]
     data.of_steps = None if of_steps is None else profile_json.from_json(of_steps)
     return Profile(data)
 
@@ -197,11 +197,15 @@ class StepProfiler:
             ArgumentError: The losses together are beyond what a profile can hold.
         """
         if not self._parts or self._blocks is None:
-            problem = "no loss of the model was differentiated within the step; call loss.backward() within "
-            problem += "`with session.step():`"
+            problem = (
+                "no loss of the model was differentiated within the step; call loss.backward() within "
+                "`with session.step():`"
+            )
             if self._is_any_unreached:
-                problem += ". One was that reaches no tensor that may train: it is that of another model, or of "
-                problem += "another adapter than the optimizer has, for which to attach again"
+                problem += (
+                    ". One was that reaches no tensor that may train: it is that of another model, or of another "
+                    "adapter than the optimizer has, for which to attach again"
+                )
             raise Error(problem, code="FAILED_PRECONDITION", field="step")
         data = self._parts[0]
         for part in self._parts[1:]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from greenplan._output import readable
+from greenplan._output import html_table
 from greenplan._plan_options import OPTIONS, budget_message, number, plan_options
 from greenplan._reports import Importance, importance_values, report
 from greenplan.errors import ArgumentError, unknown_name
@@ -56,12 +55,7 @@ class Curve(list[Plan]):
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
-        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in _COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(readable(row[name]))}</td>" for name in _COLUMNS) + "</tr>"
-            for row in self.rows
-        )
-        return f"<table><tr>{head}</tr>{body}</table>"
+        return html_table(self.rows, _COLUMNS)
 
 
 def curve(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from greenplan._output import readable
+from greenplan._output import html_table
 from greenplan._plan_options import budget_message, plan_options
 from greenplan._reports import Importance, report
 from greenplan.curve import budget_list
@@ -33,12 +32,7 @@ class Explanation(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
-        names = list(self[0]) if self else []
-        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in names)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(readable(row[name]))}</td>" for name in names) + "</tr>" for row in self
-        )
-        return f"<table><tr>{head}</tr>{body}</table>"
+        return html_table(self, list(self[0]) if self else [])
 
 
 def explain(

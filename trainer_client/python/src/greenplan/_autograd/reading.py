@@ -150,9 +150,9 @@ def _check_loss(loss: torch.Tensor) -> None:
         problem = "loss is a leaf tensor; allowed: the result of an operator"
         if loss._backward_hooks:
             problem += (
-                ". It has a hook, as cached losses (GradCache) do, which compute gradients out of sight: use the "
+                ". It has a hook, as cached losses (GradCache) do, which compute gradients out of sight: use the loss "
+                "without a cache"
             )
-            problem += "loss without a cache"
         raise ArgumentError(problem, field="loss")
 
 
