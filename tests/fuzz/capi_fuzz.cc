@@ -1,5 +1,6 @@
 // Requests to the C library. The first byte chooses the function. Every answer is JSON, every refusal blames the
-// request, and a planner that keeps the profile answers as the function that reads it does.
+// request, and a planner that keeps the profile answers as the function that reads it does. The message of an error may
+// differ: it may list the keys that a request may have, and a planner's requests have no profile.
 
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,9 @@ Function FunctionOf(uint8_t choice) {
   }
 }
 
+// The field that an error blames.
+std::string FieldOf(const std::string& answer) { return json::parse(answer)["field"].get<std::string>(); }
+
 // What a call has answered, once it is what greenplan.h promises.
 std::string Take(int code, greenplan_buffer buffer) {
   Require(buffer.data != nullptr && buffer.data[buffer.size] == '\0', "an answer ends in NUL");
@@ -72,7 +76,9 @@ void AskPlanner(const Function& function, json request, int code, const std::str
   const int planner_code = function.of_planner(planner, rest.data(), rest.size(), &buffer);
   const std::string planner_answer = Take(planner_code, buffer);
   greenplan_planner_free(planner);
-  Require(planner_code == code && planner_answer == answer, "a planner answers as the whole request is answered");
+  Require(planner_code == code, "a planner answers with the code of the whole request");
+  if (code == 0) Require(planner_answer == answer, "a planner answers as the whole request is answered");
+  if (code != 0) Require(FieldOf(planner_answer) == FieldOf(answer), "a planner blames the field of the whole request");
 }
 
 void Ask(uint8_t choice, absl::string_view text) {

@@ -28,6 +28,15 @@ bool HasSpaceBehindCharacter(const std::string& piece) {
   return false;
 }
 
+// A word that no model of words knows.
+std::string LongerThanAllPieces(const sentencepiece::SentencePieceProcessor& processor) {
+  size_t longest = 0;
+  for (int i = 0; i < processor.GetPieceSize(); ++i) longest = std::max(longest, processor.IdToPiece(i).size());
+  std::string word;
+  while (word.size() <= longest) word += "\U0010fffd";
+  return word;
+}
+
 // Whether a text may be cut at a single space between words: the space and the word behind it are encoded as a text of
 // that word alone is (whose missing space SentencePiece adds), and no piece has a space behind another character.
 bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
@@ -36,7 +45,8 @@ bool CanCutAtSpaces(const sentencepiece::SentencePieceProcessor& processor) {
   if (!processor.Encode("a", &pieces).ok() || pieces.empty() || !pieces[0].starts_with(kSpace)) return false;
   // Runs of what is unknown become one piece; a space must end them. A model of words takes it for a part of the word.
   if (processor.IsUnknown(processor.PieceToId(kSpace))) return false;
-  const bool is_encoded = processor.Encode("\U0010fffd \U0010fffd", &pieces).ok();
+  const std::string word = LongerThanAllPieces(processor);
+  const bool is_encoded = processor.Encode(word + " " + word, &pieces).ok();
   if (!is_encoded || std::any_of(pieces.begin(), pieces.end(), HasSpaceBehindCharacter)) return false;
   for (int i = 0; i < processor.GetPieceSize(); ++i) {
     if (HasSpaceBehindCharacter(processor.IdToPiece(i))) return false;

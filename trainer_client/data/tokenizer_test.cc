@@ -105,6 +105,15 @@ TEST(SentencePieceModelTest, AModelOfWordsEncodesTheWholeTextAtOnce) {
   EXPECT_EQ(model.Encode("x x a", 100), (std::vector<int>{0, 2}));
 }
 
+TEST(SentencePieceModelTest, AModelOfWordsIsKnownByWordsThatItCannotHave) {
+  SentencePieceModel model;  // It knows the rarest of characters as a word.
+  ASSERT_EQ(model.Load(Piece("<unk>", 0, 2) + Piece("\u2581\U0010fffd", -1) + Piece("\u2581", -2) +
+                       Field(2, "\x18\x03") + Field(3, Field(1, "identity"))),
+            "");
+  EXPECT_EQ(model.Encode("x x \U0010fffd", 1), (std::vector<int>{0, 1}));
+  EXPECT_EQ(model.Encode("x x \U0010fffd", 100), (std::vector<int>{0, 1}));
+}
+
 TEST(SentencePieceModelTest, AScoreThatIsNoNumberIsRefused) {
   SentencePieceModel model;
   EXPECT_EQ(model.Load(Piece("<unk>", 0, 2) + Piece("a", NAN) + Field(2, "\x18\x02") + Field(3, Field(1, "identity"))),
