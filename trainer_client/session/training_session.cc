@@ -8,7 +8,6 @@
 #include <set>
 #include <unordered_map>
 
-#include "ATen/core/grad_mode.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "planner/convert/convert.h"
@@ -17,11 +16,8 @@
 #include "profiler/autograd/executed_flops.h"
 #include "profiler/autograd/module_state.h"
 #include "trainer_client/parallel/rank_group.h"
-#include "trainer_client/session/consecutive_steps.h"
-#include "trainer_client/session/declared_blocks.h"
+#include "trainer_client/session/in_step_importance.h"
 #include "trainer_client/session/plan_drift.h"
-#include "trainer_client/session/random_state.h"
-#include "trainer_client/session/trainable.h"
 #include "trainer_client/session/without_exceptions.h"
 
 namespace greenplan::trainer {
@@ -46,10 +42,6 @@ NamedParameters Distinct(NamedParameters parameters) {
   return parameters;
 }
 
-bool DropsBlocks(const v1::PlanOptions& options) {
-  return options.method() == v1::METHOD_DROP || options.method() == v1::METHOD_JOINT;
-}
-
 // Returns the first name that comes twice, or an empty text.
 template <typename Entries, typename NameOf>
 std::string FirstRepeated(const Entries& entries, const NameOf& name_of) {
@@ -60,53 +52,6 @@ std::string FirstRepeated(const Entries& entries, const NameOf& name_of) {
   return "";
 }
 
-std::vector<std::string> NamesOf(const std::vector<ResidualBranch>& branches) {
-  std::vector<std::string> names;
-  for (const ResidualBranch& branch : branches) names.push_back(branch.name());
-  return names;
-}
-
-// The tensors that train under every plan: all that may, unless the method selects among them.
-std::vector<std::string> AlwaysTrained(const NamedParameters& parameters, const v1::PlanOptions& options) {
-  const bool selects = options.method() == v1::METHOD_SELECTION || options.method() == v1::METHOD_JOINT;
-  const std::set<std::string> always(options.always().begin(), options.always().end());
-  const std::set<std::string> never(options.never().begin(), options.never().end());
-  std::vector<std::string> names;
-  for (const auto& [name, parameter] : parameters) {
-    if (selects ? always.contains(name) : !never.contains(name)) names.push_back(name);
-  }
-  return names;
-}
-
-// The cost model of the step whose graph is behind `loss` and whose forward pass has executed so many FLOPs. Those of
-// operators that only frozen tensors take part in are not in the graph.
-absl::StatusOr<ModelProfile> ProfileOf(const at::Tensor& loss, const NamedParameters& parameters,
-                                       const SessionOptions& options, int64_t executed_forward_flops) {
-  profiler::ProfileOptions profile_options;
-  profile_options.always = AlwaysTrained(parameters, options.plan);
-  if (DropsBlocks(options.plan)) profile_options.dropped = NamesOf(options.branches);
-  absl::StatusOr<ModelProfile> profile = profiler::Profile(loss, parameters, profile_options);
-  if (!profile.ok()) return profile;
-  profile->forward_cost = std::max(profile->forward_cost, executed_forward_flops);
-  return profile;
-}
-
-// The cost model of the step that `loss` computes, read off its graph with every candidate requiring grad.
-absl::StatusOr<ModelProfile> ProfileStep(const NamedParameters& parameters, const std::vector<bool>& candidates,
-                                         const SessionOptions& options, const LossFunction& loss) {
-  const RandomStateGuard keep_random_state;
-  const profiler::KeepGradients keep_gradients(parameters);
-  const profiler::KeepBuffers keep_buffers(options.buffers);
-  TrainableGuard keep_trainable(parameters);
-  SetTrainable(parameters, candidates);
-  return WithoutExceptions("the profiled forward pass", [&]() -> absl::StatusOr<ModelProfile> {
-    at::AutoGradMode record(true);
-    const profiler::ExecutedFlopsCounter counter;
-    const at::Tensor batch_loss = loss(0);
-    return ProfileOf(batch_loss, parameters, options, counter.forward_flops_of_this_thread());
-  });
-}
-
 void Assign(const std::vector<double>& values, google::protobuf::RepeatedField<double>& field) {
   field.Assign(values.begin(), values.end());
 }
@@ -115,16 +60,24 @@ void Assign(const std::vector<double>& values, google::protobuf::RepeatedField<d
 
 struct TrainingSession::InStepProbe {
   RoundOptions options;
-  std::vector<bool> measured;                    // [num_tensors]
-  std::unique_ptr<ConsecutiveSteps> steps = {};  // With CROSS_FITTED, once the first has run backward.
-  Importance importance = {};
-  bool has_measured_step = false;  // The current one.
-  int64_t backward_cost = 0;       // Beyond the plan in force, of the steps before the last.
+  std::vector<bool> measured;                  // [num_tensors]
+  std::optional<InStepImportance> importance;  // If the method plans by it, once the first step has run backward.
+  bool has_measured_step = false;              // The current one.
+  int64_t backward_cost = 0;                   // Beyond the plan in force, of the steps before the last.
   double seconds = 0;
   std::unique_ptr<const profiler::ExecutedFlopsCounter> forward;  // Of the forward pass that is profiled.
   std::unique_ptr<const BranchOutputs> outputs;                   // Of the one that sensitivity is measured from.
   std::vector<double> sensitivity;
   int64_t sensitivity_flops = 0;  // Executed in backward to measure it.
+};                                // With CROSS_FITTED, once the first has run backward.
+Importance importance = {};
+bool has_measured_step = false;  // The current one.
+int64_t backward_cost = 0;       // Beyond the plan in force, of the steps before the last.
+double seconds = 0;
+std::unique_ptr<const profiler::ExecutedFlopsCounter> forward;  // Of the forward pass that is profiled.
+std::unique_ptr<const BranchOutputs> outputs;                   // Of the one that sensitivity is measured from.
+std::vector<double> sensitivity;
+int64_t sensitivity_flops = 0;  // Executed in backward to measure it.
 };
 
 TrainingSession::TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options,
@@ -187,17 +140,17 @@ bool TrainingSession::PlansSensitivity(const RoundOptions& options) const {
   return DropsBlocks(options_.plan) && options_.plan.allocation() != v1::ALLOCATION_UNIFORM && !options.uniform_rates;
 }
 
+StepProfileOptions TrainingSession::ProfileOptions() const {
+  return {.model = options_.model, .plan = options_.plan, .branches = options_.branches, .buffers = options_.buffers};
+}
+
 absl::Status TrainingSession::CreateJob(const LossFunction& loss) {
   if (rounds_.has_job()) return absl::OkStatus();
-  return CreateJobFrom(ProfileStep(parameters(), execution_.candidates(), options_, loss));
+  return CreateJobFrom(ProfileStep(loss, parameters(), execution_.candidates(), ProfileOptions()));
 }
 
 absl::Status TrainingSession::CreateJobFrom(absl::StatusOr<ModelProfile> profile) {
   if (!profile.ok()) return profile.status();
-  profile->model = options_.model;
-  if (DropsBlocks(options_.plan)) {
-    if (absl::Status status = KeepDeclaredBlocks(NamesOf(options_.branches), *profile); !status.ok()) return status;
-  }
   if (absl::Status status = rounds_.CreateJob(ModelProfileToProto(*profile), options_.plan); !status.ok()) {
     return status;
   }
@@ -464,8 +417,7 @@ absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
   if (!rounds_.has_job()) {
     const std::unique_ptr<const profiler::ExecutedFlopsCounter> forward = std::move(probe.forward);
     const int64_t executed = forward == nullptr ? 0 : forward->forward_flops_of_this_thread();
-    const absl::Status created = CreateJobFrom(
-        WithoutExceptions("profiling", [&] { return ProfileOf(loss, parameters(), options_, executed); }));
+    const absl::Status created = CreateJobFrom(ProfileLoss(loss, parameters(), ProfileOptions(), executed));
     if (!created.ok()) return created;
     // The profile had to see tensors that never train. Autograd leaves out a leaf that no longer requires grad.
     probe.measured = MeasuredTensors();
@@ -484,43 +436,26 @@ absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
   return absl::OkStatus();
 }
 
-// Returns whether all has been measured.
-absl::StatusOr<bool> TrainingSession::MeasureStep() {
+absl::Status TrainingSession::MeasureStep() {
   const Stopwatch stopwatch;
   InStepProbe& probe = *in_step_probe_;
   probe.has_measured_step = true;
-  const std::vector<bool> measured = MeasuredTensors();
-  if (PlansImportance() && options_.importance.metric == v1::IMPORTANCE_METRIC_CROSS_FITTED) {
-    if (probe.steps == nullptr) {
-      probe.steps = std::make_unique<ConsecutiveSteps>(parameters(), *options_.importance.update_rule,
-                                                       options_.importance.probe_batches);
+  if (PlansImportance()) {
+    if (!probe.importance.has_value()) probe.importance.emplace(parameters(), options_.importance);
+    if (absl::Status status = probe.importance->AddStep(MeasuredTensors(), execution_.mask()); !status.ok()) {
+      return status;
     }
-    const absl::Status added = WithoutExceptions("the importance probe", [&] {
-      probe.steps->AddStep(measured, execution_.mask());
-      return absl::OkStatus();
-    });
-    if (!added.ok()) return added;
-    if (probe.steps->is_complete()) {
-      absl::StatusOr<Importance> importance = probe.steps->Result();
-      if (!importance.ok()) return importance.status();
-      probe.importance = *std::move(importance);
-    }
-  } else if (PlansImportance()) {
-    absl::StatusOr<Importance> importance = ImportanceOfGradients(parameters(), measured, options_.importance);
-    if (!importance.ok()) return importance.status();
-    probe.importance = *std::move(importance);
   }
   probe.seconds += stopwatch.seconds();
-  return probe.steps == nullptr || probe.steps->is_complete();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
   if (in_step_probe_ == nullptr || !execution_.is_open() || in_step_probe_->has_measured_step) return std::nullopt;
   if (!rounds_.has_job()) return absl::FailedPreconditionError("no Backward() has run in the step that measures");
-  absl::StatusOr<bool> has_measured_all = MeasureStep();
-  if (!has_measured_all.ok()) return has_measured_all.status();
+  if (absl::Status status = MeasureStep(); !status.ok()) return status;
   const int64_t executed = step_plan().predicted_backward_cost;
-  if (!*has_measured_all) {
+  if (in_step_probe_->importance.has_value() && !in_step_probe_->importance->is_complete()) {
     step_probe_.backward_cost = executed - EvaluateMask(profile_, TensorsThatTrain()).backward_cost;
     in_step_probe_->backward_cost += step_probe_.backward_cost;
     execution_.UndefineFrozenGradients();
@@ -529,8 +464,8 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
   const std::unique_ptr<InStepProbe> probe = std::move(in_step_probe_);
   v1::ImportanceReport report = NewReport(probe->options);
   if (PlansImportance()) {
-    Assign(probe->importance.mean, *report.mutable_importance());
-    Assign(probe->importance.standard_error, *report.mutable_standard_error());
+    Assign(probe->importance->result().mean, *report.mutable_importance());
+    Assign(probe->importance->result().standard_error, *report.mutable_standard_error());
   }
   Assign(probe->sensitivity, *report.mutable_sensitivity());
   absl::StatusOr<Round> round = PlanRound(std::move(report));

@@ -23,6 +23,7 @@
 #include "trainer_client/session/residual_branch.h"
 #include "trainer_client/session/sensitivity.h"
 #include "trainer_client/session/step_plan.h"
+#include "trainer_client/session/step_profile.h"
 
 namespace greenplan::trainer {
 
@@ -280,7 +281,8 @@ class TrainingSession {
 
   // Returns InvalidArgument if options contradict each other or do not fit the parameters.
   absl::Status CheckOptions() const;
-  // Removes the blocks that no branch declares from the profile, creates the job with it, and keeps it as profile_.
+  StepProfileOptions ProfileOptions() const;
+  // Creates the job with the profile, and keeps it as profile_.
   absl::Status CreateJobFrom(absl::StatusOr<ModelProfile> profile);
   // Returns whether the method selects tensors, so that importance has to be measured.
   bool PlansImportance() const;
@@ -315,8 +317,8 @@ class TrainingSession {
   StepPlan MeasuringStep(const std::vector<bool>& measured) const;
   // Creates the job from the graph of `loss` if there is none yet, and measures sensitivity if that is due.
   absl::Status PrepareInStepProbe(const at::Tensor& loss);
-  // Measures importance from the gradients of the current step. Returns whether everything has been measured.
-  absl::StatusOr<bool> MeasureStep();
+  // Measures importance from the gradients of the current step, if the method plans by it.
+  absl::Status MeasureStep();
   // Gives all ranks the drift that rank 0 measured.
   absl::Status AgreeOn(std::optional<double>& drift) const;
 
