@@ -69,15 +69,6 @@ struct TrainingSession::InStepProbe {
   std::unique_ptr<const BranchOutputs> outputs;                   // Of the one that sensitivity is measured from.
   std::vector<double> sensitivity;
   int64_t sensitivity_flops = 0;  // Executed in backward to measure it.
-};                                // With CROSS_FITTED, once the first has run backward.
-Importance importance = {};
-bool has_measured_step = false;  // The current one.
-int64_t backward_cost = 0;       // Beyond the plan in force, of the steps before the last.
-double seconds = 0;
-std::unique_ptr<const profiler::ExecutedFlopsCounter> forward;  // Of the forward pass that is profiled.
-std::unique_ptr<const BranchOutputs> outputs;                   // Of the one that sensitivity is measured from.
-std::vector<double> sensitivity;
-int64_t sensitivity_flops = 0;  // Executed in backward to measure it.
 };
 
 TrainingSession::TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options,
