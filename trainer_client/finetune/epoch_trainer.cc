@@ -7,7 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "ATen/core/grad_mode.h"
 #include "absl/strings/str_cat.h"
 #include "c10/core/impl/VirtualGuardImpl.h"
 #include "planner/convert/names.h"
@@ -188,7 +187,7 @@ absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t
                        .step = next_step(),
                        .sample_count = probe_batches * setup_.batch_size,
                        .uniform_rates = next_step() < setup_.uniform_steps};
-  promise_.emplace();
+  promise_.emplace(setup_.ranks);
   if (step_in_epoch > 0) NotePeakMemory(report);  // Before this round's probe adds to it.
   if (setup_.probe == Probe::kInStep) {
     if (setup_.probe_steps > 1 && !is_under_plan_) {  // The steps before the first plan.
@@ -197,11 +196,11 @@ absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t
     if (setup_.probe_steps > 1) AddTrainable(trainable_, report);
     return setup_.session.BeginRoundInStep(options);
   }
-  promise_->micro_batches = MicroBatchesFrom(step_in_epoch, probe_batches);
+  promise_->set_micro_batches(MicroBatchesFrom(step_in_epoch, probe_batches));
 
   const profiler::ExecutedFlopsCounter counter;
   absl::StatusOr<Round> round =
-      setup_.session.BeginRound([&](int batch) { return Loss(order, promise_->micro_batches[batch]); }, options);
+      setup_.session.BeginRound([&](int batch) { return Loss(order, promise_->micro_batches()[batch]); }, options);
   if (!round.ok()) return round.status();
   const int64_t flops = counter.forward_flops() + counter.backward_flops();
   setup_.progress.probe_flops += flops;
@@ -246,7 +245,7 @@ void EpochTrainer::AddRound(const Round& round, EpochReport& report) {
                            .probe_seconds = round.probe_seconds,
                            .plan_seconds = round.plan_seconds});
   if (round.is_measured) {
-    promise_->loss_reduction = round.importance_sum;
+    promise_->set_loss_reduction(round.importance_sum);
   } else {
     promise_.reset();
   }
@@ -302,7 +301,7 @@ absl::Status EpochTrainer::ComputeGradients(const std::vector<int64_t>& order, i
                                             StepRecord& step) {
   const Clock::time_point begin = Now();
   if (absl::Status status = setup_.session.BeginStep(); !status.ok()) return status;
-  if (promise_.has_value()) promise_->random_state = GetRandomState();
+  if (promise_.has_value()) promise_->KeepRandomState();
   absl::StatusOr<double> loss = RunMicroBatches(epoch, order, step_in_epoch, step);
   if (loss.ok()) loss = MeanOverRanks(*loss);
   if (!loss.ok()) return loss.status();
@@ -320,7 +319,7 @@ absl::Status EpochTrainer::PlanFromGradients(int64_t step_in_epoch, EpochReport&
   step.probe_flops = beyond_plan + probe.sensitivity_flops;
   if (round->has_value()) {
     AddRound(**round, report);
-    promise_->micro_batches = MicroBatchesFrom(step_in_epoch, setup_.grad_accum);
+    promise_->set_micro_batches(MicroBatchesFrom(step_in_epoch, setup_.grad_accum));
   } else if (setup_.probe == Probe::kInStep && !setup_.session.is_measuring()) {
     promise_.reset();  // The planner is away and was not asked.
   }
@@ -329,13 +328,8 @@ absl::Status EpochTrainer::PlanFromGradients(int64_t step_in_epoch, EpochReport&
 
 absl::Status EpochTrainer::NoteLossBefore(const std::vector<int64_t>& order, double step_loss) {
   if (!promise_.has_value() || !setup_.measures_importance || setup_.session.is_measuring()) return absl::OkStatus();
-  const bool is_of_this_step = promise_->micro_batches.size() == static_cast<size_t>(setup_.grad_accum);
-  promise_->loss_before = step_loss;
-  if (is_of_this_step) return absl::OkStatus();
-  const absl::StatusOr<double> mean = MeanOverRanks(MeanLoss(order, promise_->micro_batches, promise_->random_state));
-  if (!mean.ok()) return mean.status();
-  promise_->loss_before = *mean;
-  return absl::OkStatus();
+  const bool is_of_step = promise_->micro_batches().size() == static_cast<size_t>(setup_.grad_accum);
+  return promise_->NoteLossBefore([&](int64_t i) { return Loss(order, i); }, step_loss, is_of_step);
 }
 
 absl::Status EpochTrainer::StepOptimizer(EpochReport& report, StepRecord& step) {
@@ -358,35 +352,23 @@ void EpochTrainer::ClipGradients() {
   if (!parameters.empty()) torch::nn::utils::clip_grad_norm_(parameters, setup_.clip_norm);
 }
 
-double EpochTrainer::MeanLoss(const std::vector<int64_t>& order, const std::vector<int64_t>& micro_batches,
-                              const RandomState& random_state) {
-  const RandomStateGuard keep_random_state;
-  const at::NoGradGuard no_grad;
-  SetRandomState(random_state);
-  double sum = 0;
-  for (int64_t micro_batch : micro_batches) sum += Loss(order, micro_batch).item<double>();
-  return sum / static_cast<double>(micro_batches.size());
-}
-
 // Once a round's first step is over.
 absl::Status EpochTrainer::Redeem(const std::vector<int64_t>& order, EpochReport& report) {
   if (!promise_.has_value() || setup_.session.is_measuring()) return absl::OkStatus();
-  const Promise promise = *std::exchange(promise_, std::nullopt);
+  const LossPromise promise = *std::exchange(promise_, std::nullopt);
   if (!setup_.measures_importance) return absl::OkStatus();
   const Clock::time_point begin = Now();
   const profiler::ExecutedFlopsCounter counter;
-  const absl::StatusOr<double> after = MeanOverRanks(MeanLoss(order, promise.micro_batches, promise.random_state));
-  if (!after.ok()) return after.status();
-  const absl::StatusOr<double> promised = MeanOverRanks(promise.loss_reduction);
-  if (!promised.ok()) return promised.status();
+  const absl::StatusOr<LossReduction> reduction = promise.Redeem([&](int64_t i) { return Loss(order, i); });
+  if (!reduction.ok()) return reduction.status();
   setup_.progress.probe_flops += counter.forward_flops();
   setup_.progress.executed_flops += counter.forward_flops();
   report.probe_seconds += Seconds(begin, Now());
-  report.rounds.back().promised_loss_reduction = *promised;
-  report.rounds.back().realised_loss_reduction = promise.loss_before - *after;
+  report.rounds.back().promised_loss_reduction = reduction->promised;
+  report.rounds.back().realised_loss_reduction = reduction->realised;
   if (std::optional<RoundSums>& sums = setup_.progress.round; sums.has_value() && sums->steps == 1) {
-    sums->promised_loss_reduction = *promised;
-    sums->realised_loss_reduction = promise.loss_before - *after;
+    sums->promised_loss_reduction = reduction->promised;
+    sums->realised_loss_reduction = reduction->realised;
   }
   return absl::OkStatus();
 }

@@ -13,13 +13,13 @@
 #include "planner/core/model_profile.h"
 #include "profiler/energy/energy_meter.h"
 #include "trainer_client/data/dataset.h"
+#include "trainer_client/finetune/loss_promise.h"
 #include "trainer_client/finetune/report.h"
 #include "trainer_client/finetune/round_calendar.h"
 #include "trainer_client/finetune/step_record.h"
 #include "trainer_client/models/causal_lm.h"
 #include "trainer_client/optimizer/learning_rate.h"
 #include "trainer_client/optimizer/optimizer.h"
-#include "trainer_client/session/random_state.h"
 #include "trainer_client/session/training_session.h"
 
 namespace greenplan::trainer {
@@ -135,14 +135,6 @@ class EpochTrainer {
   absl::StatusOr<EpochReport> TrainEpoch(int64_t epoch, std::optional<PartialEpoch> partial = std::nullopt);
 
  private:
-  // A loss reduction that a round promised for its first step.
-  struct Promise {
-    double loss_reduction = 0;
-    double loss_before = 0;
-    RandomState random_state;  // Of the first forward pass.
-    std::vector<int64_t> micro_batches;
-  };
-
   // What trains from now on, with the FLOPs of one micro-batch's backward pass.
   void TakeOver(std::vector<std::string> trainable, int64_t backward_flops, int64_t full_backward_flops);
   // Returns whether a round begins before the next step.
@@ -181,9 +173,6 @@ class EpochTrainer {
   absl::Status StepOptimizer(EpochReport& report, StepRecord& step);
   // Clips the norm of all gradients together to setup_.clip_norm, if that is above 0.
   void ClipGradients();
-  // Returns the mean loss of these micro-batches without recording, with dropout drawn from `random_state`.
-  double MeanLoss(const std::vector<int64_t>& order, const std::vector<int64_t>& micro_batches,
-                  const RandomState& random_state);
   // Measures by how much the loss fell in a round's first step, and reports it beside the promise.
   absl::Status Redeem(const std::vector<int64_t>& order, EpochReport& report);
   // Samples the energy meter, and passes its notice on.
@@ -215,7 +204,7 @@ class EpochTrainer {
   double predicted_backward_seconds_ = 0;  // 0 without a time profile.
   int64_t full_backward_flops_ = 0;
   bool is_save_due_ = false;
-  std::optional<Promise> promise_;  // From the round on until its first step is over.
+  std::optional<LossPromise> promise_;  // From the round on until its first step is over.
 };
 
 }  // namespace greenplan::trainer

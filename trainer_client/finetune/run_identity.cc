@@ -30,6 +30,8 @@ json IdentityOfRun(const FinetuneOptions& options, int64_t seq_len, size_t row_c
           {"--uniform-until", options.uniform_until},
           {"--probe", options.probe},
           {"--dtype", options.dtype},
+          {"--attention", options.attention},
+          {"--checkpoint-activations", options.checkpoint_activations},
           {"--world-size", options.world_size},
           {"--optimizer-state", options.optimizer_state},
           {"--warmup-rounds", options.warmup_rounds},
@@ -44,7 +46,8 @@ json IdentityOfRun(const FinetuneOptions& options, int64_t seq_len, size_t row_c
 
 absl::Status CheckSameIdentity(const json& identity, const json& before, const std::string& output) {
   for (const auto& [flag, value] : identity.items()) {
-    const json earlier = before.value(flag, json());
+    if (!before.contains(flag)) continue;  // An earlier version did not keep it.
+    const json& earlier = before[flag];
     if (earlier == value) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         flag, " is ", value.dump(), "; allowed with --resume: ", earlier.dump(), ", as in the run in ", output));

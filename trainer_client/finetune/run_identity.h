@@ -16,7 +16,8 @@ namespace greenplan::trainer {
 nlohmann::json IdentityOfRun(const FinetuneOptions& options, int64_t seq_len, size_t row_count);
 
 // Checks a resume: `before` is the identity of the run in the folder `output`. InvalidArgument, naming the flag and
-// both values, if `identity` differs from it.
+// both values, if `identity` differs from it. A flag that `before` lacks, because an earlier version wrote it, is not
+// compared.
 absl::Status CheckSameIdentity(const nlohmann::json& identity, const nlohmann::json& before, const std::string& output);
 
 }  // namespace greenplan::trainer

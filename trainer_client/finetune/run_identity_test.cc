@@ -31,6 +31,9 @@ TEST(RunIdentityTest, AResumeWithAnythingElseNamesTheFlagAndBothValues) {
       {[](auto& o) { o.uniform_until = 0.5; }, "--uniform-until is 0.5; allowed with --resume: 0.1"},
       {[](auto& o) { o.probe = "in-step"; }, "--probe is \"in-step\"; allowed with --resume: \"separate\""},
       {[](auto& o) { o.dtype = "bfloat16"; }, "--dtype is \"bfloat16\"; allowed with --resume: \"float32\""},
+      {[](auto& o) { o.attention = "eager"; }, "--attention is \"eager\"; allowed with --resume: \"sdpa\""},
+      {[](auto& o) { o.checkpoint_activations = true; },
+       "--checkpoint-activations is true; allowed with --resume: false"},
       {[](auto& o) { o.world_size = 2; }, "--world-size is 2; allowed with --resume: 1"},
       {[](auto& o) { o.optimizer_state = "drop"; }, "--optimizer-state is \"drop\"; allowed with --resume: \"keep\""},
       {[](auto& o) { o.warmup_rounds = 1; }, "--warmup-rounds is 1; allowed with --resume: 0"},
@@ -64,6 +67,14 @@ TEST(RunIdentityTest, WhatDoesNotChangeTheRunMayDiffer) {
   options.power_watts = 10;
   EXPECT_EQ(CheckSameIdentity(IdentityOfRun(options, kSeqLen, kRows), IdentityOfRun({}, kSeqLen, kRows), "out"),
             absl::OkStatus());
+}
+
+TEST(RunIdentityTest, WhatAnEarlierVersionDidNotKeepMayBeAnything) {
+  nlohmann::json before = IdentityOfRun({}, kSeqLen, kRows);
+  before.erase("--attention");
+  FinetuneOptions options;
+  options.attention = "eager";
+  EXPECT_EQ(CheckSameIdentity(IdentityOfRun(options, kSeqLen, kRows), before, "out"), absl::OkStatus());
 }
 
 }  // namespace
