@@ -129,15 +129,17 @@ std::string BrokenSession(const std::vector<RecordedCall>& calls, Random& random
 // machines of their own.
 constexpr int kNiceness = 10;
 
-// Runs `work` on many threads at once until it is destroyed, each time with another source of randomness.
+// Runs `work` on many threads at once until it is destroyed, each with its number and another source of randomness.
 class Crowd {
  public:
-  explicit Crowd(uint64_t seed, std::function<void(Random&)> work) : work_(std::move(work)) {
+  using Work = std::function<void(int client, Random& random)>;
+
+  explicit Crowd(uint64_t seed, Work work) : work_(std::move(work)) {
     for (int i = 0; i < NumAtOnce(); ++i) {
-      threads_.emplace_back([this, seed = seed + static_cast<uint64_t>(i)] {
+      threads_.emplace_back([this, i, seed = seed + static_cast<uint64_t>(i)] {
         setpriority(PRIO_PROCESS, 0, kNiceness);  // Of this thread alone, on Linux.
         Random random(seed);
-        while (!is_ending_) work_(random);
+        while (!is_ending_) work_(i, random);
       });
     }
   }
@@ -147,7 +149,7 @@ class Crowd {
   }
 
  private:
-  const std::function<void(Random&)> work_;
+  const Work work_;
   std::atomic<bool> is_ending_ = false;
   std::vector<std::thread> threads_;
 };
@@ -196,7 +198,7 @@ TEST_F(HostileRequestsTest, BrokenBytesHarmNobody) {
   const auto p99 = others.Compare(
       schedule(),
       [&] {
-        crowd = std::make_unique<Crowd>(seed += 64, [&](Random& random) {
+        crowd = std::make_unique<Crowd>(seed += 64, [&](int, Random& random) {
           RawConnection connection(daemon_->address());
           connection.Send(BrokenSession(calls, random));
           connection.WaitFor("grpc-status", absl::Milliseconds(200));
@@ -215,6 +217,8 @@ TEST_F(HostileRequestsTest, BrokenMessagesAreTheCallersFault) {
   daemon_ = std::make_unique<ServingDaemon>(data_.path());
   const std::vector<RecordedCall> calls = CorpusCalls();
   OtherCallers others(daemon_->address());
+  std::vector<RawChannel> channels;
+  for (int i = 0; i < NumAtOnce(); ++i) channels.emplace_back(daemon_->address());
   const std::set<absl::StatusCode> allowed = {absl::StatusCode::kOk,
                                               absl::StatusCode::kInvalidArgument,
                                               absl::StatusCode::kNotFound,
@@ -227,10 +231,10 @@ TEST_F(HostileRequestsTest, BrokenMessagesAreTheCallersFault) {
   const auto p99 = others.Compare(
       schedule(),
       [&] {
-        crowd = std::make_unique<Crowd>(seed += 64, [&](Random& random) {
+        crowd = std::make_unique<Crowd>(seed += 64, [&](int client, Random& random) {
           const RecordedCall& call = calls[Below(calls.size(), random)];
           const std::string message = Damage(call.message, random);
-          const absl::Status status = RawUnaryCall(daemon_->address(), call.method, message).status();
+          const absl::Status status = channels[client].UnaryCall(call.method, message).status();
           EXPECT_THAT(allowed, Contains(status.code())) << call.method << ": " << status;
           ++num_calls;
           num_refused += status.ok() ? 0 : 1;
@@ -262,7 +266,7 @@ TEST_F(HostileRequestsTest, CraftedRequestsAreAnsweredOrRefusedWithinTheirLimits
   const auto p99 = others.Compare(
       schedule(),
       [&] {
-        crowd = std::make_unique<Crowd>(seed += 64, [&](Random& random) {
+        crowd = std::make_unique<Crowd>(seed += 64, [&](int, Random& random) {
           const CraftedRequest& crafted = requests[Below(requests.size(), random)];
           grpc::ClientContext context;
           context.AddMetadata("authorization", "Bearer hostile");

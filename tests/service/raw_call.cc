@@ -31,17 +31,16 @@ std::string ToString(const grpc::ByteBuffer& buffer) {
 
 // A channel that shares no connection with others, so that it tries to connect at once, however often others have
 // failed.
-grpc::ChannelArguments OfItsOwn() {
+std::shared_ptr<grpc::Channel> NewChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return arguments;
+  return grpc::CreateCustomChannel("dns:///" + address, grpc::InsecureChannelCredentials(), arguments);
 }
 
 // One call, driven from one thread: each operation is waited for before the next.
 class RawCall {
  public:
-  explicit RawCall(const std::string& address)
-      : stub_(grpc::CreateCustomChannel("dns:///" + address, grpc::InsecureChannelCredentials(), OfItsOwn())) {
+  explicit RawCall(const std::shared_ptr<grpc::Channel>& channel) : stub_(channel) {
     context_.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(1));
   }
 
@@ -94,12 +93,18 @@ class RawCall {
 
 absl::StatusOr<std::string> RawUnaryCall(const std::string& address, const std::string& method,
                                          const std::string& request) {
-  return RawCall(address).Unary(method, request);
+  return RawChannel(address).UnaryCall(method, request);
+}
+
+RawChannel::RawChannel(const std::string& address) : channel_(NewChannel(address)) {}
+
+absl::StatusOr<std::string> RawChannel::UnaryCall(const std::string& method, const std::string& request) {
+  return RawCall(channel_).Unary(method, request);
 }
 
 absl::StatusOr<std::string> RawStreamCall(const std::string& address, const std::string& method,
                                           const std::string& request) {
-  return RawCall(address).Stream(method, request);
+  return RawCall(NewChannel(address)).Stream(method, request);
 }
 
 }  // namespace greenplan
