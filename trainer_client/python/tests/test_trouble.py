@@ -435,7 +435,7 @@ def test_adapters_that_are_switched_off_within_each_step_keep_to_the_plan(method
         moved = {name for name, one in model.parameters.items() if not torch.equal(before[name], one)}
         assert moved <= set(session.plan.trainable)
         if step:
-            assert executed == [session._execution.applied._predicted(session._execution.applied._dropped)] * 2
+            assert executed == [session._execution.applied._predicted(session._execution.applied.dropped)] * 2
     assert not session.mismatches
     assert caplog.text.count("was changed by something else than the plan") == 1
 

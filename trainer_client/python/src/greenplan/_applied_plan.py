@@ -25,6 +25,7 @@ class AppliedPlan:
         plan: As the planner gave it.
         may_drop: Whether any block may be dropped.
         live: The names of the tensors that require grad.
+        dropped: The names of the blocks that the present or last step, or micro-batch, drops.
     """
 
     def __init__(self, plan: Plan, step: ProfiledStep, live: Sequence[str], runs_nothing: bool = False) -> None:
@@ -47,7 +48,7 @@ class AppliedPlan:
         self._cost_of: dict[tuple[str, ...], int] = {}
         self._earlier_steps = 0
         self._earlier_costs = 0
-        self._dropped: tuple[str, ...] = ()
+        self.dropped: tuple[str, ...] = ()
         self._tries_left = _TRIES
         self._executed: int | None = None
         self._mismatch = ""
@@ -60,7 +61,7 @@ class AppliedPlan:
 
     def note_step(self, dropped: tuple[str, ...]) -> None:
         """Notes the blocks that one step, or one micro-batch, drops."""
-        self._dropped = dropped
+        self.dropped = dropped
         self._draws[dropped] += 1
 
     def of_plan(self) -> dict[str, Any]:
@@ -125,8 +126,8 @@ class AppliedPlan:
     def _compare(self, executed: dict[str, int]) -> None:
         self._tries_left = 0
         self._executed = sum(executed.values())
-        if self._executed != self._predicted(self._dropped):
-            self._mismatch = difference(executed, predicted_by_operator(self._profile, self.live, self._dropped))
+        if self._executed != self._predicted(self.dropped):
+            self._mismatch = difference(executed, predicted_by_operator(self._profile, self.live, self.dropped))
 
     def mismatch(self) -> str:
         """Describes how what was executed differs from what was predicted; "" if it does not. Tells it once."""
