@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,7 @@ def read_profile_and_modules(
     resident: Iterable[torch.Tensor] = (),
     ignored: Iterable[torch.Tensor] = (),
     pinned: Iterable[str] | None = (),
+    dropped: Collection[str] | None = None,
 ) -> tuple[ModelProfile, GraphBlocks, BlockModules]:
     """Reads the profile of a loss by ``read_profile``, and finds the modules of its blocks.
 
@@ -130,6 +131,7 @@ def read_profile_and_modules(
         resident: As for ``read_profile``.
         ignored: As for ``read_profile``.
         pinned: As for ``read_profile``.
+        dropped: As for ``read_profile``; by default all blocks.
     """
     modules = BlockModules(model, {})
 
@@ -149,6 +151,7 @@ def read_profile_and_modules(
         calls.output_nodes,
         pinned,
         vanishing=vanishing,
+        dropped=dropped,
     )
     return data, blocks, modules
 
@@ -166,6 +169,7 @@ class StepProfiler:
         named_leaves: Callable[[], list[tuple[str, torch.Tensor]]],
         inputs: InputEmbedding,
         pinned: Sequence[str] | None,
+        may_drop: bool = True,
     ) -> None:
         """Prepares for one step.
 
@@ -174,12 +178,14 @@ class StepProfiler:
             named_leaves: The parameters by name, as the graph holds them.
             inputs: The input embedding of the model.
             pinned: Names of the parameters that every plan trains; None: of all.
+            may_drop: Whether steps may drop blocks.
         """
         self.is_reentrant = False
         self._model = model
         self._named_leaves = named_leaves
         self._inputs = inputs
         self._pinned = pinned
+        self._dropped = None if may_drop else ()
         self._calls = ModuleCalls()
         self._shapes: Signature = []
         self._parts: list[ModelProfile] = []  # Losses of different structure.
@@ -223,7 +229,7 @@ class StepProfiler:
     def _read(self, loss: torch.Tensor, ignored: list[torch.Tensor]) -> tuple[ModelProfile, GraphBlocks, BlockModules]:
         resident = [*self._model.buffers(), *self._model.parameters()]
         return read_profile_and_modules(
-            loss, self._named_leaves(), self._model, self._calls, resident, ignored, self._pinned
+            loss, self._named_leaves(), self._model, self._calls, resident, ignored, self._pinned, self._dropped
         )
 
     def result(self) -> ProfiledStep:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import torch
 
@@ -40,6 +40,7 @@ def read_profile(
     pinned: Iterable[str] | None = (),
     open_embeddings: Callable[[], Iterable[torch.Tensor]] = tuple,
     vanishing: Callable[[GraphBlocks], Sequence[Label]] | None = None,
+    dropped: Collection[str] | None = (),
 ) -> tuple[ModelProfile, GraphBlocks]:
     """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie.
 
@@ -47,7 +48,8 @@ def read_profile(
     Nodes that ``landmarks`` returns are kept apart from others, so that the blocks can be asked about them. ``pinned``
     None stands for all parameters. Where weights that ``open_embeddings`` returns are looked up, the output requires
     grad whatever is trained; it is called if there is any look-up. ``vanishing`` tells the blocks without which each
-    node does not exist, [num_nodes]; without it, a node vanishes with its block.
+    node does not exist, [num_nodes]; without it, a node vanishes with its block. ``dropped`` are the names of blocks
+    that steps may drop, None for all.
     """
     _check_loss(loss)
     _check_torch(loss.grad_fn)
@@ -66,6 +68,7 @@ def read_profile(
             pinned,
             open_embeddings,
             vanishing or _vanish_with_block,
+            dropped,
         )
 
 
@@ -101,6 +104,7 @@ def _read(
     pinned: Iterable[str] | None,
     open_embeddings: Callable[[], Iterable[torch.Tensor]],
     vanishing: Callable[[GraphBlocks], Sequence[Label]],
+    dropped: Collection[str] | None,
 ) -> tuple[ModelProfile, GraphBlocks]:
     profile = ModelProfile(model=model)
     for name, parameter in parameters:
@@ -114,7 +118,6 @@ def _read(
     if others and other_leaves == "refuse":
         raise _unlisted(graph.nodes[others[0]].variable)
     others += _lookups(graph, open_embeddings)
-    refuse_choices_of_kernel(graph, profile, [*others, *_leaves_of(pinned, profile)])
     _add_ops(graph, profile)
     branches = find_residual_blocks(profile)
     blocks = GraphBlocks(
@@ -126,9 +129,10 @@ def _read(
     _freeze(frozen, profile)
     if all(tensor.op is None for tensor in profile.tensors):
         raise UnreachedError("loss depends on none of the parameters that may be trained", field="loss")
+    labels = with_leaves(graph, vanishing(blocks))
+    refuse_choices_of_kernel(graph, profile, [*others, *_leaves_of(pinned, profile)], labels, dropped)
     saved = saved_tensors(graph, [*(parameter for _, parameter in parameters), *resident])
     frames = checkpoint_frames(saved)
-    labels = with_leaves(graph, vanishing(blocks))
     if others or (profile.blocks and (frames or graph.checkpoint_inputs)):
         profile.of_steps = profile_of_steps(graph, frames, profile, others, labels)
         _shorten(profile.of_steps, is_of_steps=True)
