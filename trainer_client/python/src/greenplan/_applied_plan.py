@@ -81,11 +81,12 @@ class AppliedPlan:
     def figures(self) -> dict[str, Any]:
         """What steps cost under the plan, in FLOPs of backward per loss that is differentiated."""
         expected = self._profile.cost(self.live, self.plan.drop_rates)
+        expected_cost = 0 if self._runs_nothing else expected.backward_cost
         steps = self._earlier_steps + self._draws.total()
         costs = self._earlier_costs + sum(self._predicted(dropped) * count for dropped, count in self._draws.items())
         return {
-            "predicted_backward_flops": costs / steps if steps else float(expected.backward_cost),
-            "expected_backward_flops": expected.backward_cost,
+            "predicted_backward_flops": costs / steps if steps else float(expected_cost),
+            "expected_backward_flops": expected_cost,
             "full_backward_flops": expected.full_backward_cost,
             "executed_backward_flops": self._executed,
             "steps": steps,

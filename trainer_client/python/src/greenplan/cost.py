@@ -172,6 +172,7 @@ def block_costs(profile: ModelProfile, trainable: Sequence[bool]) -> list[int]:
 def _backward(profile: ModelProfile, selected: Sequence[Tensor]) -> tuple[int, int]:
     """Returns the cost of backward and the bytes saved for it."""
     live = reaching_ops(profile, selected)
+    live[0] = live[0] or profile.always_runs
     saved_bytes = sum(op.saved_bytes for op, is_live in zip(profile.ops, live, strict=True) if is_live)
     saved_bytes += sum(tensor.saved_bytes for tensor in selected if tensor.op is not None)
     return _cost_of_live(profile, selected, live), saved_bytes

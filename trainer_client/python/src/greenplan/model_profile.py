@@ -107,6 +107,11 @@ class ModelProfile:
     blocks: list[str] = field(default_factory=list)
     of_steps: ModelProfile | None = None
 
+    @property
+    def always_runs(self) -> bool:
+        """Whether backward runs even if no tensor of the profile is trained: op 0 pays for that."""
+        return self.of_steps is not None and len(self.of_steps.tensors) > len(self.tensors)
+
 
 def reaching_ops(profile: ModelProfile, tensors: Iterable[Tensor]) -> list[bool]:
     """Tells from which ops one of ``tensors`` is reached, [num_ops]: the live ops if these are the trainable ones."""

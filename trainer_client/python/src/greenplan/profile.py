@@ -155,7 +155,9 @@ class Profile:
         """Counts exactly what a step costs that trains the given tensors and no others.
 
         Args:
-            trainable: Names of tensors. Those that the loss does not reach cost nothing.
+            trainable: Names of tensors. Those that the loss does not reach cost nothing. Without any, the cost is that
+                of the gradients that every step computes, of leaves charged by ``other_leaves="always"``; a file does
+                not say that there are some.
             drop_rates: The probability in [0, 1] that a block is skipped in backward, by the block's name. Blocks that
                 are missing are never skipped.
 
