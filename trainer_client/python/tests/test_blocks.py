@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 
@@ -113,6 +114,38 @@ def test_every_step_of_an_encoder_and_decoder_costs_what_it_executes(family, use
     inputs.must_stay_open = profiler.is_reentrant
     assert len(step.blocks.modules) >= 8
     check_draws(model, lambda: model(**batch).loss, step.profile, step.blocks, inputs)
+
+
+class Trying(torch.nn.Module):
+    """Goes on with another module where one raises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outer = torch.nn.Module()
+        self.outer.fails, self.outer.works = torch.nn.Linear(4, 4), torch.nn.Linear(3, 4)
+        self.outer.forward = self._try
+
+    def _try(self, x):
+        x = x * 2
+        with contextlib.suppress(RuntimeError):
+            self.outer.fails(x)
+        return self.outer.works(x)
+
+    def forward(self, x):
+        return self.outer(x.exp()).sum()
+
+
+def test_the_nodes_of_a_call_are_told_where_a_module_within_raises():
+    model, x = Trying(), torch.ones(2, 3, requires_grad=True)
+    with recorded_calls(model) as calls:
+        product = model(x).grad_fn.next_functions[0][0]
+    doubled = product.next_functions[1][0]
+    assert (product.name(), doubled.name()) == ("AddmmBackward0", "MulBackward0")
+    for module, made in (("outer", (doubled, product)), ("outer.works", (product,))):
+        [(start, end)] = calls.spans[module]
+        within = [node for node in (doubled, product) if start <= node._sequence_nr() < end]
+        assert within == list(made)
+    assert "outer.fails" not in calls.spans
 
 
 class SharedBias(torch.nn.Module):

@@ -52,32 +52,35 @@ def recorded_calls(model: torch.nn.Module) -> Iterator[ModuleCalls]:
     Keep it entered until the loss has been profiled: functions under reentrant checkpointing have nodes only then.
     """
     calls = ModuleCalls()
-    begun: list[int] = []
+    begun: list[tuple[str, int]] = []  # The calls that have not returned, and those that have raised.
 
-    def before(module: torch.nn.Module, args: Any) -> None:
-        begun.append(_next_sequence_number())
+    def before(name: str) -> Callable[..., None]:
+        def hook(module: torch.nn.Module, args: Any) -> None:
+            begun.append((name, _next_sequence_number()))
+
+        return hook
 
     def record(name: str) -> Callable[..., None]:
         def hook(module: torch.nn.Module, args: Any, output: Any) -> None:
-            calls.spans.setdefault(name, []).append((begun.pop(), _next_sequence_number()))
+            while begun and begun[-1][0] != name:
+                begun.pop()
+            if begun:
+                calls.spans.setdefault(name, []).append((begun.pop()[1], _next_sequence_number()))
             nodes = (tensor.grad_fn for tensor in _tensors(output))
             calls.outputs.setdefault(name, []).extend(node for node in nodes if node is not None)
 
         return hook
 
     modules = [(name, module) for name, module in model.named_modules() if name]
-    hooks = [module.register_forward_pre_hook(before) for _, module in modules]
-    hooks += [module.register_forward_hook(record(name)) for name, module in modules]
-    with removed_afterwards(hooks):
+    pre_hooks = (module.register_forward_pre_hook(before(name)) for name, module in modules)
+    hooks = (module.register_forward_hook(record(name)) for name, module in modules)
+    with removed_afterwards(itertools.chain(pre_hooks, hooks)):
         yield calls
 
 
 def _next_sequence_number() -> int:
-    """Returns a number above those of all nodes that this thread has made, and at most that of the next one."""
-    with torch.enable_grad():
-        node = torch.empty(0, requires_grad=True).view(0).grad_fn
-    assert node is not None
-    return node._sequence_nr() + 1
+    """Returns the number that the next node of this thread will have."""
+    return int(torch.autograd._get_sequence_nr())  # type: ignore[attr-defined]
 
 
 class BlockModules:
