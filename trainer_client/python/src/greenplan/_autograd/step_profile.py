@@ -46,7 +46,8 @@ def profile_of_steps(
     times = [times_of_saving(graph, frame, packed) for frame, packed in frames]
     layout = _Layout(graph, len(profile.ops), _ambiguous_edges(profile, labels, times))
     steps = _laid_out(graph, profile, labels, layout)
-    chains = [_chain(layout.keepers(of_frame), steps) for of_frame in times]
+    first_use = _first_uses(steps)
+    chains = [_chain(layout.keepers(of_frame), steps, first_use) for of_frame in times]
     inserted = [op for chain in chains for op in chain]
     insert_below_loss(inserted, steps)
     first = 1
@@ -54,7 +55,7 @@ def profile_of_steps(
         for index in range(first, first + len(chain) - 1):
             steps.ops[index].inputs.append((index + 1, 0))
         first += len(chain)
-    return with_tensors_on(steps, [layout.place_of[op] + len(inserted) for op in always])
+    return with_tensors_on(steps, [layout.place_of[op] + len(inserted) for op in always]) if always else steps
 
 
 def with_leaves(graph: AutogradGraph, vanishing: Sequence[Label]) -> list[Label]:
@@ -146,7 +147,7 @@ def _laid_out(graph: AutogradGraph, profile: ModelProfile, labels: Sequence[Labe
     return ModelProfile(profile.model, profile.cost_unit, profile.forward_cost, ops, tensors, names)
 
 
-def _chain(saved_at: Mapping[int, int], steps: ModelProfile) -> list[Op]:
+def _chain(saved_at: Mapping[int, int], steps: ModelProfile, first_use: Sequence[int]) -> list[Op]:
     """Builds the ops that stand for running a checkpointed function again; all of them run if the first one does.
 
     Op i of the chain runs iff one of the chain's inputs runs, and one that is saved at time i or later exists.
@@ -162,19 +163,26 @@ def _chain(saved_at: Mapping[int, int], steps: ModelProfile) -> list[Op]:
         chain.append(Op(RECOMPUTED, cost=time - paid, inputs=inputs))
         paid = time
     known = set(outermost)
-    chain[0].inputs += [(keeper, 0) for keeper in _not_covered(saved_at, steps) if keeper not in known]
+    chain[0].inputs += [(keeper, 0) for keeper in _not_covered(saved_at, steps, first_use) if keeper not in known]
     return chain
 
 
-def _not_covered(keepers: Collection[int], steps: ModelProfile) -> list[int]:
+def _not_covered(keepers: Collection[int], steps: ModelProfile, first_use: Sequence[int]) -> list[int]:
     """Leaves out the ops that gradient reaches through others of ``keepers`` alone; ascending."""
-    ops = steps.ops
     lowest, highest = min(keepers), max(keepers)
-    is_entered = [False] * (highest + 1)  # Past all other keepers.
-    is_entered[0] = True
-    for index in range(highest):
-        if index < lowest or (is_entered[index] and index not in keepers):
-            for target, _ in ops[index].inputs:
-                if target <= highest:
-                    is_entered[target] = True
-    return [keeper for keeper in sorted(keepers) if is_entered[keeper]]
+    entered: set[int] = set()  # Past all other keepers.
+    for index in range(lowest, highest + 1):
+        if first_use[index] < lowest:
+            entered.add(index)
+        if index in entered and index not in keepers:
+            entered.update(target for target, _ in steps.ops[index].inputs)
+    return [keeper for keeper in sorted(keepers) if keeper in entered]
+
+
+def _first_uses(steps: ModelProfile) -> list[int]:
+    """Returns the lowest op that leads to each, [num_ops]."""
+    first_use = [0] * len(steps.ops)
+    for index in range(len(steps.ops) - 1, -1, -1):
+        for target, _ in steps.ops[index].inputs:
+            first_use[target] = index
+    return first_use
