@@ -28,6 +28,23 @@ _ENCODER = {
     "num_attention_heads": 4,
 }
 
+_ENCODER_DECODER = {
+    "d_model": 24,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 20,
+    "decoder_ffn_dim": 28,
+    "vocab_size": VOCABULARY,
+    "max_position_embeddings": 32,
+    "decoder_start_token_id": 1,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "forced_eos_token_id": None,
+}
+
 CONFIGS: dict[str, dict[str, Any]] = {
     "llama": {**_GROUPED, "tie_word_embeddings": False},
     "llama-tied": {**_GROUPED, "model_type": "llama", "tie_word_embeddings": True, "attention_bias": True},
@@ -60,6 +77,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "vocab_size": VOCABULARY,
         "decoder_start_token_id": 0,
     },
+    "bart": _ENCODER_DECODER,
+    "marian": {**_ENCODER_DECODER, "decoder_vocab_size": VOCABULARY},
     "bert": {**_ENCODER, "vocab_size": VOCABULARY, "max_position_embeddings": 32},
     "phimoe": {**_GROUPED, "num_local_experts": 4},
     "recurrent_gemma": {
@@ -90,6 +109,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 _HEADS = {
     "t5": transformers.AutoModelForSeq2SeqLM,
+    "bart": transformers.AutoModelForSeq2SeqLM,
+    "marian": transformers.AutoModelForSeq2SeqLM,
     "whisper": transformers.AutoModelForSpeechSeq2Seq,
     "bert": transformers.AutoModelForMaskedLM,
     "vit": transformers.AutoModelForImageClassification,
@@ -143,6 +164,6 @@ def _batch(family: str) -> dict[str, torch.Tensor]:
         return {"pixel_values": torch.randn(BATCH, 3, 12, 12), "labels": torch.tensor([1, 4])}
     if family == "whisper":
         return {"input_features": torch.randn(BATCH, 6, 18), "labels": tokens[:, :5].contiguous()}
-    if family == "t5":
+    if family in ("t5", "bart", "marian"):
         return {"input_ids": tokens, "labels": tokens[:, :5].contiguous()}
     return {"input_ids": tokens, "labels": tokens}

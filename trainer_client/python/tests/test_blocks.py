@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 
@@ -9,24 +10,24 @@ import peft
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 import greenplan
 import hf_models
 from flops import count, random_masks
-from greenplan._autograd.reading import read_profile
-from greenplan._blocks import BlockModules, recorded_outputs
+from greenplan._blocks import BlockModules, recorded_calls
+from greenplan._inputs import InputEmbedding
+from greenplan._profiling import StepProfiler, read_profile_and_modules
 from greenplan.profile import Profile
 
 
 def mapped(model: torch.nn.Module, loss_fn) -> tuple[Profile, BlockModules]:
-    with recorded_outputs(model) as outputs:
-        data, blocks = read_profile(
-            loss_fn(), model.named_parameters(), (), (), "always", "", (), lambda: itertools.chain(*outputs.values())
-        )
-    return Profile(data), BlockModules.found(model, blocks, outputs)
+    with recorded_calls(model) as calls:
+        data, _, modules = read_profile_and_modules(loss_fn(), model.named_parameters(), model, calls)
+    return Profile(data), modules
 
 
-def check_steps(model, loss_fn, profile, blocks, always=(), never_all=()):
+def check_steps(model, loss_fn, profile, blocks, always=()):
     """Forward gives the same loss bit for bit, and backward executes what ``step_cost`` says."""
     draw = random.Random(4)
     state = torch.get_rng_state()
@@ -34,8 +35,6 @@ def check_steps(model, loss_fn, profile, blocks, always=(), never_all=()):
     parameters = dict(model.named_parameters())
     for mask in random_masks(list(profile.trainable_names), 6, always):
         dropped = [block for block in blocks.modules if draw.random() < 0.5]
-        if never_all and set(never_all) <= set(dropped):
-            dropped.remove(never_all[0])
         for name, parameter in parameters.items():
             parameter.requires_grad_(name in mask)
             parameter.grad = None
@@ -57,7 +56,7 @@ def test_a_step_without_some_blocks_costs_what_it_executes(family):
     profile, blocks = mapped(model.model, model.loss)
     assert blocks.undroppable == ()
     assert tuple(blocks.modules) == profile.blocks
-    check_steps(model.model, model.loss, profile, blocks, never_all=[b for b in profile.blocks if "EncDec" in b])
+    check_steps(model.model, model.loss, profile, blocks)
 
 
 @pytest.mark.parametrize("use_reentrant", [False, True])
@@ -69,6 +68,124 @@ def test_a_step_without_some_blocks_under_checkpointing(family, use_reentrant):
     profile, blocks = mapped(model.model, model.loss)
     always = [name for name in profile.names if "embed" in name or "wte" in name] if use_reentrant else []
     check_steps(model.model, model.loss, profile, blocks, always)
+
+
+def check_draws(model, loss_fn, profile, blocks, inputs):
+    """Every step of random rates, and of every second block alone, executes what ``step_cost`` says; all are live."""
+    draw = random.Random(7)
+    names = list(blocks.modules)
+    draws = [[name for name in names if draw.random() < rate] for rate in (0.3, 0.6, 0.8, 0.9) for _ in range(3)]
+    draws += [[name] for name in names[::2]] + [[name for name in names if "ttn" in name or "EncDec" in name], names]
+    for dropped in draws:
+        with inputs.closed(is_anything_live=True), blocks.dropped(dropped):
+            loss = loss_fn()
+            executed = count(loss.backward) if loss.requires_grad else 0
+        assert profile.step_cost(profile.trainable_names, dropped) == executed, dropped
+        model.zero_grad()
+
+
+ENCODER_DECODERS = {
+    "whisper": ["q_proj", "v_proj", "fc2"],
+    "t5": ["q", "v", "wo"],
+    "bart": ["q_proj", "v_proj", "fc2"],
+    "marian": ["q_proj", "v_proj", "fc2"],
+}
+
+
+@pytest.mark.parametrize("has_adapters", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("use_reentrant", [None, False, True])
+@pytest.mark.parametrize("family", ENCODER_DECODERS)
+def test_every_step_of_an_encoder_and_decoder_costs_what_it_executes(family, use_reentrant, has_adapters):
+    """Checkpoints stop elsewhere without some blocks, and gradient reaches the encoder by cross-attention alone."""
+    base = hf_models.build(family, "eager" if family == "t5" else "sdpa")
+    if use_reentrant is not None:
+        hf_models.checkpoint_activations(base.model, use_reentrant)
+    model = base.model
+    if has_adapters:
+        model = peft.get_peft_model(model, peft.LoraConfig(r=3, target_modules=ENCODER_DECODERS[family]))
+    if use_reentrant:
+        model.enable_input_require_grads()
+    batch, inputs = base.batch, InputEmbedding(model)
+    parameters = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
+    profiler = StepProfiler(model, lambda: parameters, inputs, None)
+    with profiler.watching():
+        model(**batch).loss.backward()
+    step = profiler.result()
+    inputs.must_stay_open = profiler.is_reentrant
+    assert len(step.blocks.modules) >= 8
+    check_draws(model, lambda: model(**batch).loss, step.profile, step.blocks, inputs)
+
+
+class Trying(torch.nn.Module):
+    """Goes on with another module where one raises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outer = torch.nn.Module()
+        self.outer.fails, self.outer.works = torch.nn.Linear(4, 4), torch.nn.Linear(3, 4)
+        self.outer.forward = self._try
+
+    def _try(self, x):
+        x = x * 2
+        with contextlib.suppress(RuntimeError):
+            self.outer.fails(x)
+        return self.outer.works(x)
+
+    def forward(self, x):
+        return self.outer(x.exp()).sum()
+
+
+def test_the_nodes_of_a_call_are_told_where_a_module_within_raises():
+    model, x = Trying(), torch.ones(2, 3, requires_grad=True)
+    with recorded_calls(model) as calls:
+        product = model(x).grad_fn.next_functions[0][0]
+    doubled = product.next_functions[1][0]
+    assert (product.name(), doubled.name()) == ("AddmmBackward0", "MulBackward0")
+    for module, made in (("outer", (doubled, product)), ("outer.works", (product,))):
+        [(start, end)] = calls.spans[module]
+        within = [node for node in (doubled, product) if start <= node._sequence_nr() < end]
+        assert within == list(made)
+    assert "outer.fails" not in calls.spans
+
+
+class SharedBias(torch.nn.Module):
+    """Each layer's attention adds a bias that the first layer has made, between two projections of its block."""
+
+    def __init__(self, run) -> None:
+        super().__init__()
+        self.embedding, self.bias = torch.nn.Linear(3, 4), torch.nn.Linear(6, 6)
+        self.attention = torch.nn.ModuleList(torch.nn.Linear(4, 4) for _ in range(4))
+        self.mlp = torch.nn.ModuleList(torch.nn.Linear(4, 4) for _ in range(2))
+        self.run = run
+
+    def forward(self) -> torch.Tensor:
+        def layer(index, x, bias):
+            value = self.attention[2 * index](x)
+            bias = self.bias(torch.eye(6)) if bias is None else bias
+            x = x + self.attention[2 * index + 1](F.softmax(x @ x.T + bias, -1) @ value)
+            return x + self.mlp[index](x).relu(), bias
+
+        x, bias = self.embedding(torch.ones(6, 3)), None
+        for index in range(2):
+            x, bias = self.run(layer, index, x, bias)
+        return x.sum()
+
+
+@pytest.mark.parametrize("use_reentrant", [None, False, True])
+def test_what_a_dropped_block_still_saves_counts_for_where_a_checkpoint_stops(use_reentrant):
+    def run(function, *inputs):
+        if use_reentrant is None:
+            return function(*inputs)
+        return checkpoint(function, *inputs, use_reentrant=use_reentrant)
+
+    model = SharedBias(run)
+    profile, blocks = mapped(model, model)
+    assert len(blocks.modules) == 4
+    for number in range(5):
+        for dropped in itertools.combinations(blocks.modules, number):
+            with blocks.dropped(dropped):
+                executed = count(model().backward)
+            assert profile.step_cost(profile.trainable_names, dropped) == executed, dropped
 
 
 def test_a_step_without_some_blocks_of_a_model_with_adapters():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import pytest
@@ -10,21 +9,19 @@ import torch
 
 import hf_models
 from greenplan._autograd.reading import read_profile
-from greenplan._blocks import BlockModules, recorded_outputs
+from greenplan._blocks import recorded_calls
 from greenplan._flow_sensitivity import flow_sensitivity
+from greenplan._profiling import read_profile_and_modules
 from greenplan.probe import probe_sensitivity
 
 
 def in_both_ways(model, loss_fn, definition):
     parameters = list(model.parameters())
     state = torch.get_rng_state()
-    with recorded_outputs(model) as outputs:
+    with recorded_calls(model) as calls:
         loss = loss_fn()
-        _, blocks = read_profile(
-            loss, model.named_parameters(), (), (), "always", "", (), lambda: itertools.chain(*outputs.values())
-        )
+        _, blocks, modules = read_profile_and_modules(loss, model.named_parameters(), model, calls)
     flow = flow_sensitivity(loss, blocks, parameters, definition)
-    modules = BlockModules.found(model, blocks, outputs)
     torch.set_rng_state(state)
     dropping = probe_sensitivity(parameters, modules.modules, modules.dropped, loss_fn, definition)
     return loss, flow, dropping

@@ -8,6 +8,7 @@ from itertools import chain, combinations
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import greenplan
 from flops import executed_backward_flops
@@ -91,6 +92,106 @@ def test_group_norm_of_channels_last_images_that_may_be_frozen_is_refused_as_tor
         greenplan.profile(module(channels_last), module.named_parameters())
     greenplan.profile(module(channels_last), module.named_parameters(), pinned=["convolution.bias"])
     _assert_exact(module, lambda: module(x))
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_sees_into_checkpointed_functions(use_reentrant):
+    images = torch.randn(2, 3, 6, 6)
+    channels_last = images.to(memory_format=torch.channels_last)
+
+    def profiled(module, x, pinned=()):
+        x = x.clone().requires_grad_(use_reentrant)
+        loss = checkpoint(module, x, use_reentrant=use_reentrant)
+        given = [*module.named_parameters(), *([("x", x)] if use_reentrant else [])]
+        greenplan.profile(loss, given, pinned=pinned)
+        return loss
+
+    with pytest.raises(greenplan.Error, match="group_norm.*: (x, )?convolution.weight"):
+        profiled(NormalisedImages(), channels_last)
+    with pytest.raises(greenplan.Error, match="once the vector is frozen.*: vector"):
+        profiled(Scores(), torch.randn(3, 7, 5))
+    with pytest.raises(greenplan.Error, match="mask that requires grad.*: bias"):
+        profiled(BiasedAttention(), torch.randn(2, 3, 7, 5))
+    module = NormalisedImages()
+    profiled(module, images)
+    profiled(module, channels_last, ["convolution.bias"]).backward()
+    assert module.convolution.weight.grad is not None
+
+
+class NormalisedResidual(nn.Module):
+    """Normalises x + branch(x). Without the branch the images require grad only if the stem is trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 3, 1, bias=False)
+        self.branch = nn.Conv2d(3, 3, 3, padding=1, bias=False)
+        self.norm = nn.GroupNorm(1, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x.to(memory_format=torch.channels_last))
+        return self.norm(x + self.branch(x)).pow(2).sum()
+
+
+def test_a_tensor_settles_nothing_outside_its_block_if_steps_may_drop_that():
+    module, x = NormalisedResidual(), torch.randn(2, 3, 6, 6)
+
+    def profile(pinned, dropped=()):
+        return greenplan.profile(module(x), module.named_parameters(), pinned=pinned, dropped=dropped)
+
+    assert profile(["stem.weight"], ["branch"]).blocks == ("branch",)
+    profile(["branch.weight"])
+    profile(["branch.weight"], ["another"])
+    with pytest.raises(greenplan.Error, match="group_norm.*: stem.weight$"):
+        profile(["branch.weight"], ["branch"])
+
+
+def test_says_so_if_no_tensor_can_settle_the_choice():
+    module, x = NormalisedImages(), torch.randn(2, 3, 6, 6).to(memory_format=torch.channels_last)
+    frozen = ["convolution.weight", "convolution.bias"]
+    with pytest.raises(greenplan.Error, match="; no tensor behind it can be trained in every step$"):
+        greenplan.profile(module(x), module.named_parameters(), pinned=frozen, frozen=frozen)
+
+
+class AttentionBlock(nn.Module):
+    """A residual block whose mask lies within, or in the stream before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(5, 5)
+        self.attention = BiasedAttention()
+        self.attention.features = nn.Linear(5, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        features = self.attention.features(x.tanh())
+        branch = nn.functional.scaled_dot_product_attention(features, features, features, self.attention.bias)
+        return (x + branch).pow(2).sum()
+
+
+def test_a_tensor_settles_choices_within_its_own_block():
+    module, x = AttentionBlock(), torch.randn(2, 3, 7, 5)
+
+    def profile(pinned):
+        return greenplan.profile(module(x), module.named_parameters(), pinned=pinned, dropped=["attention"])
+
+    assert profile(["attention.bias"]).blocks == ("attention",)
+    with pytest.raises(greenplan.Error, match="mask that requires grad.*: attention.bias$"):
+        profile(["attention.features.weight"])
+
+
+@pytest.mark.parametrize("options", [{"method": "drop"}, {"method": "joint", "pinned": ["branch.weight"]}], ids=str)
+def test_a_session_that_may_drop_what_settles_the_choice_is_refused(options):
+    """Method drop trains all tensors, but not those of ``never``, and none of a block in a step without it."""
+    module, x = NormalisedResidual(), torch.randn(2, 3, 6, 6)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
+    session = greenplan.attach(module, optimizer, budget=0.9, never=["stem.weight"], **options)
+    with pytest.raises(greenplan.Error, match="group_norm.*: stem.weight$"), session.step():
+        module(x).backward()
+    session.detach()
+    session = greenplan.attach(module, optimizer, budget=0.9, method="selection", pinned=["branch.weight"])
+    with session.step():
+        module(x).backward()
+    session.detach()
 
 
 def test_an_attention_mask_is_exact_where_fused_kernels_are_switched_off():

@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 
 import greenplan
-from flops import executed_backward_flops, random_masks
+from flops import count, executed_backward_flops, random_masks
 from greenplan._autograd.free_ops import FREE_OPS
+from greenplan._merging import merged
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -104,7 +105,24 @@ def test_work_that_no_plan_avoids_is_refused_or_charged_always():
         greenplan.profile(loss, [("weight", weight)])
     profile = greenplan.profile(loss, [("weight", weight)], other_leaves="always")
     assert profile.cost(["weight"]).backward_cost == 2 * (2 * 3 * 5 * 7)
-    assert profile.cost([]).backward_cost == 0
+    weight.requires_grad_(False)
+    assert profile.cost([]).backward_cost == count(F.linear(given, weight).sum().backward) == 2 * 3 * 5 * 7
+    assert profile.cost([]).saved_bytes == 0  # The weight is there anyway.
+
+
+def test_work_that_no_plan_avoids_is_charged_for_each_of_several_losses():
+    first, second, given = parameter(5, 7), parameter(2, 7), torch.randn(3, 7, requires_grad=True)
+    named = [("first", first), ("second", second)]
+
+    def losses():
+        return F.linear(given, first).exp().sum(), (F.linear(given, second) @ second).exp().sum()
+
+    parts = [greenplan.profile(loss, named, other_leaves="always").data for loss in losses()]
+    profile = greenplan.Profile(merged(*parts))
+    for mask in ([], ["first"], ["second"], ["first", "second"]):
+        for name, one in named:
+            one.requires_grad_(name in mask)
+        assert profile.cost(mask).backward_cost == sum(count(loss.backward) for loss in losses()), mask
 
 
 def refused(loss, named, field="loss"):

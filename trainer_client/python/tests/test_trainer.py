@@ -13,7 +13,7 @@ import transformers
 import greenplan
 import hf_models
 from test_peft import quantised
-from trainers import Rows, Watcher, made, session_of, trainer
+from trainers import Batches, Rows, Watcher, every_backward_counted, made, session_of, trainer
 
 
 def trained(folder, **arguments):
@@ -97,6 +97,37 @@ def test_drops_blocks(tmp_path, method, arguments):
         assert entry["expected_backward_flops"] <= 0.6 * entry["full_backward_flops"]
     assert session.history[-1]["executed_backward_flops"] is not None
     assert not session.mismatches
+
+
+@pytest.mark.parametrize(
+    "family, use_reentrant, method, bf16",
+    [
+        ("whisper", False, "drop", True),
+        ("whisper", True, "drop", True),
+        ("whisper", False, "joint", False),
+        ("t5", False, "drop", False),
+        ("t5", True, "drop", False),
+        ("bart", True, "drop", False),
+    ],
+)
+def test_every_step_of_an_encoder_and_decoder_under_checkpoints(tmp_path, family, use_reentrant, method, bf16):
+    built = hf_models.build(family, "eager" if family == "t5" else "sdpa")
+    run = trainer(
+        tmp_path,
+        model=built.model,
+        callback=made(method=method, budget=0.6, seed=6),
+        num_train_epochs=4,
+        dataset=Batches(built.batch),
+        bf16=bf16,
+        gradient_checkpointing=True,
+        gradient_checkpointing_kwargs={"use_reentrant": use_reentrant},
+    )
+    with every_backward_counted(lambda: session_of(run)) as counted:
+        run.train()
+    assert len(counted) == run.state.global_step - len(session_of(run).history)  # The first step of a round measures.
+    assert len(set(counted)) > 2
+    assert [executed for executed, _ in counted] == [predicted for _, predicted in counted]
+    assert not session_of(run).mismatches
 
 
 def test_the_figures_are_in_the_logs_and_a_line_is_written_per_round(tmp_path, capsys):

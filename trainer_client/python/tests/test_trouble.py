@@ -435,7 +435,7 @@ def test_adapters_that_are_switched_off_within_each_step_keep_to_the_plan(method
         moved = {name for name, one in model.parameters.items() if not torch.equal(before[name], one)}
         assert moved <= set(session.plan.trainable)
         if step:
-            assert executed == [session._execution.applied._predicted(session._execution.applied._dropped)] * 2
+            assert executed == [session._execution.applied._predicted(session._execution.applied.dropped)] * 2
     assert not session.mismatches
     assert caplog.text.count("was changed by something else than the plan") == 1
 
@@ -777,6 +777,59 @@ def test_a_batch_that_changes_the_graph_is_reported_by_operator():
         model.twice = True
     assert len(session.mismatches) == 1
     assert "aten.mm" in session.mismatches[0]
+
+
+class Switching(torch.nn.Module):
+    """x + fc(x), where fc is applied twice if ``twice`` says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.fc, self.head = torch.nn.Linear(6, 5), torch.nn.Linear(5, 5), torch.nn.Linear(5, 4)
+        self.twice = False
+
+    def forward(self, x):
+        x = self.embedding(x)
+        branch = self.fc(x.tanh())
+        return self.head(self.head(x + branch).tanh() @ self.head.weight if self.twice else x + branch).sum()
+
+
+def run_of_switching(switched_at, draws, shape=lambda step: (3, 6), **options):
+    """Steps of a model whose graph is another one from a step on; ``draws`` are the blocks that each drops."""
+    model = Switching()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    session = greenplan.attach(model, optimizer, **options)
+    for step, dropped in enumerate([(), *draws]):
+        model.twice = step >= switched_at
+        if step:
+            session._rounds.planner.draw_blocks = lambda plan, number, dropped=dropped: dropped
+        with session.step():
+            model(torch.ones(*shape(step))).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return session
+
+
+@pytest.mark.parametrize("options", [{"method": "drop", "budget": 0.9}, {"budget": 1.0}], ids=["drop", "selection"])
+def test_later_steps_of_a_round_are_compared_too(options, caplog):
+    for switched_at in (2, 3, 5):  # Steps 1, 2, 4 and 8 under the plan are compared.
+        caplog.clear()
+        session = run_of_switching(switched_at, [()] * 8, **options)
+        assert len(session.mismatches) == 1
+        assert caplog.text.count("did not execute what the plan predicts") == 1
+    assert not run_of_switching(99, [()] * 8, **options).mismatches
+
+
+def test_the_first_step_that_drops_a_block_is_compared():
+    options = {"method": "drop", "budget": 0.9}
+    assert not run_of_switching(3, [(), (), ()], **options).mismatches
+    session = run_of_switching(3, [(), (), ("fc",)], **options)
+    assert len(session.mismatches) == 1
+    assert session.mismatches[0].endswith("; the step dropped fc")
+
+
+def test_a_batch_of_the_profiles_shape_is_waited_for():
+    session = run_of_switching(30, [()] * 32, lambda step: (3 if step in (0, 31) else 4, 6), budget=1.0)
+    assert len(session.mismatches) == 1
 
 
 class Skipping(torch.nn.Module):

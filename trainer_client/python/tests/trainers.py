@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 import torch
 import transformers
 
 import greenplan
 import hf_models
+from flops import count
 
 ROWS, LENGTH = 24, 9
 
@@ -23,7 +27,9 @@ class Rows(torch.utils.data.Dataset):
         return {"input_ids": self.ids[index], "labels": self.ids[index]}
 
 
-def trainer(folder, model=None, callback=None, callbacks=(), rows=ROWS, **arguments) -> transformers.Trainer:
+def trainer(
+    folder, model=None, callback=None, callbacks=(), rows=ROWS, dataset=None, **arguments
+) -> transformers.Trainer:
     """Six optimizer steps an epoch, two epochs, unless said otherwise."""
     model = hf_models.build("llama", "sdpa").model if model is None else model
     if callback is None:
@@ -42,8 +48,57 @@ def trainer(folder, model=None, callback=None, callbacks=(), rows=ROWS, **argume
     }
     args = transformers.TrainingArguments(output_dir=str(folder), **{**defaults, **arguments})
     return transformers.Trainer(
-        model, args, train_dataset=Rows(rows), eval_dataset=Rows(rows), callbacks=[callback, *callbacks]
+        model,
+        args,
+        train_dataset=Rows(rows) if dataset is None else dataset,
+        eval_dataset=Rows(rows),
+        callbacks=[callback, *callbacks],
     )
+
+
+class Batches(torch.utils.data.Dataset):
+    """The rows of one batch, over and over."""
+
+    def __init__(self, batch: dict[str, torch.Tensor], rows: int = ROWS) -> None:
+        self.batch, self.rows = batch, rows
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        return {name: value[index % len(value)] for name, value in self.batch.items()}
+
+
+@contextlib.contextmanager
+def every_backward_counted(session: Callable[[], greenplan.Session]) -> Iterator[list[tuple[int, int]]]:
+    """Counts what each backward executes while it is entered, where a plan is in force.
+
+    Yields:
+        The FLOPs that each executed and those that the session predicts for it.
+    """
+    counted: list[tuple[int, int]] = []
+    original = torch.autograd.backward
+    is_inside = False  # Reentrant checkpoints call it within.
+
+    def backward(*args, **kwargs) -> None:
+        nonlocal is_inside
+        if is_inside:
+            original(*args, **kwargs)
+            return
+        is_inside = True
+        try:
+            executed = count(lambda: original(*args, **kwargs))
+        finally:
+            is_inside = False
+        applied = session()._execution.applied
+        if applied is not None and not session()._is_probing:
+            counted.append((executed, session().profile.step_cost(applied.live, applied.dropped)))
+
+    torch.autograd.backward = backward
+    try:
+        yield counted
+    finally:
+        torch.autograd.backward = original
 
 
 def made(**options) -> greenplan.GreenplanCallback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,11 +12,9 @@ import torch
 
 from greenplan._backward import watched_backward
 from greenplan._executed import difference, executed_flops, predicted_by_operator
+from greenplan._parameters import some_of
 from greenplan._profiling import ProfiledStep, recorded_shapes
 from greenplan.plan import Plan
-
-# Steps in which a batch of the profile's shapes is waited for, so that executed and predicted FLOPs can be compared.
-_TRIES = 20
 
 
 class AppliedPlan:
@@ -25,6 +24,7 @@ class AppliedPlan:
         plan: As the planner gave it.
         may_drop: Whether any block may be dropped.
         live: The names of the tensors that require grad.
+        dropped: The names of the blocks that the present or last step, or micro-batch, drops.
     """
 
     def __init__(self, plan: Plan, step: ProfiledStep, live: Sequence[str], runs_nothing: bool = False) -> None:
@@ -47,8 +47,10 @@ class AppliedPlan:
         self._cost_of: dict[tuple[str, ...], int] = {}
         self._earlier_steps = 0
         self._earlier_costs = 0
-        self._dropped: tuple[str, ...] = ()
-        self._tries_left = _TRIES
+        self.dropped: tuple[str, ...] = ()
+        self._steps = 0  # Begun under this object.
+        self._next_comparison: float = 1  # The step from which on one is due.
+        self._has_compared_drop = not self.may_drop
         self._executed: int | None = None
         self._mismatch = ""
 
@@ -60,7 +62,7 @@ class AppliedPlan:
 
     def note_step(self, dropped: tuple[str, ...]) -> None:
         """Notes the blocks that one step, or one micro-batch, drops."""
-        self._dropped = dropped
+        self.dropped = dropped
         self._draws[dropped] += 1
 
     def of_plan(self) -> dict[str, Any]:
@@ -80,11 +82,12 @@ class AppliedPlan:
     def figures(self) -> dict[str, Any]:
         """What steps cost under the plan, in FLOPs of backward per loss that is differentiated."""
         expected = self._profile.cost(self.live, self.plan.drop_rates)
+        expected_cost = 0 if self._runs_nothing else expected.backward_cost
         steps = self._earlier_steps + self._draws.total()
         costs = self._earlier_costs + sum(self._predicted(dropped) * count for dropped, count in self._draws.items())
         return {
-            "predicted_backward_flops": costs / steps if steps else float(expected.backward_cost),
-            "expected_backward_flops": expected.backward_cost,
+            "predicted_backward_flops": costs / steps if steps else float(expected_cost),
+            "expected_backward_flops": expected_cost,
             "full_backward_flops": expected.full_backward_cost,
             "executed_backward_flops": self._executed,
             "steps": steps,
@@ -92,23 +95,28 @@ class AppliedPlan:
 
     @contextlib.contextmanager
     def watching(self, model: torch.nn.Module, nothing_left: Callable[[], None]) -> Iterator[None]:
-        """Is entered around a step. Counts what is executed in the first step of the profile's shapes.
+        """Is entered around a step. In some steps, counts what is executed and compares it with what is predicted.
+
+        Those are step 1, 2, 4, 8 and so on under the plan, and the first that drops a block: counting takes time. A
+        step of other shapes than the profile's leaves its place to the next one. After a mismatch none is counted.
 
         Args:
             model: Without what wraps it.
             nothing_left: Is called in place of a backward that has nothing to train.
         """
-        counts = self._tries_left > 0
-        if not counts and not self.may_drop and self.live:
+        self._steps += 1
+        if self._steps < self._next_comparison and not self.may_drop and self.live:
             yield
             return
-        self._tries_left -= 1
         found: dict[str, int] = {}
         calls = 0
+        counts = False
 
         def watch(loss: torch.Tensor, run: Callable[[], None]) -> None:
-            nonlocal calls
+            nonlocal calls, counts
             calls += 1
+            if calls == 1:
+                counts = self._is_comparison_due() and shapes == self._signature[: len(shapes)]
             if not loss.requires_grad:
                 nothing_left()
             elif counts and calls <= self._losses_per_step:
@@ -122,11 +130,21 @@ class AppliedPlan:
         with recorded_shapes(model) as shapes, watched_backward(watch):
             yield
 
+    def _is_comparison_due(self) -> bool:
+        is_first_drop = bool(self.dropped) and not self._has_compared_drop
+        return self._steps >= self._next_comparison or (is_first_drop and not math.isinf(self._next_comparison))
+
     def _compare(self, executed: dict[str, int]) -> None:
-        self._tries_left = 0
-        self._executed = sum(executed.values())
-        if self._executed != self._predicted(self._dropped):
-            self._mismatch = difference(executed, predicted_by_operator(self._profile, self.live, self._dropped))
+        self._next_comparison = 2 * self._steps
+        self._has_compared_drop = self._has_compared_drop or bool(self.dropped)
+        flops = sum(executed.values())
+        if self._executed is None:
+            self._executed = flops
+        if flops != self._predicted(self.dropped):
+            self._next_comparison = math.inf
+            self._mismatch = difference(executed, predicted_by_operator(self._profile, self.live, self.dropped))
+            if self.dropped:
+                self._mismatch += f"; the step dropped {some_of(self.dropped)}"
 
     def mismatch(self) -> str:
         """Describes how what was executed differs from what was predicted; "" if it does not. Tells it once."""

@@ -9,7 +9,10 @@ its output lies outside; nor is one that several blocks share.
 from __future__ import annotations
 
 import contextlib
+import itertools
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,28 +23,64 @@ from greenplan._hooks import removed_afterwards
 from greenplan.errors import Error, unknown_name
 
 
+@dataclass(slots=True)
+class ModuleCalls:
+    """What is known of the calls of a model's modules, by the module's name.
+
+    Attributes:
+        outputs: The autograd nodes of what each returned.
+        spans: The sequence numbers of the nodes that each call made: from the first up to the second, exclusively.
+    """
+
+    outputs: dict[str, list[Node]] = field(default_factory=dict)
+    spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+
+    def output_nodes(self) -> Iterator[Node]:
+        """Lists the nodes of all outputs."""
+        return itertools.chain.from_iterable(self.outputs.values())
+
+    def clear(self) -> None:
+        """Forgets all calls."""
+        self.outputs.clear()
+        self.spans.clear()
+
+
 @contextlib.contextmanager
-def recorded_outputs(model: torch.nn.Module) -> Iterator[dict[str, list[Node]]]:
-    """Records the autograd nodes of every module's outputs while it is entered.
+def recorded_calls(model: torch.nn.Module) -> Iterator[ModuleCalls]:
+    """Records the calls of every module while it is entered.
 
     Keep it entered until the loss has been profiled: functions under reentrant checkpointing have nodes only then.
-
-    Yields:
-        The nodes by the module's name, filled as modules run.
     """
-    outputs: dict[str, list[Node]] = {}
+    calls = ModuleCalls()
+    begun: list[tuple[str, int]] = []  # The calls that have not returned, and those that have raised.
 
-    def record(name: str) -> Callable[..., None]:
-        def hook(module: torch.nn.Module, args: Any, output: Any) -> None:
-            nodes = (tensor.grad_fn for tensor in _tensors(output))
-            outputs.setdefault(name, []).extend(node for node in nodes if node is not None)
+    def before(name: str) -> Callable[..., None]:
+        def hook(module: torch.nn.Module, args: Any) -> None:
+            begun.append((name, _next_sequence_number()))
 
         return hook
 
-    with removed_afterwards(
-        module.register_forward_hook(record(name)) for name, module in model.named_modules() if name
-    ):
-        yield outputs
+    def record(name: str) -> Callable[..., None]:
+        def hook(module: torch.nn.Module, args: Any, output: Any) -> None:
+            while begun and begun[-1][0] != name:
+                begun.pop()
+            if begun:
+                calls.spans.setdefault(name, []).append((begun.pop()[1], _next_sequence_number()))
+            nodes = (tensor.grad_fn for tensor in _tensors(output))
+            calls.outputs.setdefault(name, []).extend(node for node in nodes if node is not None)
+
+        return hook
+
+    modules = [(name, module) for name, module in model.named_modules() if name]
+    pre_hooks = (module.register_forward_pre_hook(before(name)) for name, module in modules)
+    hooks = (module.register_forward_hook(record(name)) for name, module in modules)
+    with removed_afterwards(itertools.chain(pre_hooks, hooks)):
+        yield calls
+
+
+def _next_sequence_number() -> int:
+    """Returns the number that the next node of this thread will have."""
+    return int(torch.autograd._get_sequence_nr())  # type: ignore[attr-defined]
 
 
 class BlockModules:
@@ -67,14 +106,15 @@ class BlockModules:
         self._modules = {block: [model.get_submodule(name) for name in names] for block, names in self.modules.items()}
 
     @classmethod
-    def found(cls, model: torch.nn.Module, blocks: GraphBlocks, outputs: Mapping[str, list[Node]]) -> BlockModules:
+    def found(cls, model: torch.nn.Module, blocks: GraphBlocks, calls: ModuleCalls) -> BlockModules:
         """Maps blocks to modules.
 
         Args:
             model: The model.
             blocks: Of the graph of a forward pass of ``model``.
-            outputs: Of the same forward pass, by ``recorded_outputs``.
+            calls: Of the same forward pass, by ``recorded_calls``.
         """
+        outputs = calls.outputs
         members = _outermost_members(outputs, blocks)
         modules: dict[str, list[str]] = {}
         undroppable = []
@@ -85,6 +125,23 @@ class BlockModules:
             else:
                 modules[name] = of_block
         return cls(model, modules, undroppable)
+
+    def vanishing(self, blocks: GraphBlocks, calls: ModuleCalls) -> list[frozenset[int]]:
+        """Tells which blocks each node of a graph goes with, [num_nodes]: their modules made it while they ran.
+
+        Args:
+            blocks: Of the graph that these modules were found in.
+            calls: Of the same forward pass.
+        """
+        nodes = blocks.graph.nodes
+        made = sorted((node._sequence_nr(), index) for index, node in enumerate(nodes))
+        labels: list[frozenset[int]] = [frozenset()] * len(nodes)
+        for block, name in enumerate(blocks.names):
+            for module in self.modules.get(name, ()):
+                for start, end in calls.spans.get(module, ()):
+                    for _, index in made[bisect_left(made, (start, 0)) : bisect_left(made, (end, 0))]:
+                        labels[index] |= {block}
+        return labels
 
     def joined(self, model: torch.nn.Module, other: BlockModules) -> BlockModules:
         """Adds the blocks of another loss of the same model. A block can be dropped if that holds for every loss."""

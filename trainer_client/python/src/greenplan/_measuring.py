@@ -222,8 +222,11 @@ class Measuring:
     # The profile.
 
     def _new_profiler(self) -> StepProfiler:
-        pinned = self._options.pinned if self._options.needs_importance else None
-        return StepProfiler(self._execution.model, self._execution.leaves(), self._execution.inputs, pinned)
+        options, execution = self._options, self._execution
+        pinned = options.pinned
+        if not options.needs_importance:
+            pinned = [name for name, _ in self._measured()]
+        return StepProfiler(execution.model, execution.leaves(), execution.inputs, pinned, options.may_drop)
 
     def _take_profile(self, profiler: StepProfiler) -> None:
         """All ranks go by rank 0's profile: their batches may differ in shape."""

@@ -25,9 +25,19 @@ def merged(first: ModelProfile, second: ModelProfile) -> ModelProfile:
     costs that use's weight gradient. Blocks of one name are one block.
     """
     result = _merged(first, second)
+    for part, (loss, _) in zip((first, second), result.ops[0].inputs, strict=True):
+        if part.always_runs:
+            _pay_always(result, loss)
     if first.of_steps is not None or second.of_steps is not None:
         result.of_steps = _merged(*_of_steps_alike(first, second))
     return result
+
+
+def _pay_always(profile: ModelProfile, loss: int) -> None:
+    """Lets op 0 pay for what the op of one of the losses pays for, which is differentiated whatever is trained."""
+    losses, op = profile.ops[0], profile.ops[loss]
+    losses.cost, losses.saved_bytes = losses.cost + op.cost, losses.saved_bytes + op.saved_bytes
+    op.cost = op.saved_bytes = 0
 
 
 def _of_steps_alike(first: ModelProfile, second: ModelProfile) -> tuple[ModelProfile, ModelProfile]:

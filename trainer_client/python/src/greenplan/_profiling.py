@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from greenplan._autograd.graph_blocks import GraphBlocks
 from greenplan._autograd.reading import UnreachedError, read_profile
 from greenplan._autograd.reentrant_checkpoint import CHECKPOINT_KIND
 from greenplan._backward import watched_backward
-from greenplan._blocks import BlockModules, recorded_outputs
+from greenplan._blocks import BlockModules, ModuleCalls, recorded_calls
 from greenplan._hooks import removed_afterwards
 from greenplan._inputs import InputEmbedding
 from greenplan._merging import has_same_structure, merged
@@ -111,6 +111,51 @@ NO_STATE: dict[str, Any] = {
 }
 
 
+def read_profile_and_modules(
+    loss: torch.Tensor,
+    named_leaves: Iterable[tuple[str, torch.Tensor]],
+    model: torch.nn.Module,
+    calls: ModuleCalls,
+    resident: Iterable[torch.Tensor] = (),
+    ignored: Iterable[torch.Tensor] = (),
+    pinned: Iterable[str] | None = (),
+    dropped: Collection[str] | None = None,
+) -> tuple[ModelProfile, GraphBlocks, BlockModules]:
+    """Reads the profile of a loss by ``read_profile``, and finds the modules of its blocks.
+
+    Args:
+        loss: Of ``model``.
+        named_leaves: The parameters by name, as the graph holds them.
+        model: Without what wraps it.
+        calls: Of the forward pass that made the loss, still being recorded.
+        resident: As for ``read_profile``.
+        ignored: As for ``read_profile``.
+        pinned: As for ``read_profile``.
+        dropped: As for ``read_profile``; by default all blocks.
+    """
+    modules = BlockModules(model, {})
+
+    def vanishing(blocks: GraphBlocks) -> list[frozenset[int]]:
+        nonlocal modules
+        modules = BlockModules.found(model, blocks, calls)
+        return modules.vanishing(blocks, calls)
+
+    data, blocks = read_profile(
+        loss,
+        named_leaves,
+        (),
+        resident,
+        "always",
+        type(model).__name__,
+        ignored,
+        calls.output_nodes,
+        pinned,
+        vanishing=vanishing,
+        dropped=dropped,
+    )
+    return data, blocks, modules
+
+
 class StepProfiler:
     """Profiles the losses of one step. Losses of one structure are micro-batches, of which the first one counts.
 
@@ -124,6 +169,7 @@ class StepProfiler:
         named_leaves: Callable[[], list[tuple[str, torch.Tensor]]],
         inputs: InputEmbedding,
         pinned: Sequence[str] | None,
+        may_drop: bool = True,
     ) -> None:
         """Prepares for one step.
 
@@ -132,13 +178,15 @@ class StepProfiler:
             named_leaves: The parameters by name, as the graph holds them.
             inputs: The input embedding of the model.
             pinned: Names of the parameters that every plan trains; None: of all.
+            may_drop: Whether steps may drop blocks.
         """
         self.is_reentrant = False
         self._model = model
         self._named_leaves = named_leaves
         self._inputs = inputs
         self._pinned = pinned
-        self._outputs: dict[str, list[Any]] = {}
+        self._dropped = None if may_drop else ()
+        self._calls = ModuleCalls()
         self._shapes: Signature = []
         self._parts: list[ModelProfile] = []  # Losses of different structure.
         self._signature: Signature = []
@@ -158,36 +206,31 @@ class StepProfiler:
 
         with (
             self._inputs.opened(),
-            recorded_outputs(self._model) as self._outputs,
+            recorded_calls(self._model) as self._calls,
             recorded_shapes(self._model) as self._shapes,
             watched_backward(watch),
         ):
             yield
-        self._outputs = {}
+        self._calls = ModuleCalls()
 
     def read(self, loss: torch.Tensor) -> None:
         """Profiles one loss, which forward has just made."""
-        data, blocks = self._read(loss, self._inputs.leaves)
+        data, blocks, modules = self._read(loss, self._inputs.leaves)
         if any(kind is CHECKPOINT_KIND for kind in blocks.graph.kinds):
             self.is_reentrant = True
-            data, blocks = self._read(loss, [])
+            data, blocks, modules = self._read(loss, [])
         if not any(has_same_structure(data, part) for part in self._parts):
-            modules = BlockModules.found(self._model, blocks, self._outputs)
             self._blocks = modules if self._blocks is None else self._blocks.joined(self._model, modules)
             self._parts.append(data)
             self._signature = list(self._shapes)
-        self._outputs.clear()
+        self._calls.clear()
         self._inputs.leaves.clear()
 
-    def _read(self, loss: torch.Tensor, ignored: list[torch.Tensor]) -> tuple[ModelProfile, GraphBlocks]:
+    def _read(self, loss: torch.Tensor, ignored: list[torch.Tensor]) -> tuple[ModelProfile, GraphBlocks, BlockModules]:
         resident = [*self._model.buffers(), *self._model.parameters()]
-        name = type(self._model).__name__
-        return read_profile(
-            loss, self._named_leaves(), (), resident, "always", name, ignored, self._output_nodes, self._pinned
+        return read_profile_and_modules(
+            loss, self._named_leaves(), self._model, self._calls, resident, ignored, self._pinned, self._dropped
         )
-
-    def _output_nodes(self) -> Iterator[Any]:
-        return (node for nodes in self._outputs.values() for node in nodes)
 
     def result(self) -> ProfiledStep:
         """Returns what all losses of the step cost together.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from greenplan.model_profile import ModelProfile, Op, Tensor, reaching_ops
+from greenplan.model_profile import CHECKPOINT, RECOMPUTED, VISITED, ModelProfile, Op, Tensor, reaching_ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def step_cost(profile: ModelProfile, trainable: Sequence[bool], dropped: Collect
 
     An op runs iff a gradient arrives from the loss and a trained tensor lies behind it, both past the dropped blocks.
     """
-    profile, selected = _of_step(profile, trainable)
+    profile, selected, dropped = _of_step(profile, trainable, dropped)
     runs = _running_ops(profile, selected, dropped)
     return _cost_of_live(profile, selected, runs)
 
@@ -66,7 +66,7 @@ def step_cost_by(
     profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int], group_of: Callable[[Op], str]
 ) -> dict[str, int]:
     """Splits ``step_cost`` by ``group_of`` of the op that pays: for itself, its edges and the tensors on it."""
-    profile, selected = _of_step(profile, trainable)
+    profile, selected, dropped = _of_step(profile, trainable, dropped)
     runs = _running_ops(profile, selected, dropped)
     costs: dict[str, int] = {}
     for op, does_run in zip(profile.ops, runs, strict=True):
@@ -80,33 +80,78 @@ def step_cost_by(
     return costs
 
 
-def _of_step(profile: ModelProfile, trainable: Sequence[bool]) -> tuple[ModelProfile, list[Tensor]]:
-    """Returns the cost model of single steps, and what a step trains."""
-    of_steps = profile.of_steps or profile
+def _of_step(
+    profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int]
+) -> tuple[ModelProfile, list[Tensor], Collection[int]]:
+    """Returns the cost model of single steps, what a step trains, and the blocks of that model that it drops."""
+    of_steps = profile.of_steps
+    if of_steps is None:
+        return profile, [tensor for tensor, one in zip(profile.tensors, trainable, strict=True) if one], dropped
     always = [True] * (len(of_steps.tensors) - len(profile.tensors))
-    return of_steps, [tensor for tensor, one in zip(of_steps.tensors, [*trainable, *always], strict=True) if one]
+    selected = [tensor for tensor, one in zip(of_steps.tensors, [*trainable, *always], strict=True) if one]
+    names = {profile.blocks[block] for block in dropped}
+    gone = {index for index, name in enumerate(of_steps.blocks) if not names.isdisjoint(name.split("\n"))}
+    return of_steps, selected, gone
 
 
 def _running_ops(profile: ModelProfile, selected: Sequence[Tensor], dropped: Collection[int]) -> list[bool]:
+    exists = _existing_ops(profile, selected, dropped)
+    runs = _ops_with_gradient(profile, exists)
+    _add_books(profile, exists, runs)
+    return runs
+
+
+def _existing_ops(profile: ModelProfile, selected: Sequence[Tensor], dropped: Collection[int]) -> list[bool]:
+    """Tells which ops have nodes in the graph of a step, [num_ops]; books have none."""
     ops = profile.ops
     passes = [not op.is_books and op.block not in dropped for op in ops]
-    needed = [False] * len(ops)
+    exists = [False] * len(ops)
     for tensor in selected:
         if tensor.op is not None:
-            needed[tensor.op] = passes[tensor.op]
+            exists[tensor.op] = passes[tensor.op]
     for index in range(len(ops) - 1, -1, -1):
-        if passes[index] and any(needed[target] for target, _ in ops[index].inputs):
-            needed[index] = True
-    runs = [False] * len(ops)
-    runs[0] = needed[0]
+        if passes[index] and any(exists[target] for target, _ in ops[index].inputs):
+            exists[index] = True
+    return exists
+
+
+def _ops_with_gradient(profile: ModelProfile, exists: Sequence[bool]) -> list[bool]:
+    """Tells which ops the engine has a gradient for, [num_ops]. It visits more: see ``step_profile``."""
+    ops = profile.ops
+    is_visited, runs = [False] * len(ops), [False] * len(ops)
+    is_visited[0] = runs[0] = exists[0]
     for index, op in enumerate(ops):
-        if runs[index]:
+        if is_visited[index]:
+            if op.name.startswith(CHECKPOINT):
+                runs[index] = True
+            passes_gradient = runs[index] and op.name != VISITED
             for target, _ in op.inputs:
-                runs[target] = needed[target]
+                if exists[target]:
+                    is_visited[target] = True
+                    runs[target] = runs[target] or passes_gradient
+    return runs
+
+
+def _add_books(profile: ModelProfile, exists: Sequence[bool], runs: list[bool]) -> None:
+    """Lets an op that keeps books run if what it leads to does.
+
+    A checkpoint runs again if any tensor that it packed away is asked for, which the first op of its chain leads to,
+    and goes on until all have been made again whose nodes exist.
+    """
+    ops = profile.ops
+    is_late = [False] * len(ops)  # Whether something exists that is saved at the time of a chain's op, or later.
+    follows = [False] * len(ops)
     for index in range(len(ops) - 1, 0, -1):
         if ops[index].is_books:
             runs[index] = any(runs[target] for target, _ in ops[index].inputs)
-    return runs
+            is_late[index] = any(exists[target] or is_late[target] for target, _ in ops[index].inputs)
+            for target, _ in ops[index].inputs:
+                follows[target] = follows[target] or ops[target].name == RECOMPUTED
+    for index in range(1, len(ops)):
+        if ops[index].name == RECOMPUTED:
+            for target, _ in ops[index].inputs:
+                if follows[target]:
+                    runs[target] = runs[index] and is_late[target]
 
 
 def block_costs(profile: ModelProfile, trainable: Sequence[bool]) -> list[int]:
@@ -127,6 +172,7 @@ def block_costs(profile: ModelProfile, trainable: Sequence[bool]) -> list[int]:
 def _backward(profile: ModelProfile, selected: Sequence[Tensor]) -> tuple[int, int]:
     """Returns the cost of backward and the bytes saved for it."""
     live = reaching_ops(profile, selected)
+    live[0] = live[0] or profile.always_runs
     saved_bytes = sum(op.saved_bytes for op, is_live in zip(profile.ops, live, strict=True) if is_live)
     saved_bytes += sum(tensor.saved_bytes for tensor in selected if tensor.op is not None)
     return _cost_of_live(profile, selected, live), saved_bytes

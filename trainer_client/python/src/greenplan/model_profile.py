@@ -24,6 +24,11 @@ MAX_TOTAL = 2**62
 SAVED = "saved"
 RECOMPUTED = "recomputed"
 
+# In a profile of single steps: the name of a reentrant checkpoint, which runs whenever the engine visits it, and that
+# of the op behind it through which the engine visits its inputs, even where it has no gradient for them.
+CHECKPOINT = "CheckpointFunction"
+VISITED = "visited"
+
 # Where one gradient goes: the index of the target op, and what producing the gradient adds if the target is live.
 Edge = tuple[int, int]
 
@@ -87,9 +92,11 @@ class ModelProfile:
         ops: Backward, in topological order from the loss.
         tensors: In the order of ``named_parameters()``.
         blocks: Names of the residual blocks that may be dropped.
-        of_steps: What a step executes whose blocks were drawn, where a leaf that is no parameter has its gradient
-            computed in every step. That work is charged on op 0 here, and lies where it happens there: such leaves are
-            further tensors, at the end, that every step trains. Not part of the format of files.
+        of_steps: What a step executes whose blocks were drawn, where that is not what this profile says: under
+            checkpoints, and where a leaf that is no parameter has its gradient computed in every step. That work is
+            charged on op 0 here, and lies where it happens there: such leaves are further tensors, at the end, that
+            every step trains. A block of ``of_steps`` is what goes without any of several blocks of this profile; its
+            name lists theirs, a line each. Not part of the format of files.
     """
 
     model: str = ""
@@ -99,6 +106,11 @@ class ModelProfile:
     tensors: list[Tensor] = field(default_factory=list)
     blocks: list[str] = field(default_factory=list)
     of_steps: ModelProfile | None = None
+
+    @property
+    def always_runs(self) -> bool:
+        """Whether backward runs even if no tensor of the profile is trained: op 0 pays for that."""
+        return self.of_steps is not None and len(self.of_steps.tensors) > len(self.tensors)
 
 
 def reaching_ops(profile: ModelProfile, tensors: Iterable[Tensor]) -> list[bool]:

@@ -155,7 +155,9 @@ class Profile:
         """Counts exactly what a step costs that trains the given tensors and no others.
 
         Args:
-            trainable: Names of tensors. Those that the loss does not reach cost nothing.
+            trainable: Names of tensors. Those that the loss does not reach cost nothing. Without any, the cost is that
+                of the gradients that every step computes, of leaves charged by ``other_leaves="always"``; a file does
+                not say that there are some.
             drop_rates: The probability in [0, 1] that a block is skipped in backward, by the block's name. Blocks that
                 are missing are never skipped.
 
@@ -268,6 +270,7 @@ def profile(
     *,
     frozen: Iterable[str] = (),
     pinned: Iterable[str] = (),
+    dropped: Iterable[str] = (),
     resident: Iterable[torch.Tensor] = (),
     other_leaves: Literal["refuse", "always"] = "refuse",
     model: str = "",
@@ -286,8 +289,10 @@ def profile(
 
     - The result holds for steps that run the same operators whatever is frozen. Where an attention mask requires grad,
       ``scaled_dot_product_attention`` may not: it takes separate products until whatever the mask is made of is
-      frozen. Such a graph is refused unless a parameter that the mask is made of is ``pinned``; so is the product of
-      transposed batches and a vector, of which torch has two as well.
+      frozen. Such a graph is refused unless a parameter that the mask is made of is ``pinned`` and not in a block that
+      steps may drop without the attention; so is the product of transposed batches and a vector, of which torch has
+      two as well, and ``group_norm`` of channels-last images on a CPU, which crashes. Where such a norm lies within a
+      checkpoint, the function runs once more to show the images.
     - Under ``use_reentrant=False`` checkpointing, what backward computes again is counted exactly, up to the point
       where torch stops, for products of which anything requires grad. With frozen base weights, as in LoRA, let them
       require grad in the forward pass that is profiled and name them in ``frozen``.
@@ -304,7 +309,8 @@ def profile(
             objects of the process.
         frozen: Names of parameters that will never be trained although they require grad in this forward pass: listed
             without op, and the work that only they would need is left out.
-        pinned: Names of parameters that will be trained in every step.
+        pinned: Names of parameters that will be trained in every step that does not drop their block.
+        dropped: Names of blocks that steps may drop. Names that the profile does not have do no harm.
         resident: Tensors that exist whether or not backward needs them, such as the batch: left out of saved_bytes, as
             the parameters are.
         other_leaves: What to do about leaf tensors that require grad and are not listed, whose gradients no plan can
@@ -328,6 +334,14 @@ def profile(
     opened = open_embeddings(named_parameters)
     with collector_paused():
         data, _ = read_profile(
-            loss, named_parameters, frozen, resident, other_leaves, model, pinned=pinned, open_embeddings=opened
+            loss,
+            named_parameters,
+            frozen,
+            resident,
+            other_leaves,
+            model,
+            pinned=pinned,
+            open_embeddings=opened,
+            dropped=frozenset(dropped),
         )
         return Profile(data)

@@ -142,7 +142,7 @@ class Session:
 
         Costs are FLOPs per loss that is differentiated. "predicted_backward_flops" is the mean over the steps of the
         round so far, given what was drawn; "expected_backward_flops" that of the plan's rates.
-        "executed_backward_flops" is None until a step has been counted.
+        "executed_backward_flops" is that of the step that was counted first, None before.
         """
         return self._rounds.history
 

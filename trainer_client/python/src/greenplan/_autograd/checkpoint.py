@@ -12,7 +12,7 @@ or later is asked for. Since whatever consumes a live op is live, about one op f
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,23 +25,39 @@ from greenplan._autograd.saved_variable import StoppedHook, read_saved
 from greenplan.errors import Error
 from greenplan.model_profile import RECOMPUTED, ModelProfile, Op
 
+# Checkpoints, and what each packed away: by the op whose node saved it, the ops that it is kept for.
+Frames = list[tuple[_CheckpointFrame, dict[int, list[int]]]]
 
-def add_recomputation(graph: AutogradGraph, saved: SavedTensors, profile: ModelProfile) -> None:
-    """Inserts ops that pay for running checkpointed functions again, and keep the functions' inputs.
 
-    Args:
-        graph: The nodes.
-        saved: What they keep. The inputs of checkpoints are added, and its keepers are renumbered.
-        profile: Has one op per node, each tensor on its leaf, and its blocks.
+def checkpoint_frames(saved: SavedTensors) -> Frames:
+    """Finds the checkpoints of a graph.
 
     Raises:
         Error: UNIMPLEMENTED for nested and for selective checkpoints.
     """
     frames = [(frame, packed) for unpack, packed in saved.packed.items() if (frame := _frame_of(unpack)) is not None]
-    chains = []
-    for frame, packed in frames:
+    for frame, _ in frames:
         _check_supported(frame)
-        chains.append(_chain(graph, packed, frame.early_stop, profile))
+    return frames
+
+
+def add_recomputation(
+    graph: AutogradGraph,
+    frames: Frames,
+    saved: SavedTensors,
+    profile: ModelProfile,
+    labels: Sequence[Collection[int]],
+) -> None:
+    """Inserts ops that pay for running checkpointed functions again, and keep the functions' inputs.
+
+    Args:
+        graph: The nodes.
+        frames: Of the same nodes.
+        saved: What they keep. The inputs of checkpoints are added, and its keepers are renumbered.
+        profile: Has one op per node, each tensor on its leaf, and its blocks.
+        labels: The blocks without which each node does not exist, [num_nodes].
+    """
+    chains = [_chain(graph, frame, packed, profile, labels) for frame, packed in frames]
     inserted = [op for chain in chains for op in chain]
     insert_below_loss(inserted, profile)
     for storage in saved.storages.values() if inserted else ():
@@ -55,30 +71,51 @@ def add_recomputation(graph: AutogradGraph, saved: SavedTensors, profile: ModelP
         first += len(chain)
 
 
-def _chain(graph: AutogradGraph, packed: dict[int, list[int]], early_stop: bool, profile: ModelProfile) -> list[Op]:
-    """Builds the ops that stand for running a function again; ``packed`` is one hook's of SavedTensors."""
+def _chain(
+    graph: AutogradGraph,
+    frame: _CheckpointFrame,
+    packed: Mapping[int, list[int]],
+    profile: ModelProfile,
+    labels: Sequence[Collection[int]],
+) -> list[Op]:
+    """Builds the ops that stand for running a function again. They are of a block only if none is left without it."""
+    saved_at: dict[int, int] = {}
+    for (_, keeper), time in times_of_saving(graph, frame, packed).items():
+        saved_at[keeper] = max(time, saved_at.get(keeper, 0))
+    if 0 in saved_at:  # The loss itself lies within, and is always live.
+        profile.ops[0].cost += saved_at[0]
+        return []
+    outermost = not_implied(saved_at, profile)
+    block = common_block(profile, outermost)
+    if not all(block in labels[keeper] for keeper in outermost):
+        block = None
+    chain = []
+    paid = 0
+    for time in sorted({saved_at[keeper] for keeper in outermost}):
+        inputs = [(keeper, 0) for keeper in outermost if saved_at[keeper] == time]
+        chain.append(Op(RECOMPUTED, cost=time - paid, inputs=inputs, block=block))
+        paid = time
+    return chain
+
+
+def times_of_saving(
+    graph: AutogradGraph, frame: _CheckpointFrame, packed: Mapping[int, list[int]]
+) -> dict[tuple[int, int], int]:
+    """Tells when the function of a checkpoint saves its last tensor for each edge, in FLOPs from its beginning.
+
+    An edge is that of the op whose node saves the tensor and the op that it is kept for: the same one twice where the
+    node saves it for whichever of its inputs.
+    """
     executed = 0
-    saved_at: dict[int, int] = {}  # When the last tensor that an op keeps was saved, in FLOPs, by the op.
+    saved_at: dict[tuple[int, int], int] = {}
     for saver in sorted(packed, reverse=True):  # In the order of forward.
         cost = graph.costs.get(saver)
         product = 0 if cost is None else cost.forward
         time = executed + (product if graph.kinds[saver].saves_late else 0)
         executed += product
         for keeper in _keepers(graph, saver, packed[saver]):
-            saved_at[keeper] = time
-    if not early_stop:
-        saved_at = dict.fromkeys(saved_at, executed)
-    if 0 in saved_at:  # The loss itself lies within, and is always live.
-        profile.ops[0].cost += saved_at[0]
-        return []
-    outermost = _not_implied(saved_at, profile)
-    chain = []
-    paid = 0
-    for time in sorted({saved_at[keeper] for keeper in outermost}):
-        inputs = [(keeper, 0) for keeper in outermost if saved_at[keeper] == time]
-        chain.append(Op(RECOMPUTED, cost=time - paid, inputs=inputs, block=common_block(profile, outermost)))
-        paid = time
-    return chain
+            saved_at[saver, keeper] = time
+    return saved_at if frame.early_stop else dict.fromkeys(saved_at, executed)
 
 
 def _keepers(graph: AutogradGraph, saver: int, keepers: list[int]) -> set[int]:
@@ -87,7 +124,7 @@ def _keepers(graph: AutogradGraph, saver: int, keepers: list[int]) -> set[int]:
     return {saver} if saver in unique or unique == set(graph.reached_from(saver)) else unique
 
 
-def _not_implied(saved_at: dict[int, int], profile: ModelProfile) -> list[int]:
+def not_implied(saved_at: Mapping[int, int], profile: ModelProfile) -> list[int]:
     """Leaves out the ops that are live only with another one for which a tensor was saved as late; ascending.
 
     What consumes a live op is live, unless it belongs to a block that is dropped and the op does not.

@@ -6,10 +6,10 @@ Each function takes O(ops + edges) for graphs of bounded degree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, compress
 
-from greenplan.model_profile import Edge, ModelProfile, Op, reaching_ops
+from greenplan.model_profile import CHECKPOINT, RECOMPUTED, VISITED, Edge, ModelProfile, Op, reaching_ops
 
 
 def prune_unreaching_ops(profile: ModelProfile) -> None:
@@ -53,15 +53,18 @@ def hang_tensors(profile: ModelProfile) -> None:
     _keep_ops(keep, profile)
 
 
-def contract_ops(profile: ModelProfile) -> None:
+def contract_ops(profile: ModelProfile, is_of_steps: bool = False) -> None:
     """Removes ops that cost nothing, hold no tensor and whose edges cost nothing. Runs after ``hang_tensors``.
 
     What they save goes to the one op below, or they stay. Each op above is tied directly to those below: to the one
     below at the cost of the old edge, to several only if all edges involved cost 0 and their number does not grow. Op 0
     stays. An op of a block is removed only if that leads no path around the block. So is one that keeps books, whose
     edges carry no gradient: only if what it leads to has gradient also where other blocks are dropped.
+
+    In a profile of single steps, what tells whether checkpoints run again stays, too: another op that is live with it
+    may get gradient in other steps.
     """
-    _Contraction(profile).run()
+    _Contraction(profile, is_of_steps).run()
 
 
 class _Contraction:
@@ -72,7 +75,7 @@ class _Contraction:
     removed, so what leads to it is as it was at the start.
     """
 
-    def __init__(self, profile: ModelProfile) -> None:
+    def __init__(self, profile: ModelProfile, is_of_steps: bool) -> None:
         self._profile = profile
         self._removed: dict[int, list[int]] = {}  # What a removed op led to.
         ops = profile.ops
@@ -83,6 +86,9 @@ class _Contraction:
             for index, op in enumerate(ops)
         ]
         self._is_free[0] = False
+        if is_of_steps:
+            for index in _of_checkpoints(ops):
+                self._is_free[index] = False
         # Of the free ones: how many edges lead to them, at what cost, and whether one comes from another block.
         is_free, uses, cost_of_uses, is_entered = self._is_free, [0] * len(ops), [0] * len(ops), [False] * len(ops)
         for op in ops:
@@ -135,6 +141,16 @@ class _Contraction:
             and any(ops[target].block != op.block for target, _ in inputs)
         )
         return not leads_around
+
+
+def _of_checkpoints(ops: Sequence[Op]) -> Iterator[int]:
+    """Lists the checkpoints, the ops that book what they run again, and what these ask."""
+    for index, op in enumerate(ops):
+        if op.name == RECOMPUTED:
+            yield index
+            yield from (target for target, _ in op.inputs)
+        elif op.name == VISITED or op.name.startswith(CHECKPOINT):
+            yield index
 
 
 def _reached_whatever_is_dropped(ops: Sequence[Op]) -> list[bool]:

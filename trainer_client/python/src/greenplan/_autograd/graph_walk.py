@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import methodcaller
+from typing import Any
 
 from greenplan._autograd.node_cost import NodeCost
 from greenplan._autograd.node_kind import NodeKind, has_type_of_its_own, kind_of
@@ -33,6 +34,7 @@ class AutogradGraph:
             of the checkpoint's.
         recomputed: The indices of nodes within reentrant checkpoints: made again in backward, keep nothing from
             forward.
+        checkpoint_inputs: The nodes that the inputs of each reentrant checkpoint come from, by its index.
         kept_alive: What the nodes within checkpoints need to stay alive.
     """
 
@@ -42,6 +44,7 @@ class AutogradGraph:
     index_of: dict[Node, int]
     costs: dict[int, NodeCost]
     recomputed: set[int]
+    checkpoint_inputs: dict[int, list[int]]
     kept_alive: list[object]
 
     def reached_from(self, index: int) -> list[int]:
@@ -79,6 +82,7 @@ class _Walk:
         self._passes_to: dict[Node, Node] = {}
         self._stands_for: dict[Node, Node] = {}
         self._reached_inputs: set[Node] = set()
+        self._checkpoint_inputs: dict[Node, list[Node]] = {}
 
     def enter(self, stack: list[Node], recomputed: bool) -> int:
         """Enters every node that those on ``stack`` lead to; returns the sum of their forward costs."""
@@ -127,6 +131,7 @@ class _Walk:
         self._kept_alive.append(run)
         self._stands_for.update(run.inputs)
         self._targets[checkpoint] = list(run.outputs)
+        self._checkpoint_inputs[checkpoint] = list(run.inputs.values())
         forward = self.enter(list(run.outputs), recomputed=True)
         self._costs[checkpoint] = NodeCost(forward=forward, op=forward)
         stack.extend(around for leaf, around in run.inputs.items() if leaf in self._reached_inputs)
@@ -155,12 +160,17 @@ class _Walk:
             index_of=index_of,
             costs={index_of[node]: cost for node, cost in self._costs.items()},
             recomputed={index_of[node] for node in self._recomputed if node in index_of},
+            checkpoint_inputs={
+                index_of[checkpoint]: sorted({index_of[node] for node in inputs if node in index_of})
+                for checkpoint, inputs in self._checkpoint_inputs.items()
+            },
             kept_alive=self._kept_alive,
         )
 
     def _lead_past_left_out(self) -> None:
         left_out = self._passes_to | self._stands_for
-        for targets in self._targets.values():
+        lists: Iterable[list[Any]] = (*self._targets.values(), *self._checkpoint_inputs.values())
+        for targets in lists:
             for operand, target in enumerate(targets):
                 if target in left_out:
                     while target in left_out:

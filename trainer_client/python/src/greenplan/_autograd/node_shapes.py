@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
+
 from greenplan._autograd.saved_variable import read_saved
 from greenplan.errors import ArgumentError
 
@@ -18,8 +20,17 @@ NextFunctions = tuple[tuple[Node, int], ...]
 class PackedShape:
     """What is kept in place of a saved tensor whose value nobody will need."""
 
-    def __init__(self, tensor: Any) -> None:
+    def __init__(self, tensor: torch.Tensor) -> None:
         self.shape = tensor.shape
+        self.is_channels_last = is_channels_last(tensor)
+
+
+def is_channels_last(tensor: torch.Tensor) -> bool:
+    """Whether these are images in a CPU's memory whose channels lie next to each other."""
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.dim())
+    if layout is None or tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.is_contiguous():
+        return False
+    return tensor.is_contiguous(memory_format=layout)
 
 
 class NodeShapes:

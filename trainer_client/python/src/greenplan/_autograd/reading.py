@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import torch
 
-from greenplan._autograd.always_live import charge_always, with_tensors_on
-from greenplan._autograd.checkpoint import add_recomputation
+from greenplan._autograd.always_live import charge_always
+from greenplan._autograd.checkpoint import add_recomputation, checkpoint_frames
 from greenplan._autograd.contraction import contract_ops, hang_tensors, prune_unreaching_ops
 from greenplan._autograd.graph_blocks import GraphBlocks
 from greenplan._autograd.graph_walk import AutogradGraph, walk_graph
@@ -19,6 +19,7 @@ from greenplan._autograd.residual_blocks import find_residual_blocks
 from greenplan._autograd.rules import LEAF
 from greenplan._autograd.saved_bytes import book_saved_bytes
 from greenplan._autograd.saved_tensors import saved_tensors
+from greenplan._autograd.step_profile import Label, profile_of_steps, with_leaves
 from greenplan.errors import ArgumentError, Error, unknown_name
 from greenplan.model_profile import MAX_TOTAL, ModelProfile, Op, Tensor
 
@@ -38,13 +39,17 @@ def read_profile(
     landmarks: Callable[[], Iterable[Node]] = tuple,
     pinned: Iterable[str] | None = (),
     open_embeddings: Callable[[], Iterable[torch.Tensor]] = tuple,
+    vanishing: Callable[[GraphBlocks], Sequence[Label]] | None = None,
+    dropped: Collection[str] | None = (),
 ) -> tuple[ModelProfile, GraphBlocks]:
     """Does the work of ``greenplan.profile``, which states the contract; also tells where the blocks lie.
 
     Leaves among ``ignored`` are neither refused nor charged: the steps that the profile is for need no gradient there.
     Nodes that ``landmarks`` returns are kept apart from others, so that the blocks can be asked about them. ``pinned``
     None stands for all parameters. Where weights that ``open_embeddings`` returns are looked up, the output requires
-    grad whatever is trained; it is called if there is any look-up.
+    grad whatever is trained; it is called if there is any look-up. ``vanishing`` tells the blocks without which each
+    node does not exist, [num_nodes]; without it, a node vanishes with its block. ``dropped`` are the names of blocks
+    that steps may drop, None for all.
     """
     _check_loss(loss)
     _check_torch(loss.grad_fn)
@@ -53,8 +58,22 @@ def read_profile(
     with collector_paused():
         graph = walk_graph(loss.grad_fn, landmarks)
         return _read(
-            graph, _listed(named_parameters), frozen, resident, other_leaves, model, ignored, pinned, open_embeddings
+            graph,
+            _listed(named_parameters),
+            frozen,
+            resident,
+            other_leaves,
+            model,
+            ignored,
+            pinned,
+            open_embeddings,
+            vanishing or _vanish_with_block,
+            dropped,
         )
+
+
+def _vanish_with_block(blocks: GraphBlocks) -> list[Label]:
+    return [frozenset(() if block is None else (block,)) for block in blocks.block_of_node]
 
 
 @contextlib.contextmanager
@@ -84,6 +103,8 @@ def _read(
     ignored: Iterable[torch.Tensor],
     pinned: Iterable[str] | None,
     open_embeddings: Callable[[], Iterable[torch.Tensor]],
+    vanishing: Callable[[GraphBlocks], Sequence[Label]],
+    dropped: Collection[str] | None,
 ) -> tuple[ModelProfile, GraphBlocks]:
     profile = ModelProfile(model=model)
     for name, parameter in parameters:
@@ -97,7 +118,6 @@ def _read(
     if others and other_leaves == "refuse":
         raise _unlisted(graph.nodes[others[0]].variable)
     others += _lookups(graph, open_embeddings)
-    refuse_choices_of_kernel(graph, profile, [*others, *_leaves_of(pinned, profile)])
     _add_ops(graph, profile)
     branches = find_residual_blocks(profile)
     blocks = GraphBlocks(
@@ -109,23 +129,26 @@ def _read(
     _freeze(frozen, profile)
     if all(tensor.op is None for tensor in profile.tensors):
         raise UnreachedError("loss depends on none of the parameters that may be trained", field="loss")
+    labels = with_leaves(graph, vanishing(blocks))
+    refuse_choices_of_kernel(graph, profile, [*others, *_leaves_of(pinned, profile)], labels, dropped)
     saved = saved_tensors(graph, [*(parameter for _, parameter in parameters), *resident])
-    add_recomputation(graph, saved, profile)
+    frames = checkpoint_frames(saved)
+    if others or (profile.blocks and (frames or graph.checkpoint_inputs)):
+        profile.of_steps = profile_of_steps(graph, frames, profile, others, labels)
+        _shorten(profile.of_steps, is_of_steps=True)
+    add_recomputation(graph, frames, saved, profile, labels)
     book_saved_bytes(saved.storages.values(), profile)
     if others:
         inserted = len(profile.ops) - len(graph.nodes)
-        always = [leaf + inserted for leaf in others]
-        profile.of_steps = with_tensors_on(profile, always)
-        _shorten(profile.of_steps)
-        charge_always(profile, always)
+        charge_always(profile, [leaf + inserted for leaf in others])
     _shorten(profile)
     return profile, blocks
 
 
-def _shorten(profile: ModelProfile) -> None:
+def _shorten(profile: ModelProfile, is_of_steps: bool = False) -> None:
     prune_unreaching_ops(profile)
     hang_tensors(profile)
-    contract_ops(profile)
+    contract_ops(profile, is_of_steps)
     _label_ops(profile)
 
 
