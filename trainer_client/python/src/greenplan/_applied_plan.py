@@ -48,6 +48,7 @@ class AppliedPlan:
         self._earlier_steps = 0
         self._earlier_costs = 0
         self._dropped: tuple[str, ...] = ()
+        self._reaches_nothing = False
         self._tries_left = _TRIES
         self._executed: int | None = None
         self._mismatch = ""
@@ -99,10 +100,8 @@ class AppliedPlan:
             nothing_left: Is called in place of a backward that has nothing to train.
         """
         counts = self._tries_left > 0
-        if not counts and not self.may_drop and self.live:
-            yield
-            return
         self._tries_left -= 1
+        self._reaches_nothing = False
         found: dict[str, int] = {}
         calls = 0
 
@@ -110,17 +109,30 @@ class AppliedPlan:
             nonlocal calls
             calls += 1
             if not loss.requires_grad:
+                self._reaches_nothing = self._predicted(self._dropped) > 0
                 nothing_left()
             elif counts and calls <= self._losses_per_step:
                 for op, flops in executed_flops(run).items():
                     found[op] = found.get(op, 0) + flops
             else:
                 run()
-            if counts and calls == self._losses_per_step and shapes == self._signature:
+            if counts and calls == self._losses_per_step and shapes == self._signature and not self._reaches_nothing:
                 self._compare(found)
 
-        with recorded_shapes(model) as shapes, watched_backward(watch):
+        with contextlib.ExitStack() as stack:
+            shapes = stack.enter_context(recorded_shapes(model)) if counts else []
+            stack.enter_context(watched_backward(watch))
             yield
+
+    def takes_reaching_nothing(self) -> bool:
+        """Whether a loss of the step reached nothing that the plan trains, though it should have. Tells it once."""
+        reaches_nothing, self._reaches_nothing = self._reaches_nothing, False
+        return reaches_nothing
+
+    @property
+    def drops_nothing(self) -> bool:
+        """Whether every tensor that the plan trains should have a gradient at the end of the step."""
+        return not self.may_drop and not self._runs_nothing
 
     def _compare(self, executed: dict[str, int]) -> None:
         self._tries_left = 0
