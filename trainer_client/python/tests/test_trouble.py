@@ -316,6 +316,17 @@ def test_a_budget_below_the_whole_backward_of_reentrant_checkpoints_says_what_to
     assert "under use_reentrant=False" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "options", [{"pinned": ["model.embed_tokens.weight"], "budget": 0.3}, {"method": "drop", "budget": 0.05}], ids=str
+)
+def test_a_refused_budget_under_reentrant_checkpoints_says_what_to_do(options):
+    model, _, session = checkpointed(True, **options)
+    with pytest.raises(ValueError, match="budget.*any tensor needs the whole backward pass, under use_reentrant=False"):
+        with session.step():
+            model.loss().backward()
+    assert all(flags(model).values())
+
+
 def test_rates_are_uniform_where_a_step_cannot_measure_sensitivity(caplog):
     model, optimizer, session = checkpointed(True, method="drop", budget=0.8, plan_every=1)
     for _ in range(2):
