@@ -70,8 +70,8 @@ def run_again(checkpoint: Node) -> Run:
     except Exception as error:
         raise Error(
             "what a checkpoint with use_reentrant=True costs is seen when its function has to be run again, and that "
-            f"raised {type(error).__name__}: {error}; FSDP2 around the same module does this; use use_reentrant=False (in "
-            'transformers gradient_checkpointing_kwargs={"use_reentrant": False})',
+            f"raised {type(error).__name__}: {error}; FSDP2 around the same module does this; use use_reentrant=False "
+            '(in transformers gradient_checkpointing_kwargs={"use_reentrant": False})',
             code="UNIMPLEMENTED",
             field="model",
         ) from error
