@@ -378,20 +378,17 @@ class Session:
             return False
         reaches_nothing = applied.takes_reaching_nothing()
         missing = self._execution.parameters.without_gradient() if applied.drops_nothing else []
-        measures = reaches_nothing and self._schedule.begins_anew()
+        consequence = f"{some_of(missing)}, which the plan trains: it executes less than the plan predicts"
+        if reaches_nothing:
+            remedy = "the next one measures" if self._schedule.begins_anew() else "call begin_round(loss_fn)"
+            consequence = f"any tensor that the plan trains: it trains nothing; {remedy}"
         if (reaches_nothing or missing) and not self._is_told_of_unreached:
             self._is_told_of_unreached = True
-            consequence = "so this step executes less than the plan predicts"
-            if reaches_nothing:
-                consequence = "so this step trains nothing; " + (
-                    "the next one measures" if measures else "call begin_round(loss_fn)"
-                )
             logger.warning(
-                "greenplan: the loss of step %d does not reach %s, which the plan trains, %s. Adapters that are "
-                "switched, merged or disabled within a round do that, as do layers that are skipped at random; call "
-                "begin_round() after a change of the model",
+                "greenplan: the loss of step %d does not reach %s. Adapters that are switched, merged or disabled "
+                "within a round do that, as do layers that are skipped at random; call begin_round() after a change of "
+                "the model",
                 self.steps,
-                some_of(missing) or "anything",
                 consequence,
             )
         return reaches_nothing
