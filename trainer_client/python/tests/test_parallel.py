@@ -239,6 +239,67 @@ def test_a_plan_that_trains_nothing_under_ddp(tmp_path):
         assert all(parameter.requires_grad for parameter in model.parameters())
 
 
+def test_fsdp2_gathers_nothing_for_long_where_all_that_trains_was_dropped(tmp_path):
+    from torch.distributed.fsdp import fully_shard
+
+    with group_of_one(tmp_path):
+        model = hf_models.build("llama")
+        for name, parameter in model.parameters.items():
+            parameter.requires_grad_(".mlp." in name)
+        for layer in model.model.model.layers:
+            fully_shard(layer)
+        fully_shard(model.model)
+        optimizer = torch.optim.AdamW([one for one in model.model.parameters() if one.requires_grad], lr=0.01)
+        session = greenplan.attach(model.model, optimizer, method="drop", budget=0.5, budget_of="backward")
+        ran_nothing = []
+        for _ in range(12):
+            with session.step():
+                loss = model.loss()
+                ran_nothing.append(not loss.requires_grad)
+                loss.backward()
+            assert all(hasattr(one, "to_local") for one in model.model.parameters())
+            optimizer.step()
+            optimizer.zero_grad()
+        assert any(ran_nothing) and not all(ran_nothing)
+        session.detach()
+
+
+def reentrant(wrap, **options):
+    model = hf_models.build("llama", "sdpa").model
+    hf_models.checkpoint_activations(model, use_reentrant=True)
+    wrapped = wrap(model)
+    optimizer = torch.optim.AdamW(wrapped.parameters(), lr=0.01)
+    options = {"budget": 0.95, "budget_of": "backward", "pinned": ["model.embed_tokens.weight"], **options}
+    session = greenplan.attach(wrapped, optimizer, **options)
+    try:
+        for _ in range(3):
+            with session.step():
+                wrapped(**hf_models.build("llama", "sdpa").batch).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
+    finally:
+        session.detach()
+
+
+def test_reentrant_checkpoints_within_a_wrapper_are_planned_or_refused_before_they_fail(tmp_path):
+    from torch.distributed.fsdp import fully_shard
+
+    def sharded(model):
+        for layer in model.model.layers:
+            fully_shard(layer)
+        return fully_shard(model)
+
+    with group_of_one(tmp_path):
+        reentrant(torch.nn.parallel.DistributedDataParallel)
+        for method in ("drop", "joint"):
+            with pytest.raises(greenplan.Error, match='method "' + method + '" within DistributedDataParallel'):
+                reentrant(torch.nn.parallel.DistributedDataParallel, method=method)
+        with pytest.raises(greenplan.Error, match="has to be run again.*use_reentrant=False") as raised:
+            reentrant(sharded)
+        assert raised.value.code == "UNIMPLEMENTED"
+
+
 def test_a_part_of_what_ddp_wraps_is_refused(tmp_path):
     with group_of_one(tmp_path):
         model = hf_models.build("llama").model

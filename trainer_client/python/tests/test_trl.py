@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer and DPOTrainer, which are transformers.Trainers with a fused head of their own."""
+"""TRL's trainers, which are transformers.Trainers, some with a fused head of their own."""
 
 from __future__ import annotations
 
@@ -90,4 +90,69 @@ def test_the_callback_in_a_dpo_trainer(tmp_path, adapts):
     for number, flops in enumerate(executed):
         if number % 8 > 1:  # The first step of each epoch, of two micro-batches, measures.
             assert flops == history[number // 8]["predicted_backward_flops"]
+    assert not callback.session.mismatches
+
+
+def words(rows, seed):
+    draws = random.Random(seed)
+    return ["".join(f" {draws.randint(3, 30)}" for _ in range(6)) for _ in range(rows)]
+
+
+def trainer_of(kind, folder, callback, **of_lora):
+    """Each on rows of equal length, so that every step has the shapes of the first."""
+    settings = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": 4,
+        "learning_rate": 0.01,
+        "report_to": [],
+        "use_cpu": True,
+        "save_strategy": "no",
+        "bf16": False,
+        "num_train_epochs": 2,
+        "gradient_checkpointing": False,
+    }
+    common = {"processing_class": tokenizer(), "callbacks": [callback], **of_lora}
+    pairs = {"prompt": words(16, 1), "chosen": words(16, 2), "rejected": words(16, 3)}
+    model = hf_models.build("llama", "sdpa").model
+    if kind == "reward":
+        model.config.num_labels = 1
+        judge = transformers.AutoModelForSequenceClassification.from_config(model.config, dtype=torch.float32)
+        rows = datasets.Dataset.from_dict(pairs)
+        return trl.RewardTrainer(judge, trl.RewardConfig(**settings), train_dataset=rows, **common)
+    if kind == "kto":
+        labels = [k % 2 == 0 for k in range(16)]
+        rows = datasets.Dataset.from_dict({"prompt": pairs["prompt"], "completion": pairs["chosen"], "label": labels})
+        reference = None if of_lora else hf_models.build("llama", "sdpa").model
+        return trl.KTOTrainer(model, reference, trl.KTOConfig(**settings), train_dataset=rows, **common)
+
+    def reward(completions, **_):
+        return [float(len(set(one.split()))) for one in completions]
+
+    generation = {"num_generations": 4, "max_completion_length": 5, "generation_kwargs": {"min_new_tokens": 5}}
+    config = trl.GRPOConfig(**{**settings, **generation, "num_train_epochs": 1})
+    rows = datasets.Dataset.from_dict({"prompt": pairs["prompt"]})
+    return trl.GRPOTrainer(model, reward, config, train_dataset=rows, **common)
+
+
+@pytest.mark.parametrize("adapts", [False, True])
+@pytest.mark.parametrize("method", ["selection", "joint"])
+@pytest.mark.parametrize("kind", ["reward", "kto", "grpo"])
+def test_the_callback_in_trls_other_trainers(tmp_path, kind, method, adapts):
+    callback = greenplan.GreenplanCallback(budget=0.6, budget_of="backward", method=method, seed=2)
+    task = "SEQ_CLS" if kind == "reward" else "CAUSAL_LM"
+    lora = {"peft_config": peft.LoraConfig(r=3, target_modules="all-linear", task_type=task)} if adapts else {}
+    run = trainer_of(kind, tmp_path, callback, **lora)
+    backward, compared = run.accelerator.backward, []
+
+    def counted(loss, **rest):
+        session = callback.session
+        is_measured = session._is_probing
+        flops = count(lambda: backward(loss, **rest))
+        if not is_measured:
+            applied = session._execution.applied
+            compared.append(flops == session.profile.step_cost(applied.live, applied._dropped))
+
+    run.accelerator.backward = counted
+    run.train()
+    assert len(compared) > 4 and all(compared)
     assert not callback.session.mismatches

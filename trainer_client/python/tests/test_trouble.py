@@ -316,6 +316,17 @@ def test_a_budget_below_the_whole_backward_of_reentrant_checkpoints_says_what_to
     assert "under use_reentrant=False" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "options", [{"pinned": ["model.embed_tokens.weight"], "budget": 0.3}, {"method": "drop", "budget": 0.05}], ids=str
+)
+def test_a_refused_budget_under_reentrant_checkpoints_says_what_to_do(options):
+    model, _, session = checkpointed(True, **options)
+    with pytest.raises(ValueError, match="budget.*any tensor needs the whole backward pass, under use_reentrant=False"):
+        with session.step():
+            model.loss().backward()
+    assert all(flags(model).values())
+
+
 def test_rates_are_uniform_where_a_step_cannot_measure_sensitivity(caplog):
     model, optimizer, session = checkpointed(True, method="drop", budget=0.8, plan_every=1)
     for _ in range(2):
@@ -969,3 +980,79 @@ def test_the_optimizers_of_bitsandbytes_are_replayed_bit_for_bit(kind):
         optimizer.zero_grad()
         for name, parameter in model.named_parameters():
             assert torch.equal(old[name], parameter) == (name not in session.plan.trainable)
+
+
+def with_two_adapters(are_both_attached, **options):
+    """LoRA adapters "default", which is active, and "other", of one optimizer."""
+    base = hf_models.build("llama", "sdpa")
+    config = peft.LoraConfig(r=3, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = hf_models.HfModel(peft.get_peft_model(base.model, config).train(), base.batch)
+    model.model.add_adapter("other", config)
+    adapters = [parameter for name, parameter in model.parameters.items() if "lora_" in name]
+    optimizer = torch.optim.AdamW(adapters, lr=0.01)
+    for parameter in adapters:
+        parameter.requires_grad_(True)
+    if not are_both_attached:
+        model.model.set_adapter("default")
+    options = {"budget": 0.6, "budget_of": "backward", "plan_every": 9, **options}
+    session = greenplan.attach(model.model, optimizer, **options)
+    model.model.set_adapter("default")
+    return model, optimizer, session
+
+
+@pytest.mark.parametrize("are_both_attached", [True, False])
+@pytest.mark.parametrize("method", ["selection", "drop", "joint"])
+def test_an_adapter_that_is_switched_on_within_a_round_is_measured_and_planned(are_both_attached, method, caplog):
+    model, optimizer, session = with_two_adapters(are_both_attached, method=method, seed=2)
+    for step in range(8):
+        if step == 3:
+            model.model.set_adapter("other")
+        with session.step():
+            loss = model.loss()
+            executed = count(loss.backward) if loss.requires_grad else loss.backward() or 0
+            is_measured = session._is_probing
+        if not is_measured and step != 3:
+            assert executed == session._execution.applied._predicted(session._execution.applied._dropped)
+        optimizer.step()
+        optimizer.zero_grad()
+    if are_both_attached:  # Flags are put back, so that a step is lost; the next one sees what the loss reaches.
+        assert caplog.text.count("the loss of step 3 does not reach any tensor that the plan trains") == 1
+        assert "trains nothing; the next one measures" in caplog.text
+    else:
+        assert "no longer frozen: base_model.model.model.layers.0.self_attn.q_proj.lora_A.other" in caplog.text
+    assert session.plan.trainable and all(".other." in name for name in session.plan.trainable)
+    assert not session.mismatches
+
+
+@pytest.mark.parametrize("budget", [0.999, 1.0])
+def test_a_layer_that_is_skipped_after_it_was_planned_is_told(budget, caplog):
+    model = Skipping()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    session = greenplan.attach(model, optimizer, budget=budget, pinned=["layers.1.weight"])
+    for step in range(6):
+        model.skipped = 1 if step in (3, 4) else None
+        with session.step():
+            model(torch.ones(3, 6)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert caplog.text.count("the loss of step 3 does not reach layers.1.weight") == 1
+    assert "executes less than the plan predicts" in caplog.text
+    assert len(session.history) == 1
+
+
+def test_a_separate_probe_is_told_that_tensors_were_thawed(caplog):
+    model = hf_models.build("llama")
+    layer = [one for name, one in model.parameters.items() if ".layers.0." in name]
+    optimizer = torch.optim.AdamW(model.model.parameters(), lr=0.01)
+    for one in layer:
+        one.requires_grad_(False)
+    session = greenplan.attach(model.model, optimizer, budget=0.9, probe="separate")
+    session.begin_round(model.loss)
+    for step in range(3):
+        if step == 1:
+            for one in layer:
+                one.requires_grad_(True)
+        train_step(model, optimizer, session)
+    assert caplog.text.count("have come to require grad since the plan was made") == 1
+    session.begin_round(model.loss)
+    assert any(".layers.0." in name for name in session.plan.trainable)

@@ -51,6 +51,7 @@ class AppliedPlan:
         self._steps = 0  # Begun under this object.
         self._next_comparison: float = 1  # The step from which on one is due.
         self._has_compared_drop = not self.may_drop
+        self._reaches_nothing = False
         self._executed: int | None = None
         self._mismatch = ""
 
@@ -105,9 +106,7 @@ class AppliedPlan:
             nothing_left: Is called in place of a backward that has nothing to train.
         """
         self._steps += 1
-        if self._steps < self._next_comparison and not self.may_drop and self.live:
-            yield
-            return
+        self._reaches_nothing = False
         found: dict[str, int] = {}
         calls = 0
         counts = False
@@ -118,21 +117,37 @@ class AppliedPlan:
             if calls == 1:
                 counts = self._is_comparison_due() and shapes == self._signature[: len(shapes)]
             if not loss.requires_grad:
+                self._reaches_nothing = self._predicted(self.dropped) > 0
                 nothing_left()
             elif counts and calls <= self._losses_per_step:
                 for op, flops in executed_flops(run).items():
                     found[op] = found.get(op, 0) + flops
             else:
                 run()
-            if counts and calls == self._losses_per_step and shapes == self._signature:
+            if counts and calls == self._losses_per_step and shapes == self._signature and not self._reaches_nothing:
                 self._compare(found)
 
-        with recorded_shapes(model) as shapes, watched_backward(watch):
+        with contextlib.ExitStack() as stack:
+            shapes = stack.enter_context(recorded_shapes(model)) if self._may_count() else []
+            stack.enter_context(watched_backward(watch))
             yield
 
+    def _may_count(self) -> bool:
+        """Whether a comparison is due in this step, or will be if the step drops a block."""
+        return self._steps >= self._next_comparison or not (self._has_compared_drop or math.isinf(self._next_comparison))
+
     def _is_comparison_due(self) -> bool:
-        is_first_drop = bool(self.dropped) and not self._has_compared_drop
-        return self._steps >= self._next_comparison or (is_first_drop and not math.isinf(self._next_comparison))
+        return self._may_count() and (self._steps >= self._next_comparison or bool(self.dropped))
+
+    def takes_reaching_nothing(self) -> bool:
+        """Whether a loss of the step reached nothing that the plan trains, though it should have. Tells it once."""
+        reaches_nothing, self._reaches_nothing = self._reaches_nothing, False
+        return reaches_nothing
+
+    @property
+    def drops_nothing(self) -> bool:
+        """Whether every tensor that the plan trains should have a gradient at the end of the step."""
+        return not self.may_drop and not self._runs_nothing
 
     def _compare(self, executed: dict[str, int]) -> None:
         self._next_comparison = 2 * self._steps

@@ -232,6 +232,8 @@ class Measuring:
         """All ranks go by rank 0's profile: their batches may differ in shape."""
         found, inputs = profiler.result(), self._execution.inputs
         self._check_droppable(found)
+        if profiler.is_reentrant and self._options.may_drop:
+            self._execution.wrapper.check_reentrant_drops(self._options.method)
         if profiler.is_reentrant and self._options.needs_importance:
             check_reentrant(inputs, self._options)
         profile, signature = self._ranks.from_first((profile_state(found.profile), found.signature))

@@ -185,6 +185,13 @@ class Wrapper(Protocol):
     def settle(self) -> None:
         """Lets the model hold the tensors that its optimizer has. Called between steps."""
 
+    def check_reentrant_drops(self, method: str) -> None:
+        """Refuses to drop blocks under checkpoints with use_reentrant=True where that cannot be.
+
+        Raises:
+            Error: UNIMPLEMENTED, with what to do instead.
+        """
+
     def leaf_of(self, parameter: torch.Tensor) -> torch.Tensor:
         """Returns the tensor that stands for ``parameter`` in the autograd graph."""
 
@@ -209,6 +216,9 @@ class _Alone:
         pass
 
     def settle(self) -> None:
+        pass
+
+    def check_reentrant_drops(self, method: str) -> None:
         pass
 
     def leaf_of(self, parameter: torch.Tensor) -> torch.Tensor:
@@ -237,6 +247,16 @@ class _Ddp(_Alone):
         model._ddp_init_helper(parameters, expect_sparse, names, False)
         for hook, state in model._comm_hooks:  # They were registered with the old reducer.
             dist._register_comm_hook(model.reducer, state, hook)  # type: ignore[attr-defined]
+
+    def check_reentrant_drops(self, method: str) -> None:
+        raise Error(
+            f'method "{method}" within DistributedDataParallel under checkpoints with use_reentrant=True: the reducer '
+            "has to look for tensors that get no gradient (find_unused_parameters), which it cannot do under such "
+            "checkpoints; use use_reentrant=False (in transformers "
+            'gradient_checkpointing_kwargs={"use_reentrant": False}), or method "selection"',
+            code="UNIMPLEMENTED",
+            field="method",
+        )
 
     def without_reduction(self) -> contextlib.AbstractContextManager[Any]:
         manager: contextlib.AbstractContextManager[Any] = self._model.no_sync()

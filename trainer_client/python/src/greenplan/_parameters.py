@@ -68,6 +68,10 @@ class Parameters:
         self._is_flipped_by_others = hasattr(model, "peft_config")
         self._has_told_of_flips = False
         self._told_of: set[str] = set()
+        self._set_others()
+
+    def _set_others(self) -> None:
+        self._others = [(name, one) for name, one in self._all.items() if name not in self.candidates]
 
     def planned(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         """The candidates, and what is frozen for good."""
@@ -139,6 +143,18 @@ class Parameters:
             )
         return flipped
 
+    def thawed(self) -> list[str]:
+        """Names what is no candidate, but has come to require grad and is in the optimizer: no plan knows of it."""
+        found = {name: one for name, one in self._others if one.requires_grad}
+        if not found:
+            return []
+        lacking = self._outside_optimizer(found)
+        return [name for name in found if name not in lacking]
+
+    def without_gradient(self) -> list[str]:
+        """Names the live candidates that have no gradient."""
+        return [name for name, one in self.candidates.items() if name in self.live and one.grad is None]
+
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
         """Puts flags back before each forward and backward pass while it is entered, if anybody else changes flags.
@@ -191,6 +207,7 @@ class Parameters:
         kept = {name for name in self.candidates if name not in gone}
         self._all = now
         self.candidates = {name: parameter for name, parameter in now.items() if name in kept or name in joined}
+        self._set_others()
         if not self.candidates:
             raise ArgumentError(
                 "model was given parameters that the optimizer does not have, so nothing can be trained; make the "

@@ -150,6 +150,7 @@ class PlanExecution:
         self.parameters.drop_frozen_gradients()
         if all(parameter.grad is None for parameter in self.parameters.candidates.values()):
             self._stand_in()
+            self.wrapper.settle()
 
     def before_optimizer_step(self) -> None:
         """The optimizer must not see zeros that stand in for a gradient, nor any gradient of a frozen tensor."""

@@ -13,13 +13,18 @@ from greenplan._parallel import Ranks
 from greenplan._plan_execution import PlanExecution
 from greenplan._planning import Measurements, Planner, plan_of_all_ranks, planner_opener
 from greenplan._profiling import ProfiledStep
-from greenplan.errors import Error, RoundTakenError
+from greenplan.errors import ArgumentError, Error, RoundTakenError
 from greenplan.plan import Plan
 
 logger = logging.getLogger("greenplan")
 
 # What a planner would answer to the same request again. After any other error a plan that is in force stays.
 _REFUSALS = ("INVALID_ARGUMENT", "UNIMPLEMENTED", "ALREADY_EXISTS")
+
+_REENTRANT_HINT = (
+    "; under checkpoints with use_reentrant=True any tensor needs the whole backward pass, under use_reentrant=False "
+    '(gradient_checkpointing_kwargs={"use_reentrant": False}) it does not'
+)
 
 # Rounds that a resumed run finds taken before it gives up.
 _MOST_PASSED_OVER = 1000
@@ -123,6 +128,9 @@ class Rounds:
             return applied.plan
         try:
             plan = self._new_plan(measurements)
+        except ArgumentError as error:
+            hint = _REENTRANT_HINT if self._execution.inputs.must_stay_open else ""
+            raise ArgumentError(f"{error}{hint}", field=error.field) from None
         except Error as error:
             if error.code in _REFUSALS or applied is None:
                 raise
@@ -166,8 +174,7 @@ class Rounds:
         if plan.status == "EMPTY":
             level, hint = logging.WARNING, "; nothing trains in this round"
             if self._execution.inputs.must_stay_open:
-                hint += "; under checkpoints with use_reentrant=True any tensor needs the whole backward pass, under "
-                hint += 'use_reentrant=False (gradient_checkpointing_kwargs={"use_reentrant": False}) it does not'
+                hint += _REENTRANT_HINT
         logger.log(level, "greenplan: round %d: %s%s", self.count - 1, plan.message, hint)
 
     def state(self) -> dict[str, Any]:

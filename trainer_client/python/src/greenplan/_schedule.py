@@ -54,6 +54,14 @@ class Schedule:
         if self._measures_in_step and (allocates_now or self._steps_in_round >= self._every):
             self.is_due = True
 
+    def begins_anew(self) -> bool:
+        """Lets a round be due, as the plan in force is not for the model as it is now; returns whether one is.
+
+        Only steps can measure by themselves, and rounds that train everything go on.
+        """
+        self.is_due = self.is_due or (self._measures_in_step and self._has_planned)
+        return self.is_due
+
     def after_step(self) -> None:
         """Counts a step."""
         self.steps += 1

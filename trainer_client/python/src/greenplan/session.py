@@ -17,6 +17,7 @@ from greenplan._measuring import Measuring
 from greenplan._optimizer_state import unwrapped_optimizer
 from greenplan._options import Options
 from greenplan._parallel import Ranks, as_called, refuse_unsupported, unwrapped
+from greenplan._parameters import some_of
 from greenplan._plan_execution import PlanExecution
 from greenplan._planning import Measurements
 from greenplan._profiling import NO_STATE, ProfiledStep, profile_of_state
@@ -94,6 +95,8 @@ class Session:
         self._is_step_due = True  # Of the optimizer; false once it has made one and no step of the session followed.
         self._has_ended_step = False  # Since the optimizer stepped last.
         self._is_told_of_ends = False
+        self._is_told_of_thawed = False
+        self._is_told_of_unreached = False
         self._hooks: list[Any] = [
             optimizer.register_step_pre_hook(self._before_optimizer_step),
             optimizer.register_step_post_hook(self._after_optimizer_step),
@@ -226,6 +229,7 @@ class Session:
             )
         self._execution.parameters.undo_foreign_flips()
         schedule.before_step()
+        self._notice_thawed()
         self._step = contextlib.ExitStack()
         try:
             if schedule.is_due and not schedule.takes_warm_up():
@@ -258,7 +262,7 @@ class Session:
             if self._is_probing:
                 self._is_probing = False
                 self._end_measuring_step()
-            else:
+            elif not self._notice_unreached():
                 self._execution.report_mismatch()
         except BaseException:
             self._execution.put_back()
@@ -350,6 +354,44 @@ class Session:
             self._execution.applied = None
             self._measuring.forget()
             self._rounds.forget()
+
+    def _notice_thawed(self) -> None:
+        """Begins a round early once tensors require grad of which the plan in force does not know."""
+        if self.plan is None or self._schedule.is_due or not self._execution.parameters.thawed():
+            return
+        if not self._schedule.begins_anew() and not self._is_told_of_thawed:
+            self._is_told_of_thawed = True
+            logger.warning(
+                "greenplan: %s have come to require grad since the plan was made: they are trained and paid for in "
+                "every step until begin_round(loss_fn) is called",
+                some_of(self._execution.parameters.thawed()),
+            )
+
+    def _notice_unreached(self) -> bool:
+        """Tells if the loss has not reached what the plan trains, as when an adapter is switched within a round.
+
+        Returns:
+            Whether it reached nothing at all; the next step then measures, if steps do.
+        """
+        applied = self._execution.applied
+        if applied is None:
+            return False
+        reaches_nothing = applied.takes_reaching_nothing()
+        missing = self._execution.parameters.without_gradient() if applied.drops_nothing else []
+        consequence = f"{some_of(missing)}, which the plan trains: it executes less than the plan predicts"
+        if reaches_nothing:
+            remedy = "the next one measures" if self._schedule.begins_anew() else "call begin_round(loss_fn)"
+            consequence = f"any tensor that the plan trains: it trains nothing; {remedy}"
+        if (reaches_nothing or missing) and not self._is_told_of_unreached:
+            self._is_told_of_unreached = True
+            logger.warning(
+                "greenplan: the loss of step %d does not reach %s. Adapters that are switched, merged or disabled "
+                "within a round do that, as do layers that are skipped at random; call begin_round() after a change of "
+                "the model",
+                self.steps,
+                consequence,
+            )
+        return reaches_nothing
 
     def _begin_measuring_step(self) -> None:
         assert self._step is not None

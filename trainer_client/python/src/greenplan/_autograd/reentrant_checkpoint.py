@@ -54,7 +54,7 @@ def run_again(checkpoint: Node) -> Run:
     """Runs the function of a checkpoint once more.
 
     Raises:
-        Error: INTERNAL if the function raises; UNIMPLEMENTED within a checkpoint that is not reentrant.
+        Error: UNIMPLEMENTED if the function raises, or within a checkpoint that is not reentrant.
     """
     inputs = list(checkpoint.inputs)
     around: list[tuple[torch.Tensor, Node]] = []
@@ -68,7 +68,13 @@ def run_again(checkpoint: Node) -> Run:
     try:
         outputs = _call(checkpoint, inputs)
     except Exception as error:
-        raise Error(f"a checkpointed function raised when it was run again: {error}", code="INTERNAL") from error
+        raise Error(
+            "what a checkpoint with use_reentrant=True costs is seen when its function has to be run again, and that "
+            f"raised {type(error).__name__}: {error}; FSDP2 around the same module does this; use use_reentrant=False "
+            '(in transformers gradient_checkpointing_kwargs={"use_reentrant": False})',
+            code="UNIMPLEMENTED",
+            field="model",
+        ) from error
     wanted = [output for output in outputs if isinstance(output, torch.Tensor) and output.requires_grad]
     return Run(
         inputs={get_gradient_edge(tensor).node: target for tensor, target in around},
