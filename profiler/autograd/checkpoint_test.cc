@@ -55,11 +55,12 @@ class CheckpointTest : public ::testing::TestWithParam<Network::Mode> {};
 TEST_P(CheckpointTest, GivesTheSameLossAndGradientsAsWithout) {
   const Network network;
   std::vector<Tensors> gradients;
-  Tensors losses;
+  Tensors losses, drawn_next;
   for (const Network::Mode mode : {Network::Mode::kPlain, GetParam()}) {
     at::manual_seed(11);
     losses.push_back(network.Loss(mode));
     losses.back().backward();
+    drawn_next.push_back(Randn({4}));
     Tensors& of_mode = gradients.emplace_back();
     for (auto [name, parameter] : network.Parameters()) {
       of_mode.push_back(parameter.grad().clone());
@@ -67,6 +68,7 @@ TEST_P(CheckpointTest, GivesTheSameLossAndGradientsAsWithout) {
     }
   }
   EXPECT_TRUE(at::equal(losses[0], losses[1]));
+  EXPECT_TRUE(at::equal(drawn_next[0], drawn_next[1])) << "running a function again draws nothing";
   for (size_t i = 0; i < gradients[0].size(); ++i) EXPECT_TRUE(at::equal(gradients[0][i], gradients[1][i])) << i;
 }
 

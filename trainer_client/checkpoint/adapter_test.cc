@@ -89,6 +89,22 @@ TEST(AdapterTest, WhatIsSavedLoadsAsTheSameAdapterAndAsPeftWroteIt) {
   for (const auto& parameter : before) EXPECT_TRUE(parameter.value().equal(after[parameter.key()])) << parameter.key();
 }
 
+TEST(AdapterTest, DropoutAndTheKindOfScaleAreKept) {
+  const std::shared_ptr<CausalLm> model = Base();
+  const LoraOptions options = {.rank = 4, .alpha = 6, .use_rslora = true, .dropout = 0.25};
+  ASSERT_TRUE(AddLora(*model, options).ok());
+  const std::string folder = NewFolder("rslora");
+  ASSERT_TRUE(SaveAdapter(*model, {options, ""}, folder).ok());
+  const std::shared_ptr<CausalLm> again = Base();
+  const absl::StatusOr<Adapter> loaded = LoadAdapter(folder, *again);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->options.dropout, 0.25);
+  EXPECT_TRUE(loaded->options.use_rslora);
+  const LowRankAddition& addition = *LinearLayers(*again).at("model.layers.0.mlp.up_proj")->low_rank();
+  EXPECT_EQ(addition.dropout, 0.25);
+  EXPECT_EQ(addition.scale, 3) << "alpha by the root of the rank";
+}
+
 TEST(AdapterTest, ASubsetOfTheLayersIsWrittenByName) {
   const std::shared_ptr<CausalLm> model = Base();
   const LoraOptions options = {.rank = 2, .targets = {"layers.0.self_attn.q_proj"}};
@@ -173,6 +189,17 @@ TEST(AdapterTest, RefusesAnAdapterOfAnotherBaseAndLeavesTheModelAsItIs) {
   const absl::Status status = LoadAdapter(kAdapter, *model).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("is not a linear layer of this base model"));
+  EXPECT_EQ(model->named_parameters().keys(), names);
+}
+
+TEST(AdapterTest, RefusesAnAdapterOfAWiderBaseAndLeavesTheModelAsItIs) {
+  json config = ReadJson(kTestdata + "llama_tied/config.json");
+  config["intermediate_size"] = config["intermediate_size"].get<int64_t>() + 8;
+  const std::shared_ptr<CausalLm> model = *CreateCausalLm(config, Attention::kSdpa);
+  const auto names = model->named_parameters().keys();
+  const absl::Status status = LoadAdapter(kAdapter, *model).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("down_proj do not fit its weight of "));
   EXPECT_EQ(model->named_parameters().keys(), names);
 }
 

@@ -1,8 +1,10 @@
 #include "trainer_client/finetune/evaluate.h"
 
 #include <cmath>
+#include <optional>
 #include <string>
 
+#include "ATen/autocast_mode.h"
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/log_softmax.h"
 #include "ATen/ops/zeros.h"
@@ -18,6 +20,7 @@ class OneTokenLm : public CausalLm {
     EXPECT_FALSE(is_training());
     EXPECT_FALSE(at::GradMode::is_enabled());
     ++forward_passes;
+    if (at::autocast::is_autocast_enabled(at::kCPU)) ran_in = at::autocast::get_autocast_dtype(at::kCPU);
     at::Tensor logits = at::zeros({input_ids.size(0), input_ids.size(1), vocab_size()});
     logits.select(2, 1).fill_(1);
     return logits;
@@ -27,6 +30,7 @@ class OneTokenLm : public CausalLm {
   std::string model_type() const override { return "one_token"; }
 
   int forward_passes = 0;
+  std::optional<at::ScalarType> ran_in;  // The type of its products; absent: that of its weights.
 };
 
 // The loss of predicting token 1, and of predicting another.
@@ -48,6 +52,15 @@ TEST(MeanLossTest, PassesOverRowsThatPredictNothing) {
   const Dataset data{.seq_len = 2, .input_ids = {0, 1, 0, 1}, .labels = {0, kIgnoredLabel, 0, 1}};
   EXPECT_NEAR(MeanLoss(model, data, /*batch_size=*/1), Favourite(), 1e-6);
   EXPECT_EQ(model.forward_passes, 1);
+}
+
+TEST(MeanLossTest, RunsProductsInTheTypeThatItIsTold) {
+  const Dataset data{.seq_len = 2, .input_ids = {0, 1}, .labels = {0, 1}};
+  for (const auto& type : {std::optional<at::ScalarType>(), std::optional<at::ScalarType>(at::kBFloat16)}) {
+    OneTokenLm model;
+    MeanLoss(model, data, /*batch_size=*/1, type);
+    EXPECT_EQ(model.ran_in, type);
+  }
 }
 
 TEST(MeanLossTest, IsNotANumberWithoutTokens) {

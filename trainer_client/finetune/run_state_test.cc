@@ -250,6 +250,9 @@ TEST_F(RunStateTest, KeepsTheLatestCheckpointsAndResumesFromTheOneWithMostSteps)
   state.progress.step_losses.assign(12, 1.0);
   ASSERT_TRUE(save(folder).ok());
   EXPECT_EQ(FolderToResume(folder), folder.string());
+  state.progress.step_losses.assign(13, 1.0);
+  ASSERT_EQ(WriteStepCheckpoint(folder, 13, /*kept=*/2, save), absl::OkStatus());
+  EXPECT_EQ(FolderToResume(folder), (folder / "checkpoint-13").string()) << "within the next epoch";
 }
 
 TEST_F(RunStateTest, ACheckpointThatFailsLeavesTheEarlierOnes) {

@@ -1,5 +1,6 @@
 #include "trainer_client/optimizer/torch_optimizer.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -130,12 +131,21 @@ TEST_P(TorchOptimizerTest, GoesOnFromASavedState) {
   if (state.empty()) return;  // Plain SGD keeps none.
   state["c.exp_avg"] = gradient;
   EXPECT_EQ(other->LoadState(state).code(), absl::StatusCode::kInvalidArgument);
+  state.erase("c.exp_avg");
+  const auto of_another_shape =
+      std::find_if(state.begin(), state.end(), [](const auto& entry) { return entry.second.dim() == 2; });
+  of_another_shape->second = Randn({3, 4});
+  const absl::Status status = other->LoadState(state);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(of_another_shape->first + " has another shape"));
 }
 
 TEST_P(TorchOptimizerTest, AParameterWhoseStateWasDroppedBeginsAnew) {
   for (int step = 0; step < 3; ++step) StepWithGradients(true);
-  optimizer->PlaceState({parameters[1].second}, FrozenState::kDrop);
   const at::Tensor gradient = Randn({4, 3});
+  const at::Tensor of_other = optimizer->NextUpdate(parameters[0].second, gradient);
+  optimizer->PlaceState({parameters[1].second}, FrozenState::kDrop);
+  EXPECT_TRUE(at::equal(optimizer->NextUpdate(parameters[0].second, gradient), of_other)) << "it was not frozen";
   const at::Tensor copy = parameters[1].second.detach().clone().requires_grad_(true);
   const auto fresh_torch = GetParam().make({copy});
   const auto fresh = *WrapTorchOptimizer(*fresh_torch, {{"b", copy}});
@@ -181,6 +191,9 @@ TEST(WrapTorchOptimizerTest, EachParameterHasTheOptionsOfItsGroup) {
   EXPECT_TRUE(at::allclose(b, b_before + (gradient + b_before * 2) * -0.25));
   EXPECT_TRUE(optimizer->Owns(b));
   EXPECT_FALSE(optimizer->Owns(gradient));
+  optimizer->set_learning_rate(0.125);
+  EXPECT_TRUE(at::allclose(optimizer->NextUpdate(a, gradient), gradient * -0.125));
+  EXPECT_TRUE(at::allclose(optimizer->NextUpdate(b, gradient), (gradient + b * 2) * -0.125));
 }
 
 TEST(WrapTorchOptimizerTest, RefusesWhatItCannotReplay) {

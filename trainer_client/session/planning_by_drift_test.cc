@@ -166,6 +166,43 @@ TEST_F(PlanningByDriftTest, APlannerThatIsAwayIsTriedAgainAndItsOldPlanCountsAsN
   EXPECT_EQ(StepsUntilDue(*session), interval);
 }
 
+TEST_F(PlanningByDriftTest, ARoundInWhichThePlannerIsNotAskedIsFollowedByTheSameInterval) {
+  planner->trainable = {"layers.3"};
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  const int interval = StepsUntilDue(*session);
+  planner->is_away = true;
+  std::vector<bool> measured;
+  for (int i = 0; i < 3; ++i) {  // After two failures it is not asked once.
+    auto round = session->BeginRound(loss);
+    ASSERT_TRUE(round.ok()) << round.status();
+    measured.push_back(round->is_measured);
+    EXPECT_EQ(StepsUntilDue(*session), interval) << i;
+  }
+  EXPECT_THAT(measured, ::testing::ElementsAre(true, true, false));
+}
+
+TEST_F(PlanningByDriftTest, APriceIsInStepsOfAllTheirMicroBatches) {
+  options.micro_batches = 4;
+  planner->trainable = {"layers.3", "layers.2"};
+  auto separate = NewSession();
+  auto round = separate->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  EXPECT_EQ(StepsUntilDue(*separate), std::ceil(10 * Price(*separate, *round) / 4)) << "a probe is one batch";
+  separate.reset();
+
+  auto in_step = NewSession();
+  ASSERT_TRUE(in_step->BeginRoundInStep().ok());
+  ASSERT_TRUE(in_step->BeginStep().ok());
+  for (int micro_batch = 0; micro_batch < 4; ++micro_batch) ASSERT_TRUE(in_step->Backward(Loss(micro_batch) / 4).ok());
+  auto planned = in_step->Step();
+  ASSERT_TRUE(planned.ok() && planned->has_value()) << planned.status();
+  EXPECT_EQ(1 + StepsUntilDue(*in_step),
+            std::ceil(10.0 * static_cast<double>((*planned)->probe_backward_cost) /
+                      static_cast<double>(in_step->profile().forward_cost + (*planned)->predicted_backward_cost)))
+      << "a probe is every micro-batch of a step";
+}
+
 TEST_F(PlanningByDriftTest, AResumedRunPlansWhenTheOneThatDidNotStopDoes) {
   planner->trainable = {"layers.3"};
   auto session = NewSession();

@@ -18,18 +18,24 @@ using profiler::testing::Randn;
 struct ResidualBranchTest : ::testing::Test {
   at::Tensor Forward() {
     at::manual_seed(1);
-    return x + branch([&] { return at::dropout(at::mm(x, weight).tanh(), 0.5, /*train=*/true); });
+    return x + branch([&] {
+             is_recorded = at::GradMode::is_enabled();
+             return at::dropout(at::mm(x, weight).tanh(), 0.5, /*train=*/true);
+           });
   }
 
   const at::Tensor x = Randn({4, 8}).requires_grad_(true);
   const at::Tensor weight = Randn({8, 8}).requires_grad_(true);
   const ResidualBranch branch{"layers.0"};
+  bool is_recorded = false;  // Whether autograd recorded the branch's last run.
 };
 
 TEST_F(ResidualBranchTest, BackwardPassesByADroppedBranchAndForwardIsTheSame) {
   const at::Tensor kept = Forward();
+  EXPECT_TRUE(is_recorded);
   branch.set_dropped(true);
   const at::Tensor dropped = Forward();
+  EXPECT_FALSE(is_recorded) << "no activation is kept";
   EXPECT_TRUE(at::equal(kept, dropped)) << "dropout draws the same numbers";
   dropped.sum().backward();
   EXPECT_FALSE(weight.grad().defined());

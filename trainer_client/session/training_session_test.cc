@@ -877,6 +877,40 @@ TEST_F(DropTest, AllocatesBySensitivityAndUniformlyWhereAskedTo) {
   EXPECT_GT(rates.size(), 1u);
 }
 
+TEST_F(DropTest, SensitivityIsThatOfTheBlockWhateverOrderBranchesAreDeclaredIn) {
+  SessionOptions reversed = options;
+  std::reverse(reversed.branches.begin(), reversed.branches.end());
+  std::vector<v1::ImportanceReport> reports;
+  for (SessionOptions* each : {&options, &reversed}) {
+    each->job = "";
+    auto session = TrainingSession::Create(connection, *each, parameters);
+    ASSERT_TRUE(session.ok()) << session.status();
+    at::manual_seed(9);
+    ASSERT_TRUE((*session)->BeginRound(loss).ok());
+    reports.push_back(connection->last_report);
+  }
+  const std::set<double> values(reports[0].sensitivity().begin(), reports[0].sensitivity().end());
+  EXPECT_EQ(values.size(), static_cast<size_t>(kBlocks)) << "blocks differ";
+  EXPECT_THAT(reports[1].sensitivity(), ::testing::ElementsAreArray(reports[0].sensitivity()));
+}
+
+TEST_F(DropTest, SensitivityDoesNotCountTensorsThatNeverTrain) {
+  constexpr int kFrozen = 3;
+  std::vector<v1::ImportanceReport> reports;
+  for (bool by_plan : {true, false}) {
+    options.job = "";
+    options.plan.clear_never();
+    if (by_plan) options.plan.add_never(parameters[kFrozen].first);
+    parameters[kFrozen].second.requires_grad_(by_plan);
+    auto session = NewSession();
+    at::manual_seed(9);
+    ASSERT_TRUE(session->BeginRound(loss).ok());
+    reports.push_back(connection->last_report);
+  }
+  EXPECT_EQ(reports[0].sensitivity_size(), kBlocks);
+  EXPECT_THAT(reports[0].sensitivity(), ::testing::ElementsAreArray(reports[1].sensitivity()));
+}
+
 TEST_F(DropTest, NeedsBranchesAndSteps) {
   auto session = NewSession();
   ASSERT_TRUE(session->BeginRound(loss).ok());
