@@ -134,7 +134,8 @@ class AppliedPlan:
 
     def _may_count(self) -> bool:
         """Whether a comparison is due in this step, or will be if the step drops a block."""
-        return self._steps >= self._next_comparison or not (self._has_compared_drop or math.isinf(self._next_comparison))
+        waits_for_drop = not self._has_compared_drop and not math.isinf(self._next_comparison)
+        return self._steps >= self._next_comparison or waits_for_drop
 
     def _is_comparison_due(self) -> bool:
         return self._may_count() and (self._steps >= self._next_comparison or bool(self.dropped))
