@@ -183,6 +183,12 @@ TEST_F(RanksTest, DrawTheSameBlocks) {
   EXPECT_LT(report["epochs"][2]["validation_loss"], report["epochs"][0]["validation_loss"]);
 }
 
+TEST_F(RanksTest, MeasureImportanceOnTheOneBatchThatThereIs) {
+  Train("once", {"--epochs", "1", "--batch-size", "48", "--budget", "0.5", "--budget-of", "backward"});
+  EXPECT_EQ(Report("once")["steps"].size(), 1u);
+  EXPECT_EQ(Report("once")["epochs"][1]["rounds"].size(), 1u);
+}
+
 // Each rank measures another drift, of its own rows. Ranks that planned at different steps would wait for each other in
 // different calls for ever.
 TEST_F(RanksTest, PlanByTheDriftThatRankZeroMeasures) {

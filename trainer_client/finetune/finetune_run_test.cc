@@ -121,6 +121,18 @@ TEST_F(FinetuneRunTest, TheStateOfTensorsThatAPlanFreezesIsKeptOrDroppedAsAsked)
   EXPECT_LT(sizes["drop"], sizes["keep"]);
 }
 
+TEST_F(FinetuneRunTest, SecondsAreThoseOfTheWholeRun) {
+  options.epochs = 2;
+  ASSERT_EQ(Run(/*resumes=*/false, /*stop_after=*/1), absl::OkStatus());
+  const fs::path path = root / "out" / "trainer_state-1.json";
+  json state = json::parse(std::ifstream(path));
+  EXPECT_GT(state["seconds"], 0);
+  state["seconds"] = 1000;
+  WriteText(path, state.dump());
+  ASSERT_EQ(Run(/*resumes=*/true), absl::OkStatus());
+  EXPECT_GT(Report()["totals"]["seconds"], 1000) << "with those before the resume";
+}
+
 TEST_F(FinetuneRunTest, AFinishedRunWritesItsReportAgainWhateverItsFlags) {
   ASSERT_EQ(Run(), absl::OkStatus());
   const json before = Report();

@@ -10,6 +10,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ATen/ops/equal.h"
@@ -36,14 +37,15 @@ constexpr char kCpuAlone[] = "a resume to the bit is promised on the CPU alone";
 
 class AwayConnection : public Connection {
  public:
-  absl::StatusOr<v1::Job> CreateJob(const v1::Job&) override { return absl::UnavailableError("refused"); }
-  absl::StatusOr<v1::Plan> PlanRound(const std::string&, const v1::ImportanceReport&) override {
-    return absl::UnavailableError("refused");
-  }
-  absl::StatusOr<v1::Plan> GetPlan(const std::string&) override { return absl::UnavailableError("refused"); }
-  absl::Status ReportOutcome(const std::string&, const v1::Outcome&) override {
-    return absl::UnavailableError("refused");
-  }
+  explicit AwayConnection(absl::Status answer = absl::UnavailableError("refused")) : answer_(std::move(answer)) {}
+
+  absl::StatusOr<v1::Job> CreateJob(const v1::Job&) override { return answer_; }
+  absl::StatusOr<v1::Plan> PlanRound(const std::string&, const v1::ImportanceReport&) override { return answer_; }
+  absl::StatusOr<v1::Plan> GetPlan(const std::string&) override { return answer_; }
+  absl::Status ReportOutcome(const std::string&, const v1::Outcome&) override { return answer_; }
+
+ private:
+  const absl::Status answer_;
 };
 
 // A local planner that goes away after its first plan.
@@ -490,6 +492,24 @@ TEST_F(FinetuneTest, TellsThePlannerTheSameOfARoundHoweverOftenTheRunIsKilled) {
   }
 }
 
+TEST_F(FinetuneTest, TellsThePlannerNothingOfARoundThatNoCheckpointHolds) {
+  const auto planner = std::make_shared<LastingConnection>();
+  options.plan_every = 2;
+  options.checkpoint_every = 4;
+  options.output = root / "out";
+  std::optional<ScopedFaults> faults;
+  const FinetuneIo io{
+      .out = out, .err = err, .connection = planner, .machine = machine, .after_step = [&](int64_t steps_done) {
+        if (steps_done == 7) faults.emplace(ScopedFaults::Plan{.fail_at = 1, .error = ENOSPC, .goes_on = true});
+        return true;
+      }};
+  const absl::Status status = Finetune(options, io);
+  faults.reset();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  ASSERT_EQ(planner->outcomes.size(), 1u) << "round 0 alone was over at step 4, whose checkpoint was written";
+  EXPECT_TRUE(planner->outcomes.contains(0));
+}
+
 TEST_F(FinetuneTest, CrossFitsInTheStepWithinEpochsAndResumesBitForBit) {
   if (options.device != "cpu") GTEST_SKIP() << kCpuAlone;
   UseModel(kOpt);          // Has dropout.
@@ -543,9 +563,29 @@ TEST_F(FinetuneTest, CrossFitsInTheStepWithinEpochsAndResumesBitForBit) {
 TEST_F(FinetuneTest, PlansInThisProcessIfThePlannerIsAwayAtTheStartAndThatIsAllowed) {
   options.planner = "planner:1";
   options.planner_away = "local";
-  ASSERT_EQ(Run(std::make_shared<AwayConnection>()), absl::OkStatus());
-  EXPECT_THAT(err.str(), HasSubstr("--planner is planner:1, which does not answer (refused); plans are made in this"));
-  EXPECT_EQ(Report()["epochs"][2]["rounds"].size(), 1u);
+  for (const absl::Status& away : {absl::UnavailableError("gone"), absl::DeadlineExceededError("gone")}) {
+    ASSERT_EQ(Run(std::make_shared<AwayConnection>(away)), absl::OkStatus());
+    EXPECT_THAT(err.str(), HasSubstr("--planner is planner:1, which does not answer (gone); plans are made in this"));
+    EXPECT_EQ(Report()["epochs"][2]["rounds"].size(), 1u);
+  }
+}
+
+TEST_F(FinetuneTest, ByDriftTheStepsOfAllMicroBatchesPayForAProbe) {
+  options.plans_by_drift = true;
+  std::vector<int64_t> second_rounds;
+  for (int64_t grad_accum : {1, 2}) {
+    options.grad_accum = grad_accum;
+    ASSERT_EQ(Run(), absl::OkStatus());
+    const json report = Report();
+    std::vector<int64_t> steps;
+    for (const json& epoch : report["epochs"]) {
+      for (const json& round : epoch["rounds"]) steps.push_back(round["step"]);
+    }
+    ASSERT_GE(steps.size(), 2u);
+    EXPECT_EQ(steps[0], 0);
+    second_rounds.push_back(steps[1]);
+  }
+  EXPECT_EQ(second_rounds[1], (second_rounds[0] + 1) / 2) << "its price in steps is half as high";
 }
 
 TEST_F(FinetuneTest, KeepsTheLatestCheckpointsAloneAndNothingUnfinished) {
@@ -694,6 +734,8 @@ TEST_F(FinetuneTest, EachFlagOfTrainingChangesWhatIsTrained) {
       {v1::METHOD_DROP, "nothing", [](auto&) {}},
       {v1::METHOD_DROP, "--sensitivity", [](auto& o) { o.sensitivity = "norm_difference"; }},
       {v1::METHOD_DROP, "--uniform-until", [](auto& o) { o.uniform_until = 0.9; }},
+      {v1::METHOD_JOINT, "nothing", [](auto&) {}},
+      {v1::METHOD_JOINT, "--uniform-until", [](auto& o) { o.uniform_until = 0.9; }},
   };
   const FinetuneOptions plain = options;
   std::map<v1::Method, json> expected;

@@ -42,6 +42,8 @@ TEST(DriftScheduleTest, NeverPlansSoOftenThatProbesCostMoreThanATenth) {
   EXPECT_EQ(Interval(schedule), 30);
   schedule.AddRound(60, 0, 1.0);
   EXPECT_EQ(Interval(schedule), 1) << "a probe that costs nothing";
+  schedule.AddRound(65, 3, 0.5);
+  EXPECT_EQ(Interval(schedule), 30) << "though the last round was 5 steps ago, as where uniform rates end";
 }
 
 TEST(DriftScheduleTest, DoublesTheIntervalWithoutDriftAndTakesItBackWithIt) {
