@@ -150,7 +150,7 @@ def test_the_callback_in_trls_other_trainers(tmp_path, kind, method, adapts):
         flops = count(lambda: backward(loss, **rest))
         if not is_measured:
             applied = session._execution.applied
-            compared.append(flops == session.profile.step_cost(applied.live, applied._dropped))
+            compared.append(flops == session.profile.step_cost(applied.live, applied.dropped))
 
     run.accelerator.backward = counted
     run.train()

@@ -1012,7 +1012,7 @@ def test_an_adapter_that_is_switched_on_within_a_round_is_measured_and_planned(a
             executed = count(loss.backward) if loss.requires_grad else loss.backward() or 0
             is_measured = session._is_probing
         if not is_measured and step != 3:
-            assert executed == session._execution.applied._predicted(session._execution.applied._dropped)
+            assert executed == session._execution.applied._predicted(session._execution.applied.dropped)
         optimizer.step()
         optimizer.zero_grad()
     if are_both_attached:  # Flags are put back, so that a step is lost; the next one sees what the loss reaches.
