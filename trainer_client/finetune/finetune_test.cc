@@ -734,6 +734,7 @@ TEST_F(FinetuneTest, EachFlagOfTrainingChangesWhatIsTrained) {
       {v1::METHOD_DROP, "nothing", [](auto&) {}},
       {v1::METHOD_DROP, "--sensitivity", [](auto& o) { o.sensitivity = "norm_difference"; }},
       {v1::METHOD_DROP, "--uniform-until", [](auto& o) { o.uniform_until = 0.9; }},
+      {v1::METHOD_JOINT, "--uniform-until", [](auto& o) { o.uniform_until = 0.5; }},
   };
   const FinetuneOptions plain = options;
   std::map<v1::Method, json> expected;

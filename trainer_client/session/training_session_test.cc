@@ -506,6 +506,21 @@ TEST_F(TrainingSessionTest, PutsRequiresGradRightThatSomeoneElseChangedAndNamesI
   }
 }
 
+TEST_F(TrainingSessionTest, NoticesThatSomeoneElseFrozeATensorAsThatTheyThawedOne) {
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  for (bool trains : {true, false}) {
+    const auto found = std::find_if(parameters.begin(), parameters.end(),
+                                    [&](const auto& entry) { return entry.second.requires_grad() == trains; });
+    ASSERT_NE(found, parameters.end());
+    found->second.requires_grad_(!trains);
+    ASSERT_TRUE(session->BeginStep().ok());
+    EXPECT_THAT(session->TakeNotices(), ElementsAre(HasSubstr("requires_grad of " + found->first + " was changed")));
+    EXPECT_EQ(found->second.requires_grad(), trains);
+    session->EndStep();
+  }
+}
+
 TEST_F(TrainingSessionTest, TellsWhenAStepExecutesOtherFlopsThanPredicted) {
   auto session = NewSession();
   ASSERT_TRUE(session->BeginRound(loss).ok());
