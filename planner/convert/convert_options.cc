@@ -168,8 +168,9 @@ absl::StatusOr<Budget> BudgetFromProto(const v1::Budget& message, Method method)
       budget.fraction = message.mean_drop_rate();
       break;
     case v1::Budget::kBestValuePerCost:
-      if (!message.best_value_per_cost())
+      if (!message.best_value_per_cost()) {
         return InvalidArgument("budget.best_value_per_cost", " is false; allowed: true");
+      }
       budget.kind = Budget::Kind::kBestValuePerCost;
       break;
     case v1::Budget::LIMIT_NOT_SET:

@@ -105,8 +105,9 @@ absl::StatusOr<v1::Plan> PlanFromJson(const nlohmann::json& object, const ModelP
   v1::Plan plan;
   std::vector<std::string> names;
   for (const nlohmann::json& name : object["trainable"]) {
-    if (!name.is_string())
+    if (!name.is_string()) {
       return InvalidArgument("trainable", " has ", name.dump(), "; allowed: names of the profile's tensors");
+    }
     names.push_back(name.get<std::string>());
   }
   const auto mask = MaskFromNames("trainable", names, profile);
@@ -156,8 +157,9 @@ absl::StatusOr<std::vector<double>> DropRatesFromJson(const nlohmann::json& obje
   std::vector<double> rates(profile.blocks.size(), 0);
   for (const auto& [block, rate] : object.items()) {
     const auto it = index_of.find(block);
-    if (it == index_of.end())
+    if (it == index_of.end()) {
       return InvalidRates("\"", block, "\" is no block; allowed: names of the profile's blocks");
+    }
     if (!rate.is_number() || !(rate.get<double>() >= 0 && rate.get<double>() <= 1)) {
       return InvalidRates("\"", block, "\" is ", rate.dump(), "; allowed: a number in [0, 1]");
     }

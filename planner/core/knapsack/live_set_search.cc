@@ -43,8 +43,9 @@ class Sweep {
       const BreakPoint& above = path_.back().point;
       const std::span<const int> ranks = ranking_.RanksOf(node);
       const BreakPoint point = MoveDown(above, node, budget_ - at.cost, ranks);
-      if (!meter.Spend(8 + static_cast<int64_t>(ranks.size()) + (above.break_rank - point.break_rank) / 8))
+      if (!meter.Spend(8 + static_cast<int64_t>(ranks.size()) + (above.break_rank - point.break_rank) / 8)) {
         return false;
+      }
       if (!ranks.empty()) visit(point);
       path_.push_back({point, at.subtree_end});
       ++node;

@@ -167,8 +167,9 @@ class PostgresStore : public Store {
     std::optional<KeptRound> found;
     const absl::Status status = RunStatement(pool_, Deadline(), [&](const Attempt& attempt) -> absl::Status {
       absl::StatusOr<std::optional<KeptRound>> kept = postgres::FindRound(attempt, job_id, round);
-      if (kept.ok()) found = *std::move(kept);
-      return kept.status();
+      if (!kept.ok()) return kept.status();
+      found = *std::move(kept);
+      return absl::OkStatus();
     });
     if (!status.ok()) return status;
     if (!found.has_value()) return NoJob(absl::StrCat("round ", round, " of the job of id ", job_id));
@@ -231,8 +232,9 @@ class PostgresStore : public Store {
       const absl::StatusOr<bool> is_new = postgres::InsertRankRow(attempt, job_id, row);
       if (!is_new.ok() || *is_new) return is_new.status();
       absl::StatusOr<std::optional<v1::Outcome>> kept = postgres::FindEarlier<v1::Outcome>(attempt, job_id, row);
-      if (kept.ok()) earlier = *std::move(kept);
-      return kept.status();
+      if (!kept.ok()) return kept.status();
+      earlier = *std::move(kept);
+      return absl::OkStatus();
     });
     if (!status.ok()) return status;
     return earlier;
