@@ -64,10 +64,6 @@ at::Tensor EpochTrainer::Loss(const std::vector<int64_t>& order, int64_t micro_b
   return BatchLoss(setup_.model, batch, setup_.autocast);
 }
 
-absl::StatusOr<double> EpochTrainer::MeanOverRanks(double value) const {
-  return setup_.ranks == nullptr ? value : setup_.ranks->Mean(value);
-}
-
 // Rank 0 draws dropout from one sequence of random numbers, as a run of one rank does. Every other rank begins a
 // sequence of its own at each step: so it needs no saved state to go on at any step as if it had not stopped.
 void EpochTrainer::SeedStep() const {
@@ -303,7 +299,7 @@ absl::Status EpochTrainer::ComputeGradients(const std::vector<int64_t>& order, i
   if (absl::Status status = setup_.session.BeginStep(); !status.ok()) return status;
   if (promise_.has_value()) promise_->KeepRandomState();
   absl::StatusOr<double> loss = RunMicroBatches(epoch, order, step_in_epoch, step);
-  if (loss.ok()) loss = MeanOverRanks(*loss);
+  if (loss.ok() && setup_.ranks != nullptr) loss = setup_.ranks->Mean(*loss);
   if (!loss.ok()) return loss.status();
   step.loss = *loss;
   step.gradient_seconds = Seconds(begin, Now());

@@ -179,8 +179,6 @@ class EpochTrainer {
   profiler::EnergyReading SampleEnergy();
   // Returns the loss of this rank's share of a micro-batch.
   at::Tensor Loss(const std::vector<int64_t>& order, int64_t micro_batch);
-  // Returns the mean of the ranks' values. Collective.
-  absl::StatusOr<double> MeanOverRanks(double value) const;
   // Seeds dropout of this step on every rank but rank 0.
   void SeedStep() const;
   // Adds tensors to the union of what trained in the epoch, in the model's order.

@@ -21,6 +21,7 @@
 #include "trainer_client/finetune/run_ranks.h"
 #include "trainer_client/finetune/saved_random_state.h"
 #include "trainer_client/parallel/shared_connection.h"
+#include "trainer_client/session/step_profile.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -153,9 +154,7 @@ TrainingSetup FinetuneRun::Setup() {
   const int64_t rows = static_cast<int64_t>(inputs_.train_rows.size());
   const int64_t rows_per_step = options_.batch_size * options_.grad_accum * options_.world_size;
   const int64_t total_steps = EpochTrainer::StepsPerEpoch(rows, rows_per_step) * options_.epochs;
-  const v1::Method method = options_.plan.method();
-  const bool allocates =
-      (method == v1::METHOD_DROP || method == v1::METHOD_JOINT) && options_.plan.allocation() != v1::ALLOCATION_UNIFORM;
+  const bool allocates = DropsBlocks(options_.plan) && options_.plan.allocation() != v1::ALLOCATION_UNIFORM;
   return {
       .model = model(),
       .optimizer = optimizer_,

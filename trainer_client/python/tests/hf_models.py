@@ -37,13 +37,12 @@ _ENCODER_DECODER = {
     "encoder_ffn_dim": 20,
     "decoder_ffn_dim": 28,
     "vocab_size": VOCABULARY,
-    "max_position_embeddings": 32,
     "decoder_start_token_id": 1,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
-    "forced_eos_token_id": None,
 }
+_BART = {**_ENCODER_DECODER, "max_position_embeddings": 32, "forced_eos_token_id": None}
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "llama": {**_GROUPED, "tie_word_embeddings": False},
@@ -77,8 +76,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "vocab_size": VOCABULARY,
         "decoder_start_token_id": 0,
     },
-    "bart": _ENCODER_DECODER,
-    "marian": {**_ENCODER_DECODER, "decoder_vocab_size": VOCABULARY},
+    "bart": _BART,
+    "marian": {**_BART, "decoder_vocab_size": VOCABULARY},
     "bert": {**_ENCODER, "vocab_size": VOCABULARY, "max_position_embeddings": 32},
     "phimoe": {**_GROUPED, "num_local_experts": 4},
     "recurrent_gemma": {
@@ -88,23 +87,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "block_types": ["recurrent", "attention"],
     },
     "vit": {**_ENCODER, "image_size": 12, "patch_size": 4, "num_labels": 5},
-    "whisper": {
-        "d_model": 24,
-        "encoder_layers": 2,
-        "decoder_layers": 2,
-        "encoder_attention_heads": 4,
-        "decoder_attention_heads": 4,
-        "encoder_ffn_dim": 20,
-        "decoder_ffn_dim": 28,
-        "num_mel_bins": 6,
-        "max_source_positions": 9,
-        "max_target_positions": 16,
-        "vocab_size": VOCABULARY,
-        "decoder_start_token_id": 1,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    },
+    "whisper": {**_ENCODER_DECODER, "num_mel_bins": 6, "max_source_positions": 9, "max_target_positions": 16},
 }
 
 _HEADS = {
