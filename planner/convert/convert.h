@@ -31,6 +31,9 @@ v1::ModelProfile ModelProfileToProto(const ModelProfile& profile);
 v1::Method EffectiveMethod(const v1::PlanOptions& message);
 // The same in core's terms. InvalidArgument if the number is not one of the protocol's methods.
 absl::StatusOr<Method> MethodFromProto(const v1::PlanOptions& message);
+// SelectsTensors() and DropsBlocks() of core (planner/core/plan.h), of the effective method.
+bool SelectsTensors(const v1::PlanOptions& message);
+bool DropsBlocks(const v1::PlanOptions& message);
 
 // Returns the options for a profile: names of tensors and blocks become indices, and the method is the effective one.
 // InvalidArgument also for a name that the profile lacks, a tensor in both `always` and `never`, and a pinned tensor

@@ -148,6 +148,16 @@ absl::StatusOr<Method> MethodFromProto(const v1::PlanOptions& message) {
                        {Method::kFull, Method::kFull, Method::kSelection, Method::kDrop, Method::kJoint});
 }
 
+bool SelectsTensors(const v1::PlanOptions& message) {
+  const absl::StatusOr<Method> method = MethodFromProto(message);
+  return method.ok() && SelectsTensors(*method);
+}
+
+bool DropsBlocks(const v1::PlanOptions& message) {
+  const absl::StatusOr<Method> method = MethodFromProto(message);
+  return method.ok() && DropsBlocks(*method);
+}
+
 absl::StatusOr<Budget> BudgetFromProto(const v1::Budget& message, Method method) {
   Budget budget;
   switch (message.limit_case()) {

@@ -47,8 +47,9 @@ absl::StatusOr<Measurements> MeasurementsFromProto(const v1::ImportanceReport& m
   measurements.importance.assign(message.importance().begin(), message.importance().end());
   measurements.unmeasured.assign(message.unmeasured().begin(), message.unmeasured().end());
   measurements.sensitivity.assign(message.sensitivity().begin(), message.sensitivity().end());
-  const bool needs_importance = method == Method::kSelection || method == Method::kJoint;
-  if (!needs_importance && measurements.importance.empty()) measurements.importance.resize(profile.tensors.size(), 0);
+  if (!SelectsTensors(method) && measurements.importance.empty()) {
+    measurements.importance.resize(profile.tensors.size(), 0);
+  }
   if (auto status = ValidateMeasurements(measurements, profile); !status.ok()) return status;
   return measurements;
 }

@@ -164,6 +164,24 @@ TEST_F(PlanOptionsTest, WithoutAMethodWhateverTheBudgetSetsAsksForSelection) {
   EXPECT_EQ(Convert("budget { absolute: 1 }")->method, Method::kSelection);
 }
 
+TEST_F(PlanOptionsTest, TheEffectiveMethodSaysWhetherTensorsAreSelectedAndBlocksDropped) {
+  const struct {
+    std::string options;
+    bool selects, drops;
+  } cases[] = {
+      {"", false, false},
+      {"budget { absolute: 1 }", true, false},
+      {"method: METHOD_FULL", false, false},
+      {"method: METHOD_SELECTION", true, false},
+      {"method: METHOD_DROP budget { mean_drop_rate: 0.5 }", false, true},
+      {"method: METHOD_JOINT", true, true},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(SelectsTensors(ParseText<v1::PlanOptions>(c.options)), c.selects) << c.options;
+    EXPECT_EQ(DropsBlocks(ParseText<v1::PlanOptions>(c.options)), c.drops) << c.options;
+  }
+}
+
 TEST_F(PlanOptionsTest, KeepsTheTimeLimitToTheNanosecond) {
   EXPECT_EQ(Convert("")->time_limit, absl::InfiniteDuration());
   EXPECT_EQ(Convert("time_limit { seconds: 2 nanos: 1 }")->time_limit, absl::Seconds(2) + absl::Nanoseconds(1));

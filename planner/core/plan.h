@@ -14,6 +14,11 @@ namespace greenplan {
 // What is planned: nothing (kFull: everything trains), which tensors train (kSelection), which blocks are dropped how
 // often (kDrop, of the DropBP paper), or both (kJoint).
 enum class Method { kFull, kSelection, kDrop, kJoint };
+// Returns whether the method chooses the tensors that train, for which it needs their importance.
+constexpr bool SelectsTensors(Method method) { return method == Method::kSelection || method == Method::kJoint; }
+// Returns whether the method drops blocks.
+constexpr bool DropsBlocks(Method method) { return method == Method::kDrop || method == Method::kJoint; }
+
 // How a selection is found: by the exact search, or by the dynamic program over cost steps of the GreenTrainer paper.
 enum class Algorithm { kExact, kDownscaled };
 // How the methods drop and joint distribute drop rates over blocks. kSensitivity: each block has a rate of its own.

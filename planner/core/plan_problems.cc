@@ -107,15 +107,13 @@ std::vector<int64_t> PlanProblems::BudgetsInCost(const PlanRequest& request, con
 
 PlanLimits PlanProblems::Limits(const PlanRequest& request, const Budget& budget) const {
   const PlanOptions& options = *request.options;
-  const bool selects = options.method == Method::kSelection || options.method == Method::kJoint;
-  const bool drops = options.method == Method::kDrop || options.method == Method::kJoint;
-  PlanLimits limits{.pins = selects ? Pins(request) : PinsOfAllButNever(options)};
+  PlanLimits limits{.pins = SelectsTensors(options.method) ? Pins(request) : PinsOfAllButNever(options)};
   if (options.method == Method::kFull) return limits;
   const bool follows_from_plan =
       budget.kind == Budget::Kind::kMeanDropRate || budget.kind == Budget::Kind::kBestValuePerCost;
   if (!follows_from_plan) limits.budget = BudgetInCost(budget);
   limits.max_saved_bytes = budget.max_saved_bytes;
-  if (!drops) return limits;
+  if (!DropsBlocks(options.method)) return limits;
   RateBounds bounds = RateBoundsOf(options, profile_.blocks.size());
   limits.min_rates = std::move(bounds.min_rates);
   limits.max_rates = std::move(bounds.max_rates);

@@ -58,11 +58,6 @@ absl::Status SayHowToMend(const absl::Status& status) {
   return WithField(told, FieldOf(status));
 }
 
-bool NeedsImportance(const PreparedJob& job) {
-  const v1::Method method = EffectiveMethod(job.job().options());
-  return method == v1::METHOD_SELECTION || method == v1::METHOD_JOINT;
-}
-
 }  // namespace
 
 RoundBarrier::RoundBarrier(Store* store, JobDirectory* jobs, WorkQueue* calls, WorkQueue* searches, Options options)
@@ -340,7 +335,7 @@ absl::StatusOr<v1::Plan> RoundBarrier::SearchWithUpdate(const std::string& tenan
   const bool may_help = latest.ok() && latest->id == id.job_id &&
                         latest->job->job().profile_revision() != job.job().profile_revision() &&
                         latest->job->profile().digest() == job.profile().digest() &&
-                        (average.has_importance || !NeedsImportance(*latest->job));
+                        (average.has_importance || !SelectsTensors(latest->job->job().options()));
   if (!may_help) return SayHowToMend(error);
   absl::StatusOr<v1::Plan> plan = SearchRound(tenant, *latest->job, id, average);
   return CanBeMended(plan.status()) ? SayHowToMend(plan.status()) : plan;

@@ -136,8 +136,7 @@ absl::StatusOr<v1::WhatIfResponse> WhatIf::AnswerForJob(const std::string& tenan
   const absl::string_view path = request.has_options() ? "options" : "job.options";
   const absl::StatusOr<Curve> curve = ReadCurve(job.profile(), options, path, request);
   if (!curve.ok()) return curve.status();
-  const bool needs_importance = curve->options.method == Method::kSelection || curve->options.method == Method::kJoint;
-  if (needs_importance && !round->average.has_importance) {
+  if (SelectsTensors(curve->options.method) && !round->average.has_importance) {
     return absl::FailedPreconditionError(absl::StrCat("no rank of ", request.job(),
                                                       " has reported importance for round ", round->number,
                                                       ", which methods selection and joint need"));

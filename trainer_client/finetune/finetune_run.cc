@@ -21,7 +21,6 @@
 #include "trainer_client/finetune/run_ranks.h"
 #include "trainer_client/finetune/saved_random_state.h"
 #include "trainer_client/parallel/shared_connection.h"
-#include "trainer_client/session/step_profile.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -44,17 +43,13 @@ std::optional<at::ScalarType> AutocastType(const FinetuneOptions& options) {
   return options.dtype == "bfloat16" ? std::optional<at::ScalarType>(at::kBFloat16) : std::nullopt;
 }
 
-bool MeasuresImportance(const FinetuneOptions& options) {
-  return options.plan.method() == v1::METHOD_SELECTION || options.plan.method() == v1::METHOD_JOINT;
-}
-
 int64_t ProbeSteps(const FinetuneOptions& options) {
-  return MeasuresImportance(options) && options.probe == "in-step" ? options.probe_batches : 1;
+  return SelectsTensors(options.plan) && options.probe == "in-step" ? options.probe_batches : 1;
 }
 
 // A batch that came twice would be fitted against itself.
 absl::Status CheckProbeBatches(const FinetuneOptions& options, int64_t steps_per_epoch) {
-  if (!MeasuresImportance(options)) return absl::OkStatus();
+  if (!SelectsTensors(options.plan)) return absl::OkStatus();
   const bool is_in_step = options.probe == "in-step";
   const int64_t limit = is_in_step ? steps_per_epoch : steps_per_epoch * options.grad_accum;
   if (options.probe_batches <= limit) return absl::OkStatus();
@@ -176,7 +171,7 @@ TrainingSetup FinetuneRun::Setup() {
       .probe = options_.probe == "in-step" ? Probe::kInStep : Probe::kSeparate,
       .probe_batches = options_.probe_batches,
       .probe_steps = ProbeSteps(options_),
-      .measures_importance = MeasuresImportance(options_),
+      .measures_importance = SelectsTensors(options_.plan),
       .uniform_steps =
           allocates ? static_cast<int64_t>(std::ceil(options_.uniform_until * static_cast<double>(total_steps))) : 0,
       .warmup_rounds = options_.warmup_rounds,

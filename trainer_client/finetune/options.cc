@@ -76,8 +76,7 @@ bool IsDevice(absl::string_view device) {
 
 absl::Status CheckProbe(const FinetuneOptions& options) {
   const bool is_in_step = options.probe == "in-step";
-  const bool drops_blocks = options.plan.method() == v1::METHOD_DROP || options.plan.method() == v1::METHOD_JOINT;
-  if (is_in_step && options.checkpoint_activations && drops_blocks &&
+  if (is_in_step && options.checkpoint_activations && DropsBlocks(options.plan) &&
       options.plan.allocation() != v1::ALLOCATION_UNIFORM) {
     return Refuse("--probe", options.probe,
                   "separate with --checkpoint-activations, where sensitivity takes passes of its own; or --allocation "
@@ -88,17 +87,14 @@ absl::Status CheckProbe(const FinetuneOptions& options) {
     return Refuse("--probe-batches", options.probe_batches,
                   "1 with --probe in-step, which measures the step's own; or --importance cross_fitted");
   }
-  const bool measures_importance =
-      options.plan.method() == v1::METHOD_SELECTION || options.plan.method() == v1::METHOD_JOINT;
-  if (measures_importance && is_cross_fitted && options.probe_batches < 2) {
+  if (SelectsTensors(options.plan) && is_cross_fitted && options.probe_batches < 2) {
     return Refuse("--probe-batches", options.probe_batches, "an integer >= 2 with --importance cross_fitted");
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckPlansByDrift(const FinetuneOptions& options) {
-  const v1::Method method = options.plan.method();
-  if (!options.plans_by_drift || method == v1::METHOD_SELECTION || method == v1::METHOD_JOINT) return absl::OkStatus();
+  if (!options.plans_by_drift || SelectsTensors(options.plan)) return absl::OkStatus();
   return Refuse("--plan-every", "drift",
                 "epoch or a number of steps with --method full and drop, which measure no importance");
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "ATen/core/grad_mode.h"
+#include "planner/convert/convert.h"
 #include "profiler/autograd/executed_flops.h"
 #include "profiler/autograd/module_state.h"
 #include "profiler/autograd/profile.h"
@@ -16,7 +17,7 @@ namespace {
 
 // The tensors that train under every plan: all that may, unless the method selects among them.
 std::vector<std::string> AlwaysTrained(const NamedParameters& parameters, const v1::PlanOptions& options) {
-  const bool selects = options.method() == v1::METHOD_SELECTION || options.method() == v1::METHOD_JOINT;
+  const bool selects = SelectsTensors(options);
   const std::set<std::string> always(options.always().begin(), options.always().end());
   const std::set<std::string> never(options.never().begin(), options.never().end());
   std::vector<std::string> names;
@@ -33,10 +34,6 @@ std::vector<std::string> NamesOf(const std::vector<ResidualBranch>& branches) {
 }
 
 }  // namespace
-
-bool DropsBlocks(const v1::PlanOptions& options) {
-  return options.method() == v1::METHOD_DROP || options.method() == v1::METHOD_JOINT;
-}
 
 absl::StatusOr<ModelProfile> ProfileLoss(const at::Tensor& loss, const NamedParameters& parameters,
                                          const StepProfileOptions& options, int64_t executed_forward_flops) {

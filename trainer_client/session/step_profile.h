@@ -30,9 +30,6 @@ struct StepProfileOptions {
   std::vector<at::Tensor> buffers = {};
 };
 
-// Returns whether plans of these options may drop blocks.
-bool DropsBlocks(const v1::PlanOptions& options);
-
 // Returns the cost model of the step whose graph is behind `loss` and whose forward pass has executed so many FLOPs:
 // those of operators that only frozen tensors take part in are not in the graph. `parameters` are [num_tensors] names
 // and tensors in forward order.

@@ -94,7 +94,7 @@ absl::StatusOr<std::unique_ptr<TrainingSession>> TrainingSession::Create(std::sh
   std::unique_ptr<TrainingSession> session(
       new TrainingSession(std::move(connection), std::move(options), std::move(parameters)));
   if (absl::Status status = session->CheckOptions(); !status.ok()) return status;
-  if (session->PlansImportance()) {
+  if (SelectsTensors(session->options_.plan)) {
     if (absl::Status status = ValidateImportanceOptions(session->options_.importance); !status.ok()) return status;
   }
   return session;
@@ -121,10 +121,6 @@ absl::Status TrainingSession::CheckOptions() const {
                                                    "in options.plan.never, or freeze it"));
   }
   return absl::OkStatus();
-}
-
-bool TrainingSession::PlansImportance() const {
-  return options_.plan.method() == v1::METHOD_SELECTION || options_.plan.method() == v1::METHOD_JOINT;
 }
 
 bool TrainingSession::PlansSensitivity(const RoundOptions& options) const {
@@ -180,7 +176,7 @@ v1::ImportanceReport TrainingSession::NewReport(const RoundOptions& options) con
   report.set_metric(options_.importance.metric);
   const std::vector<bool> measured = MeasuredTensors();
   for (size_t i = 0; i < measured.size(); ++i) {
-    if (!PlansImportance() || !measured[i]) report.add_unmeasured(static_cast<int>(i));
+    if (!SelectsTensors(options_.plan) || !measured[i]) report.add_unmeasured(static_cast<int>(i));
   }
   Assign(std::vector<double>(parameters().size(), 0.0), *report.mutable_importance());
   return report;
@@ -190,7 +186,7 @@ absl::StatusOr<v1::ImportanceReport> TrainingSession::Measure(const LossFunction
                                                               const RoundOptions& options) const {
   v1::ImportanceReport report = NewReport(options);
   const std::vector<bool> measured = MeasuredTensors();
-  if (PlansImportance()) {
+  if (SelectsTensors(options_.plan)) {
     absl::StatusOr<Importance> importance = MeasureImportance(parameters(), measured, options_.importance, loss);
     if (!importance.ok()) return importance.status();
     Assign(importance->mean, *report.mutable_importance());
@@ -268,7 +264,7 @@ absl::Status TrainingSession::AgreeOn(std::optional<double>& drift) const {
 
 std::optional<double> TrainingSession::Drift(const v1::ImportanceReport& report, const v1::Plan& before,
                                              const v1::Plan& after) const {
-  if (!PlansImportance()) return std::nullopt;
+  if (!SelectsTensors(options_.plan)) return std::nullopt;
   const absl::StatusOr<Plan> old_plan = PlanFromProto(before, profile_), new_plan = PlanFromProto(after, profile_);
   if (!old_plan.ok() || !new_plan.ok()) return std::nullopt;
   return PlanDrift(profile_, report, *old_plan, *new_plan);
@@ -431,7 +427,7 @@ absl::Status TrainingSession::MeasureStep() {
   const Stopwatch stopwatch;
   InStepProbe& probe = *in_step_probe_;
   probe.has_measured_step = true;
-  if (PlansImportance()) {
+  if (SelectsTensors(options_.plan)) {
     if (!probe.importance.has_value()) probe.importance.emplace(parameters(), options_.importance);
     if (absl::Status status = probe.importance->AddStep(MeasuredTensors(), execution_.mask()); !status.ok()) {
       return status;
@@ -454,7 +450,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
   }
   const std::unique_ptr<InStepProbe> probe = std::move(in_step_probe_);
   v1::ImportanceReport report = NewReport(probe->options);
-  if (PlansImportance()) {
+  if (SelectsTensors(options_.plan)) {
     Assign(probe->importance->result().mean, *report.mutable_importance());
     Assign(probe->importance->result().standard_error, *report.mutable_standard_error());
   }

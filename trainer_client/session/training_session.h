@@ -284,8 +284,6 @@ class TrainingSession {
   StepProfileOptions ProfileOptions() const;
   // Creates the job with the profile, and keeps it as profile_.
   absl::Status CreateJobFrom(absl::StatusOr<ModelProfile> profile);
-  // Returns whether the method selects tensors, so that importance has to be measured.
-  bool PlansImportance() const;
   // Returns whether the round allocates drop rates by sensitivity, so that it has to be measured.
   bool PlansSensitivity(const RoundOptions& options) const;
   // Returns the branches of the profile's blocks, in the order of the blocks.
