@@ -1,6 +1,6 @@
 #include "profiler/autograd/executed_flops.h"
 
-#include <atomic>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
@@ -125,41 +125,83 @@ Formula FindFormula(std::string_view name) {
 thread_local int backward_depth = 0;
 thread_local int counted_depth = 0;
 
-// The innermost backward node that this thread runs, as RecordFunction names it.
+// The innermost backward node that this thread runs, as RecordFunction names it, and the thread whose forward pass made
+// the outermost one: 0 if the engine has not said so yet. What a checkpoint runs within a node belongs to that thread,
+// too.
 thread_local std::string_view current_node;
+thread_local uint64_t thread_of_graph = 0;
 
-thread_local int64_t forward_flops_of_thread = 0;
+// FLOPs that belong to one thread.
+struct Totals {
+  int64_t forward = 0;
+  int64_t backward = 0;
+  std::map<std::string, int64_t, std::less<>> backward_by_node;
 
-std::atomic<int64_t> total_forward_flops{0};
-std::atomic<int64_t> total_backward_flops{0};
-
-// FLOPs of all counters so far by the name of the node.
-class NodeTotals {
- public:
-  using Map = std::map<std::string, int64_t, std::less<>>;
-
-  void Add(std::string_view node, int64_t flops) {
+  void AddBackward(std::string_view node, int64_t flops) {
     // The engine's own scope has the node's name behind a prefix.
     if (const size_t colon = node.rfind(": "); colon != node.npos) node.remove_prefix(colon + 2);
-    const std::lock_guard lock(mutex_);
-    auto entry = totals_.find(node);
-    if (entry == totals_.end()) entry = totals_.emplace(std::string(node), 0).first;
+    auto entry = backward_by_node.find(node);
+    if (entry == backward_by_node.end()) entry = backward_by_node.emplace(std::string(node), 0).first;
     entry->second += flops;
+    backward += flops;
+  }
+};
+
+std::unique_ptr<at::ObserverContext> OnStart(const at::RecordFunction& function);
+
+// The threads that have counters, and the one callback of the process, which is enabled while there are any. It only
+// adds to a thread's totals, and a counter is the difference between two readings of them.
+class CountedThreads {
+ public:
+  // Begins and ends the life of a counter of this thread.
+  void Acquire(uint64_t thread) {
+    const std::lock_guard lock(mutex_);
+    ++threads_[thread].counters;
+    if (++counters_ > 1) return;
+    if (handle_ == at::INVALID_CALLBACK_HANDLE) {
+      handle_ = at::addGlobalCallback(at::RecordFunctionCallback(OnStart).needsInputs(true).scopes(
+          {at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
+    } else {
+      at::reenableCallback(handle_);
+    }
+  }
+  void Release(uint64_t thread) {
+    const std::lock_guard lock(mutex_);
+    if (--threads_[thread].counters == 0) threads_.erase(thread);
+    if (--counters_ == 0) at::disableCallback(handle_);
   }
 
-  Map Get() {
+  void AddForward(uint64_t thread, int64_t flops) {
     const std::lock_guard lock(mutex_);
-    return totals_;
+    if (const auto found = threads_.find(thread); found != threads_.end()) found->second.totals.forward += flops;
+  }
+  void AddBackward(uint64_t thread, std::string_view node, int64_t flops) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = threads_.find(thread); found != threads_.end())
+      found->second.totals.AddBackward(node, flops);
+  }
+
+  // Returns the totals of a thread that has a counter.
+  Totals Of(uint64_t thread) {
+    const std::lock_guard lock(mutex_);
+    return threads_.at(thread).totals;
   }
 
  private:
+  struct Thread {
+    int counters = 0;
+    Totals totals;
+  };
+
   std::mutex mutex_;
-  Map totals_;
+  std::unordered_map<uint64_t, Thread> threads_;
+  int counters_ = 0;
+  at::CallbackHandle handle_ = at::INVALID_CALLBACK_HANDLE;
 };
 
-NodeTotals& TheNodeTotals() {
-  static auto& totals = *new NodeTotals();
-  return totals;
+CountedThreads& TheCountedThreads() {
+  static auto& threads = *new CountedThreads();
+  return threads;
 }
 
 struct Scope : at::ObserverContext {
@@ -169,93 +211,67 @@ struct Scope : at::ObserverContext {
 };
 
 struct NodeScope : Scope {
-  explicit NodeScope(std::string_view node) : Scope(backward_depth), outer(std::exchange(current_node, node)) {}
-  ~NodeScope() override { current_node = outer; }
-  const std::string_view outer;
+  NodeScope(std::string_view node, uint64_t thread)
+      : Scope(backward_depth),
+        outer_node(std::exchange(current_node, node)),
+        outer_thread(std::exchange(thread_of_graph, thread_of_graph == 0 ? thread : thread_of_graph)) {}
+  ~NodeScope() override {
+    current_node = outer_node;
+    thread_of_graph = outer_thread;
+  }
+  const std::string_view outer_node;
+  const uint64_t outer_thread;
 };
 
 std::unique_ptr<at::ObserverContext> OnStart(const at::RecordFunction& function) {
-  if (function.scope() == at::RecordScope::BACKWARD_FUNCTION) return std::make_unique<NodeScope>(function.name());
+  if (function.scope() == at::RecordScope::BACKWARD_FUNCTION) {
+    return std::make_unique<NodeScope>(function.name(), function.forwardThreadId());
+  }
   const Formula formula = FindFormula(function.name());
   if (formula == nullptr) return nullptr;
   if (counted_depth == 0) {
     const int64_t flops = formula(function.inputs());
-    (backward_depth > 0 ? total_backward_flops : total_forward_flops) += flops;
-    if (backward_depth == 0) forward_flops_of_thread += flops;
-    if (backward_depth > 0) TheNodeTotals().Add(current_node, flops);
-  }
-  return std::make_unique<Scope>(counted_depth);
-}
-
-// The one callback of the process. It is enabled while any counter exists. It only adds to the totals, and a counter is
-// the difference between two readings of them.
-class Callback {
- public:
-  void Acquire() {
-    const std::lock_guard lock(mutex_);
-    if (++counters_ > 1) return;
-    if (handle_ == at::INVALID_CALLBACK_HANDLE) {
-      handle_ = at::addGlobalCallback(at::RecordFunctionCallback(OnStart).needsInputs(true).scopes(
-          {at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
+    const uint64_t thread = thread_of_graph != 0 ? thread_of_graph : at::RecordFunction::currentThreadId();
+    if (backward_depth == 0) {
+      TheCountedThreads().AddForward(thread, flops);
     } else {
-      at::reenableCallback(handle_);
+      TheCountedThreads().AddBackward(thread, current_node, flops);
     }
   }
-
-  void Release() {
-    const std::lock_guard lock(mutex_);
-    if (--counters_ == 0) at::disableCallback(handle_);
-  }
-
- private:
-  std::mutex mutex_;
-  int counters_ = 0;
-  at::CallbackHandle handle_ = at::INVALID_CALLBACK_HANDLE;
-};
-
-Callback& TheCallback() {
-  static auto& callback = *new Callback();
-  return callback;
+  return std::make_unique<Scope>(counted_depth);
 }
 
 }  // namespace
 
 class ExecutedFlopsCounter::Impl {
  public:
-  Impl()
-      : forward_before_(total_forward_flops),
-        forward_of_thread_before_(forward_flops_of_thread),
-        backward_before_(total_backward_flops),
-        nodes_before_(TheNodeTotals().Get()) {
-    TheCallback().Acquire();
+  Impl() {
+    TheCountedThreads().Acquire(thread_);
+    before_ = TheCountedThreads().Of(thread_);
   }
-  ~Impl() { TheCallback().Release(); }
+  ~Impl() { TheCountedThreads().Release(thread_); }
 
-  int64_t forward_flops() const { return total_forward_flops - forward_before_; }
-  int64_t backward_flops() const { return total_backward_flops - backward_before_; }
-  int64_t forward_flops_of_this_thread() const { return forward_flops_of_thread - forward_of_thread_before_; }
+  int64_t forward_flops() const { return TheCountedThreads().Of(thread_).forward - before_.forward; }
+  int64_t backward_flops() const { return TheCountedThreads().Of(thread_).backward - before_.backward; }
   std::map<std::string, int64_t> backward_flops_by_node() const {
     std::map<std::string, int64_t> flops;
-    for (const auto& [node, total] : TheNodeTotals().Get()) {
-      const auto before = nodes_before_.find(node);
-      const int64_t added = total - (before == nodes_before_.end() ? 0 : before->second);
+    for (const auto& [node, total] : TheCountedThreads().Of(thread_).backward_by_node) {
+      const auto before = before_.backward_by_node.find(node);
+      const int64_t added = total - (before == before_.backward_by_node.end() ? 0 : before->second);
       if (added != 0) flops[node] = added;
     }
     return flops;
   }
 
  private:
-  const int64_t forward_before_;
-  const int64_t forward_of_thread_before_;
-  const int64_t backward_before_;
-  const NodeTotals::Map nodes_before_;
+  const uint64_t thread_ = at::RecordFunction::currentThreadId();
+  Totals before_;
 };
 
 ExecutedFlopsCounter::ExecutedFlopsCounter() : impl_(std::make_unique<Impl>()) {}
 ExecutedFlopsCounter::~ExecutedFlopsCounter() = default;
 int64_t ExecutedFlopsCounter::forward_flops() const { return impl_->forward_flops(); }
 int64_t ExecutedFlopsCounter::backward_flops() const { return impl_->backward_flops(); }
-int64_t ExecutedFlopsCounter::forward_flops_of_this_thread() const { return impl_->forward_flops_of_this_thread(); }
 std::map<std::string, int64_t> ExecutedFlopsCounter::backward_flops_by_node() const {
   return impl_->backward_flops_by_node();
 }

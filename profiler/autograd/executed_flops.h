@@ -8,10 +8,11 @@
 
 namespace greenplan::profiler {
 
-// Counts the FLOPs that LibTorch executes while the counter exists, on all threads of the process. It looks at the
-// operators that run and at the shapes of their arguments: 2 FLOPs per multiply-add of matrix products, convolutions
-// and attention products, 0 for everything else. It shares no code with the predictor (profile.h), so it can be used to
-// check predictions.
+// Counts the FLOPs that LibTorch executes for the thread that makes the counter, while the counter exists: what this
+// thread runs, and the backward nodes of what it recorded, whichever of the engine's threads runs them. What other
+// threads of the process train does not count. The counter looks at the operators that run and at the shapes of their
+// arguments: 2 FLOPs per multiply-add of matrix products, convolutions and attention products, 0 for everything else.
+// It shares no code with the predictor (profile.h), so it can be used to check predictions.
 //
 //   ExecutedFlopsCounter counter;
 //   loss.backward();
@@ -28,10 +29,6 @@ class ExecutedFlopsCounter {
   // Return the FLOPs executed since construction: outside backward nodes, and by backward nodes.
   int64_t forward_flops() const;
   int64_t backward_flops() const;
-
-  // Returns those of forward_flops() that were executed on the calling thread, which must be the one that made the
-  // counter. What other threads of the process train does not count.
-  int64_t forward_flops_of_this_thread() const;
 
   // Returns backward_flops() by the name of the backward node that ran them, such as MmBackward0. Nodes that ran none
   // are left out.

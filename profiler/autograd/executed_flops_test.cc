@@ -157,13 +157,20 @@ TEST(ExecutedFlopsCounterTest, NestedCountersCountEachForItself) {
   EXPECT_EQ(outer.forward_flops(), 180);
 }
 
-TEST(ExecutedFlopsCounterTest, CountsOtherThreads) {
+TEST(ExecutedFlopsCounterTest, CountsForTheThreadThatRecordedAGraphWhicheverRunsIt) {
   const ExecutedFlopsCounter counter;
-  std::thread([] { at::mm(R({2, 3}), R({3, 5})); }).join();
+  const at::Tensor a = Randn({2, 3}).requires_grad_(true), b = Randn({3, 5}).requires_grad_(true);
+  const at::Tensor loss = at::mm(a, b).sum();
+  std::thread([&] {
+    const ExecutedFlopsCounter of_other_thread;
+    at::mm(a, b).sum().backward();
+    EXPECT_EQ(of_other_thread.forward_flops(), 60);
+    EXPECT_EQ(of_other_thread.backward_flops(), 120);
+    loss.backward();
+    EXPECT_EQ(of_other_thread.backward_flops(), 120);
+  }).join();
   EXPECT_EQ(counter.forward_flops(), 60);
-  EXPECT_EQ(counter.forward_flops_of_this_thread(), 0);
-  at::mm(R({2, 3}), R({3, 7}));
-  EXPECT_EQ(counter.forward_flops_of_this_thread(), 84);
+  EXPECT_EQ(counter.backward_flops(), 120);
 }
 
 TEST(ExecutedFlopsCounterTest, CountsNothingFromBeforeItsConstructionOrFromFailedOperators) {

@@ -130,12 +130,14 @@ absl::StatusOr<EpochReport> EpochTrainer::TrainEpoch(int64_t epoch, std::optiona
     setup_.optimizer.set_learning_rate(setup_.schedule.LearningRate(next_step()));
     SeedStep();
     const bool is_round_due = IsRoundDue();
-    if (calendar_.IsWarmUp(next_step())) {
+    // Of a first round that would not fit into this epoch.
+    const bool waits_for_round = !is_under_plan_ && !is_round_due && !setup_.session.is_measuring();
+    if (calendar_.IsWarmUp(next_step()) || waits_for_round) {
       if (is_round_due || trainable_.empty()) {
         if (absl::Status status = WarmUp(order); !status.ok()) return status;
       }
       AddTrainable(trainable_, report);
-    } else if (is_round_due || (!is_under_plan_ && !setup_.session.is_measuring())) {
+    } else if (is_round_due) {
       if (absl::Status status = BeginRound(order, i, report); !status.ok()) return status;
     } else if (i == 0) {
       AddTrainable(trainable_, report);
@@ -189,8 +191,10 @@ absl::Status EpochTrainer::BeginRound(const std::vector<int64_t>& order, int64_t
     if (setup_.probe_steps > 1 && !is_under_plan_) {  // The steps before the first plan.
       if (absl::Status status = WarmUp(order); !status.ok()) return status;
     }
-    if (setup_.probe_steps > 1) AddTrainable(trainable_, report);
-    return setup_.session.BeginRoundInStep(options);
+    if (absl::Status status = setup_.session.BeginRoundInStep(options); !status.ok()) return status;
+    const bool keeps_plan = !setup_.session.is_measuring();  // The planner is away and is not asked.
+    if (setup_.probe_steps > 1 || keeps_plan) AddTrainable(trainable_, report);
+    return absl::OkStatus();
   }
   promise_->set_micro_batches(MicroBatchesFrom(step_in_epoch, probe_batches));
 
@@ -280,7 +284,7 @@ absl::Status EpochTrainer::TrainStep(const std::vector<int64_t>& order, int64_t 
   StepRecord step;
   if (absl::Status status = ComputeGradients(order, step_in_epoch, report.epoch, step); !status.ok()) return status;
   if (absl::Status status = PlanFromGradients(step_in_epoch, report, step); !status.ok()) return status;
-  if (absl::Status status = NoteLossBefore(order, step.loss); !status.ok()) return status;
+  if (absl::Status status = NoteLossBefore(order, step.loss, report); !status.ok()) return status;
   if (absl::Status status = StepOptimizer(report, step); !status.ok()) return status;
   step.energy = SampleEnergy();
   step.forward_flops = counter.forward_flops();
@@ -322,10 +326,15 @@ absl::Status EpochTrainer::PlanFromGradients(int64_t step_in_epoch, EpochReport&
   return absl::OkStatus();
 }
 
-absl::Status EpochTrainer::NoteLossBefore(const std::vector<int64_t>& order, double step_loss) {
+absl::Status EpochTrainer::NoteLossBefore(const std::vector<int64_t>& order, double step_loss, EpochReport& report) {
   if (!promise_.has_value() || !setup_.measures_importance || setup_.session.is_measuring()) return absl::OkStatus();
   const bool is_of_step = promise_->micro_batches().size() == static_cast<size_t>(setup_.grad_accum);
-  return promise_->NoteLossBefore([&](int64_t i) { return Loss(order, i); }, step_loss, is_of_step);
+  const Clock::time_point begin = Now();
+  const profiler::ExecutedFlopsCounter counter;
+  const absl::Status noted = promise_->NoteLossBefore([&](int64_t i) { return Loss(order, i); }, step_loss, is_of_step);
+  setup_.progress.probe_flops += counter.forward_flops();  // Counted as executed with the step that they come in.
+  report.probe_seconds += Seconds(begin, Now());
+  return noted;
 }
 
 absl::Status EpochTrainer::StepOptimizer(EpochReport& report, StepRecord& step) {

@@ -168,7 +168,7 @@ class EpochTrainer {
   // Plans from the gradients if this step measures, and adds the round to the report.
   absl::Status PlanFromGradients(int64_t step_in_epoch, EpochReport& report, StepRecord& step);
   // Keeps the loss that a promised loss reduction starts from: this step's, or that of the batches of the probe.
-  absl::Status NoteLossBefore(const std::vector<int64_t>& order, double step_loss);
+  absl::Status NoteLossBefore(const std::vector<int64_t>& order, double step_loss, EpochReport& report);
   // Averages gradients over the ranks, clips them and steps the optimizer.
   absl::Status StepOptimizer(EpochReport& report, StepRecord& step);
   // Clips the norm of all gradients together to setup_.clip_norm, if that is above 0.

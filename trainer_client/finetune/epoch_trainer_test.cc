@@ -57,15 +57,16 @@ struct EpochTrainerTest : ::testing::Test {
   EpochTrainer Make() {
     session.reset();  // Thaws what the last plan has frozen.
     optimizer = std::make_unique<AdamW>(model->named_parameters().pairs(), AdamWOptions{});
-    session = *TrainingSession::Create(connection,
-                                       {.job = "",
-                                        .model = "llama",
-                                        .plan = plan_options,
-                                        .optimizer = optimizer.get(),
-                                        .importance = {.probe_batches = static_cast<int>(probe_batches)},
-                                        .branches = model->residual_branches(),
-                                        .draw_per = draw_per},
-                                       model->named_parameters().pairs());
+    session =
+        *TrainingSession::Create(connection,
+                                 {.job = "",
+                                  .model = "llama",
+                                  .plan = plan_options,
+                                  .optimizer = optimizer.get(),
+                                  .importance = {.metric = metric, .probe_batches = static_cast<int>(probe_batches)},
+                                  .branches = model->residual_branches(),
+                                  .draw_per = draw_per},
+                                 model->named_parameters().pairs());
     meter = *profiler::EnergyMeter::Create(10, machine);
     return EpochTrainer(
         {.model = *model,
@@ -124,6 +125,7 @@ struct EpochTrainerTest : ::testing::Test {
   int64_t grad_accum = 1;
   double clip_norm = 0;
   double learning_rate = 1e-2;
+  v1::ImportanceMetric metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
   int64_t probe_batches = 1;
   DrawPer draw_per = DrawPer::kStep;
   Probe probe = Probe::kSeparate;
@@ -398,12 +400,14 @@ TEST_F(EpochTrainerTest, AnInStepRoundInWhichThePlannerIsNotAskedPromisesNothing
   connection = planner;
   probe = Probe::kInStep;
   EpochTrainer trainer = Make();
+  planner->trainable = {"lm_head.weight"};
   std::vector<size_t> rounds;
   for (int64_t epoch = 1; epoch <= 4; ++epoch) {
     planner->is_away = epoch > 1;  // Asked in epochs 2 and 3, and then left alone for a round.
     const auto report = trainer.TrainEpoch(epoch);
     ASSERT_TRUE(report.ok()) << report.status();
     rounds.push_back(report->rounds.size());
+    EXPECT_THAT(report->trainable, ElementsAre("lm_head.weight")) << epoch;
   }
   EXPECT_THAT(rounds, ElementsAre(1, 1, 1, 0));
 }
@@ -480,6 +484,43 @@ TEST_F(EpochTrainerTest, WarmUpRoundsTrainEverythingBeforeTheFirstPlan) {
   EXPECT_EQ(report->executed_backward_flops.sum,
             report->full_backward_flops + report->rounds[0].predicted_backward_flops);
   EXPECT_EQ(report->trainable.size(), model->parameters().size());
+}
+
+// A run that is killed and goes on from the checkpoint between epochs would otherwise measure other steps.
+TEST_F(EpochTrainerTest, AFirstRoundThatDoesNotFitIntoTheEpochWaitsForTheNext) {
+  plan_every = 1;
+  warmup_rounds = 1;
+  probe = Probe::kInStep;
+  metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  probe_batches = probe_steps = 2;
+  EpochTrainer trainer = Make();
+  const auto first = trainer.TrainEpoch(1);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_THAT(first->rounds, IsEmpty());
+  EXPECT_FALSE(session->is_measuring());
+  EXPECT_EQ(first->executed_backward_flops.sum, 2 * first->full_backward_flops);
+  EXPECT_EQ(first->trainable.size(), model->parameters().size());
+  const auto second = trainer.TrainEpoch(2);
+  ASSERT_TRUE(second.ok()) << second.status();
+  ASSERT_EQ(second->rounds.size(), 1u);
+  EXPECT_EQ(second->rounds[0].step, 3) << "it measures steps 2 and 3";
+}
+
+TEST_F(EpochTrainerTest, WhatIsNotExecutedForStepsIsExecutedForProbes) {
+  for (Probe each : {Probe::kSeparate, Probe::kInStep}) {
+    for (int64_t batches : {1, 2}) {  // Two are not the step's own, so their loss is computed before it, too.
+      if (each == Probe::kInStep && batches > 1) continue;
+      probe = each;
+      probe_batches = batches;
+      progress = {};
+      EpochTrainer trainer = Make();
+      const auto report = trainer.TrainEpoch(1);
+      ASSERT_TRUE(report.ok()) << report.status();
+      EXPECT_EQ(progress.executed_flops - progress.probe_flops,
+                2 * session->profile().forward_cost + report->executed_backward_flops.sum)
+          << batches;
+    }
+  }
 }
 
 TEST_F(EpochTrainerTest, PredictsAndExecutesTheSameInBfloat16AndWithCheckpointedLayers) {

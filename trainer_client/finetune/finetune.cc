@@ -26,6 +26,11 @@ namespace {
 // Two calls before the first plan stay within the 30 s after which a planner counts as away.
 constexpr absl::Duration kPlannerTimeout = absl::Seconds(10);
 
+// A planner in this process is never away. --time-limit bounds what it takes.
+absl::StatusOr<std::unique_ptr<Connection>> PlanInThisProcess() {
+  return Connect({.planner = "local", .timeout = absl::InfiniteDuration()});
+}
+
 bool IsAway(const absl::Status& status) { return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status); }
 
 absl::Status PlannerIsAway(const FinetuneOptions& options, const absl::Status& status) {
@@ -39,8 +44,9 @@ absl::Status NameFlags(const FinetuneOptions& options, const absl::Status& statu
     case absl::StatusCode::kDeadlineExceeded:
       return PlannerIsAway(options, status);
     case absl::StatusCode::kAlreadyExists:
-      return absl::AlreadyExistsError(absl::StrCat("--job is ", options.job, ", but ", status.message(),
-                                                   "; allowed: an id that is not in use, or the same run again"));
+      return absl::AlreadyExistsError(
+          absl::StrCat(options.job.empty() ? "" : absl::StrCat("--job is ", options.job, ", but "), status.message(),
+                       "; allowed: a --job that is not in use, or the same run again"));
     case absl::StatusCode::kInvalidArgument:
       return PlanFlags::NameFlags(status);
     default:
@@ -52,7 +58,9 @@ absl::StatusOr<std::shared_ptr<Connection>> ConnectToPlanner(const FinetuneOptio
   std::shared_ptr<Connection> connection = io.connection;
   if (connection == nullptr) {
     absl::StatusOr<std::unique_ptr<Connection>> made =
-        Connect({.planner = options.planner, .timeout = kPlannerTimeout, .security = options.planner_security});
+        options.planner == "local"
+            ? PlanInThisProcess()
+            : Connect({.planner = options.planner, .timeout = kPlannerTimeout, .security = options.planner_security});
     if (FieldOf(made.status()) == "planner") {
       return absl::InvalidArgumentError(
           absl::StrCat("--planner is ", options.planner, "; allowed: local, or HOST:PORT[,HOST:PORT...]"));
@@ -69,7 +77,7 @@ absl::StatusOr<std::shared_ptr<Connection>> ConnectToPlanner(const FinetuneOptio
     io.err << "greenplan-finetune: --planner is " << options.planner << ", which does not answer (" << answer.message()
            << "); plans are made in this process" << std::endl;
   }
-  return Connect({.planner = "local", .timeout = kPlannerTimeout});
+  return PlanInThisProcess();
 }
 
 absl::Status CheckFilePath(const char* flag, const std::string& path) {

@@ -75,11 +75,12 @@ std::vector<int64_t> SavedSteps(const std::string& output) {
   return steps;
 }
 
-// How many steps the latest state in the folder has done; -1 if there is none. A state that cannot be read counts as 0:
-// LoadRun then says why.
+// How many steps the run in the folder has done at least; -1 if there is none. Of several states, which a kill while
+// one is saved leaves, the oldest counts: the weights of later ones may be missing. A state that cannot be read counts
+// as 0: LoadRun then says why.
 int64_t StepsDone(const std::string& directory) {
   if (!HasRun(directory)) return -1;
-  const absl::StatusOr<json> file = ReadJsonObjectFile(StatePath(directory, SavedEpochs(directory).front()));
+  const absl::StatusOr<json> file = ReadJsonObjectFile(StatePath(directory, SavedEpochs(directory).back()));
   if (!file.ok()) return 0;
   JsonReader reader(*file, "");
   return static_cast<int64_t>(reader.Array("step_losses").size());

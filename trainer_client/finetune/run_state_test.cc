@@ -255,6 +255,24 @@ TEST_F(RunStateTest, KeepsTheLatestCheckpointsAndResumesFromTheOneWithMostSteps)
   EXPECT_EQ(FolderToResume(folder), (folder / "checkpoint-13").string()) << "within the next epoch";
 }
 
+// A kill may have come before the weights of the epoch's last step were in place.
+TEST_F(RunStateTest, AnEpochWhoseSaveWasCutShortIsNotAheadOfACheckpointWithinIt) {
+  const auto save = [&](const std::string& path) { return SaveRun(path, checkpoint, *optimizer, state); };
+  state.progress.step_losses.assign(10, 1.0);
+  ASSERT_TRUE(save(folder).ok());
+  state.progress.step_losses.assign(15, 1.0);
+  ASSERT_EQ(WriteStepCheckpoint(folder, 15, /*kept=*/2, save), absl::OkStatus());
+  const std::string kept = folder.string() + "_kept";
+  fs::remove_all(kept);
+  fs::copy(folder / "trainer_state-1.json", kept);
+  state.epochs.push_back({.epoch = 2});
+  state.progress.step_losses.assign(20, 1.0);
+  ASSERT_TRUE(save(folder).ok());
+  EXPECT_EQ(FolderToResume(folder), folder.string());
+  fs::copy(kept, folder / "trainer_state-1.json");
+  EXPECT_EQ(FolderToResume(folder), (folder / "checkpoint-15").string());
+}
+
 TEST_F(RunStateTest, ACheckpointThatFailsLeavesTheEarlierOnes) {
   const auto save = [&](const std::string& path) { return SaveRun(path, checkpoint, *optimizer, state); };
   ASSERT_EQ(WriteStepCheckpoint(folder, 2, /*kept=*/1, save), absl::OkStatus());

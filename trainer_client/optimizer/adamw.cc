@@ -90,10 +90,17 @@ absl::Status CheckEntry(const AdamW::State& state, const std::string& name, at::
   return absl::OkStatus();
 }
 
+// Without later names of a tensor that has one already.
+AdamW::NamedParameters Distinct(AdamW::NamedParameters parameters) {
+  std::unordered_set<const at::TensorImpl*> seen;
+  std::erase_if(parameters, [&](const auto& entry) { return !seen.insert(entry.second.unsafeGetTensorImpl()).second; });
+  return parameters;
+}
+
 }  // namespace
 
 AdamW::AdamW(NamedParameters parameters, const AdamWOptions& options)
-    : parameters_(std::move(parameters)), options_(options) {}
+    : parameters_(Distinct(std::move(parameters))), options_(options) {}
 
 void AdamW::Step() {
   at::NoGradGuard no_grad;

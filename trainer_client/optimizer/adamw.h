@@ -39,8 +39,9 @@ class AdamW : public Optimizer {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
-  // Shares the parameters with the caller.
-  // REQUIRES: names are unique; the tensors are leaves, contiguous, of floating point, and all on one device.
+  // Shares the parameters with the caller. A tensor that is listed twice, as a tied one may be, is stepped once and
+  // goes by its first name. REQUIRES: names are unique; the tensors are leaves, contiguous, of floating point, and all
+  // on one device.
   AdamW(NamedParameters parameters, const AdamWOptions& options);
 
   // See Optimizer. Parameters whose gradient is undefined keep their value, their moments and their step count.

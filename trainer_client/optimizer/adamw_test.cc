@@ -235,6 +235,23 @@ TEST(AdamWTest, TellsTheLastUpdateFromItsMoments) {
   }
 }
 
+TEST(AdamWTest, StepsATensorOfTwoNamesOnce) {
+  AdamW::NamedParameters parameters = Parameters(), tied = Parameters();
+  tied.emplace_back("tied", tied[0].second);
+  AdamW once(parameters, kOptions), twice(tied, kOptions);
+  for (int step = 0; step < 2; ++step) {
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      SetRandomGradient(parameters[i].second);
+      tied[i].second.mutable_grad() = Copy(parameters[i].second.grad());
+    }
+    once.Step();
+    twice.Step();
+  }
+  for (size_t i = 0; i < parameters.size(); ++i) EXPECT_TRUE(at::equal(parameters[i].second, tied[i].second));
+  EXPECT_EQ(twice.state().size(), once.state().size());
+  EXPECT_EQ(twice.LoadState(twice.state()), absl::OkStatus());
+}
+
 TEST(AdamWTest, ContinuesBitForBitFromASavedState) {
   AdamW::NamedParameters parameters = Parameters();
   AdamW optimizer(parameters, kOptions);

@@ -110,6 +110,12 @@ std::string WhatOf(const std::exception& error) {
   return torch_error == nullptr ? error.what() : torch_error->what_without_backtrace();
 }
 
+// What the exchange with other ranks throws, unlike what this rank does by itself.
+class LostTouch : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 c10::intrusive_ptr<c10d::Store> OpenStore(const JoinOptions& options) {
   c10d::TCPStoreOptions store;
   store.port = static_cast<uint16_t>(options.port);
@@ -167,6 +173,14 @@ RankGroup::RankGroup(c10::intrusive_ptr<c10d::Backend> backend, c10::intrusive_p
       store_(std::move(store)),
       heartbeat_(store_->clone(), {.rank = rank(), .world_size = world_size(), .silence = silence}) {
   IgnoreBrokenPipes();
+}
+
+void RankGroup::Exchange(const std::function<c10::intrusive_ptr<c10d::Work>()>& begin) {
+  try {
+    Await(*begin());
+  } catch (const std::exception& error) {
+    throw LostTouch(WhatOf(error));
+  }
 }
 
 void RankGroup::Await(c10d::Work& work) {
@@ -247,8 +261,10 @@ absl::Status RankGroup::Collective(const Function& run) {
   try {
     run();
     return absl::OkStatus();
+  } catch (const LostTouch& error) {
+    return Lost(error.what());
   } catch (const std::exception& error) {
-    return Lost(WhatOf(error));
+    return absl::InternalError(absl::StrCat("rank ", rank(), " of ", world_size(), " failed: ", WhatOf(error)));
   }
 }
 
@@ -259,13 +275,14 @@ absl::Status RankGroup::Average(const std::vector<at::Tensor>& tensors) {
       int64_t bytes = 0;
       size_t end = begin;
       for (; end < tensors.size() && tensors[end].scalar_type() == tensors[begin].scalar_type() &&
+             tensors[end].device() == tensors[begin].device() &&
              (end == begin || bytes + static_cast<int64_t>(tensors[end].nbytes()) <= kBucketBytes);
            ++end) {
         bytes += static_cast<int64_t>(tensors[end].nbytes());
         flat.push_back(tensors[end].detach().reshape({-1}));
       }
       std::vector<at::Tensor> bucket = {at::cat(flat)};
-      Await(*backend_->allreduce(bucket));
+      Exchange([&] { return backend_->allreduce(bucket); });
       bucket[0].div_(world_size());
       int64_t offset = 0;
       for (size_t i = begin; i < end; ++i) {
@@ -281,7 +298,7 @@ absl::Status RankGroup::Average(const std::vector<at::Tensor>& tensors) {
 
 absl::StatusOr<double> RankGroup::Mean(double value) {
   std::vector<at::Tensor> sum = {at::empty({1}, at::kDouble).fill_(value)};
-  const absl::Status status = Collective([&] { Await(*backend_->allreduce(sum)); });
+  const absl::Status status = Collective([&] { Exchange([&] { return backend_->allreduce(sum); }); });
   if (!status.ok()) return status;
   return sum[0].item<double>() / world_size();
 }
@@ -293,7 +310,7 @@ absl::StatusOr<std::vector<std::string>> RankGroup::Gather(const std::string& va
       std::vector<at::Tensor> input = {own};
       std::vector<std::vector<at::Tensor>> output(1);
       for (int i = 0; i < world_size(); ++i) output[0].push_back(at::empty_like(own));
-      Await(*backend_->allgather(output, input));
+      Exchange([&] { return backend_->allgather(output, input); });
       return output[0];
     };
     const std::vector<at::Tensor> sizes = gather(at::empty({1}, at::kLong).fill_(static_cast<int64_t>(value.size())));

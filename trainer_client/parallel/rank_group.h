@@ -48,7 +48,8 @@ struct JoinOptions {
 //   absl::Status status = (*ranks)->Average(gradients);
 //
 // Errors of collective methods: Unavailable if a rank has ended, is frozen or cannot be reached; the message names it,
-// the same rank on each of the others, however late they come to the call. The group is of no use afterwards.
+// the same rank on each of the others, however late they come to the call. Internal if this rank fails by itself, as
+// without memory; the others then learn that it is lost once it ends. The group is of no use afterwards.
 //
 // From the first group on the process ignores SIGPIPE, unless it handles the signal itself: a write to a rank that has
 // ended must not end this one. Not thread-safe.
@@ -82,7 +83,10 @@ class RankGroup {
   absl::StatusOr<std::string> Broadcast(const std::string& value);
 
  private:
-  // Waits for a collective call. Throws what it throws, or if a rank does not beat any more.
+  // Waits for a collective call that `begin` begins. Throws LostTouch if the backend does, or if a rank does not beat
+  // any more.
+  void Exchange(const std::function<c10::intrusive_ptr<c10d::Work>()>& begin);
+  // Waits for the call. Throws what it throws, or if a rank does not beat any more.
   void Await(c10d::Work& work);
   // What a collective call that threw means: which ranks are lost.
   absl::Status Lost(const std::string& reason);

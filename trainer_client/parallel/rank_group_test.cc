@@ -100,6 +100,22 @@ TEST(RankGroupTest, NamesTheRankThatIsLost) {
   });
 }
 
+// Such as one that has no memory for a bucket.
+TEST(RankGroupTest, ARankThatFailsByItselfSaysWhyAndTheOthersNameIt) {
+  OnRanks(2, [](RankGroup& ranks) {
+    ASSERT_TRUE(ranks.Mean(1).ok());
+    const at::Tensor unusable = at::ones({3}).to_sparse();
+    const absl::Status status = ranks.Average({ranks.rank() == 1 ? unusable : at::ones({3})});
+    if (ranks.rank() == 1) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+      EXPECT_THAT(std::string(status.message()), HasSubstr("rank 1 of 2 failed: "));
+    } else {
+      EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+      EXPECT_THAT(std::string(status.message()), HasSubstr("rank 1 of 2 is lost"));
+    }
+  });
+}
+
 TEST(RankGroupTest, NamesRankZeroThoughItKeepsTheStore) {
   OnRanks(2, [](RankGroup& ranks) {
     ASSERT_TRUE(ranks.Mean(1).ok());

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -216,12 +217,81 @@ TEST_F(InStepTest, CrossFitsOverConsecutiveStepsAndThePlanHoldsFromTheLastOn) {
   }
 }
 
-TEST_F(InStepTest, RefusesAStepWithoutBackward) {
+TEST_F(InStepTest, RefusesAStepWithoutBackwardAndMeasuresInTheNextOne) {
   UseMethod(v1::METHOD_SELECTION, 0.5);
+  auto session = NewSession();
+  for (int round_index = 0; round_index < 2; ++round_index) {
+    ASSERT_TRUE(session->BeginRoundInStep().ok());
+    ASSERT_TRUE(session->BeginStep().ok());
+    const absl::Status refused = session->Step().status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("no Backward() has run"));
+    session->EndStep();
+    EXPECT_TRUE(session->is_measuring());
+    ASSERT_TRUE(session->BeginStep().ok());
+    ASSERT_TRUE(session->Backward(Stack()).ok());
+    const auto round = session->Step();
+    ASSERT_TRUE(round.ok() && round->has_value()) << round.status();
+    EXPECT_GT((*round)->importance_sum, 0);
+  }
+}
+
+// A loop passes over a batch once it has seen its loss.
+TEST_F(InStepTest, MeasuresSensitivityOfTheForwardPassThatBackwardComesOf) {
+  std::vector<v1::ImportanceReport> reports;
+  for (bool passes_over_a_batch : {false, true}) {
+    options.job = "";
+    auto session = NewSession();
+    ASSERT_TRUE(session->BeginRoundInStep().ok());
+    if (passes_over_a_batch) {
+      ASSERT_TRUE(session->BeginStep().ok());
+      Stack();
+    }
+    ASSERT_TRUE(session->BeginStep().ok());
+    at::manual_seed(9);
+    ASSERT_TRUE(session->Backward(Stack()).ok());
+    const auto round = session->PlanFromGradients();
+    ASSERT_TRUE(round.ok() && round->has_value()) << round.status();
+    reports.push_back(connection->last_report);
+    session.reset();
+    for (auto& [name, parameter] : parameters) parameter.requires_grad_(true).mutable_grad().reset();
+  }
+  EXPECT_THAT(reports[0].sensitivity(), ::testing::Contains(::testing::Gt(0)));
+  EXPECT_THAT(reports[1].sensitivity(), ::testing::ElementsAreArray(reports[0].sensitivity()));
+}
+
+TEST_F(InStepTest, ARoundOfItsOwnTakesThePlaceOfOneThatIsStillToBeMeasured) {
   auto session = NewSession();
   ASSERT_TRUE(session->BeginRoundInStep().ok());
   ASSERT_TRUE(session->BeginStep().ok());
-  EXPECT_EQ(session->Step().status().code(), absl::StatusCode::kFailedPrecondition);
+  Stack();
+  const auto round = session->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  EXPECT_FALSE(session->is_measuring());
+  RunStep(*session);
+  EXPECT_EQ(session->next_round(), 1);
+}
+
+TEST_F(InStepTest, AStepThatCannotBeMeasuredIsMeasuredAnewWithTheNext) {
+  UseMethod(v1::METHOD_SELECTION, 0.5);
+  options.importance.metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  options.importance.probe_batches = 2;
+  auto session = NewSession();
+  const auto step = [&](double scale) -> absl::Status {
+    EXPECT_TRUE(session->BeginStep().ok());
+    EXPECT_TRUE(session->Backward(Stack() * scale).ok());
+    return session->Step().status();
+  };
+  ASSERT_TRUE(session->BeginRoundInStep().ok());
+  EXPECT_EQ(step(1), absl::OkStatus());
+  EXPECT_EQ(step(std::numeric_limits<double>::infinity()).code(), absl::StatusCode::kFailedPrecondition);
+  optimizer->ClearGradients();
+  session->EndStep();
+  EXPECT_EQ(step(1), absl::OkStatus());
+  EXPECT_TRUE(session->is_measuring()) << "both steps anew";
+  EXPECT_FALSE(session->IsRoundDue()) << "it has begun";
+  EXPECT_EQ(step(1), absl::OkStatus());
+  EXPECT_FALSE(session->is_measuring());
 }
 
 }  // namespace

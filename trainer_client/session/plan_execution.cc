@@ -104,16 +104,14 @@ void PlanExecution::RestoreForeignFlips() {
 }
 
 absl::StatusOr<bool> PlanExecution::Backward(const at::Tensor& loss) {
-  if (!is_in_step_ && drops_blocks()) {
-    return absl::FailedPreconditionError(
-        "the plan drops blocks, but no step has begun; call BeginStep() before the forward pass");
+  if (!is_in_step_) {
+    return absl::FailedPreconditionError("Backward() came outside of a step; call BeginStep() before the forward pass");
   }
   const bool runs = loss.requires_grad();
   if (runs) {
     if (absl::Status status = RunBackward(loss); !status.ok()) return status;
   }
   ++micro_batches_;
-  if (!is_in_step_) return runs;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (step_plan_.reached[i]) reached_in_step_[i] = true;
   }

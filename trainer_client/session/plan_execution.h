@@ -70,8 +70,8 @@ class PlanExecution {
   // Returns what the next forward and backward pass runs.
   const StepPlan& step_plan() const { return step_plan_; }
 
-  // Runs loss.backward(), unless nothing is left to train. Returns whether it ran. FailedPrecondition if the plan drops
-  // blocks and no step has begun. Internal if backward threw; gradients may then be incomplete.
+  // Runs loss.backward(), unless nothing is left to train. Returns whether it ran. FailedPrecondition outside of a
+  // step. Internal if backward threw; gradients may then be incomplete.
   absl::StatusOr<bool> Backward(const at::Tensor& loss);
 
   // Returns the gradients of the tensors that train in this step, in forward order. Those that no loss has reached are

@@ -76,7 +76,7 @@ TEST_F(PlanExecutionTest, RequiresGradOfThePlansTensorsAloneUntilItEnds) {
 
 TEST_F(PlanExecutionTest, AStepUndefinesGradientsThatItDoesNotReach) {
   PlanExecution execution = NewExecution();
-  ASSERT_TRUE(*execution.Backward(Loss()));
+  Loss().backward();
   execution.Enforce(profile, drops_first);
   execution.BeginStep();
   EXPECT_THAT(HaveGradients(), ElementsAre(false, true, true));
@@ -97,11 +97,13 @@ TEST_F(PlanExecutionTest, ADroppedBlockRunsWithoutRecordingUntilTheStepEnds) {
   EXPECT_EQ(execution.steps(), 1);
 }
 
-TEST_F(PlanExecutionTest, RefusesABackwardOutsideOfStepsIfThePlanDropsBlocks) {
+TEST_F(PlanExecutionTest, RefusesABackwardOutsideOfSteps) {
   PlanExecution execution = NewExecution();
-  execution.Enforce(profile, drops_first);
-  EXPECT_EQ(execution.Backward(Loss()).status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(HaveGradients(), ElementsAre(false, false, false));
+  for (const Plan& plan : {drops_first, Plan{.trainable = {true, true, true}}}) {
+    execution.Enforce(profile, plan);
+    EXPECT_EQ(execution.Backward(Loss()).status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(HaveGradients(), ElementsAre(false, false, false));
+  }
 }
 
 TEST_F(PlanExecutionTest, DrawsForEachMicroBatchIfToldSo) {

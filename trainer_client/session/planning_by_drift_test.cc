@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "trainer_client/optimizer/adamw.h"
+#include "trainer_client/parallel/test_ranks.h"
 #include "trainer_client/session/testing/fake_planner.h"
 #include "trainer_client/session/training_session.h"
 
@@ -201,6 +202,36 @@ TEST_F(PlanningByDriftTest, APriceIsInStepsOfAllTheirMicroBatches) {
             std::ceil(10.0 * static_cast<double>((*planned)->probe_backward_cost) /
                       static_cast<double>(in_step->profile().forward_cost + (*planned)->predicted_backward_cost)))
       << "a probe is every micro-batch of a step";
+}
+
+// Their batches differ in length, and so do the prices of their probes.
+TEST(PlanningByDriftOnRanksTest, AllRanksGoByThePriceAndTheDriftOfRankZero) {
+  std::vector<std::vector<int64_t>> due(2);  // By rank.
+  OnRanks(2, [&](RankGroup& ranks) {
+    NamedParameters parameters;
+    for (const char* name : {"a", "b"}) parameters.emplace_back(name, at::randn({8, 8}).requires_grad_(true));
+    AdamW optimizer(parameters, AdamWOptions{});
+    SessionOptions options{.job = "same", .optimizer = &optimizer, .ranks = &ranks};
+    options.plan.set_method(v1::METHOD_SELECTION);
+    options.plan.mutable_budget()->set_fraction_of_backward(0.5);
+    const auto planner = std::make_shared<FakePlanner>();
+    auto session = TrainingSession::Create(planner, options, parameters);
+    ASSERT_TRUE(session.ok()) << session.status();
+    int64_t rows = 4;
+    const LossFunction loss = [&](int) {
+      return at::mm(at::mm(at::ones({rows, 8}), parameters[0].second), parameters[1].second).square().mean();
+    };
+    ASSERT_TRUE((*session)->CreateJob(loss).ok());
+    for (const char* trainable : {"a", "b"}) {
+      planner->trainable = {trainable};
+      rows = 4 + 40 * ranks.rank();
+      const auto round = (*session)->BeginRound(loss);
+      ASSERT_TRUE(round.ok()) << round.status();
+      due[ranks.rank()].push_back((*session)->state().drift.next_round_step);
+    }
+  });
+  EXPECT_THAT(due[0], ::testing::SizeIs(2));
+  EXPECT_EQ(due[1], due[0]);
 }
 
 TEST_F(PlanningByDriftTest, AResumedRunPlansWhenTheOneThatDidNotStopDoes) {

@@ -63,7 +63,7 @@ absl::StatusOr<ModelProfile> ProfileStep(const LossFunction& loss, const NamedPa
     at::AutoGradMode record(true);
     const profiler::ExecutedFlopsCounter counter;
     const at::Tensor batch_loss = loss(0);
-    return ProfileLoss(batch_loss, parameters, options, counter.forward_flops_of_this_thread());
+    return ProfileLoss(batch_loss, parameters, options, counter.forward_flops());
   });
 }
 

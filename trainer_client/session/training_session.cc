@@ -69,6 +69,12 @@ struct TrainingSession::InStepProbe {
   std::unique_ptr<const BranchOutputs> outputs;                   // Of the one that sensitivity is measured from.
   std::vector<double> sensitivity;
   int64_t sensitivity_flops = 0;  // Executed in backward to measure it.
+
+  // Forgets a forward pass of which no backward pass has come.
+  void LetGoOfForward() {
+    forward.reset();
+    outputs.reset();
+  }
 };
 
 TrainingSession::TrainingSession(std::shared_ptr<Connection> connection, SessionOptions options,
@@ -203,9 +209,11 @@ absl::StatusOr<v1::ImportanceReport> TrainingSession::Measure(const LossFunction
 
 absl::StatusOr<v1::ImportanceReport> TrainingSession::MeasureAside(const LossFunction& loss,
                                                                    const RoundOptions& options) const {
-  const profiler::KeepGradients keep_gradients(parameters());
-  const profiler::KeepBuffers keep_buffers(options_.buffers);
-  return Measure(loss, options);
+  return WithoutExceptions("measuring", [&] {
+    const profiler::KeepGradients keep_gradients(parameters());
+    const profiler::KeepBuffers keep_buffers(options_.buffers);
+    return Measure(loss, options);
+  });
 }
 
 absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, const RoundOptions& options) {
@@ -220,9 +228,10 @@ absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, cons
   const double probe_seconds = probe.seconds();
   absl::StatusOr<Round> round = PlanRound(*std::move(report));
   if (!round.ok()) return round.status();
+  in_step_probe_.reset();
   execution_.UndefineFrozenGradients();
   round->probe_seconds = probe_seconds;
-  ScheduleNextRound(*round, probe_flops);
+  if (absl::Status status = ScheduleNextRound(*round, probe_flops); !status.ok()) return status;
   return round;
 }
 
@@ -230,12 +239,14 @@ absl::StatusOr<Round> TrainingSession::PlanRound(v1::ImportanceReport report) {
   const Stopwatch planning;
   absl::StatusOr<JobRounds::Answer> answer = rounds_.PlanNextRound(report);
   if (!answer.ok()) return answer.status();
+  std::optional<double> drift;
+  if (rounds_.plan().has_value() && answer->is_new) {
+    drift = Drift(report, *rounds_.plan(), answer->plan);
+    if (absl::Status status = AgreeOn(drift); !status.ok()) return status;
+  }
   absl::StatusOr<Round> applied = Apply(answer->plan);
   if (!applied.ok()) return applied.status();
-  if (rounds_.plan().has_value() && answer->is_new) {
-    applied->drift = Drift(report, *rounds_.plan(), answer->plan);
-    if (absl::Status status = AgreeOn(applied->drift); !status.ok()) return status;
-  }
+  applied->drift = drift;
   rounds_.TakeOver(*answer);
   for (size_t i = 0; i < execution_.mask().size(); ++i) {
     if (execution_.mask()[i]) applied->importance_sum += report.importance(static_cast<int>(i));
@@ -252,13 +263,14 @@ absl::StatusOr<Round> TrainingSession::KeepPlan() {
   return round;
 }
 
-// All ranks go by the drift that rank 0 measured, so that the next round is due at the same step on each.
-absl::Status TrainingSession::AgreeOn(std::optional<double>& drift) const {
+// All ranks go by what rank 0 measured, so that the next round is due at the same step on each.
+absl::Status TrainingSession::AgreeOn(std::optional<double>& measured) const {
   if (options_.ranks == nullptr) return absl::OkStatus();
-  const absl::StatusOr<std::string> agreed = options_.ranks->Broadcast(drift.has_value() ? absl::StrCat(*drift) : "");
+  const absl::StatusOr<std::string> agreed =
+      options_.ranks->Broadcast(measured.has_value() ? absl::StrCat(*measured) : "");
   if (!agreed.ok()) return agreed.status();
   double value = 0;
-  drift = absl::SimpleAtod(*agreed, &value) ? std::optional<double>(value) : std::nullopt;
+  measured = absl::SimpleAtod(*agreed, &value) ? std::optional<double>(value) : std::nullopt;
   return absl::OkStatus();
 }
 
@@ -270,17 +282,19 @@ std::optional<double> TrainingSession::Drift(const v1::ImportanceReport& report,
   return PlanDrift(profile_, report, *old_plan, *new_plan);
 }
 
-void TrainingSession::ScheduleNextRound(const Round& round, int64_t probe_flops) {
+absl::Status TrainingSession::ScheduleNextRound(const Round& round, int64_t probe_flops) {
   const double step_flops = static_cast<double>(profile_.forward_cost + round.predicted_backward_cost) *
                             static_cast<double>(options_.micro_batches);
-  drift_schedule_.AddRound(execution_.steps(), step_flops > 0 ? static_cast<double>(probe_flops) / step_flops : 0,
-                           round.drift);
+  std::optional<double> price = step_flops > 0 ? static_cast<double>(probe_flops) / step_flops : 0;
+  if (absl::Status status = AgreeOn(price); !status.ok()) return status;
+  drift_schedule_.AddRound(execution_.steps(), *price, round.drift);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Round> TrainingSession::Apply(const v1::Plan& message) {
   absl::StatusOr<Plan> plan = PlanFromProto(message, profile_);
   if (!plan.ok()) return plan.status();
-  Enforce(*plan);
+  if (absl::Status status = Enforce(*plan); !status.ok()) return status;
   Round round{.plan = message,
               .predicted_backward_cost = plan->predicted_backward_cost,
               .full_backward_cost = plan->full_cost - profile_.forward_cost};
@@ -293,21 +307,23 @@ absl::StatusOr<Round> TrainingSession::Apply(const v1::Plan& message) {
   return round;
 }
 
-void TrainingSession::Enforce(const Plan& plan) {
-  execution_.Enforce(profile_, plan);
-  if (options_.optimizer == nullptr) return;
+absl::Status TrainingSession::Enforce(const Plan& plan) {
   std::vector<at::Tensor> frozen;
   for (size_t i = 0; i < plan.trainable.size(); ++i) {
     if (!plan.trainable[i]) frozen.push_back(parameters()[i].second);
   }
-  options_.optimizer->PlaceState(frozen, options_.frozen_state);
+  return WithoutExceptions("applying a plan", [&] {
+    if (options_.optimizer != nullptr) options_.optimizer->PlaceState(frozen, options_.frozen_state);
+    execution_.Enforce(profile_, plan);
+    return absl::OkStatus();
+  });
 }
 
 absl::Status TrainingSession::TrainEverything(const LossFunction& loss) {
   EndStep();
   if (absl::Status status = CreateJob(loss); !status.ok()) return status;
-  Enforce({.method = Method::kFull, .trainable = MeasuredTensors()});
-  return absl::OkStatus();
+  in_step_probe_.reset();
+  return Enforce({.method = Method::kFull, .trainable = MeasuredTensors()});
 }
 
 absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunction& loss, const SessionState& state) {
@@ -392,18 +408,30 @@ std::vector<std::string> TrainingSession::TakeNotices() {
   return notices;
 }
 
+void TrainingSession::EndStep() {
+  if (in_step_probe_ != nullptr) in_step_probe_->LetGoOfForward();
+  execution_.EndStep();
+}
+
+absl::Status TrainingSession::CheckIsInStep(absl::string_view call) const {
+  if (execution_.is_in_step()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(call, " came outside of a step; call BeginStep() before the forward pass"));
+}
+
 absl::Status TrainingSession::AverageGradients() {
-  if (options_.ranks == nullptr || !execution_.is_in_step() || std::exchange(is_averaged_, true)) {
-    return absl::OkStatus();
-  }
-  return options_.ranks->Average(execution_.GradientsOfStep());
+  if (options_.ranks == nullptr) return absl::OkStatus();
+  if (absl::Status status = CheckIsInStep("AverageGradients()"); !status.ok()) return status;
+  if (std::exchange(is_averaged_, true)) return absl::OkStatus();
+  return WithoutExceptions("averaging gradients",
+                           [&] { return options_.ranks->Average(execution_.GradientsOfStep()); });
 }
 
 absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
   InStepProbe& probe = *in_step_probe_;
   if (!rounds_.has_job()) {
     const std::unique_ptr<const profiler::ExecutedFlopsCounter> forward = std::move(probe.forward);
-    const int64_t executed = forward == nullptr ? 0 : forward->forward_flops_of_this_thread();
+    const int64_t executed = forward == nullptr ? 0 : forward->forward_flops();
     const absl::Status created = CreateJobFrom(ProfileLoss(loss, parameters(), ProfileOptions(), executed));
     if (!created.ok()) return created;
     // The profile had to see tensors that never train. Autograd leaves out a leaf that no longer requires grad.
@@ -430,6 +458,7 @@ absl::Status TrainingSession::MeasureStep() {
   if (SelectsTensors(options_.plan)) {
     if (!probe.importance.has_value()) probe.importance.emplace(parameters(), options_.importance);
     if (absl::Status status = probe.importance->AddStep(MeasuredTensors(), execution_.mask()); !status.ok()) {
+      probe.importance.reset();  // The next step measures from the beginning.
       return status;
     }
   }
@@ -439,7 +468,10 @@ absl::Status TrainingSession::MeasureStep() {
 
 absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
   if (in_step_probe_ == nullptr || !execution_.is_open() || in_step_probe_->has_measured_step) return std::nullopt;
-  if (!rounds_.has_job()) return absl::FailedPreconditionError("no Backward() has run in the step that measures");
+  if (execution_.micro_batches() == 0) {
+    return absl::FailedPreconditionError(
+        "no Backward() has run in the step that measures; a step that passes over its batch ends with EndStep()");
+  }
   if (absl::Status status = MeasureStep(); !status.ok()) return status;
   const int64_t executed = step_plan().predicted_backward_cost;
   if (in_step_probe_->importance.has_value() && !in_step_probe_->importance->is_complete()) {
@@ -462,7 +494,8 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
   round->probe_seconds = probe->seconds;
   round->sensitivity_flops = probe->sensitivity_flops;
   round->probe_backward_cost = probe->backward_cost + step_probe_.backward_cost;
-  ScheduleNextRound(*round, round->probe_backward_cost * options_.micro_batches + round->sensitivity_flops);
+  const int64_t probe_flops = round->probe_backward_cost * options_.micro_batches + round->sensitivity_flops;
+  if (absl::Status status = ScheduleNextRound(*round, probe_flops); !status.ok()) return status;
   return std::optional<Round>(*std::move(round));
 }
 
@@ -471,6 +504,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Step() {
     return absl::FailedPreconditionError(
         "options.optimizer is null; give the optimizer, or step it and call EndStep()");
   }
+  if (absl::Status status = CheckIsInStep("Step()"); !status.ok()) return status;
   absl::StatusOr<std::optional<Round>> round = PlanFromGradients();
   if (!round.ok()) return round.status();
   if (absl::Status status = AverageGradients(); !status.ok()) return status;

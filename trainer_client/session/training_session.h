@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "planner/client/connection.h"
@@ -201,10 +202,11 @@ class TrainingSession {
   absl::Status BeginRoundInStep(const RoundOptions& options = {});
 
   // Whether the drift of importance, as measured at the last rounds, repays a round before the next step;
-  // drift_schedule.h has the rule. True before the first round. For a loop that leaves it to the session when to plan:
+  // drift_schedule.h has the rule. True before the first round, false while one is measured in steps. For a loop that
+  // leaves it to the session when to plan:
   //   if (session->IsRoundDue()) session->BeginRound(loss);
   // REQUIRES: the method is selection or joint; others measure no importance.
-  bool IsRoundDue() const { return drift_schedule_.IsRoundDue(execution_.steps()); }
+  bool IsRoundDue() const { return !is_measuring() && drift_schedule_.IsRoundDue(execution_.steps()); }
 
   // Returns whether a round that began with BeginRoundInStep has not planned yet. What it has measured so far is not
   // part of state(), so do not stop for a resume meanwhile.
@@ -223,8 +225,8 @@ class TrainingSession {
   const StepPlan& step_plan() const { return execution_.step_plan(); }
 
   // Runs loss.backward(), unless nothing is left to train. Returns whether it ran. Call it for each micro-batch of the
-  // step. Gradients add up, so divide the loss by the number of micro-batches for a mean. FailedPrecondition if blocks
-  // are dropped under this plan, but no step has begun. Internal if backward threw; gradients may then be incomplete.
+  // step. Gradients add up, so divide the loss by the number of micro-batches for a mean. FailedPrecondition outside of
+  // a step. Internal if backward threw; gradients may then be incomplete.
   absl::StatusOr<bool> Backward(const at::Tensor& loss);
 
   // Measures, plans, applies the plan, and undefines the gradients of tensors that do not train, after the last
@@ -234,15 +236,17 @@ class TrainingSession {
 
   // Replaces the gradients of this step by their means over the ranks: of the tensors that the plan trains in it alone.
   // Does nothing without ranks, and once in a step. Step() calls it otherwise; call it before gradients are clipped. A
-  // tensor that this rank's loss did not reach takes part with zeros. The errors of RankGroup.
+  // tensor that this rank's loss did not reach takes part with zeros. The errors of RankGroup; FailedPrecondition
+  // outside of a step.
   absl::Status AverageGradients();
 
   // Calls PlanFromGradients(), AverageGradients(), the optimizer's step, ClearGradients() and EndStep().
-  // FailedPrecondition if no optimizer was given.
+  // FailedPrecondition outside of a step, and if no optimizer was given.
   absl::StatusOr<std::optional<Round>> Step();
 
   // Ends the step for a loop that steps its optimizer by itself. Nothing is dropped until the next one begins.
-  void EndStep() { execution_.EndStep(); }
+  // Does nothing outside of a step.
+  void EndStep();
 
   // What backward ran beyond the plan in the current step, once PlanFromGradients() has been called in it. 0 if the
   // step does not measure.
@@ -304,11 +308,11 @@ class TrainingSession {
   // Reads a plan against the profile, enforces it, and describes it as a Round.
   absl::StatusOr<Round> Apply(const v1::Plan& plan);
   // Executes `plan` from now on, and places the optimizer's state of the tensors that it freezes.
-  void Enforce(const Plan& plan);
+  absl::Status Enforce(const Plan& plan);
   // Returns Round::drift for the plans `before` and `after` by the importance in `report`.
   std::optional<double> Drift(const v1::ImportanceReport& report, const v1::Plan& before, const v1::Plan& after) const;
   // Tells the drift schedule what the round cost and found.
-  void ScheduleNextRound(const Round& round, int64_t probe_flops);
+  absl::Status ScheduleNextRound(const Round& round, int64_t probe_flops);
   // Begins a step from whose gradients `probe` measures.
   void BeginMeasuringStep(InStepProbe& probe);
   // Returns what a step that measures these tensors ([num_tensors]) runs. Before there is a job its cost is 0.
@@ -317,8 +321,10 @@ class TrainingSession {
   absl::Status PrepareInStepProbe(const at::Tensor& loss);
   // Measures importance from the gradients of the current step, if the method plans by it.
   absl::Status MeasureStep();
-  // Gives all ranks the drift that rank 0 measured.
-  absl::Status AgreeOn(std::optional<double>& drift) const;
+  // Gives all ranks what rank 0 measured.
+  absl::Status AgreeOn(std::optional<double>& measured) const;
+  // Returns FailedPrecondition, which names `call`, outside of steps.
+  absl::Status CheckIsInStep(absl::string_view call) const;
 
   const SessionOptions options_;
   JobRounds rounds_;

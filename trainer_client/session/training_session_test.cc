@@ -45,6 +45,7 @@ TEST_F(TrainingSessionTest, TrainsWhatThePlanSaysAtThePredictedCost) {
     ASSERT_THAT(round->trainable, Not(IsEmpty()));
     EXPECT_LE(round->predicted_backward_cost, round->full_backward_cost / 2);
 
+    ASSERT_TRUE(session->BeginStep().ok());
     const at::Tensor value = Forward(0);
     profiler::ExecutedFlopsCounter counter;
     ASSERT_TRUE(*session->Backward(value));
@@ -56,6 +57,7 @@ TEST_F(TrainingSessionTest, TrainsWhatThePlanSaysAtThePredictedCost) {
     }
     optimizer->Step();
     optimizer->ClearGradients();
+    session->EndStep();
   }
 }
 
@@ -116,6 +118,49 @@ TEST_F(TrainingSessionTest, ReducesTheSelectedGradientsOnceAStepWhoeverAsks) {
   }
 }
 
+// Otherwise ranks would go by gradients of their own, and steps would not count.
+TEST_F(TrainingSessionTest, RefusesToStepOutsideOfAStep) {
+  const std::unique_ptr<RankGroup> ranks = AmongEquals(/*rank=*/0, /*world_size=*/2);
+  options.ranks = ranks.get();
+  options.optimizer = optimizer.get();
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRound(loss).ok());
+  ASSERT_TRUE(session->BeginStep().ok());
+  ASSERT_TRUE(session->Backward(Forward(0)).ok());
+  ASSERT_TRUE(session->BeginRound(loss).ok());  // Between micro-batches: it ends the step.
+  const auto before = Weights();
+  for (const absl::Status& status :
+       {session->Backward(Forward(0)).status(), session->AverageGradients(), session->Step().status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(" came outside of a step; call BeginStep()"));
+  }
+  for (const auto& [name, parameter] : parameters) EXPECT_TRUE(at::equal(parameter, before.at(name))) << name;
+}
+
+// As a GPU does that has no room for the moments of the tensors that thaw.
+struct OptimizerWithoutRoom : AdamW {
+  using AdamW::AdamW;
+  void PlaceState(const std::vector<at::Tensor>& frozen, FrozenState policy) override {
+    if (has_room) return AdamW::PlaceState(frozen, policy);
+    TORCH_CHECK(false, "out of memory");
+  }
+  bool has_room = false;
+};
+
+TEST_F(TrainingSessionTest, ARoundThatCannotBeAppliedIsAnErrorAndChangesNothing) {
+  OptimizerWithoutRoom without_room(parameters, AdamWOptions{});
+  options.optimizer = &without_room;
+  auto session = NewSession();
+  const absl::Status refused = session->BeginRound(loss).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("out of memory"));
+  EXPECT_THAT(GetTrainable(parameters), ::testing::Each(true));
+  EXPECT_FALSE(session->plan().has_value());
+  without_room.has_room = true;
+  EXPECT_TRUE(session->BeginRound(loss).ok());
+  EXPECT_THAT(GetTrainable(parameters), ::testing::Contains(false));
+}
+
 TEST_F(TrainingSessionTest, FrozenTensorsKeepEveryBitUnderMomentumAndWeightDecay) {
   {
     SessionOptions full = options;
@@ -147,6 +192,7 @@ TEST_F(TrainingSessionTest, SkipsBackwardWhenNothingFits) {
   EXPECT_NE(round->plan.message(), "");
   EXPECT_THAT(round->trainable, IsEmpty());
   const auto before = Weights();
+  ASSERT_TRUE(session->BeginStep().ok());
   EXPECT_FALSE(*session->Backward(Forward(0)));
   optimizer->Step();
   for (const auto& [name, parameter] : parameters) EXPECT_TRUE(at::equal(parameter, before.at(name))) << name;
@@ -339,6 +385,7 @@ TEST_F(TrainingSessionTest, WhatTorchOrTheLossThrowsIsInternal) {
   EXPECT_THAT(round.message(), HasSubstr("no batch"));
 
   ASSERT_TRUE(session->BeginRound(loss).ok());
+  ASSERT_TRUE(session->BeginStep().ok());
   const at::Tensor value = Forward(0);
   ASSERT_TRUE(*session->Backward(value));
   const absl::Status twice = session->Backward(value).status();

@@ -241,6 +241,45 @@ def test_a_block_that_gradient_passes_by_is_told_and_refused():
             pass
 
 
+class Adapted(torch.nn.Module):
+    """x + f(x) with a bottleneck adapter y + up(down(y)) within f, twice: around its output, and around its input."""
+
+    def __init__(self, run) -> None:
+        super().__init__()
+        self.run = run
+        self.embedding = torch.nn.Linear(3, 5)
+        self.fc = torch.nn.ModuleList(torch.nn.Linear(5, 5) for _ in range(2))
+        self.down = torch.nn.ModuleList(torch.nn.Linear(5, 2) for _ in range(2))
+        self.up = torch.nn.ModuleList(torch.nn.Linear(2, 5) for _ in range(2))
+
+    def _adapted(self, index: int, x: torch.Tensor) -> torch.Tensor:
+        return x + self.up[index](self.down[index](x).relu())
+
+    def forward(self) -> torch.Tensor:
+        stream = self.embedding(torch.ones(2, 3)).tanh()
+        stream = stream + self.run(lambda x: self._adapted(0, self.fc[0](x)), stream)
+        # No module makes x.sigmoid(): gradient of the inner block goes on through it.
+        return (stream + self.run(lambda x: self.fc[1](self._adapted(1, x.sigmoid())), stream)).sum()
+
+
+@pytest.mark.parametrize("use_reentrant", [None, False, True])
+def test_a_block_takes_the_blocks_within_it_along(use_reentrant):
+    def run(function, x):
+        return function(x) if use_reentrant is None else checkpoint(function, x, use_reentrant=use_reentrant)
+
+    model = Adapted(run)
+    profile, blocks = mapped(model, model)
+    assert profile.blocks == ("block", "fc.0", "block.2", "fc.1")
+    assert blocks.undroppable == ()
+    assert set(blocks.modules["fc.0"]) == {"fc.0", "down.0", "up.0"}
+    assert set(blocks.modules["fc.1"]) == {"fc.1", "down.1", "up.1"}
+    for number in range(5):
+        for dropped in itertools.combinations(blocks.modules, number):
+            with blocks.dropped(dropped):
+                executed = count(model().backward)
+            assert profile.step_cost(profile.trainable_names, dropped) == executed, dropped
+
+
 class Residual(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -96,10 +96,13 @@ struct SessionOfLayersTest : ::testing::Test {
     return *std::move(session);
   }
 
+  // A step of a loop that steps its optimizer by itself.
   void TrainStep(TrainingSession& session) {
+    EXPECT_TRUE(session.BeginStep().ok());
     EXPECT_TRUE(session.Backward(Forward(0)).ok());
     optimizer->Step();
     optimizer->ClearGradients();
+    session.EndStep();
   }
 
   std::map<std::string, at::Tensor> Weights() {

@@ -50,7 +50,7 @@ class AppliedPlan:
         self.dropped: tuple[str, ...] = ()
         self._steps = 0  # Begun under this object.
         self._next_comparison: float = 1  # The step from which on one is due.
-        self._has_compared_drop = not self.may_drop
+        self._has_compared_drop = False
         self._reaches_nothing = False
         self._executed: int | None = None
         self._mismatch = ""
@@ -115,7 +115,7 @@ class AppliedPlan:
             nonlocal calls, counts
             calls += 1
             if calls == 1:
-                counts = self._is_comparison_due() and shapes == self._signature[: len(shapes)]
+                counts = self._is_comparison_due(bool(self.dropped)) and shapes == self._signature[: len(shapes)]
             if not loss.requires_grad:
                 self._reaches_nothing = self._predicted(self.dropped) > 0
                 nothing_left()
@@ -128,17 +128,14 @@ class AppliedPlan:
                 self._compare(found)
 
         with contextlib.ExitStack() as stack:
-            shapes = stack.enter_context(recorded_shapes(model)) if self._may_count() else []
+            shapes = stack.enter_context(recorded_shapes(model)) if self._is_comparison_due(self.may_drop) else []
             stack.enter_context(watched_backward(watch))
             yield
 
-    def _may_count(self) -> bool:
-        """Whether a comparison is due in this step, or will be if the step drops a block."""
-        waits_for_drop = not self._has_compared_drop and not math.isinf(self._next_comparison)
-        return self._steps >= self._next_comparison or waits_for_drop
-
-    def _is_comparison_due(self) -> bool:
-        return self._may_count() and (self._steps >= self._next_comparison or bool(self.dropped))
+    def _is_comparison_due(self, drops: bool) -> bool:
+        """Whether a comparison is due in this step, if it drops blocks or not."""
+        is_first_drop = drops and not self._has_compared_drop and not math.isinf(self._next_comparison)
+        return self._steps >= self._next_comparison or is_first_drop
 
     def takes_reaching_nothing(self) -> bool:
         """Whether a loss of the step reached nothing that the plan trains, though it should have. Tells it once."""

@@ -190,19 +190,21 @@ class BlockModules:
 
 
 def _outermost_members(outputs: Mapping[str, list[Node]], blocks: GraphBlocks) -> dict[int, list[str]]:
-    """Returns the modules all of whose outputs lie within one block, by block, without those within such a module.
+    """Returns the modules all of whose outputs lie within a block, by block, without those within such a module.
 
     Outputs that do not lead to the loss, such as those of an earlier run of a checkpoint, do not count.
     """
-    block_of_module: dict[str, int] = {}
+    nowhere: frozenset[int] = frozenset()
+    index_of, blocks_of_node = blocks.graph.index_of, blocks.blocks_of_node
+    blocks_of_module: dict[str, frozenset[int]] = {}
     for name, nodes in outputs.items():
-        of_outputs = {blocks.block_of(node) for node in nodes if node in blocks.graph.index_of}
-        if len(of_outputs) == 1 and (block := of_outputs.pop()) is not None:
-            block_of_module[name] = block
+        of_outputs = [blocks_of_node[index_of[node]] for node in nodes if node in index_of]
+        blocks_of_module[name] = frozenset.intersection(*of_outputs) if of_outputs else nowhere
     members: dict[int, list[str]] = {}
-    for name, block in block_of_module.items():
+    for name, of_module in blocks_of_module.items():
         ancestors = (name.rsplit(".", count)[0] for count in range(1, name.count(".") + 1))
-        if all(block_of_module.get(ancestor) != block for ancestor in ancestors):
+        of_ancestors = nowhere.union(*(blocks_of_module.get(ancestor, nowhere) for ancestor in ancestors))
+        for block in of_module - of_ancestors:
             members.setdefault(block, []).append(name)
     return members
 

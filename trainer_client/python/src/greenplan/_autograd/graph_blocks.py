@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from torch.autograd.graph import GradientEdge
 
 from greenplan._autograd.graph_walk import AutogradGraph
 from greenplan._autograd.node_shapes import Node
+from greenplan._autograd.residual_blocks import Branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,40 +19,41 @@ class GraphBlocks:
     Attributes:
         names: Of the blocks.
         graph: The nodes.
-        block_of_node: The block that each node belongs to, [num_nodes].
+        blocks_of_node: The blocks that gradient has to enter on its way to each node, [num_nodes]: none, one, or
+            several where blocks are nested.
         entries: The node and the operand from which gradient enters each block, [num_blocks].
     """
 
     names: list[str]
     graph: AutogradGraph
-    block_of_node: list[int | None]
+    blocks_of_node: list[frozenset[int]]
     entries: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, names: list[str], graph: AutogradGraph, branches: Sequence[Branch]) -> GraphBlocks:
+        """Takes the branch of each block, [num_blocks], whose ops are the nodes of ``graph``."""
+        blocks_of_node: list[frozenset[int]] = [frozenset()] * len(graph.nodes)
+        for block, branch in enumerate(branches):
+            for index in branch.ops:
+                blocks_of_node[index] |= {block}
+        return cls(names, graph, blocks_of_node, [(branch.addition, branch.side) for branch in branches])
 
     def entry(self, block: int) -> GradientEdge:
         """Returns the one edge through which gradient enters a block."""
         index, operand = self.entries[block]
         return GradientEdge(*self.graph.nodes[index].next_functions[operand])
 
-    def block_of(self, node: Node) -> int | None:
-        """Returns the block that ``node`` belongs to; None for nodes outside blocks and outside the graph."""
-        index = self.graph.index_of.get(node)
-        return None if index is None else self.block_of_node[index]
-
     def leads_out(self, block: int, stops: Collection[Node]) -> bool:
         """Whether gradient that enters a block leaves it or reaches a tensor, if ``stops`` stop it."""
-        graph, block_of_node = self.graph, self.block_of_node
+        graph = self.graph
         stop_at = {graph.index_of[node] for node in stops if node in graph.index_of}
-        open_ends = {
-            target
-            for index, targets in enumerate(graph.targets)
-            if block_of_node[index] != block
-            for target in targets
-            if target is not None and block_of_node[target] == block
-        }
+        addition, side = self.entries[block]
+        first = graph.targets[addition][side]
+        open_ends = set() if first is None else {first}
         seen: set[int] = set()
         while open_ends:
             index = open_ends.pop()
-            if block_of_node[index] != block or graph.kinds[index].is_leaf:
+            if block not in self.blocks_of_node[index] or graph.kinds[index].is_leaf:
                 return True
             if index not in seen and index not in stop_at:
                 seen.add(index)

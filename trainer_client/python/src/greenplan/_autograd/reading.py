@@ -67,13 +67,9 @@ def read_profile(
             ignored,
             pinned,
             open_embeddings,
-            vanishing or _vanish_with_block,
+            vanishing or (lambda blocks: blocks.blocks_of_node),
             dropped,
         )
-
-
-def _vanish_with_block(blocks: GraphBlocks) -> list[Label]:
-    return [frozenset(() if block is None else (block,)) for block in blocks.block_of_node]
 
 
 @contextlib.contextmanager
@@ -120,12 +116,7 @@ def _read(
     others += _lookups(graph, open_embeddings)
     _add_ops(graph, profile)
     branches = find_residual_blocks(profile)
-    blocks = GraphBlocks(
-        profile.blocks,
-        graph,
-        [op.block for op in profile.ops],
-        [(branch.addition, branch.side) for branch in branches],
-    )
+    blocks = GraphBlocks.of(profile.blocks, graph, branches)
     _freeze(frozen, profile)
     if all(tensor.op is None for tensor in profile.tensors):
         raise UnreachedError("loss depends on none of the parameters that may be trained", field="loss")
