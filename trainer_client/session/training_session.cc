@@ -6,7 +6,6 @@
 #include <iterator>
 #include <random>
 #include <set>
-#include <unordered_map>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -14,7 +13,6 @@
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
-#include "profiler/autograd/module_state.h"
 #include "trainer_client/parallel/rank_group.h"
 #include "trainer_client/session/in_step_importance.h"
 #include "trainer_client/session/plan_drift.h"
@@ -52,10 +50,6 @@ std::string FirstRepeated(const Entries& entries, const NameOf& name_of) {
   return "";
 }
 
-void Assign(const std::vector<double>& values, google::protobuf::RepeatedField<double>& field) {
-  field.Assign(values.begin(), values.end());
-}
-
 }  // namespace
 
 struct TrainingSession::InStepProbe {
@@ -81,7 +75,8 @@ TrainingSession::TrainingSession(std::shared_ptr<Connection> connection, Session
                                  NamedParameters parameters)
     : options_(std::move(options)),
       rounds_(std::move(connection), absl::StrCat("jobs/", options_.job)),
-      execution_(Distinct(std::move(parameters)), options_.branches, options_.draw_per) {}
+      execution_(Distinct(std::move(parameters)), options_.branches, options_.draw_per),
+      round_probe_(options_, execution_.parameters(), profile_) {}
 
 TrainingSession::~TrainingSession() = default;
 
@@ -129,10 +124,6 @@ absl::Status TrainingSession::CheckOptions() const {
   return absl::OkStatus();
 }
 
-bool TrainingSession::PlansSensitivity(const RoundOptions& options) const {
-  return DropsBlocks(options_.plan) && options_.plan.allocation() != v1::ALLOCATION_UNIFORM && !options.uniform_rates;
-}
-
 StepProfileOptions TrainingSession::ProfileOptions() const {
   return {.model = options_.model, .plan = options_.plan, .branches = options_.branches, .buffers = options_.buffers};
 }
@@ -151,69 +142,10 @@ absl::Status TrainingSession::CreateJobFrom(absl::StatusOr<ModelProfile> profile
   return absl::OkStatus();
 }
 
-std::vector<ResidualBranch> TrainingSession::BlockBranches() const {
-  std::unordered_map<std::string, const ResidualBranch*> by_name;
-  for (const ResidualBranch& branch : options_.branches) by_name[branch.name()] = &branch;
-  std::vector<ResidualBranch> branches;
-  for (const std::string& block : profile_.blocks) branches.push_back(*by_name.at(block));
-  return branches;
-}
-
 std::vector<bool> TrainingSession::TensorsThatTrain() const {
-  std::vector<bool> trains = MeasuredTensors();
+  std::vector<bool> trains = round_probe_.MeasuredTensors();
   for (size_t i = 0; i < trains.size(); ++i) trains[i] = trains[i] && execution_.mask()[i];
   return trains;
-}
-
-std::vector<bool> TrainingSession::MeasuredTensors() const {
-  const std::set<std::string> never(options_.plan.never().begin(), options_.plan.never().end());
-  std::vector<bool> measured(parameters().size());
-  for (size_t i = 0; i < parameters().size(); ++i) {
-    measured[i] = profile_.tensors[i].op != kNone && !never.contains(parameters()[i].first);
-  }
-  return measured;
-}
-
-v1::ImportanceReport TrainingSession::NewReport(const RoundOptions& options) const {
-  v1::ImportanceReport report;
-  report.set_epoch(options.epoch);
-  report.set_step(options.step);
-  report.set_sample_count(options.sample_count);
-  report.set_metric(options_.importance.metric);
-  const std::vector<bool> measured = MeasuredTensors();
-  for (size_t i = 0; i < measured.size(); ++i) {
-    if (!SelectsTensors(options_.plan) || !measured[i]) report.add_unmeasured(static_cast<int>(i));
-  }
-  Assign(std::vector<double>(parameters().size(), 0.0), *report.mutable_importance());
-  return report;
-}
-
-absl::StatusOr<v1::ImportanceReport> TrainingSession::Measure(const LossFunction& loss,
-                                                              const RoundOptions& options) const {
-  v1::ImportanceReport report = NewReport(options);
-  const std::vector<bool> measured = MeasuredTensors();
-  if (SelectsTensors(options_.plan)) {
-    absl::StatusOr<Importance> importance = MeasureImportance(parameters(), measured, options_.importance, loss);
-    if (!importance.ok()) return importance.status();
-    Assign(importance->mean, *report.mutable_importance());
-    Assign(importance->standard_error, *report.mutable_standard_error());
-  }
-  if (PlansSensitivity(options)) {
-    absl::StatusOr<std::vector<double>> sensitivity =
-        MeasureSensitivity(parameters(), measured, BlockBranches(), options_.sensitivity, loss);
-    if (!sensitivity.ok()) return sensitivity.status();
-    Assign(*sensitivity, *report.mutable_sensitivity());
-  }
-  return report;
-}
-
-absl::StatusOr<v1::ImportanceReport> TrainingSession::MeasureAside(const LossFunction& loss,
-                                                                   const RoundOptions& options) const {
-  return WithoutExceptions("measuring", [&] {
-    const profiler::KeepGradients keep_gradients(parameters());
-    const profiler::KeepBuffers keep_buffers(options_.buffers);
-    return Measure(loss, options);
-  });
 }
 
 absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, const RoundOptions& options) {
@@ -222,7 +154,7 @@ absl::StatusOr<Round> TrainingSession::BeginRound(const LossFunction& loss, cons
   if (absl::Status status = CreateJob(loss); !status.ok()) return status;
   if (!rounds_.AsksPlanner()) return KeepPlan();
   const profiler::ExecutedFlopsCounter counter;
-  absl::StatusOr<v1::ImportanceReport> report = MeasureAside(loss, options);
+  absl::StatusOr<v1::ImportanceReport> report = round_probe_.Measure(loss, options);
   if (!report.ok()) return report.status();
   const int64_t probe_flops = counter.forward_flops() + counter.backward_flops();
   const double probe_seconds = probe.seconds();
@@ -323,7 +255,7 @@ absl::Status TrainingSession::TrainEverything(const LossFunction& loss) {
   EndStep();
   if (absl::Status status = CreateJob(loss); !status.ok()) return status;
   in_step_probe_.reset();
-  return Enforce({.method = Method::kFull, .trainable = MeasuredTensors()});
+  return Enforce({.method = Method::kFull, .trainable = round_probe_.MeasuredTensors()});
 }
 
 absl::StatusOr<std::optional<Round>> TrainingSession::Continue(const LossFunction& loss, const SessionState& state) {
@@ -358,8 +290,8 @@ void TrainingSession::SendOutcomes() {
 absl::Status TrainingSession::BeginRoundInStep(const RoundOptions& options) {
   EndStep();
   if (!rounds_.AsksPlanner()) return KeepPlan().status();
-  in_step_probe_ = std::make_unique<InStepProbe>(
-      InStepProbe{.options = options, .measured = rounds_.has_job() ? MeasuredTensors() : execution_.candidates()});
+  in_step_probe_ = std::make_unique<InStepProbe>(InStepProbe{
+      .options = options, .measured = rounds_.has_job() ? round_probe_.MeasuredTensors() : execution_.candidates()});
   return absl::OkStatus();
 }
 
@@ -383,7 +315,7 @@ void TrainingSession::BeginMeasuringStep(InStepProbe& probe) {
   execution_.BeginOpenStep(MeasuringStep(probe.measured));
   if (!rounds_.has_job()) probe.forward = std::make_unique<const profiler::ExecutedFlopsCounter>();
   // Of the first step, if there are several.
-  if (probe.sensitivity.empty() && PlansSensitivity(probe.options)) {
+  if (probe.sensitivity.empty() && round_probe_.MeasuresSensitivity(probe.options)) {
     probe.outputs = std::make_unique<const BranchOutputs>(options_.branches);
   }
 }
@@ -435,15 +367,14 @@ absl::Status TrainingSession::PrepareInStepProbe(const at::Tensor& loss) {
     const absl::Status created = CreateJobFrom(ProfileLoss(loss, parameters(), ProfileOptions(), executed));
     if (!created.ok()) return created;
     // The profile had to see tensors that never train. Autograd leaves out a leaf that no longer requires grad.
-    probe.measured = MeasuredTensors();
+    probe.measured = round_probe_.MeasuredTensors();
     execution_.SetOpenStep({.reached = probe.measured,
                             .predicted_backward_cost = EvaluateMask(profile_, FullMask(profile_)).backward_cost});
   }
   if (probe.outputs == nullptr) return absl::OkStatus();
   const std::unique_ptr<const BranchOutputs> outputs = std::move(probe.outputs);
   const profiler::ExecutedFlopsCounter counter;
-  absl::StatusOr<std::vector<double>> sensitivity =
-      SensitivityOfLoss(parameters(), MeasuredTensors(), BlockBranches(), options_.sensitivity, *outputs, loss);
+  absl::StatusOr<std::vector<double>> sensitivity = round_probe_.SensitivityOf(*outputs, loss);
   if (!sensitivity.ok()) return sensitivity.status();
   probe.sensitivity = *std::move(sensitivity);
   probe.sensitivity_flops = counter.backward_flops();
@@ -457,7 +388,8 @@ absl::Status TrainingSession::MeasureStep() {
   probe.has_measured_step = true;
   if (SelectsTensors(options_.plan)) {
     if (!probe.importance.has_value()) probe.importance.emplace(parameters(), options_.importance);
-    if (absl::Status status = probe.importance->AddStep(MeasuredTensors(), execution_.mask()); !status.ok()) {
+    if (absl::Status status = probe.importance->AddStep(round_probe_.MeasuredTensors(), execution_.mask());
+        !status.ok()) {
       probe.importance.reset();  // The next step measures from the beginning.
       return status;
     }
@@ -481,13 +413,8 @@ absl::StatusOr<std::optional<Round>> TrainingSession::PlanFromGradients() {
     return std::nullopt;
   }
   const std::unique_ptr<InStepProbe> probe = std::move(in_step_probe_);
-  v1::ImportanceReport report = NewReport(probe->options);
-  if (SelectsTensors(options_.plan)) {
-    Assign(probe->importance->result().mean, *report.mutable_importance());
-    Assign(probe->importance->result().standard_error, *report.mutable_standard_error());
-  }
-  Assign(probe->sensitivity, *report.mutable_sensitivity());
-  absl::StatusOr<Round> round = PlanRound(std::move(report));
+  const Importance* importance = probe->importance.has_value() ? &probe->importance->result() : nullptr;
+  absl::StatusOr<Round> round = PlanRound(round_probe_.Report(probe->options, importance, probe->sensitivity));
   if (!round.ok()) return round.status();
   execution_.UndefineFrozenGradients();
   step_probe_.backward_cost = executed - step_plan().predicted_backward_cost;

@@ -22,6 +22,7 @@
 #include "trainer_client/session/job_rounds.h"
 #include "trainer_client/session/plan_execution.h"
 #include "trainer_client/session/residual_branch.h"
+#include "trainer_client/session/round_probe.h"
 #include "trainer_client/session/sensitivity.h"
 #include "trainer_client/session/step_plan.h"
 #include "trainer_client/session/step_profile.h"
@@ -288,19 +289,7 @@ class TrainingSession {
   StepProfileOptions ProfileOptions() const;
   // Creates the job with the profile, and keeps it as profile_.
   absl::Status CreateJobFrom(absl::StatusOr<ModelProfile> profile);
-  // Returns whether the round allocates drop rates by sensitivity, so that it has to be measured.
-  bool PlansSensitivity(const RoundOptions& options) const;
-  // Returns the branches of the profile's blocks, in the order of the blocks.
-  std::vector<ResidualBranch> BlockBranches() const;
-  // Returns the tensors that importance is measured of, [num_tensors]: those that the loss reaches and that may train.
-  std::vector<bool> MeasuredTensors() const;
   std::vector<bool> TensorsThatTrain() const;  // Under the plan in force; before the first, all that are measured.
-  // Returns a report with the labels of `options` in which nothing is measured yet.
-  v1::ImportanceReport NewReport(const RoundOptions& options) const;
-  // Runs the probes of BeginRound and returns what they measured.
-  absl::StatusOr<v1::ImportanceReport> Measure(const LossFunction& loss, const RoundOptions& options) const;
-  // Measures without touching gradients that are pending, and buffers.
-  absl::StatusOr<v1::ImportanceReport> MeasureAside(const LossFunction& loss, const RoundOptions& options) const;
   // Asks the planner, applies the plan and puts it in force.
   absl::StatusOr<Round> PlanRound(v1::ImportanceReport report);
   // Counts a round in which the planner is not asked.
@@ -330,6 +319,7 @@ class TrainingSession {
   JobRounds rounds_;
   ModelProfile profile_;
   PlanExecution execution_;
+  const RoundProbe round_probe_;
 
   DriftSchedule drift_schedule_;
   StepProbe step_probe_;
