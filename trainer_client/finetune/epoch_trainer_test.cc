@@ -486,6 +486,17 @@ TEST_F(EpochTrainerTest, WarmUpRoundsTrainEverythingBeforeTheFirstPlan) {
   EXPECT_EQ(report->trainable.size(), model->parameters().size());
 }
 
+TEST_F(EpochTrainerTest, PassesOnWhatTheSessionNotices) {
+  goes_on = [&](int64_t) {
+    const at::Tensor weight = model->named_parameters()["lm_head.weight"];
+    weight.requires_grad_(!weight.requires_grad());
+    return true;
+  };
+  EpochTrainer trainer = Make();
+  ASSERT_TRUE(trainer.TrainEpoch(1).ok());
+  EXPECT_THAT(remarks, ElementsAre(HasSubstr("requires_grad of lm_head.weight was changed outside the session")));
+}
+
 // A run that is killed and goes on from the checkpoint between epochs would otherwise measure other steps.
 TEST_F(EpochTrainerTest, AFirstRoundThatDoesNotFitIntoTheEpochWaitsForTheNext) {
   plan_every = 1;

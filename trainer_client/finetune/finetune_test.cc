@@ -704,7 +704,7 @@ TEST_F(FinetuneTest, EachFlagOfTrainingChangesWhatIsTrained) {
   const auto trained = [&] {
     EXPECT_EQ(Run(), absl::OkStatus());
     const json report = Report();
-    json result = {{"steps", report["steps"]}};
+    json result = {{"steps", report["steps"]}, {"flops", report["epochs"][1]["executed_backward_flops"]}};
     for (const json& round : report["epochs"][1]["rounds"]) {
       result["rounds"].push_back({round["step"], round["digest"], round["value"]});
     }
@@ -726,6 +726,8 @@ TEST_F(FinetuneTest, EachFlagOfTrainingChangesWhatIsTrained) {
       {v1::METHOD_SELECTION, "--weight-decay", [](auto& o) { o.weight_decay = 1; }},
       {v1::METHOD_SELECTION, "--clip-norm", [](auto& o) { o.clip_norm = 0.01; }},
       {v1::METHOD_SELECTION, "--dtype", [](auto& o) { o.dtype = "bfloat16"; }},
+      {v1::METHOD_SELECTION, "--attention", [](auto& o) { o.attention = "eager"; }},
+      {v1::METHOD_SELECTION, "--checkpoint-activations", [](auto& o) { o.checkpoint_activations = true; }},
       {v1::METHOD_SELECTION, "--grad-accum", [](auto& o) { o.grad_accum = 1; }},
       {v1::METHOD_SELECTION, "--plan-every", [](auto& o) { o.plan_every = 0; }},
       {v1::METHOD_SELECTION, "--warmup-rounds", [](auto& o) { o.warmup_rounds = 1; }},
