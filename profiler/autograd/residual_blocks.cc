@@ -67,24 +67,41 @@ class BranchFinder {
   }
 
  private:
-  // Returns whether one of the ops `behind` takes its input from `stream`, or from what `stream` is a copy of, or from
-  // the stream of a residual addition that made `stream`.
+  // Returns whether one of the ops `behind` takes its input from `stream`, from what `stream` is a copy of, from the
+  // stream of a residual addition that made `stream`, or from a norm of one of these.
   bool StartsFromStream(const std::vector<int>& behind, int stream) const {
     absl::flat_hash_set<int> sources;
-    int furthest = kNone;
     for (int op : behind) {
-      for (const Edge& edge : ops_[op].inputs) {
-        sources.insert(edge.op);
-        furthest = std::max(furthest, edge.op);
-      }
+      for (const Edge& edge : ops_[op].inputs) sources.insert(edge.op);
     }
-    while (stream != kNone && stream <= furthest) {  // Edges lead to higher indices.
+    const absl::flat_hash_set<int> within(behind.begin(), behind.end());
+    while (stream != kNone) {
       if (sources.contains(stream)) return true;
+      for (int source : sources) {
+        if (!within.contains(source) && LeadsBack(source, stream)) return true;
+      }
       const Op& op = ops_[stream];
       const bool is_copy = op.inputs.size() == 1 && op.inputs[0].cost == 0 && op.cost == 0;
       stream = is_copy ? op.inputs[0].op : stream_[stream];
     }
     return false;
+  }
+
+  // Returns whether gradient at `source` goes on to `stream` and to tensors alone, at no cost, as in a norm.
+  bool LeadsBack(int source, int stream) const {
+    bool reaches_stream = false;
+    std::vector<int> way = {source};
+    for (size_t next = 0; next < way.size(); ++next) {
+      const Op& op = ops_[way[next]];
+      if (way[next] >= stream || op.cost != 0) return false;  // Edges lead to higher indices.
+      for (const Edge& edge : op.inputs) {
+        if (edge.cost != 0) return false;
+        if (edge.op == stream) reaches_stream = true;
+        const bool is_new = std::find(way.begin(), way.end(), edge.op) == way.end();
+        if (edge.op != stream && !holds_tensor_[edge.op] && is_new) way.push_back(edge.op);
+      }
+    }
+    return reaches_stream;
   }
 
   std::string_view addition_;

@@ -16,10 +16,11 @@ namespace greenplan::profiler {
 //
 // A residual block is the f of an addition x + f(x). One side of the addition, the branch, starts from the other side,
 // the stream. If additions follow each other, as in x + attention(x) + mlp(x), the branch may also start from the
-// stream of an earlier addition. The block holds the ops that the gradient reaches only through the branch, so exactly
-// these are skipped when the branch is dropped. What a branch shares with other ops, such as a relative position bias
-// or an encoder's output, belongs to no block. An op within nested blocks belongs to the innermost one. A branch that
-// holds no tensor is not a block.
+// stream of an earlier addition. It may also start from a norm of the stream that others use, too, as in x +
+// attention(norm(x)) + mlp(norm(x)). The block holds the ops that the gradient reaches only through the branch, so
+// exactly these are skipped when the branch is dropped. What a branch shares with other ops, such as a relative
+// position bias or an encoder's output, belongs to no block. An op within nested blocks belongs to the innermost one. A
+// branch that holds no tensor is not a block.
 //
 // A block is named after the longest common prefix, in whole components, of the modules that hold its tensors of two or
 // more dimensions, or of all its tensors if it has none of these: for example, "model.layers.3.self_attn". If names are

@@ -67,6 +67,22 @@ TEST(FindResidualBlocksTest, ParallelBranchesAreTwoBlocksInForwardOrder) {
   EXPECT_THAT(BlockOfOps(profile), ElementsAre(kNone, 1, 1, kNone, 0, 0, kNone));
 }
 
+TEST(FindResidualBlocksTest, BranchesMayShareANormOfTheStream) {
+  // (x + attention(y)) + mlp(y), y = norm(x)
+  ModelProfile profile = Graph({{"Add", {3, 1}},
+                                {"Mm", {2, 6}},
+                                {"layer.mlp.weight", {}},
+                                {"Add", {8, 4}},
+                                {"Mm", {5, 6}},
+                                {"layer.attention.weight", {}},
+                                {"Norm", {8, 7}},
+                                {"norm.weight", {}, {2}},
+                                {"emb.weight", {}}});
+  FindResidualBlocks("Add", profile);
+  EXPECT_THAT(profile.blocks, ElementsAre("layer.attention", "layer.mlp"));
+  EXPECT_THAT(BlockOfOps(profile), ElementsAre(kNone, 1, 1, kNone, 0, 0, kNone, kNone, kNone));
+}
+
 TEST(FindResidualBlocksTest, SharedOpsBelongToNoBlock) {
   // The tensor at op 3 is used both by the branch and behind the stream.
   ModelProfile profile =

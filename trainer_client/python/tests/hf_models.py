@@ -53,6 +53,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "gemma3": {**_GROUPED, "model_type": "gemma3_text", "head_dim": 10, "sliding_window": 4},
     "phi3": _GROUPED,
     "mistral": _GROUPED,
+    "cohere2": {**_GROUPED, "sliding_window": 4},
     "mixtral": {**_GROUPED, "num_local_experts": 3, "num_experts_per_tok": 2},
     "gpt2": {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": 32, "vocab_size": VOCABULARY},
     "gpt_neox": {**_ENCODER, "vocab_size": VOCABULARY, "max_position_embeddings": 32},

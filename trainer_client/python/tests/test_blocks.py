@@ -47,7 +47,7 @@ def check_steps(model, loss_fn, profile, blocks, always=()):
         assert torch.is_grad_enabled()
 
 
-FAMILIES = ["llama", "gemma2", "phi3", "mixtral", "gpt2", "gpt_neox", "opt", "bloom", "bert", "vit", "whisper", "t5"]
+FAMILIES = "llama gemma2 phi3 mixtral cohere2 gpt2 gpt_neox opt bloom bert vit whisper t5".split()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -270,9 +270,11 @@ def test_a_block_takes_the_blocks_within_it_along(use_reentrant):
     model = Adapted(run)
     profile, blocks = mapped(model, model)
     assert profile.blocks == ("block", "fc.0", "block.2", "fc.1")
-    assert blocks.undroppable == ()
-    assert set(blocks.modules["fc.0"]) == {"fc.0", "down.0", "up.0"}
-    assert set(blocks.modules["fc.1"]) == {"fc.1", "down.1", "up.1"}
+    # torch refuses to run a reentrant checkpoint again of which nothing requires grad.
+    assert blocks.undroppable == (("fc.0", "fc.1") if use_reentrant else ())
+    if not use_reentrant:
+        assert set(blocks.modules["fc.0"]) == {"fc.0", "down.0", "up.0"}
+        assert set(blocks.modules["fc.1"]) == {"fc.1", "down.1", "up.1"}
     for number in range(5):
         for dropped in itertools.combinations(blocks.modules, number):
             with blocks.dropped(dropped):

@@ -25,6 +25,13 @@ CASES = {
         ["layer.attention", "layer.mlp"],
         [None, 1, 1, None, 0, 0, None],
     ),
+    "branches of one norm, (x + attention(y)) + mlp(y) with y = norm(x), in forward order": (
+        [("Add", [3, 1]), ("Mm", [2, 6]), ("layer.mlp.weight", LEAF), ("Add", [8, 4])]
+        + [("Mm", [5, 6]), ("layer.attention.weight", LEAF), ("Norm", [8, 7]), ("norm.weight", LEAF)]
+        + [("emb.weight", LEAF)],
+        ["layer.attention", "layer.mlp"],
+        [None, 1, 1, None, 0, 0, None, None, None],
+    ),
     "what a branch shares belongs to no block": (
         [("Add", [2, 1]), ("Mm", [2, 3, 4]), ("Mm", [3]), ("shared.weight", LEAF), ("own.weight", LEAF)],
         ["own"],

@@ -88,7 +88,8 @@ class BlockModules:
 
     Attributes:
         modules: The names of the modules by the block's name, for the blocks that can be dropped.
-        undroppable: Names of blocks through which gradient would flow past all their modules.
+        undroppable: Names of blocks through which gradient would flow past all their modules, or that hold a reentrant
+            checkpoint: torch refuses one of whose outputs none requires grad when it runs again.
     """
 
     def __init__(
@@ -116,11 +117,14 @@ class BlockModules:
         """
         outputs = calls.outputs
         members = _outermost_members(outputs, blocks)
+        checkpoints = blocks.graph.checkpoint_inputs
+        checkpointed = frozenset[int]().union(*(blocks.blocks_of_node[checkpoint] for checkpoint in checkpoints))
         modules: dict[str, list[str]] = {}
         undroppable = []
         for block, name in enumerate(blocks.names):
             of_block = members.get(block, [])
-            if blocks.leads_out(block, {node for member in of_block for node in outputs[member]}):
+            ends = {node for member in of_block for node in outputs[member]}
+            if block in checkpointed or blocks.leads_out(block, ends):
                 undroppable.append(name)
             else:
                 modules[name] = of_block
@@ -180,7 +184,8 @@ class BlockModules:
     def _modules_of(self, block: str) -> list[torch.nn.Module]:
         if block in self.undroppable:
             raise Error(
-                f'block "{block}" cannot be dropped: gradient flows past its modules; pin its drop rate to 0',
+                f'block "{block}" cannot be dropped: gradient flows past its modules, or a checkpoint with '
+                "use_reentrant=True lies within it; pin its drop rate to 0",
                 code="UNIMPLEMENTED",
                 field="blocks",
             )

@@ -1,7 +1,8 @@
 """Finds the residual blocks x + f(x) of a profile that has one op per autograd node, each tensor on a leaf op.
 
 A block is the f of an addition x + f(x). One side of the addition, the branch, starts from the other, the stream; or,
-where additions follow each other as in x + attention(x) + mlp(x), from the stream of the one before. The block holds
+where additions follow each other as in x + attention(x) + mlp(x), from the stream of the one before. It may also start
+from a norm of the stream that others use, too, as in x + attention(norm(x)) + mlp(norm(x)). The block holds
 the ops that gradient reaches through the branch alone, so that without the branch exactly these are skipped. What a
 branch shares with others (a relative position bias, an encoder's output) belongs to no block. Of nested blocks an op
 belongs to the innermost. A branch without a tensor is no block.
@@ -99,12 +100,28 @@ class _BranchFinder:
                 count = seen[target] = seen.get(target, 0) + 1
                 if count == uses[target]:
                     behind.append(target)
-        furthest = max(seen, default=0)
-        while start is not None and start <= furthest:  # Edges lead to higher indices.
-            if start in seen:
+        sources = sorted(seen.keys() - set(behind) - self._leaves)
+        while start is not None:
+            if start in seen or any(self._leads_back(source, start) for source in sources):
                 return behind
             start = self._upstream(start)
         return None
+
+    def _leads_back(self, source: int, stream: int) -> bool:
+        """Whether gradient at ``source`` goes on to ``stream`` and to tensors alone, at no cost, as in a norm."""
+        reaches_stream = False
+        way = [source]
+        for index in way:  # Grows.
+            if index >= stream or self._ops[index].cost != 0:  # Edges lead to higher indices.
+                return False
+            for target, cost in self._ops[index].inputs:
+                if cost != 0:
+                    return False
+                if target == stream:
+                    reaches_stream = True
+                elif target not in self._leaves and target not in way:
+                    way.append(target)
+        return reaches_stream
 
     def _upstream(self, op: int) -> int | None:
         """Returns what ``op`` is a copy or the residual sum of."""
