@@ -94,6 +94,46 @@ TEST_F(DropTest, TensorsOfADroppedBlockAndTheirMomentsStayInThatStep) {
   }
 }
 
+// As of a bottleneck adapter within a branch.
+TEST_F(DropTest, ABlockTakesTheBlockWithinItAlong) {
+  const ResidualBranch outer("layer"), inner("layer.adapter");
+  options.branches = {outer, inner};
+  parameters.clear();
+  for (const char* name : {"embedding", "layer.up", "layer.down", "layer.adapter.weight"}) {
+    parameters.emplace_back(name, profiler::testing::Randn({8, 8}).requires_grad_(true));
+  }
+  UseMethod(v1::METHOD_DROP, 0.5);
+  options.plan.clear_budget();
+  options.plan.mutable_budget()->set_mean_drop_rate(0.5);
+  options.plan.set_allocation(v1::ALLOCATION_UNIFORM);
+  loss = [&](int) {
+    const at::Tensor x = at::mm(input, parameters[0].second);
+    return (x + outer([&] {
+              const at::Tensor up = at::mm(x, parameters[1].second).tanh();
+              return at::mm(up + inner([&] { return at::mm(up, parameters[3].second); }), parameters[2].second);
+            }))
+        .square()
+        .mean();
+  };
+  auto session = NewSession();
+  const auto round = session->BeginRound(loss);
+  ASSERT_TRUE(round.ok()) << round.status();
+  ASSERT_EQ(round->drop_rates.size(), 2u);
+  std::set<std::vector<bool>> drops;
+  for (int step = 0; step < 32; ++step) {
+    ASSERT_TRUE(session->BeginStep().ok());
+    drops.insert({outer.is_dropped(), inner.is_dropped()});
+    const at::Tensor value = loss(0);
+    const profiler::ExecutedFlopsCounter counter;
+    ASSERT_TRUE(session->Backward(value).ok());
+    EXPECT_EQ(counter.backward_flops(), session->step_plan().predicted_backward_cost);
+    EXPECT_EQ(parameters[3].second.grad().defined(), !outer.is_dropped() && !inner.is_dropped());
+    ASSERT_TRUE(session->Step().ok());
+  }
+  EXPECT_EQ(drops, (std::set<std::vector<bool>>{{false, true}, {true, false}}));
+  EXPECT_THAT(session->TakeNotices(), IsEmpty());
+}
+
 TEST_F(DropTest, ALoopThatFillsGradientsWithZerosMovesNothingThatAStepDoesNotReach) {
   std::vector<at::Tensor> tensors;
   for (const auto& [name, parameter] : parameters) tensors.push_back(parameter);
