@@ -558,8 +558,9 @@ TEST_F(FinetuneTest, NamesTheFlagOfAJobThatIsInUse) {
     options.job = job;
     const absl::Status status = Run(std::make_shared<AwayConnection>(absl::AlreadyExistsError("jobs/mine differs")));
     EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
-    EXPECT_EQ(status.message(), std::string(options.job.empty() ? "" : "--job is mine, but ") +
-                                    "jobs/mine differs; allowed: a --job that is not in use, or the same run again");
+    EXPECT_EQ(std::string(status.message()),
+              std::string(options.job.empty() ? "" : "--job is mine, but ") +
+                  "jobs/mine differs; allowed: a --job that is not in use, or the same run again");
   }
 }
 
@@ -897,7 +898,7 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
       {"as many probe batches as there are",
        [&](auto& o) { o.probe_batches = 13; },
        {"--probe-batches is 13", "at most 12"}},
-      {"as many steps of a probe as there are",
+      {"more steps of a probe than there are",
        [&](auto& o) {
          o.probe = "in-step";
          o.importance_metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;

@@ -15,6 +15,7 @@
 #include "ATen/ops/equal.h"
 #include "ATen/ops/mm.h"
 #include "ATen/ops/rand.h"
+#include "c10/util/intrusive_ptr.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "profiler/autograd/testing/test_device.h"
