@@ -129,10 +129,9 @@ TEST(AdapterTest, RefusesWhatTheLayersDoNotCompute) {
   EXPECT_THAT(ErrorWithConfig([](json& config) { config["peft_type"] = "IA3"; }), HasSubstr("peft_type is \"IA3\""));
   EXPECT_THAT(ErrorWithConfig([](json& config) { config["use_dora"] = true; }), HasSubstr("use_dora is true"));
   EXPECT_THAT(ErrorWithConfig([](json& config) { config["bias"] = "all"; }), HasSubstr("bias is \"all\""));
-  EXPECT_THAT(ErrorWithConfig([](json& config) {
-                config["rank_pattern"] = {{"q_proj", 4}};
-              }),
-              HasSubstr("rank_pattern"));
+  for (const char* pattern : {"rank_pattern", "alpha_pattern"}) {
+    EXPECT_THAT(ErrorWithConfig([pattern](json& config) { config[pattern] = {{"q_proj", 4}}; }), HasSubstr(pattern));
+  }
   EXPECT_THAT(ErrorWithConfig([](json& config) { config["modules_to_save"] = {"lm_head"}; }),
               HasSubstr("modules_to_save"));
   EXPECT_THAT(ErrorWithConfig([](json& config) { config["r"] = 0; }), HasSubstr("r is 0"));

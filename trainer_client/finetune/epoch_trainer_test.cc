@@ -1,5 +1,6 @@
 #include "trainer_client/finetune/epoch_trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -183,6 +184,11 @@ TEST_F(EpochTrainerTest, CountsTheEnergyOfStepsAndRounds) {
   EXPECT_EQ(report->joules_per_step, 10);
   EXPECT_TRUE(report->energy_is_estimate);
   EXPECT_EQ(progress.energy.joules, 30) << "two steps and a round, a second each at 10 W";
+  now += std::chrono::seconds(100);  // As for validation and a checkpoint.
+  const auto second = trainer.TrainEpoch(2);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->joules_per_step, 10);
+  EXPECT_EQ(progress.energy.joules, 60) << "what comes between epochs is none of theirs";
 }
 
 TEST_F(EpochTrainerTest, PlansEveryNStepsAcrossEpochs) {
@@ -208,6 +214,21 @@ TEST_F(EpochTrainerTest, AProbeThatReachesBehindTheEpochMeasuresItsFirstBatches)
   ASSERT_EQ(report->rounds.size(), 2u);
   EXPECT_TRUE(std::isfinite(report->rounds[1].promised_loss_reduction.value()));
   EXPECT_TRUE(std::isfinite(report->rounds[1].realised_loss_reduction.value()));
+}
+
+TEST_F(EpochTrainerTest, TellsThePlannerOfHowManyRowsImportanceIs) {
+  for (Probe each : {Probe::kSeparate, Probe::kInStep}) {
+    const auto planner = std::make_shared<FakePlanner>();
+    connection = planner;
+    probe = each;
+    probe_batches = each == Probe::kSeparate ? 3 : 1;
+    grad_accum = each == Probe::kSeparate ? 1 : 3;
+    batch_size = 2;
+    EpochTrainer trainer = Make();
+    ASSERT_TRUE(trainer.TrainEpoch(1).ok());
+    ASSERT_EQ(planner->reports.size(), 1u);
+    EXPECT_EQ(planner->reports[0].sample_count(), 3 * batch_size);
+  }
 }
 
 TEST_F(EpochTrainerTest, PlansWhenTheSessionSaysThatDriftRepaysIt) {
@@ -307,6 +328,23 @@ TEST_F(EpochTrainerTest, ClippedGradientsTogetherHaveTheNormThatIsAskedFor) {
   EXPECT_NEAR(MomentumNorm(), 0.1 * clip_norm, 1e-3 * clip_norm);
 }
 
+TEST_F(EpochTrainerTest, AnInStepProbeMeasuresGradientsBeforeTheyAreClipped) {
+  probe = Probe::kInStep;
+  std::vector<double> values;
+  for (double norm : {0.0, 1e-3}) {
+    clip_norm = norm;
+    progress = {};
+    at::manual_seed(1);
+    model = *CreateCausalLm(kLlama, Attention::kSdpa);
+    EpochTrainer trainer = Make();
+    const auto report = trainer.TrainEpoch(1);
+    ASSERT_TRUE(report.ok()) << report.status();
+    values.push_back(report->rounds[0].value);
+  }
+  EXPECT_GT(values[0], 0);
+  EXPECT_EQ(values[1], values[0]);
+}
+
 // The loss of each step over rows that are all the same, with weights that never move: dropout alone tells them apart.
 TEST_F(EpochTrainerTest, RanksBesidesTheFirstDrawDropoutAnewInEachStepWhateverWasDrawnBefore) {
   model = *CreateCausalLm(kOpt, Attention::kSdpa);  // Has dropout.
@@ -381,35 +419,49 @@ TEST_F(EpochTrainerTest, AStepThatMovesNothingRealisesNothingUnderTheSameDropout
   model = *CreateCausalLm(kOpt, Attention::kSdpa);
   learning_rate = 0;
   batch_size = 2;  // Five batches.
-  const std::pair<Probe, int64_t> probes[] = {{Probe::kSeparate, 1}, {Probe::kSeparate, 3}, {Probe::kInStep, 1}};
-  for (const auto& [each, batches] : probes) {
-    SCOPED_TRACE(batches);
+  plan_every = 1;
+  const struct {
+    Probe probe;
+    int64_t batches, micro_batches;
+  } cases[] = {{Probe::kSeparate, 1, 1}, {Probe::kSeparate, 3, 1}, {Probe::kInStep, 1, 1}, {Probe::kInStep, 1, 2}};
+  for (const auto& [each, batches, micro_batches] : cases) {
+    SCOPED_TRACE(testing::Message() << batches << " batches, steps of " << micro_batches);
     probe = each;
     probe_batches = batches;
+    grad_accum = micro_batches;
     progress = {};
     EpochTrainer trainer = Make();
     const auto report = trainer.TrainEpoch(1);
     ASSERT_TRUE(report.ok()) << report.status();
-    ASSERT_TRUE(report->rounds[0].realised_loss_reduction.has_value());
-    EXPECT_NEAR(*report->rounds[0].realised_loss_reduction, 0, 1e-5);
+    EXPECT_EQ(report->rounds.size(), static_cast<size_t>(5 / micro_batches));
+    for (const RoundReport& round : report->rounds) {
+      ASSERT_TRUE(round.realised_loss_reduction.has_value());
+      EXPECT_NEAR(*round.realised_loss_reduction, 0, 1e-5) << "at step " << round.step;
+    }
   }
 }
 
-TEST_F(EpochTrainerTest, AnInStepRoundInWhichThePlannerIsNotAskedPromisesNothing) {
-  const auto planner = std::make_shared<FakePlanner>();
-  connection = planner;
-  probe = Probe::kInStep;
-  EpochTrainer trainer = Make();
-  planner->trainable = {"lm_head.weight"};
-  std::vector<size_t> rounds;
-  for (int64_t epoch = 1; epoch <= 4; ++epoch) {
-    planner->is_away = epoch > 1;  // Asked in epochs 2 and 3, and then left alone for a round.
-    const auto report = trainer.TrainEpoch(epoch);
-    ASSERT_TRUE(report.ok()) << report.status();
-    rounds.push_back(report->rounds.size());
-    EXPECT_THAT(report->trainable, ElementsAre("lm_head.weight")) << epoch;
+TEST_F(EpochTrainerTest, ARoundInWhichThePlannerIsNotAskedMeasuresAndPromisesNothing) {
+  for (Probe each : {Probe::kSeparate, Probe::kInStep}) {
+    const auto planner = std::make_shared<FakePlanner>();
+    connection = planner;
+    probe = each;
+    progress = {};
+    EpochTrainer trainer = Make();
+    planner->trainable = {"lm_head.weight"};
+    std::vector<size_t> promises;
+    for (int64_t epoch = 1; epoch <= 4; ++epoch) {
+      planner->is_away = epoch > 1;  // Asked in epochs 2 and 3, and then left alone for a round.
+      const int64_t flops_before = progress.probe_flops;
+      const auto report = trainer.TrainEpoch(epoch);
+      ASSERT_TRUE(report.ok()) << report.status();
+      promises.push_back(std::count_if(report->rounds.begin(), report->rounds.end(),
+                                       [](const auto& round) { return round.promised_loss_reduction.has_value(); }));
+      EXPECT_EQ(progress.probe_flops > flops_before, epoch < 4) << epoch;
+      EXPECT_THAT(report->trainable, ElementsAre("lm_head.weight")) << epoch;
+    }
+    EXPECT_THAT(promises, ElementsAre(1, 1, 1, 0));
   }
-  EXPECT_THAT(rounds, ElementsAre(1, 1, 1, 0));
 }
 
 TEST_F(EpochTrainerTest, TellsThePlannerWhatCameOfEachPlan) {
@@ -455,6 +507,15 @@ TEST_F(EpochTrainerTest, TellsThePlannerWhatCameOfEachPlan) {
   }
 }
 
+TEST_F(EpochTrainerTest, TheOutcomeOfARoundThatEndsWithinAnEpochHasThePeakMemoryOfItsSteps) {
+  plan_every = 1;
+  EpochTrainer trainer = Make();
+  ASSERT_TRUE(trainer.TrainEpoch(1).ok());
+  const std::vector<v1::Outcome> outcomes = session->state().outcomes;
+  ASSERT_EQ(outcomes.size(), 1u) << "the second round's plan is in force";
+  EXPECT_GT(outcomes[0].peak_memory_bytes(), 0);
+}
+
 TEST_F(EpochTrainerTest, AllocatesDropRatesOnceTheUniformStepsAreOver) {
   plan_options.set_method(v1::METHOD_DROP);
   batch_size = 1;
@@ -470,6 +531,9 @@ TEST_F(EpochTrainerTest, AllocatesDropRatesOnceTheUniformStepsAreOver) {
   EXPECT_EQ(uniform.size(), 1u);
   EXPECT_GT(allocated.size(), 1u);
   EXPECT_FALSE(report->rounds[0].promised_loss_reduction.has_value()) << "drop measures no importance";
+  EXPECT_GT(report->probe_seconds, 0);
+  EXPECT_EQ(report->probe_seconds, report->rounds[0].probe_seconds + report->rounds[1].probe_seconds);
+  EXPECT_EQ(report->plan_seconds, report->rounds[0].plan_seconds + report->rounds[1].plan_seconds);
 }
 
 TEST_F(EpochTrainerTest, WarmUpRoundsTrainEverythingBeforeTheFirstPlan) {
@@ -515,6 +579,20 @@ TEST_F(EpochTrainerTest, AFirstRoundThatDoesNotFitIntoTheEpochWaitsForTheNext) {
   ASSERT_TRUE(second.ok()) << second.status();
   ASSERT_EQ(second->rounds.size(), 1u);
   EXPECT_EQ(second->rounds[0].step, 3) << "it measures steps 2 and 3";
+}
+
+TEST_F(EpochTrainerTest, ARoundThatIsStillBeingMeasuredIsNotBegunAnew) {
+  batch_size = 1;  // Ten steps.
+  plan_every = 1;
+  probe = Probe::kInStep;
+  metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  probe_batches = probe_steps = 3;
+  EpochTrainer trainer = Make();
+  const auto report = trainer.TrainEpoch(1);
+  ASSERT_TRUE(report.ok()) << report.status();
+  std::vector<int64_t> planned_at;
+  for (const RoundReport& round : report->rounds) planned_at.push_back(round.step);
+  EXPECT_THAT(planned_at, ElementsAre(2, 5, 8));
 }
 
 TEST_F(EpochTrainerTest, WhatIsNotExecutedForStepsIsExecutedForProbes) {

@@ -69,10 +69,12 @@ class LastingConnection : public OneRoundConnection {
     return planner_->PlanRound(job, report);
   }
   absl::Status ReportOutcome(const std::string& job, const v1::Outcome& outcome) override {
+    if (!answer_to_outcomes.ok()) return answer_to_outcomes;
     outcomes[outcome.round()].insert(outcome.SerializeAsString());
     return planner_->ReportOutcome(job, outcome);
   }
 
+  absl::Status answer_to_outcomes;                    // If it is an error, it keeps none.
   std::map<int64_t, std::set<std::string>> outcomes;  // Those sent for each round.
 };
 
@@ -93,6 +95,12 @@ class TiedConnection : public OneRoundConnection {
     return planner_->RestorePlan(job, plan);
   }
 };
+
+std::vector<int64_t> RoundsToldTo(const LastingConnection& planner) {
+  std::vector<int64_t> rounds;
+  for (const auto& [round, outcomes] : planner.outcomes) rounds.push_back(round);
+  return rounds;
+}
 
 struct FinetuneTest : ::testing::Test {
   FinetuneTest() {
@@ -120,6 +128,19 @@ struct FinetuneTest : ::testing::Test {
   void UseModel(const json& config) {
     options.config = root / "config.json";
     WriteText(options.config, config.dump());
+  }
+
+  // Saves the model as a checkpoint with companions, from which runs then begin.
+  void UseSavedBase() {
+    FinetuneOptions base = options;
+    base.epochs = 0;
+    base.output = root / "base";
+    ASSERT_EQ(Finetune(base, {.out = out, .err = err, .machine = machine}), absl::OkStatus());
+    fs::remove(options.report);
+    WriteText(root / "base" / "tokenizer.model", "a tokenizer, which ids do not need");
+    WriteText(root / "base" / "generation_config.json", "{}");
+    options.base = base.output;
+    options.config = "";
   }
 
   void SetBudget(double fraction_of_backward) {
@@ -306,11 +327,7 @@ TEST_F(FinetuneTest, PlansTheBestValuePerCostIfNoBudgetIsKnown) {
 }
 
 TEST_F(FinetuneTest, MovesNoTensorThatWasNotPlanned) {
-  options.epochs = 0;
-  options.output = root / "base";
-  ASSERT_EQ(Run(), absl::OkStatus());
-  options.base = options.output;
-  options.config = "";
+  UseSavedBase();
   options.epochs = 3;
   options.output = root / "tuned";
   ASSERT_EQ(Run(), absl::OkStatus());
@@ -493,21 +510,58 @@ TEST_F(FinetuneTest, TellsThePlannerTheSameOfARoundHoweverOftenTheRunIsKilled) {
 }
 
 TEST_F(FinetuneTest, TellsThePlannerNothingOfARoundThatNoCheckpointHolds) {
-  const auto planner = std::make_shared<LastingConnection>();
   options.plan_every = 2;
   options.checkpoint_every = 4;
+  // After a full disk within an epoch and at its end: the rounds that were over at the last checkpoint that was
+  // written.
+  const std::pair<int64_t, std::vector<int64_t>> cases[] = {{7, {0}}, {12, {0, 1, 2}}};
+  for (const auto& [full_at, held] : cases) {
+    SCOPED_TRACE(full_at);
+    const auto planner = std::make_shared<LastingConnection>();
+    options.output = root / ("out" + std::to_string(full_at));
+    std::optional<ScopedFaults> faults;
+    const FinetuneIo io{
+        .out = out, .err = err, .connection = planner, .machine = machine, .after_step = [&](int64_t steps_done) {
+          if (steps_done == full_at) faults.emplace(ScopedFaults::Plan{.fail_at = 1, .error = ENOSPC, .goes_on = true});
+          return true;
+        }};
+    const absl::Status status = Finetune(options, io);
+    faults.reset();
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+    EXPECT_EQ(RoundsToldTo(*planner), held);
+  }
+}
+
+TEST_F(FinetuneTest, WhatThePlannerDidNotTakeIsSentAfterAResume) {
+  const auto planner = std::make_shared<LastingConnection>();
+  options.plan_every = 5;  // Of 24 steps in two epochs.
   options.output = root / "out";
-  std::optional<ScopedFaults> faults;
-  const FinetuneIo io{
-      .out = out, .err = err, .connection = planner, .machine = machine, .after_step = [&](int64_t steps_done) {
-        if (steps_done == 7) faults.emplace(ScopedFaults::Plan{.fail_at = 1, .error = ENOSPC, .goes_on = true});
-        return true;
-      }};
-  const absl::Status status = Finetune(options, io);
-  faults.reset();
-  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
-  ASSERT_EQ(planner->outcomes.size(), 1u) << "round 0 alone was over at step 4, whose checkpoint was written";
-  EXPECT_TRUE(planner->outcomes.contains(0));
+  planner->answer_to_outcomes = absl::UnavailableError("gone");
+  ASSERT_EQ(Run(planner, [](const EpochReport& epoch) { return epoch.epoch < 1; }), absl::OkStatus());
+  EXPECT_EQ(RoundsToldTo(*planner), std::vector<int64_t>());
+  planner->answer_to_outcomes = absl::OkStatus();
+  options.resume = true;
+  ASSERT_EQ(Run(planner), absl::OkStatus());
+  EXPECT_EQ(RoundsToldTo(*planner), (std::vector<int64_t>{0, 1, 2, 3, 4}));
+}
+
+TEST_F(FinetuneTest, SaysOnceWhyThePlannerTakesNoOutcomes) {
+  const auto planner = std::make_shared<LastingConnection>();
+  planner->answer_to_outcomes = absl::PermissionDeniedError("not yours");
+  ASSERT_EQ(Run(planner), absl::OkStatus());
+  EXPECT_EQ(err.str(),
+            "greenplan-finetune: the planner did not take what came of round 0 (not yours); training goes on\n");
+}
+
+TEST_F(FinetuneTest, NamesTheFlagOfAJobThatIsInUse) {
+  for (const char* job : {"mine", ""}) {
+    options.job = job;
+    const absl::Status status = Run(std::make_shared<AwayConnection>(absl::AlreadyExistsError("jobs/mine differs")));
+    EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
+    EXPECT_EQ(std::string(status.message()),
+              std::string(options.job.empty() ? "" : "--job is mine, but ") +
+                  "jobs/mine differs; allowed: a --job that is not in use, or the same run again");
+  }
 }
 
 TEST_F(FinetuneTest, CrossFitsInTheStepWithinEpochsAndResumesBitForBit) {
@@ -541,6 +595,9 @@ TEST_F(FinetuneTest, CrossFitsInTheStepWithinEpochsAndResumesBitForBit) {
   EXPECT_THAT(planned_at, ::testing::ElementsAre(2, 7, 14, 17, 22));
   for (const char* folder : {"checkpoint-2", "checkpoint-6", "checkpoint-16"}) {
     EXPECT_FALSE(fs::exists(options.output + "/" + folder)) << "a round was being measured";
+  }
+  for (const char* folder : {"checkpoint-3", "checkpoint-15"}) {
+    EXPECT_TRUE(fs::exists(options.output + "/" + folder)) << "the round was over";
   }
 
   options.output = root / "stopped";
@@ -604,6 +661,18 @@ TEST_F(FinetuneTest, KeepsTheLatestCheckpointsAloneAndNothingUnfinished) {
   EXPECT_TRUE(LoadCheckpoint(options.output + "/checkpoint-8", Attention::kSdpa).ok());
 }
 
+TEST_F(FinetuneTest, CheckpointsWithinAnEpochHoldTheCompanionsOfTheBase) {
+  UseSavedBase();
+  options.epochs = 1;
+  options.checkpoint_every = 8;
+  options.output = root / "out";
+  ASSERT_EQ(Run(), absl::OkStatus());
+  for (const char* name : {"tokenizer.model", "generation_config.json"}) {
+    EXPECT_TRUE(fs::exists(root / "out" / "checkpoint-8" / name)) << name;
+    EXPECT_TRUE(fs::exists(root / "out" / name)) << name;
+  }
+}
+
 TEST_F(FinetuneTest, RefusesADeviceThatIsNotThere) {
   options.device = "cuda:99";
   const absl::Status status = Run();
@@ -652,6 +721,15 @@ TEST_F(FinetuneTest, PlansEveryNStepsAndReportsEachRound) {
     EXPECT_EQ(epoch["executed_backward_flops"], epoch["predicted_backward_flops"]);
   }
   EXPECT_THAT(steps, ::testing::ElementsAre(0, 5, 10, 15, 20));
+}
+
+TEST_F(FinetuneTest, AllocatesRatesOnceTheWholeShareOfUniformStepsIsDone) {
+  options.plan.set_method(v1::METHOD_DROP);
+  options.uniform_until = 0.1;  // Of 24 steps.
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const json rounds = Report()["epochs"][1]["rounds"];
+  ASSERT_EQ(rounds.size(), 2u);
+  EXPECT_EQ(rounds[1]["step"], 3);
 }
 
 TEST_F(FinetuneTest, SkipsBackwardWhenNothingFitsAndSaysSo) {
@@ -761,6 +839,17 @@ TEST_F(FinetuneTest, DrawsBlocksForEachMicroBatchWhereAsked) {
   EXPECT_NE(Report()["steps"], losses);
 }
 
+TEST_F(FinetuneTest, ValidatesInTheTypeThatItTrainsIn) {
+  options.epochs = 0;
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const double in_float32 = Report()["epochs"][0]["validation_loss"];
+  options.dtype = "bfloat16";
+  ASSERT_EQ(Run(), absl::OkStatus());
+  const double in_bfloat16 = Report()["epochs"][0]["validation_loss"];
+  EXPECT_NE(in_bfloat16, in_float32);
+  EXPECT_NEAR(in_bfloat16, in_float32, 0.01 * in_float32);
+}
+
 TEST_F(FinetuneTest, EvaluatesAloneWithoutEpochsAndWithoutAPlanner) {
   options.epochs = 0;
   options.train = "";
@@ -803,10 +892,20 @@ TEST_F(FinetuneTest, RefusesBadInputNamingItAndLeavesNothingBehind) {
       {"nothing to resume", [&](auto& o) { o.config = "", o.resume = true; }, {"no run to resume"}},
       {"no run", [&](auto& o) { o.output = root / "full", o.resume = true; }, {"no run to resume"}},
       {"report", [&](auto& o) { o.report = root / "none" / "r.json"; }, {"--report is"}},
+      {"folder as report", [&](auto& o) { o.report = root / "full"; }, {"--report is", "a file in a folder"}},
+      {"folder as time profile", [&](auto& o) { o.time_profile = root / "full"; }, {"--time-profile is"}},
       {"time profile", [&](auto& o) { o.time_profile = root / "none" / "t.json"; }, {"--time-profile is"}},
       {"as many probe batches as there are",
        [&](auto& o) { o.probe_batches = 13; },
        {"--probe-batches is 13", "at most 12"}},
+      {"more steps of a probe than there are",
+       [&](auto& o) {
+         o.probe = "in-step";
+         o.importance_metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+         o.grad_accum = 2;
+         o.probe_batches = 7;
+       },
+       {"--probe-batches is 7", "with --probe in-step: at most 6"}},
       {"planner", [&](auto& o) { o.planner = "nowhere"; }, {"--planner is nowhere", "HOST:PORT"}},
       {"pin", [&](auto& o) { o.plan.add_never("no.such.tensor"); }, {"--never", "no.such.tensor"}},
       {"block",
@@ -840,9 +939,9 @@ TEST_F(FinetuneTest, SaysWhyTheReportCannotBeWritten) {
 }
 
 TEST_F(FinetuneTest, ARunThatCannotBeSavedOnceLeavesNothingBehind) {
+  UseSavedBase();
   options.output = root / "out";
   options.epochs = 1;
-  options.tokenizer = "";
   absl::Status status;
   {
     const ScopedFaults faults({.fail_at = 40, .error = ENOSPC, .goes_on = true});

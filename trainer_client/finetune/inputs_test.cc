@@ -178,6 +178,10 @@ TEST_F(InputsTest, RefusesDataThatDoNotFitNamingTheFlag) {
   options.batch_size = 11;
   ExpectRefused("--batch-size is 11; allowed: at most 10, the rows of 16 tokens in " + options.train);
   options.batch_size = 4;
+  options.grad_accum = 3;
+  ExpectRefused("--grad-accum is 3; allowed: at most 2, the batches of 4 rows in " + options.train);
+  options.grad_accum = 2;
+  EXPECT_EQ(LoadInputs(options, "").status(), absl::OkStatus());
   options.seq_len = 17;
   ExpectRefused("--seq-len is 17; allowed: an integer from 2 to 16, the model's max_position_embeddings");
   options.seq_len = 0;

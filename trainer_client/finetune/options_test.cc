@@ -54,6 +54,9 @@ TEST(FinetuneOptionsTest, PlansEverythingWithoutABudgetAndASelectionWithOne) {
     EXPECT_EQ(outcome.options->probe_batches, 1);
     EXPECT_EQ(outcome.options->importance_metric, v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE);
   }
+  const Outcome three_batches = Parse({"--base", "b", "--train", "t", "--probe-batches", "3"});
+  EXPECT_EQ(three_batches.options->importance_metric, v1::IMPORTANCE_METRIC_CROSS_FITTED);
+  EXPECT_FALSE(three_batches.options->chooses_probe) << "they are asked for";
   EXPECT_EQ(full.options->power_watts, 65);
   EXPECT_FALSE(full.options->grid_grams_per_kwh.has_value());
 
@@ -110,6 +113,7 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--dtype", "float16"}, "--dtype is float16"},
       {{"--device", "tpu"}, "--device is tpu"},
       {{"--device", "cuda:x"}, "--device is cuda:x"},
+      {{"--device", "cuda:-1"}, "--device is cuda:-1"},
       {{"--optimizer-state", "lose"}, "--optimizer-state is lose"},
       {{"--checkpoint-every", "0", "--output", "o"}, "--checkpoint-every is 0"},
       {{"--checkpoint-every", "5"}, "--checkpoint-every is 5"},
@@ -137,6 +141,8 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
       {{"--lr", "inf"}, "--lr is inf"},
       {{"--warmup-steps", "-1"}, "--warmup-steps is -1"},
       {{"--weight-decay", "-0.1"}, "--weight-decay is -0.1"},
+      {{"--weight-decay", "inf"}, "--weight-decay is inf"},
+      {{"--weight-decay", "nan"}, "--weight-decay is nan"},
       {{"--attention", "flash"}, "--attention is flash"},
       {{"--plan-every", "0"}, "--plan-every is 0"},
       {{"--plan-every", "never"}, "--plan-every is never"},
@@ -166,6 +172,13 @@ TEST(FinetuneOptionsTest, RefusesBadValuesInOneLineThatNamesTheFlagTheValueAndWh
     EXPECT_THAT(outcome.stderr_text, HasSubstr("allowed"));
     EXPECT_EQ(std::count(outcome.stderr_text.begin(), outcome.stderr_text.end(), '\n'), 1) << outcome.stderr_text;
   }
+}
+
+TEST(FinetuneOptionsTest, AnInStepProbeTakesCheckpointedLayersWhereItMeasuresNoSensitivity) {
+  const Outcome outcome = Parse({"--base", "b", "--train", "t", "--method", "joint", "--budget", "0.5", "--probe",
+                                 "in-step", "--checkpoint-activations", "--allocation", "uniform"});
+  ASSERT_TRUE(outcome.options.has_value()) << outcome.stderr_text;
+  EXPECT_EQ(outcome.options->plan.allocation(), v1::ALLOCATION_UNIFORM);
 }
 
 TEST(FinetuneOptionsTest, PlansByDriftWhereImportanceIsMeasured) {
@@ -290,6 +303,8 @@ TEST(FinetuneOptionsTest, RanksNeedToMeet) {
   EXPECT_EQ(good.options->rank, 1);
   EXPECT_THAT(parse({"--world-size", "0"}).stderr_text, HasSubstr("--world-size is 0; allowed: an integer from 1"));
   EXPECT_THAT(parse({"--world-size", "2"}).stderr_text, HasSubstr("with --rank and --init tcp://HOST:PORT"));
+  EXPECT_THAT(parse({"--world-size", "2", "--rank", "0", "--init", "tcp://a:1", "--planner-away", "local"}).stderr_text,
+              HasSubstr("--planner-away is local; allowed"));
   EXPECT_THAT(parse({"--world-size", "2", "--rank", "2", "--init", "tcp://a:1"}).stderr_text,
               HasSubstr("--rank is 2; allowed: an integer from 0 to 1"));
   EXPECT_THAT(parse({"--world-size", "2", "--rank", "0", "--init", "a:1"}).stderr_text,

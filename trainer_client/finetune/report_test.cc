@@ -16,6 +16,7 @@ EpochReport SomeEpoch() {
           .predicted_backward_flops = {.sum = 90, .steps = 3},
           .expected_backward_flops = {.sum = 93, .steps = 3},
           .executed_backward_flops = {.sum = 91, .steps = 3},
+          .reduced_bytes = {.sum = 300, .steps = 3},
           .mismatched_steps = 1,
           .full_backward_flops = 60,
           .step_seconds = 0.5,
@@ -36,6 +37,7 @@ EpochReport SomeEpoch() {
                       .status = "OPTIMAL",
                       .digest = "d",
                       .value = 1.5,
+                      .upper_bound = 1.75,
                       .promised_loss_reduction = 0.5,
                       .realised_loss_reduction = 0.25}}};
 }
@@ -137,9 +139,14 @@ TEST(ReportTest, ReadsAnEpochBackAsItWas) {
 }
 
 TEST(ReportTest, ReadsAPartialEpochBackAsItWas) {
-  const PartialEpoch partial{
-      .report = SomeEpoch(),
-      .sums = {.step_seconds = 1.5, .loss = 7, .energy = {.joules = 3, .is_estimate = true, .sources = {"estimate"}}}};
+  const PartialEpoch partial{.report = SomeEpoch(),
+                             .sums = {.step_seconds = 1.5,
+                                      .forward_seconds = 0.25,
+                                      .backward_seconds = 0.5,
+                                      .optimizer_seconds = 0.125,
+                                      .predicted_backward_seconds = 0.375,
+                                      .loss = 7,
+                                      .energy = {.joules = 3, .is_estimate = true, .sources = {"estimate"}}}};
   const nlohmann::json json = ToJson(partial);
   const auto read = PartialEpochFromJson(json);
   ASSERT_TRUE(read.ok()) << read.status();

@@ -63,6 +63,15 @@ TEST_F(RunModelTest, BeginsAnAdapterOfTheLayersThatAreNamed) {
   EXPECT_EQ(trainable, 2 * 2 * 2) << "layers, targets, factors";
 }
 
+TEST_F(RunModelTest, AnAdapterNamesItsBaseByAPathThatHoldsInEveryFolder) {
+  const std::string absolute = options.base;
+  options.base = fs::relative(root / "base");
+  options.lora = NewAdapter{.rank = 2, .alpha = 4};
+  const absl::StatusOr<Checkpoint> checkpoint = LoadRunModel(options, "");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(checkpoint->adapter->base, absolute);
+}
+
 TEST_F(RunModelTest, GoesOnWithAnAdapterFolderInANewRun) {
   options.adapter = AdapterRun();
   const absl::StatusOr<Checkpoint> checkpoint = LoadRunModel(options, "");

@@ -17,6 +17,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // tests/ranks runs whole processes.
 
@@ -35,10 +36,11 @@ TEST(JoinRanksTest, RefusesAPlaceThatIsNone) {
   EXPECT_EQ(status.message(), "--init is tcp://nowhere; allowed: tcp://HOST:PORT");
 }
 
-TEST(JoinRanksTest, SaysWhomItWaitsFor) {
+// Expects that rank 1 says that it waits for rank 0 at `address`, and that they meet there.
+void ExpectToMeetAt(const std::string& host, const std::string& address) {
   FinetuneOptions options;
   options.world_size = 2;
-  options.init = absl::StrCat("tcp://127.0.0.1:", FreePort());
+  options.init = absl::StrCat("tcp://", host, ":", FreePort());
   absl::Notification is_said;
   std::string first_line;
   absl::StatusOr<std::unique_ptr<RankGroup>> rank_one;
@@ -53,11 +55,18 @@ TEST(JoinRanksTest, SaysWhomItWaitsFor) {
     if (!is_said.HasBeenNotified()) is_said.Notify();
   });
   is_said.WaitForNotification();  // Rank 0 has not come yet.
-  EXPECT_THAT(first_line, HasSubstr("waiting for rank 0 at 127.0.0.1:"));
+  EXPECT_THAT(first_line, StartsWith(absl::StrCat("waiting for rank 0 at ", address, ":")));
   const auto rank_zero = JoinRanks(options, nullptr);
   EXPECT_EQ(rank_zero.status(), absl::OkStatus());
   other_process.join();
   EXPECT_EQ(rank_one.status(), absl::OkStatus());
+}
+
+TEST(JoinRanksTest, SaysWhomItWaitsFor) { ExpectToMeetAt("127.0.0.1", "127.0.0.1"); }
+
+TEST(JoinRanksTest, RanksMeetAtAnAddressInBrackets) {
+  if (!HasIpv6()) GTEST_SKIP() << "this machine has no IPv6";
+  ExpectToMeetAt("[::1]", "::1");
 }
 
 TEST(CheckSameRunTest, NamesTheFlagAndBothValuesOnEveryRank) {

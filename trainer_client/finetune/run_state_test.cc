@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <string>
 
 #include "ATen/Context.h"
 #include "ATen/core/grad_mode.h"
@@ -130,6 +132,17 @@ TEST_F(RunStateTest, RefusesStatesThatDoNotBelongToTheWeights) {
   auto read = LoadRun(folder, *checkpoint.model, *optimizer);
   EXPECT_EQ(read.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(read.status().message(), HasSubstr("no trainer_state file belongs to the weights"));
+}
+
+TEST_F(RunStateTest, TheDigestOfWeightsCoversEveryByte) {
+  const at::NoGradGuard no_grad;
+  std::set<std::string> digests = {WeightsDigest(*checkpoint.model)};
+  for (const auto& parameter : checkpoint.model->named_parameters()) {
+    for (const at::Tensor& element : {parameter.value().view(-1)[0], parameter.value().view(-1)[-1]}) {
+      element.add_(1);
+      EXPECT_TRUE(digests.insert(WeightsDigest(*checkpoint.model)).second) << parameter.key();
+    }
+  }
 }
 
 TEST_F(RunStateTest, NamesADamagedFile) {
@@ -281,8 +294,10 @@ TEST_F(RunStateTest, ACheckpointThatFailsLeavesTheEarlierOnes) {
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(Files(), UnorderedElementsAre("checkpoint-2"));
   fs::create_directories(folder / ".checkpoint-6" / "left_by_a_kill");
+  fs::create_directories(folder / "checkpoint-6" / "of_an_earlier_run");
   ASSERT_EQ(WriteStepCheckpoint(folder, 6, /*kept=*/2, save), absl::OkStatus());
   EXPECT_FALSE(fs::exists(folder / "checkpoint-6" / "left_by_a_kill"));
+  EXPECT_FALSE(fs::exists(folder / "checkpoint-6" / "of_an_earlier_run"));
   fs::remove_all(folder / "checkpoint-6");
   fs::create_directories(folder / ".checkpoint-6");
   RemoveUnfinishedCheckpoints(folder);

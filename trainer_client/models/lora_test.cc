@@ -81,6 +81,20 @@ TEST(LoraTest, DropoutActsInTrainingAlone) {
   EXPECT_TRUE(model->forward(kIds).equal(model->forward(kIds)));
 }
 
+TEST(LoraTest, DropsAnEntryOfTheInputWithTheGivenProbabilityAndScalesTheRest) {
+  const auto owner = std::make_shared<Linear>(1000, 1000, /*has_bias=*/false);
+  const torch::NoGradGuard no_grad;
+  for (const auto& parameter : owner->parameters()) parameter.zero_();
+  ASSERT_TRUE(AddUninitializedLora(*owner, {""}, {.rank = 1000, .alpha = 1000, .dropout = 0.2}).ok());
+  for (const torch::Tensor& factor : {owner->low_rank()->a, owner->low_rank()->b}) {
+    torch::Tensor(factor).copy_(torch::eye(1000));
+  }
+  torch::manual_seed(1);
+  const torch::Tensor input = owner->forward(torch::ones({10, 1000}));  // As the addition sees it.
+  EXPECT_NEAR((input == 0).to(torch::kFloat).mean().item<double>(), 0.2, 0.02);
+  EXPECT_TRUE(((input == 0) | ((input - 1 / 0.8).abs() < 1e-5)).all().item<bool>());
+}
+
 TEST(LoraTest, BadOptionsAreNamedAndChangeNothing) {
   const std::shared_ptr<CausalLm> model = TinyLlama();
   const auto error = [&](const LoraOptions& options) {

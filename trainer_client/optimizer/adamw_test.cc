@@ -35,9 +35,17 @@ AdamW::NamedParameters Parameters() {
   return parameters;
 }
 
-void SetRandomGradient(const at::Tensor& parameter) { parameter.mutable_grad() = Randn(parameter.sizes()); }
+void SetRandomGradient(const at::Tensor& parameter) {
+  parameter.mutable_grad() = Randn(parameter.sizes()).to(parameter.scalar_type());
+}
 
 at::Tensor Copy(const at::Tensor& tensor) { return tensor.detach().clone(); }
+
+AdamW::NamedParameters Bfloat16Parameters() {
+  AdamW::NamedParameters parameters = Parameters();
+  for (auto& [name, parameter] : parameters) parameter = Copy(parameter).to(at::kBFloat16).requires_grad_(true);
+  return parameters;
+}
 
 // The textbook update of one parameter, computed in double.
 struct Reference {
@@ -184,12 +192,11 @@ TEST(AdamWTest, ProductWithNextUpdateIsThatOfTheUpdateItTells) {
 
 // A weight in bfloat16 is changed by less than its last bit as often as not, so rounding is much of the update.
 TEST(AdamWTest, ProductWithNextUpdateSeesTheRoundingOfBfloat16Weights) {
-  AdamW::NamedParameters parameters = Parameters();
-  for (auto& [name, parameter] : parameters) parameter = Copy(parameter).to(at::kBFloat16).requires_grad_(true);
+  const AdamW::NamedParameters parameters = Bfloat16Parameters();
   AdamW optimizer(parameters, {.learning_rate = 1e-3});
   for (int step = 0; step < 3; ++step) {
     for (const auto& [name, parameter] : parameters) {
-      parameter.mutable_grad() = Randn(parameter.sizes()).to(at::kBFloat16);
+      SetRandomGradient(parameter);
       ExpectProductWithNextUpdate(optimizer, parameter, std::ldexp(1.0, -9),
                                   absl::StrCat(name, " after ", step, " steps"));
     }
@@ -252,8 +259,7 @@ TEST(AdamWTest, StepsATensorOfTwoNamesOnce) {
   EXPECT_EQ(twice.LoadState(twice.state()), absl::OkStatus());
 }
 
-TEST(AdamWTest, ContinuesBitForBitFromASavedState) {
-  AdamW::NamedParameters parameters = Parameters();
+void ExpectToContinueBitForBit(AdamW::NamedParameters parameters) {
   AdamW optimizer(parameters, kOptions);
   for (auto& [name, parameter] : parameters) SetRandomGradient(parameter);
   optimizer.Step();
@@ -273,6 +279,20 @@ TEST(AdamWTest, ContinuesBitForBitFromASavedState) {
   }
 }
 
+TEST(AdamWTest, ContinuesBitForBitFromASavedState) { ExpectToContinueBitForBit(Parameters()); }
+
+TEST(AdamWTest, ContinuesBitForBitWithBfloat16Weights) { ExpectToContinueBitForBit(Bfloat16Parameters()); }
+
+TEST(AdamWTest, StepsByTheElementsOfAGradientWhateverItsStrides) {
+  AdamW::NamedParameters parameters = Parameters(), strided = Parameters();
+  SetRandomGradient(parameters[0].second);
+  strided[0].second.mutable_grad() = parameters[0].second.grad().t().contiguous().t();
+  ASSERT_FALSE(strided[0].second.grad().is_contiguous());
+  AdamW(parameters, kOptions).Step();
+  AdamW(strided, kOptions).Step();
+  EXPECT_TRUE(at::equal(strided[0].second, parameters[0].second));
+}
+
 TEST(AdamWTest, RefusesAStateThatDoesNotFit) {
   AdamW optimizer(Parameters(), kOptions);
   const at::Tensor step = at::ones({});
@@ -283,6 +303,7 @@ TEST(AdamWTest, RefusesAStateThatDoesNotFit) {
       {{{"bias.exp_avg", at::ones({7})}, {"bias.step", step}}, "lacks bias.exp_avg_sq"},
       {{{"bias.exp_avg", at::ones({8})}, {"bias.exp_avg_sq", at::ones({7})}, {"bias.step", step}},
        "bias.exp_avg has the shape [8]; it must be [7]"},
+      {{{"bias.exp_avg", at::ones({7})}, {"bias.exp_avg_sq", at::ones({7})}}, "lacks bias.step"},
       {{{"other.exp_avg", at::ones({7})}}, "only 0 belong"},
   };
   for (const auto& [state, message] : cases) {

@@ -129,6 +129,9 @@ TEST_P(TorchOptimizerTest, GoesOnFromASavedState) {
   other->Step();
   for (int i = 0; i < 2; ++i) EXPECT_TRUE(at::equal(parameters[i].second, copies[i].second));
   if (state.empty()) return;  // Plain SGD keeps none.
+  for (const auto& [name, tensor] : state) {
+    if (tensor.dim() > 0) EXPECT_FALSE(at::equal(other->state().at(name), tensor)) << name << " is a copy";
+  }
   state["c.exp_avg"] = gradient;
   EXPECT_EQ(other->LoadState(state).code(), absl::StatusCode::kInvalidArgument);
   state.erase("c.exp_avg");
@@ -138,6 +141,16 @@ TEST_P(TorchOptimizerTest, GoesOnFromASavedState) {
   const absl::Status status = other->LoadState(state);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr(of_another_shape->first + " has another shape"));
+}
+
+TEST_P(TorchOptimizerTest, ALoadedStateReplacesAllThatWasThere) {
+  StepWithGradients(true);
+  Optimizer::State of_first;
+  for (const auto& [name, tensor] : optimizer->state()) {
+    if (name[0] == 'a') of_first[name] = tensor.clone();
+  }
+  ASSERT_EQ(optimizer->LoadState(of_first), absl::OkStatus());
+  EXPECT_EQ(optimizer->state().size(), of_first.size());
 }
 
 TEST_P(TorchOptimizerTest, AParameterWhoseStateWasDroppedBeginsAnew) {

@@ -150,6 +150,26 @@ TEST(RankGroupTest, NamesTheLostRankToOneThatComesAfterTheOthersHaveEnded) {
   for (std::thread* thread : {&zero, &one, &two}) thread->join();
 }
 
+// Every rank counts as silent between two beats.
+TEST(RankGroupTest, ARankIsLostOnceItIsSilentForAsLongAsJoinSays) {
+  const int port = FreePort();
+  const auto join = [port](int rank) {
+    return *RankGroup::Join(
+        {.world_size = 2, .rank = rank, .host = "127.0.0.1", .port = port, .silence = absl::Nanoseconds(1)});
+  };
+  absl::Notification is_lost;
+  std::thread zero([&] {
+    const std::unique_ptr<RankGroup> ranks = join(0);
+    if (!is_lost.WaitForNotificationWithTimeout(absl::Seconds(10))) ranks->Mean(1).IgnoreError();
+  });
+  std::thread one([&] {
+    const std::unique_ptr<RankGroup> ranks = join(1);
+    EXPECT_THAT(std::string(ranks->Mean(1).status().message()), HasSubstr("rank 0 of 2 is lost"));
+    is_lost.Notify();
+  });
+  for (std::thread* thread : {&zero, &one}) thread->join();
+}
+
 TEST(RankGroupTest, ARankThatWaitsSaysForWhom) {
   std::vector<std::string> remarks;
   const absl::Status status = RankGroup::Join({.world_size = 3,

@@ -7,12 +7,14 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "planner/client/connection.h"
+#include "planner/convert/digest.h"
 #include "planner/job/test_jobs.h"
 #include "trainer_client/parallel/test_ranks.h"
 
 namespace greenplan::trainer {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // A daemon's answers, as a rank sees them.
@@ -73,17 +75,23 @@ TEST(SharedConnectionTest, WithoutADaemonThePlanIsThatOfTheMeanReport) {
 }
 
 TEST(SharedConnectionTest, WithoutADaemonRanksCountBySamplesAndNoRanksErrorIsTheMeans) {
+  v1::Job job = TestJob("jobs/a");
+  job.mutable_profile()->add_blocks()->set_name("b");
+  job.mutable_profile()->mutable_ops(1)->set_block(0);
   OnRanks(2, [&](RankGroup& ranks) {
     const auto planner = std::make_shared<ScriptedConnection>(PlanWithDigest("a"));
     const auto shared = ShareConnection(planner, SharedPlanner::kLocal, ranks);
-    ASSERT_TRUE(shared->CreateJob(TestJob("jobs/a")).ok());
+    ASSERT_TRUE(shared->CreateJob(job).ok());
     v1::ImportanceReport report = TestReport(0);
+    report.set_profile_digest(ProfileDigest(job.profile()));
     report.set_importance(3, ranks.rank() == 0 ? 8 : 4);
     report.set_sample_count(ranks.rank() == 0 ? 1 : 3);
     for (int k = 0; k < report.importance_size(); ++k) report.add_standard_error(1);
+    report.add_sensitivity(ranks.rank() == 0 ? 2 : 6);
     ASSERT_TRUE(shared->PlanRound("jobs/a", report).ok());
     if (ranks.rank() != 0) return;
     EXPECT_EQ(planner->report_.importance(3), (8 + 3 * 4) / 4.0);
+    EXPECT_THAT(planner->report_.sensitivity(), ElementsAre((2 + 3 * 6) / 4.0));
     EXPECT_EQ(planner->report_.sample_count(), 4);
     EXPECT_EQ(planner->report_.standard_error_size(), 0);
   });

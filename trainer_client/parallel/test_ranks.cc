@@ -14,6 +14,7 @@
 #include "ATen/ops/mul.h"
 #include "gtest/gtest.h"
 #include "torch/csrc/distributed/c10d/HashStore.hpp"
+#include "trainer_client/parallel/local_address.h"
 
 namespace greenplan::trainer {
 namespace {
@@ -48,6 +49,8 @@ int FreePort() {
   close(descriptor);
   return ntohs(address.sin_port);
 }
+
+bool HasIpv6() { return LocalAddressTowards("::1").ok(); }
 
 void OnRanks(int world_size, const std::function<void(RankGroup& ranks)>& body, absl::Duration timeout) {
   const int port = FreePort();

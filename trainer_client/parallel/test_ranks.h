@@ -12,6 +12,9 @@ namespace greenplan::trainer {
 // Returns a TCP port of loopback that nobody listens on.
 int FreePort();
 
+// Returns whether this machine has the address ::1.
+bool HasIpv6();
+
 // Runs `body` on `world_size` ranks, each in a thread of its own with a group over real Gloo, and waits for all of
 // them.
 void OnRanks(int world_size, const std::function<void(RankGroup& ranks)>& body,

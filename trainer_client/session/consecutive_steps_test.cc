@@ -103,6 +103,23 @@ TEST_F(ConsecutiveStepsTest, KeepsTheUpdatesOfAnOptimizerThatDoesNotTellItsLast)
   EXPECT_NEAR(pairs.Result()->mean[0], expected, 1e-5 * std::abs(expected));
 }
 
+TEST_F(ConsecutiveStepsTest, AGradientMeetsTheUpdateOfTheVeryStepBeforeAndOfNoEarlierOne) {
+  ConsecutiveSteps pairs(parameters, *optimizer, 3);
+  for (int step = 0; step < 3; ++step) {
+    Backward();
+    if (step == 1) {  // Reaches neither a tensor that trains nor a frozen one.
+      for (int i : {0, 2}) parameters[i].second.mutable_grad().reset();
+    }
+    pairs.AddStep(measured, steps);
+    Step();
+  }
+  const auto importance = pairs.Result();
+  ASSERT_TRUE(importance.ok()) << importance.status();
+  EXPECT_EQ(importance->mean[0], 0);
+  EXPECT_NE(importance->mean[1], 0);
+  EXPECT_EQ(importance->mean[2], 0);
+}
+
 TEST_F(ConsecutiveStepsTest, ABatchThatDoesNotReachATensorCountsAsZeroAndDivergedOnesAreNamed) {
   ConsecutiveSteps pairs(parameters, *optimizer, 2);
   Backward();

@@ -1,7 +1,10 @@
 #include "trainer_client/session/importance.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 #include <stdexcept>
 
@@ -12,6 +15,7 @@
 #include "ATen/ops/equal.h"
 #include "ATen/ops/mm.h"
 #include "ATen/ops/rand.h"
+#include "c10/util/intrusive_ptr.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "profiler/autograd/testing/test_device.h"
@@ -169,6 +173,18 @@ TEST_F(ImportanceTest, TellsTheStandardErrorOverBatches) {
   }
 }
 
+TEST_F(ImportanceTest, ABatchThatDoesNotReachATensorCountsAsZero) {
+  options.metric = v1::IMPORTANCE_METRIC_FISHER;
+  options.probe_batches = 2;
+  const auto importance = MeasureImportance(
+      parameters, all, options, [&](int batch) { return batch == 0 ? Forward(0) : parameters[2].second.sum(); });
+  ASSERT_TRUE(importance.ok()) << importance.status();
+  for (int k : {0, 1}) {  // The standard error of x and 0 is their mean.
+    EXPECT_GT(importance->mean[k], 0);
+    EXPECT_NEAR(importance->standard_error[k], importance->mean[k], 1e-9 * importance->mean[k]) << k;
+  }
+}
+
 TEST_F(ImportanceTest, CrossFittedTakesGradientAndUpdateFromDifferentBatches) {
   std::vector<std::vector<at::Tensor>> gradients;
   inputs.push_back(Randn({4, 6}));
@@ -243,6 +259,26 @@ TEST_F(ImportanceTest, HoldsOneGradientAtATime) {
   EXPECT_EQ(rule.most, 1);
 }
 
+TEST_F(ImportanceTest, CrossFittedKeepsTheGradientsOfAllBatchesButTheLast) {
+  struct CountsLiving : UpdateRule {
+    at::Tensor NextUpdate(const at::Tensor&, const at::Tensor& gradient) const override {
+      seen.emplace(gradient.unsafeGetTensorImpl(), gradient.getIntrusivePtr());
+      const auto living =
+          std::count_if(seen.begin(), seen.end(), [](const auto& entry) { return !entry.second.expired(); });
+      most = std::max<int64_t>(most, living);
+      return gradient;
+    }
+    mutable std::map<const void*, c10::weak_intrusive_ptr<at::TensorImpl>> seen;
+    mutable int64_t most = 0;
+  } rule;
+  options.update_rule = &rule;
+  options.metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
+  options.probe_batches = 2;
+  ASSERT_TRUE(MeasureImportance(parameters, all, options, loss).ok());
+  EXPECT_EQ(rule.seen.size(), 2 * parameters.size());
+  EXPECT_EQ(rule.most, static_cast<int64_t>(parameters.size()) + 1) << "the first batch's, and one of the second";
+}
+
 TEST_F(ImportanceTest, SetsHooksOfTheUsersAsideAndPutsThemBack) {
   struct CountsCalls : torch::autograd::PostAccumulateGradHook {
     explicit CountsCalls(int& calls) : calls(calls) {}
@@ -280,6 +316,11 @@ TEST_F(ImportanceTest, ReportsWhatWentWrong) {
   EXPECT_THAT(one_batch.status().message(), HasSubstr("probe_batches is 1; the cross_fitted metric needs at least 2"));
   EXPECT_EQ(ImportanceOfGradients(parameters, all, options).status().code(), absl::StatusCode::kInvalidArgument);
   options.metric = v1::IMPORTANCE_METRIC_GRADIENT_TIMES_UPDATE;
+  options.probe_batches = 0;
+  const absl::Status no_batch = MeasureImportance(parameters, all, options, loss).status();
+  EXPECT_EQ(no_batch.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(no_batch.message(), HasSubstr("importance.probe_batches is 0; it must be >= 1"));
+  options.probe_batches = 1;
   auto thrown =
       MeasureImportance(parameters, all, options, [](int) -> at::Tensor { throw std::runtime_error("no such batch"); });
   EXPECT_EQ(thrown.status().code(), absl::StatusCode::kInternal);

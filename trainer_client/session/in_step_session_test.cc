@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ATen/Context.h"
@@ -12,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
+#include "trainer_client/session/drift_schedule.h"
 #include "trainer_client/session/testing/test_sessions.h"
 #include "trainer_client/session/training_session.h"
 
@@ -19,6 +22,7 @@ namespace greenplan::trainer {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::IsEmpty;
 
 // The same steps with the probe in the first of them.
@@ -76,13 +80,20 @@ TEST_F(InStepTest, MeasuresFromTheStepsOwnGradientsAndThePlanHoldsAtItsOptimizer
 }
 
 TEST_F(InStepTest, PlansWhatTheSeparateProbePlansFromTheSameBatch) {
-  for (v1::Method method : {v1::METHOD_SELECTION, v1::METHOD_DROP, v1::METHOD_JOINT}) {
+  const std::pair<v1::Method, SensitivityDefinition> cases[] = {
+      {v1::METHOD_SELECTION, SensitivityDefinition::kGradientDifference},
+      {v1::METHOD_DROP, SensitivityDefinition::kGradientDifference},
+      {v1::METHOD_JOINT, SensitivityDefinition::kGradientDifference},
+      {v1::METHOD_DROP, SensitivityDefinition::kNormDifference}};
+  for (const auto& [method, sensitivity] : cases) {
     UseMethod(method, 0.5);
+    options.sensitivity = sensitivity;
     options.job = "";
     auto separate = NewSession();
     at::manual_seed(9);
     auto expected = separate->BeginRound(loss);
     ASSERT_TRUE(expected.ok()) << expected.status();
+    const v1::ImportanceReport expected_report = connection->last_report;
     separate.reset();
     for (auto& [name, parameter] : parameters) parameter.requires_grad_(true);
 
@@ -96,6 +107,7 @@ TEST_F(InStepTest, PlansWhatTheSeparateProbePlansFromTheSameBatch) {
     ASSERT_TRUE(actual.ok()) << actual.status();
     ASSERT_TRUE(actual->has_value());
     EXPECT_EQ((*actual)->plan.digest(), expected->plan.digest()) << method;
+    EXPECT_THAT(connection->last_report.sensitivity(), ElementsAreArray(expected_report.sensitivity())) << method;
     EXPECT_EQ((*actual)->sensitivity_flops > 0, method != v1::METHOD_SELECTION);
     EXPECT_FALSE(session->PlanFromGradients()->has_value()) << "once a step";
     session.reset();
@@ -144,7 +156,7 @@ TEST_F(InStepTest, WorksWithAScaledLossOnceTheGradientsAreUnscaled) {
     session.reset();
     for (auto& [name, parameter] : parameters) parameter.requires_grad_(true).mutable_grad().reset();
   }
-  EXPECT_THAT(reports[1].importance(), ::testing::ElementsAreArray(reports[0].importance()));
+  EXPECT_THAT(reports[1].importance(), ElementsAreArray(reports[0].importance()));
 }
 
 TEST_F(InStepTest, CrossFitsOverConsecutiveStepsAndThePlanHoldsFromTheLastOn) {
@@ -161,7 +173,7 @@ TEST_F(InStepTest, CrossFitsOverConsecutiveStepsAndThePlanHoldsFromTheLastOn) {
       ASSERT_TRUE(session->BeginRoundInStep().ok());
       std::vector<at::Tensor> updates;
       std::vector<double> expected;
-      int64_t executed = 0, flops_in_force = 0;
+      int64_t executed = 0, flops_in_force = 0, beyond_sum = 0;
       for (int step = 0; step < 2; ++step) {
         EXPECT_TRUE(session->is_measuring());
         const auto before = Weights();
@@ -183,8 +195,12 @@ TEST_F(InStepTest, CrossFitsOverConsecutiveStepsAndThePlanHoldsFromTheLastOn) {
         EXPECT_EQ(planned->has_value(), step == 1);
         EXPECT_FALSE(session->PlanFromGradients()->has_value()) << "once a step";
         const int64_t beyond = session->step_probe().backward_cost;
+        beyond_sum += beyond;
         if (step == 0) flops_in_force = executed - beyond;
-        if (step == 1) EXPECT_EQ(executed - beyond, session->step_plan().predicted_backward_cost);
+        if (step == 1) {
+          EXPECT_EQ(executed - beyond, session->step_plan().predicted_backward_cost);
+          EXPECT_EQ((*planned)->probe_backward_cost, beyond_sum) << "the price of all steps of the round";
+        }
         ASSERT_TRUE(session->Step().ok());
         for (const auto& [name, parameter] : parameters) {
           const bool trains = step == 0
@@ -215,6 +231,37 @@ TEST_F(InStepTest, CrossFitsOverConsecutiveStepsAndThePlanHoldsFromTheLastOn) {
     session.reset();
     for (auto& [name, parameter] : parameters) parameter.requires_grad_(true).mutable_grad().reset();
   }
+}
+
+TEST_F(InStepTest, ThePriceOfARoundCountsItsSensitivity) {
+  UseMethod(v1::METHOD_JOINT, 0.5);
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRoundInStep().ok());
+  ASSERT_TRUE(session->BeginStep().ok());
+  ASSERT_TRUE(session->Backward(Stack()).ok());
+  const auto round = session->Step();
+  ASSERT_TRUE(round.ok() && round->has_value()) << round.status();
+  DriftSchedule expected;
+  expected.AddRound(0,
+                    static_cast<double>((*round)->probe_backward_cost + (*round)->sensitivity_flops) /
+                        static_cast<double>(session->profile().forward_cost + (*round)->predicted_backward_cost),
+                    std::nullopt);
+  EXPECT_EQ(session->state().drift.next_round_step, expected.state().next_round_step);
+}
+
+TEST_F(InStepTest, UniformRatesNeedNoSensitivityAndSoTakeCheckpointedBlocks) {
+  UseMethod(v1::METHOD_JOINT, 0.5);
+  options.plan.set_allocation(v1::ALLOCATION_UNIFORM);
+  checkpoints = true;
+  auto session = NewSession();
+  ASSERT_TRUE(session->BeginRoundInStep().ok());
+  ASSERT_TRUE(session->BeginStep().ok());
+  ASSERT_TRUE(session->Backward(Stack()).ok());
+  const auto round = session->Step();
+  ASSERT_TRUE(round.ok() && round->has_value()) << round.status();
+  EXPECT_EQ((*round)->sensitivity_flops, 0);
+  EXPECT_THAT(connection->last_report.sensitivity(), IsEmpty());
+  RunStep(*session);
 }
 
 TEST_F(InStepTest, RefusesAStepWithoutBackwardAndMeasuresInTheNextOne) {
@@ -257,7 +304,7 @@ TEST_F(InStepTest, MeasuresSensitivityOfTheForwardPassThatBackwardComesOf) {
     for (auto& [name, parameter] : parameters) parameter.requires_grad_(true).mutable_grad().reset();
   }
   EXPECT_THAT(reports[0].sensitivity(), ::testing::Contains(::testing::Gt(0)));
-  EXPECT_THAT(reports[1].sensitivity(), ::testing::ElementsAreArray(reports[0].sensitivity()));
+  EXPECT_THAT(reports[1].sensitivity(), ElementsAreArray(reports[0].sensitivity()));
 }
 
 TEST_F(InStepTest, ARoundOfItsOwnTakesThePlaceOfOneThatIsStillToBeMeasured) {

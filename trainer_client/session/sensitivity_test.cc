@@ -46,9 +46,10 @@ struct SensitivityTest : ::testing::Test {
   at::Tensor Forward() const {
     at::Tensor x = at::mm(input, parameters[0].second);
     for (int b = 0; b < kBlocks; ++b) {
-      x = !checkpoints ? Block(b, x)
-                       : profiler::Checkpoint([this, b](const std::vector<at::Tensor>& in) { return Block(b, in[0]); },
-                                              {x}, {parameters[b + 1].second});
+      x = b >= checkpointed
+              ? Block(b, x)
+              : profiler::Checkpoint([this, b](const std::vector<at::Tensor>& in) { return Block(b, in[0]); }, {x},
+                                     {parameters[b + 1].second});
     }
     return at::mm(x, parameters.back().second).square().mean();
   }
@@ -97,15 +98,17 @@ struct SensitivityTest : ::testing::Test {
   std::vector<ResidualBranch> branches;
   std::vector<bool> trainable = std::vector<bool>(kBlocks + 2, true);
   const at::Tensor input = Randn({5, 6});
-  bool checkpoints = false;
+  int checkpointed = 0;  // So many blocks, the first ones.
   LossFunction loss = [this](int) { return Forward(); };
 };
 
 TEST_F(SensitivityTest, IsTheDefinitionOfBoth) { ExpectTheDefinition(); }
 
 TEST_F(SensitivityTest, IsTheDefinitionUnderCheckpointingToo) {
-  checkpoints = true;
-  ExpectTheDefinition();
+  for (int blocks : {kBlocks, 2}) {
+    checkpointed = blocks;
+    ExpectTheDefinition();
+  }
 }
 
 TEST_F(SensitivityTest, CountsTheTrainableTensorsAlone) {
@@ -114,8 +117,8 @@ TEST_F(SensitivityTest, CountsTheTrainableTensorsAlone) {
 }
 
 TEST_F(SensitivityTest, LeavesEverythingAsItWas) {
-  for (bool with_checkpoints : {false, true}) {
-    checkpoints = with_checkpoints;
+  for (int blocks : {0, kBlocks}) {
+    checkpointed = blocks;
     parameters[1].second.requires_grad_(false);
     branches[2].set_dropped(true);
     const RandomState random_state = GetRandomState();
@@ -170,7 +173,7 @@ TEST_F(SensitivityTest, ReportsWhatWentWrong) {
   EXPECT_EQ(diverged.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(diverged.status().message()), HasSubstr("the sensitivity of layers.0 is"));
 
-  checkpoints = true;
+  checkpointed = kBlocks;
   const BranchOutputs outputs(branches);
   const at::Tensor value = Forward();
   const auto in_step =

@@ -1,6 +1,8 @@
 #include "trainer_client/session/step_plan.h"
 
 #include <cmath>
+#include <cstdint>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -69,6 +71,25 @@ TEST(StepPlanner, CostsItsExpectationOnAverageAndIsNeverFarFromIt) {
     sum += cost;
   }
   EXPECT_NEAR(sum / kSteps, expected, 5 * 80 / std::sqrt(kSteps));
+}
+
+// The frozen weights change which blocks cost about the same: a and c, b and d. One of each two is dropped.
+TEST(StepPlanner, ACostIsNearlyTheSameInEachStepUnderThePlansMask) {
+  ModelProfile profile;
+  profile.ops = {{.name = "loss", .inputs = {{.op = 1}, {.op = 2}, {.op = 3}, {.op = 4}, {.op = 5}}}};
+  for (int b = 0; b < 4; ++b) {
+    profile.ops.push_back({.name = "block", .cost = b + 1, .inputs = {{.op = 5}}, .block = b});
+    profile.tensors.push_back({.name = "weight", .op = b + 1, .weight_grad_cost = 100});
+  }
+  profile.ops.push_back({.name = "embedding", .cost = 1});
+  profile.tensors.push_back({.name = "embedding", .op = 5, .weight_grad_cost = 1});
+  profile.blocks = {"a", "b", "c", "d"};
+  const StepPlanner planner(
+      profile, {.trainable = {true, false, true, false, true}, .drop_rates = {0.5, 0.5, 0.5, 0.5}, .seed = 7});
+  const int64_t expected = planner.WithoutDrops().predicted_backward_cost - (101 + 2 + 103 + 4) / 2;
+  for (int step = 0; step < 100; ++step) {
+    EXPECT_LE(std::abs(planner.Draw(step).predicted_backward_cost - expected), 2) << step;
+  }
 }
 
 TEST(StepPlanner, DrawsTheSameForTheSameNumberAndSeed) {

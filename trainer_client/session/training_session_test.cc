@@ -415,6 +415,19 @@ TEST_F(TrainingSessionTest, NamesJobsByItselfWithoutRepetition) {
   EXPECT_NE(NewSession()->job(), NewSession()->job());
 }
 
+TEST(TrainingSessionOnRanksTest, RanksWithoutAJobShareTheOneThatRankZeroNames) {
+  std::vector<std::string> jobs(2);  // By rank.
+  OnRanks(2, [&](RankGroup& ranks) {
+    const NamedParameters parameters = {{"a", at::zeros({2}).requires_grad_(true)}};
+    const auto session =
+        TrainingSession::Create(std::make_shared<FakePlanner>(), {.job = "", .ranks = &ranks}, parameters);
+    ASSERT_TRUE(session.ok()) << session.status();
+    jobs[ranks.rank()] = (*session)->job();
+  });
+  EXPECT_NE(jobs[0], "");
+  EXPECT_EQ(jobs[1], jobs[0]);
+}
+
 TEST_F(TrainingSessionTest, RefusesWhatItCannotDo) {
   EXPECT_EQ(TrainingSession::Create(connection, options, {}).status().code(), absl::StatusCode::kInvalidArgument);
   {
@@ -423,6 +436,13 @@ TEST_F(TrainingSessionTest, RefusesWhatItCannotDo) {
     auto session = TrainingSession::Create(connection, without_rule, parameters);
     EXPECT_EQ(session.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(session.status().message(), HasSubstr("update_rule"));
+  }
+  {
+    SessionOptions without_batch = options;
+    without_batch.importance.probe_batches = 0;
+    const absl::Status status = TrainingSession::Create(connection, without_batch, parameters).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("importance.probe_batches is 0; it must be >= 1"));
   }
   auto session = NewSession();
   EXPECT_EQ(session->BeginStep().code(), absl::StatusCode::kFailedPrecondition);
