@@ -147,6 +147,37 @@ def ddp_drop() -> dict:
     return ddp("drop")
 
 
+def ddp_steps_with_nothing_left() -> dict:
+    """Under no_sync: steps, and last micro-batches, in which every block that holds adapters is dropped."""
+    found = {}
+    for draw_per in ("step", "micro-batch"):
+        network = hf_models.build("llama", "sdpa").model
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_("layers" in name)
+        model = torch.nn.parallel.DistributedDataParallel(network)
+        optimizer = torch.optim.SGD([one for one in network.parameters() if one.requires_grad], lr=0.05)
+        options = {"budget": 0.1, "budget_of": "backward", "method": "drop", "allocation": "uniform"}
+        session = greenplan.attach(model, optimizer, draw_per=draw_per, **options)
+        found[draw_per] = {**loop(model, session, optimizer, 24, parts=2)}
+        found[draw_per]["empty"] = sum(not gradients for gradients in found[draw_per]["gradients"])
+        session.detach()
+    return found
+
+
+def ddp_probe_that_fails() -> dict:
+    """The loop catches the error; its next steps reduce what the plan trains."""
+    model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    session = greenplan.attach(model, optimizer, budget=0.5, probe="separate")
+    session.begin_round(lambda: model(**batch_of(dist.get_rank(), 0)).loss)
+    loop(model, session, optimizer, 1)
+    try:
+        session.begin_round(lambda: model(**batch_of(dist.get_rank(), 0)).loss * torch.nan)
+    except greenplan.Error:
+        pass
+    return loop(model, session, optimizer, 2)
+
+
 def ddp_separate() -> dict:
     """Each rank probes its own batches; all get one plan."""
     network = hf_models.build("llama", "sdpa").model

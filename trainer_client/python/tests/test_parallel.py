@@ -75,6 +75,17 @@ def test_ddp_drops_the_same_blocks_on_every_rank(case, tmp_path):
     assert case == "ddp_joint" or len({tuple(gradients) for gradients in ranks[0]["gradients"]}) > 2
 
 
+def test_ranks_stay_equal_where_a_step_or_its_last_micro_batch_has_nothing_left_to_train(tmp_path):
+    first, second = run("ddp_steps_with_nothing_left", tmp_path)
+    for draw_per in ("step", "micro-batch"):
+        check_ranks_agree([first[draw_per], second[draw_per]])
+        assert first[draw_per]["empty"] > 0
+
+
+def test_ranks_stay_equal_after_a_probe_that_failed(tmp_path):
+    check_ranks_agree(run("ddp_probe_that_fails", tmp_path))
+
+
 def test_ddp_averages_what_each_rank_has_probed(tmp_path):
     ranks = run("ddp_separate", tmp_path)
     check_ranks_agree(ranks)

@@ -172,6 +172,46 @@ def test_a_tensor_of_a_dropped_block_is_passed_over_in_that_step():
         assert float(optimizer.state[parameter]["step"]) == steps[name] + (0 if in_block else 1)
 
 
+def test_a_tensor_of_a_dropped_block_is_passed_over_though_a_loop_fills_its_gradient_with_zeros():
+    model, optimizer, session = attached(method="drop", allocation="uniform")
+    passed_over = 0
+    for _ in range(6):
+        before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+        with session.step():
+            model.loss().backward()
+        blocks = session._measuring.step.blocks
+        modules = [module for block in session._execution.applied.dropped for module in blocks.modules[block]]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+        for name, parameter in model.parameters.items():
+            is_dropped = any(name.startswith(f"{module}.") for module in modules)
+            assert torch.equal(before[name], parameter) == is_dropped, name
+            passed_over += is_dropped
+    assert passed_over
+
+
+@pytest.mark.parametrize("trains_in_evaluation_mode", [False, True])
+def test_a_micro_batch_draws_blocks_if_it_records_gradients(trains_in_evaluation_mode):
+    """Not where a reference model's pass runs in between, without gradients."""
+    model, optimizer, session = attached(method="drop", allocation="uniform", draw_per="micro-batch")
+    if trains_in_evaluation_mode:
+        model.model.eval()
+    train_step(model, optimizer, session)
+    for _ in range(3):
+        with session.step():
+            for _ in range(2):
+                loss = model.loss()
+                with torch.no_grad():
+                    model.loss()
+                loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    latest = session.history[-1]
+    assert latest["steps"] == 6
+    assert latest["predicted_backward_flops"] < latest["full_backward_flops"]
+    assert not session.mismatches
+
+
 def test_micro_batches_may_have_draws_of_their_own():
     model, optimizer, session = attached(method="drop", budget=0.6, draw_per="micro-batch")
     train_step(model, optimizer, session)
@@ -256,6 +296,52 @@ def test_a_separate_probe_whose_loss_raises_leaves_the_plan_in_force():
     with pytest.raises(RuntimeError, match="my own"):
         session.begin_round(raises)
     assert flags(model) == in_force and not all(in_force.values())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, greenplan.Error("refused", code="ALREADY_EXISTS")])
+def test_a_separate_round_that_cannot_be_planned_leaves_the_plan_in_force(error):
+    model, optimizer, session = attached(probe="separate")
+    session.begin_round(model.loss)
+    train_step(model, optimizer, session)
+    before, plan = flags(model), session.plan
+
+    def fail(*_):
+        raise error
+
+    session._rounds.planner.plan = fail
+    with pytest.raises((KeyboardInterrupt, greenplan.Error)):
+        session.begin_round(model.loss)
+    assert flags(model) == before
+    assert session.plan is plan
+    train_step(model, optimizer, session)
+    assert not session.mismatches
+
+
+def test_the_loss_of_another_model_is_not_taken_for_the_models():
+    model, optimizer, session = attached()
+    other = hf_models.build("gpt2", "sdpa")
+    for _ in range(3):
+        with session.step():
+            loss, of_other = model.loss(), other.loss()
+            of_other.backward()
+            loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert not session.mismatches
+    assert session.history[-1]["executed_backward_flops"] == session.history[-1]["predicted_backward_flops"]
+
+
+def test_a_step_whose_backward_fails_is_abandoned_also_if_the_loop_goes_on():
+    model, optimizer, session = attached(method="drop", allocation="uniform")
+    for measures in (True, False):
+        for _ in range(2):
+            with session.step():
+                loss = model.loss()
+                with pytest.raises(RuntimeError, match="shape mismatch|Mismatch in shape"):
+                    loss.backward(torch.ones(3))
+        assert session.steps == (0 if measures else 1)
+        train_step(model, optimizer, session)
+    assert session.history[-1]["steps"] == 1
 
 
 def test_executed_and_predicted_are_compared_in_the_first_step_of_the_profiles_shapes():
@@ -433,6 +519,21 @@ def test_pinned_tensors_train_and_never_does_not():
         assert "lm_head.weight" not in session.plan.trainable
         optimizer.step()
         optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("options", [{"warmup_rounds": 1, "plan_every": 2}, {}], ids=["warm-up", "not measured"])
+def test_what_never_trains_does_not_before_the_first_plan_either(options):
+    model, optimizer, session = attached(never=["lm_head.weight"], **options)
+    before = {name: parameter.detach().clone() for name, parameter in model.parameters.items()}
+    with session.step():
+        model.loss().backward()
+        if not options:
+            model.parameters["model.norm.weight"].grad[0] = torch.inf
+    assert session.plan is None
+    model.parameters["model.norm.weight"].grad = None
+    optimizer.step()
+    moved = {name for name, parameter in model.parameters.items() if not torch.equal(before[name], parameter)}
+    assert moved == before.keys() - {"lm_head.weight", "model.norm.weight"}
 
 
 @pytest.mark.parametrize("policy, keeps", [("keep", True), ("offload", True), ("drop", False)])
@@ -613,6 +714,8 @@ def test_resume_into_another_model_is_refused_by_name():
         other.load_state_dict(session.state_dict())
     with pytest.raises(greenplan.Error, match="version of the session's state is 7"):
         other.load_state_dict({"version": 7})
+    assert other.steps == 0
+    assert other._schedule.is_due
 
 
 @pytest.mark.parametrize(

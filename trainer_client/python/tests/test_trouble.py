@@ -637,6 +637,38 @@ def test_an_update_that_is_not_finite_is_told_from_a_gradient_that_is_not():
             (model(torch.zeros(1, 3).half()).sum() * 0).backward()
 
 
+class TwoHeads(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = torch.nn.Linear(16, 16, bias=False), torch.nn.Linear(16, 4, bias=False)
+        self.x = torch.randn(8, 16)
+
+    def losses(self):
+        return [head(self.x).square().mean() for head in (self.first, self.second)]
+
+
+@pytest.mark.parametrize("scales", [False, True])
+def test_a_loss_that_reaches_frozen_tensors_alone_beside_one_that_trains(scales):
+    """The step trains, so it is not measured anew, and a scaler's stand-in does not take a real gradient away."""
+    model = TwoHeads()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0, enabled=scales)
+    session = greenplan.attach(model, optimizer, budget=0.4, budget_of="backward", scaler=scaler)
+    for _ in range(6):
+        before = model.second.weight.detach().clone()
+        with session.step():
+            for loss in model.losses():
+                scaler.scale(loss).backward()
+        assert session.plan.trainable == ("second.weight",)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        assert not torch.equal(before, model.second.weight)
+    assert len(session.history) == 1
+    assert not session.mismatches
+
+
 class FusedHead(torch.autograd.Function):
     """Computes the gradient of its weight whether or not anybody wants it, as some fused losses do."""
 

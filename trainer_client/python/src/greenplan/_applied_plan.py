@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,25 @@ from greenplan._profiling import ProfiledStep, recorded_shapes
 from greenplan.plan import Plan
 
 
+@dataclasses.dataclass(slots=True)
+class _WatchedStep:
+    """What the losses of one step have shown so far.
+
+    Attributes:
+        losses: How many there were, up to those of a profiled step; none of another model counts.
+        counts: Whether what they execute is compared with what is predicted.
+        executed: FLOPs by operator.
+        reaches: Whether any of them had something to train.
+        misses: Whether any of them should have had, and had not.
+    """
+
+    losses: int = 0
+    counts: bool = False
+    executed: dict[str, int] = dataclasses.field(default_factory=dict)
+    reaches: bool = False
+    misses: bool = False
+
+
 class AppliedPlan:
     """A plan and the steps taken under it.
 
@@ -25,6 +45,7 @@ class AppliedPlan:
         may_drop: Whether any block may be dropped.
         live: The names of the tensors that require grad.
         dropped: The names of the blocks that the present or last step, or micro-batch, drops.
+        ends_without_backward: Whether the last loss of the present or last step had nothing to train.
     """
 
     def __init__(self, plan: Plan, step: ProfiledStep, live: Sequence[str], runs_nothing: bool = False) -> None:
@@ -44,6 +65,7 @@ class AppliedPlan:
         self._signature = step.signature
         self._losses_per_step = step.losses_per_step
         self._draws: Counter[tuple[str, ...]] = Counter()
+        self._draws_of_step: list[tuple[str, ...]] = []
         self._cost_of: dict[tuple[str, ...], int] = {}
         self._earlier_steps = 0
         self._earlier_costs = 0
@@ -52,6 +74,8 @@ class AppliedPlan:
         self._next_comparison: float = 1  # The step from which on one is due.
         self._has_compared_drop = False
         self._reaches_nothing = False
+        self._reached_of: dict[tuple[str, ...], set[str]] = {}
+        self.ends_without_backward = False
         self._executed: int | None = None
         self._mismatch = ""
 
@@ -62,9 +86,25 @@ class AppliedPlan:
         self._executed = figures["executed_backward_flops"]
 
     def note_step(self, dropped: tuple[str, ...]) -> None:
-        """Notes the blocks that one step, or one micro-batch, drops."""
+        """Notes the blocks that the present step, or its next micro-batch, drops."""
         self.dropped = dropped
-        self._draws[dropped] += 1
+        self._draws_of_step.append(dropped)
+
+    def end_step(self) -> None:
+        """Counts the step that has been noted."""
+        self._draws.update(self._draws_of_step)
+        self._draws_of_step.clear()
+
+    def abandon_step(self) -> None:
+        """Forgets the step that has been noted."""
+        self._draws_of_step.clear()
+
+    def unreached_in_step(self) -> list[str]:
+        """Names the live tensors that the present step has no gradient of, as their blocks are dropped."""
+        if not any(self._draws_of_step):
+            return []
+        reached = set().union(*map(self._reached, self._draws_of_step))
+        return [name for name in self.live if name not in reached]
 
     def of_plan(self) -> dict[str, Any]:
         """What the plan says, for the history."""
@@ -95,7 +135,9 @@ class AppliedPlan:
         }
 
     @contextlib.contextmanager
-    def watching(self, model: torch.nn.Module, nothing_left: Callable[[], None]) -> Iterator[None]:
+    def watching(
+        self, model: torch.nn.Module, nothing_left: Callable[[], None], before_backward: Callable[[], None]
+    ) -> Iterator[None]:
         """Is entered around a step. In some steps, counts what is executed and compares it with what is predicted.
 
         Those are step 1, 2, 4, 8 and so on under the plan, and the first that drops a block: counting takes time. A
@@ -104,33 +146,37 @@ class AppliedPlan:
         Args:
             model: Without what wraps it.
             nothing_left: Is called in place of a backward that has nothing to train.
+            before_backward: Is called before any other.
         """
         self._steps += 1
-        self._reaches_nothing = False
-        found: dict[str, int] = {}
-        calls = 0
-        counts = False
+        self._reaches_nothing = self.ends_without_backward = False
+        step = _WatchedStep()
 
         def watch(loss: torch.Tensor, run: Callable[[], None]) -> None:
-            nonlocal calls, counts
-            calls += 1
-            if calls == 1:
-                counts = self._is_comparison_due(bool(self.dropped)) and shapes == self._signature[: len(shapes)]
+            self.ends_without_backward = not loss.requires_grad
             if not loss.requires_grad:
-                self._reaches_nothing = self._predicted(self.dropped) > 0
+                step.misses = step.misses or self._predicted(self.dropped) > 0
+                step.losses += 1
                 nothing_left()
-            elif counts and calls <= self._losses_per_step:
-                for op, flops in executed_flops(run).items():
-                    found[op] = found.get(op, 0) + flops
-            else:
+                return
+            before_backward()
+            step.reaches = True
+            if step.losses == 0:
+                step.counts = self._is_comparison_due(bool(self.dropped)) and shapes == self._signature[: len(shapes)]
+            if not step.counts or step.losses >= self._losses_per_step or not _reaches(loss, model):
                 run()
-            if counts and calls == self._losses_per_step and shapes == self._signature and not self._reaches_nothing:
-                self._compare(found)
+                return
+            step.losses += 1
+            for op, flops in executed_flops(run).items():
+                step.executed[op] = step.executed.get(op, 0) + flops
+            if step.losses == self._losses_per_step and shapes == self._signature and not step.misses:
+                self._compare(step.executed)
 
         with contextlib.ExitStack() as stack:
             shapes = stack.enter_context(recorded_shapes(model)) if self._is_comparison_due(self.may_drop) else []
             stack.enter_context(watched_backward(watch))
             yield
+        self._reaches_nothing = step.misses and not step.reaches
 
     def _is_comparison_due(self, drops: bool) -> bool:
         """Whether a comparison is due in this step, if it drops blocks or not."""
@@ -164,8 +210,31 @@ class AppliedPlan:
         problem, self._mismatch = self._mismatch, ""
         return problem
 
+    def _reached(self, dropped: tuple[str, ...]) -> set[str]:
+        if dropped not in self._reached_of:
+            self._reached_of[dropped] = self._profile._step_reaches(self.live, dropped)
+        return self._reached_of[dropped]
+
     def _predicted(self, dropped: tuple[str, ...]) -> int:
         if dropped not in self._cost_of:
             cost = 0 if self._runs_nothing else self._profile.step_cost(self.live, dropped)
             self._cost_of[dropped] = cost
         return self._cost_of[dropped]
+
+
+def _reaches(loss: torch.Tensor, model: torch.nn.Module) -> bool:
+    """Whether gradient of a loss reaches a parameter of a model, and not those of another model alone."""
+    parameters = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    seen = {loss.grad_fn}
+    open_ends = [loss.grad_fn]
+    while open_ends:
+        node = open_ends.pop()
+        if node is None:
+            continue
+        if id(getattr(node, "variable", None)) in parameters:
+            return True
+        for following, _ in node.next_functions:
+            if following not in seen:
+                seen.add(following)
+                open_ends.append(following)
+    return False

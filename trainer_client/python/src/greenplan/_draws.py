@@ -36,7 +36,7 @@ class Draws:
         of_micro_batch = contextlib.ExitStack()
 
         def draw(module: torch.nn.Module, args: Any) -> None:
-            if module.training:
+            if torch.is_grad_enabled():  # Not for a reference model's pass, or one that generates.
                 of_micro_batch.close()
                 of_micro_batch.enter_context(self.of(next_number()))
 

@@ -173,7 +173,7 @@ class Measuring:
     def importance_of_batches(
         self, loss_fns: Sequence[LossFn], metric: str
     ) -> tuple[dict[str, float], dict[str, float]]:
-        """Measures on batches; all but the flags of ``requires_grad`` is afterwards as before.
+        """Measures on batches; all but the flags of ``requires_grad`` is afterwards as before, if it raises, too.
 
         Args:
             loss_fns: One function per batch, which runs forward and returns the loss.
@@ -183,25 +183,20 @@ class Measuring:
             The importance and its standard error by name, both empty if no plan needs them.
 
         Raises:
-            Error: What profiler and probe raise; the flags are then as before, too.
+            Error: What profiler and probe raise.
         """
         execution = self._execution
-        before = execution.parameters.live
         importance: dict[str, float] = {}
         error: dict[str, float] = {}
-        try:
-            with undisturbed(execution.model), execution.wrapper.without_reduction():
-                self._let_all_live()
-                self.prepare()
-                if self.step is None:
-                    self._profile_batch(loss_fns[0])
-                if self._options.needs_importance:
-                    importance, error = separate_importance(self._measured(), self._optimizer, loss_fns, metric)
-                if self._measures_sensitivity:
-                    self.sensitivity = self._ranks.mean(self._sensitivity_of_batch(loss_fns[0]))
-        except BaseException:
-            execution.parameters.set_live(before)
-            raise
+        with undisturbed(execution.model), execution.wrapper.without_reduction():
+            self._let_all_live()
+            self.prepare()
+            if self.step is None:
+                self._profile_batch(loss_fns[0])
+            if self._options.needs_importance:
+                importance, error = separate_importance(self._measured(), self._optimizer, loss_fns, metric)
+            if self._measures_sensitivity:
+                self.sensitivity = self._ranks.mean(self._sensitivity_of_batch(loss_fns[0]))
         return importance, error
 
     def _profile_batch(self, loss_fn: LossFn) -> None:

@@ -176,6 +176,9 @@ class Wrapper(Protocol):
             may_drop: Whether some of them may get no gradient in some steps.
         """
 
+    def finish_reduction(self) -> None:
+        """Is called at the end of a step whose last micro-batch had nothing to train and ran no backward."""
+
     def without_reduction(self) -> contextlib.AbstractContextManager[Any]:
         """Keeps gradients on their rank while it is entered."""
 
@@ -207,6 +210,9 @@ def wrapper_of(model: torch.nn.Module) -> Wrapper:
 
 class _Alone:
     def follow(self, live: Iterable[torch.Tensor], may_drop: bool) -> None:
+        pass
+
+    def finish_reduction(self) -> None:
         pass
 
     def without_reduction(self) -> contextlib.AbstractContextManager[Any]:
@@ -247,6 +253,18 @@ class _Ddp(_Alone):
         model._ddp_init_helper(parameters, expect_sparse, names, False)
         for hook, state in model._comm_hooks:  # They were registered with the old reducer.
             dist._register_comm_hook(model.reducer, state, hook)  # type: ignore[attr-defined]
+
+    def finish_reduction(self) -> None:
+        """Averages what earlier micro-batches have left on each rank; the reducer, which waits, is made anew."""
+        live = [parameter for parameter in self._model.module.parameters() if parameter.requires_grad]
+        if self._follows is None or not live:
+            return
+        for parameter in live:
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad, group=self._model.process_group)
+                parameter.grad /= dist.get_world_size(self._model.process_group)
+        may_drop, self._follows = self._follows[1], None
+        self.follow(live, may_drop)
 
     def check_reentrant_drops(self, method: str) -> None:
         raise Error(

@@ -126,6 +126,11 @@ class Parameters:
             if name not in live and parameter.grad is not None:
                 parameter.grad = None
 
+    def drop_gradients(self, names: Iterable[str]) -> None:
+        """Drops what a loop has left in place of gradients that a step has not computed, such as zeros."""
+        for name in names:
+            self.candidates[name].grad = None
+
     def undo_foreign_flips(self) -> list[str]:
         """Puts the flags of candidates back that somebody else has changed; returns their names."""
         live = self.live

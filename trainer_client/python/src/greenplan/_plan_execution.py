@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -71,6 +71,7 @@ class PlanExecution:
         self.applied: AppliedPlan | None = None
         self.micro_batches = 0
         self.mismatches: list[str] = []
+        self._never = frozenset(options.never)
         self._draws_per_forward = options.draw_per == "micro-batch"
 
     def leaves(self) -> Callable[[], list[tuple[str, torch.Tensor]]]:
@@ -82,17 +83,34 @@ class PlanExecution:
 
     def enforce(self, plan: Plan, step: ProfiledStep) -> AppliedPlan:
         """Puts a plan in force, made for ``step``; the gradients of what it freezes are dropped."""
+        live = [name for name in plan.trainable if name in self.parameters.candidates]
+        applied = AppliedPlan(plan, step, live, runs_nothing=self.inputs.must_stay_open and not live)
+        self._let_live(applied.live, applied.may_drop)
+        self.applied = applied
+        return applied
+
+    def put_back(self) -> None:
+        """Lets the plan in force hold, also after ``open``; before the first one everything requires grad."""
+        if self.applied is None:
+            self._let_live(list(self.parameters.candidates), may_drop=False)
+        else:
+            self._let_live(self.applied.live, self.applied.may_drop)
+
+    def go_on(self) -> None:
+        """Does the same for a step that trains: before the first plan, everything but what never does."""
+        if self.applied is None:
+            self.open(self._never)
+        else:
+            self.put_back()
+
+    def _let_live(self, live: Sequence[str], may_drop: bool) -> None:
         candidates = self.parameters.candidates
-        live = [name for name in plan.trainable if name in candidates]
         self.parameters.set_live(live)
-        may_drop = any(rate > 0 for rate in plan.drop_rates.values())
         self.wrapper.follow([candidates[name] for name in live], may_drop)
         chosen = set(live)
         self.state.apply(
             [one for name, one in candidates.items() if name not in chosen], [candidates[name] for name in live]
         )
-        self.applied = AppliedPlan(plan, step, live, runs_nothing=self.inputs.must_stay_open and not live)
-        return self.applied
 
     def open(self, never: frozenset[str]) -> None:
         """Lets every candidate require grad but those of the names ``never``, whatever the plan in force says."""
@@ -102,12 +120,11 @@ class PlanExecution:
         self.state.bring_back(parameters)
         self.wrapper.follow(parameters, may_drop=False)
 
-    def put_back(self) -> None:
-        """Lets the flags be as before ``open``."""
-        if self.applied is None:
-            self.parameters.restore()
-        else:
-            self.parameters.set_live(self.applied.live)
+    def abandon_step(self) -> None:
+        """Forgets a step in which something raised."""
+        self.scaling.remove()
+        if self.applied is not None:
+            self.applied.abandon_step()
 
     def release(self) -> None:
         """Lets everything require grad again, and wrapper and optimizer know it."""
@@ -131,7 +148,7 @@ class PlanExecution:
                 stack.enter_context(draws.each_forward(self.model, self._next_micro_batch))
             else:
                 stack.enter_context(Draws(planner, applied, profiled.blocks).of(number))
-            stack.enter_context(applied.watching(self.model, self._stand_in))
+            stack.enter_context(applied.watching(self.model, self._stand_in, self.scaling.remove))
             yield
 
     def _next_micro_batch(self) -> int:
@@ -146,8 +163,13 @@ class PlanExecution:
             logger.warning("greenplan: backward did not execute what the plan predicts: %s", problem)
 
     def end_step(self) -> None:
-        """Leaves the optimizer no gradient of a frozen tensor, and a scaler none to miss."""
+        """Leaves the optimizer no gradient of a tensor that the step does not train, and a scaler none to miss."""
         self.parameters.drop_frozen_gradients()
+        if self.applied is not None:
+            self.parameters.drop_gradients(self.applied.unreached_in_step())
+            if self.applied.ends_without_backward:
+                self.wrapper.finish_reduction()
+            self.applied.end_step()
         if all(parameter.grad is None for parameter in self.parameters.candidates.values()):
             self._stand_in()
             self.wrapper.settle()

@@ -28,7 +28,8 @@ def progress_line(session: Session) -> str:
 def figures_of(session: Session) -> dict[str, float]:
     """The figures of the latest round, by the names under which they are logged.
 
-    ``executed_share`` is the round's mean backward cost over that of full fine-tuning.
+    ``executed_share`` is the mean backward cost of the round's steps over that of full fine-tuning. The step that
+    measures, whose backward is a full one, is not among them.
     """
     latest = session.history[-1]
     full = latest["full_backward_flops"] or 1

@@ -14,6 +14,7 @@ class Scaling:
         self._optimizer = optimizer
         self._scaler = scaler if scaler is not None and scaler.is_enabled() else None
         self._placeholder: torch.Tensor | None = None
+        self._zeros: torch.Tensor | None = None
 
     @property
     def may_skip_steps(self) -> bool:
@@ -31,14 +32,14 @@ class Scaling:
     def stand_in(self, parameter: torch.Tensor) -> None:
         """Gives the scaler a gradient of zeros to check, as it refuses a step without any.
 
-        ``remove`` takes it away again before the optimizer could move ``parameter``.
+        ``remove`` takes it away again before a real one is added to it, or the optimizer could move ``parameter``.
         """
         if self._scaler is not None and parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
+            parameter.grad = self._zeros = torch.zeros_like(parameter)
             self._placeholder = parameter
 
     def remove(self) -> None:
-        """Takes the zeros of ``stand_in`` away."""
-        if self._placeholder is not None:
+        """Takes the zeros of ``stand_in`` away, if they are still there."""
+        if self._placeholder is not None and self._placeholder.grad is self._zeros:
             self._placeholder.grad = None
-            self._placeholder = None
+        self._placeholder = self._zeros = None

@@ -62,6 +62,16 @@ def step_cost(profile: ModelProfile, trainable: Sequence[bool], dropped: Collect
     return _cost_of_live(profile, selected, runs)
 
 
+def step_reaches(profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int]) -> list[bool]:
+    """Tells which tensors get a gradient in one step that skips exactly the blocks ``dropped``, [num_tensors]."""
+    steps, selected, dropped = _of_step(profile, trainable, dropped)
+    runs = _running_ops(steps, selected, dropped)
+    of_profile = steps.tensors[: len(profile.tensors)]
+    return [
+        one and tensor.op is not None and runs[tensor.op] for tensor, one in zip(of_profile, trainable, strict=True)
+    ]
+
+
 def step_cost_by(
     profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int], group_of: Callable[[Op], str]
 ) -> dict[str, int]:

@@ -212,6 +212,8 @@ class Session:
         except BaseException:
             self.abandon_step()
             raise
+        if self._step is None:  # It was abandoned when backward raised, and the loop goes on.
+            return
         if ends:
             self.end_step()
         else:
@@ -234,6 +236,8 @@ class Session:
         try:
             if schedule.is_due and not schedule.takes_warm_up():
                 self._begin_measuring_step()
+            if self.plan is None and not self._is_probing:  # A warm-up.
+                self._execution.go_on()
             if not self._is_probing:
                 self._begin_planned_step()
             applied = self._execution.applied
@@ -280,6 +284,7 @@ class Session:
         if self._is_probing:
             self._execution.put_back()
         self._is_probing = False
+        self._execution.abandon_step()
         self._measuring.abandon()
         if step is not None:
             step.close()
@@ -326,8 +331,6 @@ class Session:
                 field="version",
             )
         self._measuring.prepare()
-        self._execution.micro_batches = state["micro_batches"]
-        self._schedule.load(state["schedule"])
         if state["profile"] is not None:
             profile = profile_of_state(state)
             self._execution.parameters.check_shapes(profile.shapes)
@@ -335,6 +338,8 @@ class Session:
             self._rounds.prepare(self._measuring.step)
             self._execution.inputs.must_stay_open = state["must_stay_open"]
         self._rounds.load(state)
+        self._execution.micro_batches = state["micro_batches"]
+        self._schedule.load(state["schedule"])
 
     def _check_between_steps(self, what: str) -> None:
         problem = ""
@@ -404,9 +409,11 @@ class Session:
 
     def _end_measuring_step(self) -> None:
         measured = self._measuring.importance_of_step(self.steps)
-        if measured is not None:
-            importance, seconds = measured
-            self._plan_round(self._rounds.shared(importance), {}, "in-step", seconds)
+        if measured is None:
+            self._execution.go_on()
+            return
+        importance, seconds = measured
+        self._plan_round(self._rounds.shared(importance), {}, "in-step", seconds)
 
     def _separate_round(self, loss_fns: Sequence[LossFn]) -> None:
         if self._execution.parameters.has_shards():
@@ -419,9 +426,13 @@ class Session:
         metric = metric_of(self.options.metric, loss_fns)
         self._forget_changed_model()
         started = time.perf_counter()
-        importance, error = self._measuring.importance_of_batches(loss_fns, metric)
-        seconds = time.perf_counter() - started
-        self._plan_round(self._rounds.shared(importance), self._rounds.shared(error), "separate", seconds)
+        try:
+            importance, error = self._measuring.importance_of_batches(loss_fns, metric)
+            seconds = time.perf_counter() - started
+            self._plan_round(self._rounds.shared(importance), self._rounds.shared(error), "separate", seconds)
+        except BaseException:
+            self._execution.put_back()
+            raise
 
     def _plan_round(
         self, importance: Mapping[str, float], standard_error: Mapping[str, float], probe: str, seconds: float
