@@ -127,6 +127,32 @@ def ddp_unused_and_bucket_views() -> dict:
     return ddp("selection", has_unused=True, is_within=True, **options)
 
 
+def power_sgd(steps: int, **of_wrapper) -> dict:
+    """A communication hook that remembers tensors of the size of each bucket."""
+    from torch.distributed.algorithms.ddp_comm_hooks import powerSGD_hook
+
+    model = torch.nn.parallel.DistributedDataParallel(hf_models.build("llama", "sdpa").model, **of_wrapper)
+    state = powerSGD_hook.PowerSGDState(None, start_powerSGD_iter=2, min_compression_rate=1)
+    compresses = []
+
+    def hook(state, bucket):
+        if bucket.index() == 0:
+            compresses.append(state.iter >= state.start_powerSGD_iter)
+        return powerSGD_hook.powerSGD_hook(state, bucket)
+
+    model.register_comm_hook(state, hook)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    session = greenplan.attach(model, optimizer, budget=0.5, budget_of="backward", plan_every=4)
+    found = loop(model, session, optimizer, steps)
+    remembered = len(state.error_dict)
+    session.detach()
+    return {**found, "compresses": compresses, "remembered": [remembered, len(state.error_dict)]}
+
+
+def ddp_power_sgd() -> dict:
+    return power_sgd(8)
+
+
 def ddp_own_group() -> dict:
     """Each rank trains a model of its own."""
     groups = [dist.new_group([rank]) for rank in range(2)]

@@ -66,6 +66,44 @@ def test_a_batch_that_is_skipped_is_no_step(tmp_path, caplog):
     assert not [record for record in caplog.records if record.name == "greenplan"]
 
 
+class EndsEpochs(Module):
+    """Ends each epoch at a batch before its last one."""
+
+    last = 4
+
+    def on_train_batch_start(self, batch, index):
+        return -1 if index == self.last else None
+
+
+@pytest.mark.parametrize(
+    "last, micro_batches, plan_every, rounds, steps",
+    [
+        (4, 1, "epoch", [0, 4, 8, 12], 16),
+        (4, 1, 3, [0, 3, 6, 9, 12, 15], 16),
+        (4, 2, "epoch", [0, 2, 4, 6], 8),  # At the first micro-batch of a step.
+        (3, 2, "epoch", [0, 1, 2, 3], 4),  # At its second one: Lightning clears the gradients of the first.
+        (3, 2, 2, [0, 2], 4),
+    ],
+)
+@pytest.mark.parametrize("method", ["selection", "joint"])
+def test_epochs_that_the_module_ends_early_begin_their_rounds(
+    tmp_path, method, last, micro_batches, plan_every, rounds, steps
+):
+    options = {"budget": 0.5, "budget_of": "backward", "method": method, "uniform_until": 0}
+    callback = GreenplanCallback(plan_every=plan_every, **options)
+    module = EndsEpochs()
+    module.last = last
+    fitted(tmp_path, callback, module, max_epochs=4, accumulate_grad_batches=micro_batches)
+    session = callback.session
+    assert [entry["step"] for entry in session.history] == rounds
+    assert session.steps == steps
+    assert not session.mismatches
+    for step, moved in enumerate(module.moved):
+        latest = max(number for number, begun in enumerate(rounds) if begun <= step)
+        assert moved <= set(session.history[latest]["trainable"])
+    assert all(parameter.requires_grad for parameter in module.parameters())
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"accumulate_grad_batches": 2}, {"gradient_clip_val": 0.1}, {"precision": "bf16-mixed"}], ids=str
 )

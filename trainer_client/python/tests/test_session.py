@@ -273,6 +273,12 @@ def test_a_separate_probe_plans_before_the_first_step_and_leaves_all_as_it_was()
     assert session.history[0]["executed_backward_flops"] == session.history[0]["predicted_backward_flops"]
 
 
+def test_a_separate_probe_begins_no_round_by_a_number_of_steps():
+    with pytest.raises(ValueError, match=r"plan_every is 4 .* call begin_round\(loss_fn\) every 4 steps") as raised:
+        attached(probe="separate", plan_every=4)
+    assert raised.value.field == "plan_every"
+
+
 def test_a_separate_probe_leaves_buffers_and_random_numbers_as_they_were():
     torch.manual_seed(0)
     norm = torch.nn.BatchNorm1d(6)

@@ -173,10 +173,13 @@ def test_plans_every_so_many_steps(tmp_path):
 
 
 class Stream(torch.utils.data.IterableDataset):
-    """Rows of three steps, whose number is not known."""
+    """Rows whose number is not known; those of three batches, unless said otherwise."""
+
+    def __init__(self, rows=12):
+        self.rows = rows
 
     def __iter__(self):
-        return iter(Rows(12))
+        return iter(Rows(self.rows))
 
 
 def test_each_pass_over_a_dataset_without_a_length_begins_a_round(tmp_path):
@@ -184,6 +187,36 @@ def test_each_pass_over_a_dataset_without_a_length_begins_a_round(tmp_path):
     run.train_dataset = Stream()
     run.train()
     assert [entry["step"] for entry in session_of(run).history] == [0, 3, 6]
+
+
+@pytest.mark.parametrize(
+    "batches, method, options, rounds",
+    [
+        # Each pass leaves one micro-batch to the first step of the next one.
+        (5, "selection", {}, [0, 3, 5]),
+        (5, "joint", {"uniform_until": 0}, [0, 3, 5]),
+        (5, "selection", {"plan_every": 2}, [0, 2, 4]),
+        # Passes of one step: the micro-batch that is left belongs to a step that measures.
+        (3, "selection", {}, [0, 2, 3, 4, 5]),
+    ],
+)
+def test_a_pass_that_ends_within_an_accumulation_leaves_its_step_to_the_next_one(
+    tmp_path, batches, method, options, rounds
+):
+    run, watcher = trained(
+        tmp_path,
+        callback=made(method=method, budget=0.6, **options),
+        dataset=Stream(4 * batches),
+        max_steps=6,
+        gradient_accumulation_steps=2,
+        eval_strategy="epoch",
+    )
+    session = session_of(run)
+    assert run.state.global_step == session.steps == 6
+    assert [entry["step"] for entry in session.history] == rounds
+    check_only_the_plan_moves(session, watcher)
+    assert not session.mismatches
+    assert all(parameter.requires_grad for parameter in run.model.parameters())
 
 
 def test_an_evaluation_in_the_middle_of_a_round_changes_nothing(tmp_path):

@@ -71,7 +71,7 @@ def checked_options(arguments: dict[str, Any]) -> Options:
         options = dataclasses.replace(options, method="selection" if has_budget else "full")
     _check_choices(options)
     _check_budget(options)
-    _check_every(options.plan_every)
+    _check_every(options.plan_every, options.probe)
     _check_schedule(options)
     plan_options(options.budget, options.budget_of, options.method, options.planner_options)
     if isinstance(options.seed, bool) or not isinstance(options.seed, int) or not 0 <= options.seed < 2**64:
@@ -131,11 +131,17 @@ def _check_budget(options: Options) -> None:
         )
 
 
-def _check_every(plan_every: str | int) -> None:
+def _check_every(plan_every: str | int, probe: str) -> None:
     is_count = isinstance(plan_every, int) and not isinstance(plan_every, bool) and plan_every >= 1
     if plan_every != "epoch" and not is_count:
         raise ArgumentError(
             f'plan_every is {plan_every!r}; allowed: "epoch", or a number of optimizer steps >= 1', field="plan_every"
+        )
+    if plan_every != "epoch" and probe == "separate":
+        raise ArgumentError(
+            f'plan_every is {plan_every} with probe="separate", which measures in begin_round(loss_fn) alone; '
+            f'leave plan_every out and call begin_round(loss_fn) every {plan_every} steps, or use probe="in-step"',
+            field="plan_every",
         )
 
 

@@ -18,6 +18,9 @@ _COMPILED = (
     "gradient, and every change of the plan would compile anew; attach the model without torch.compile"
 )
 
+# What the state of torch's PowerSGD hook remembers of each bucket.
+_OF_BUCKETS = ("error_dict", "p_memory_dict", "q_memory_dict")
+
 
 def refuse_unsupported(model: torch.nn.Module, will_be_compiled: bool = False) -> None:
     """Refuses what cannot follow a change of ``requires_grad`` in the middle of training.
@@ -252,6 +255,7 @@ class _Ddp(_Alone):
         names = model._build_debug_param_to_name_mapping(parameters)
         model._ddp_init_helper(parameters, expect_sparse, names, False)
         for hook, state in model._comm_hooks:  # They were registered with the old reducer.
+            _forget_buckets(state)
             dist._register_comm_hook(model.reducer, state, hook)  # type: ignore[attr-defined]
 
     def finish_reduction(self) -> None:
@@ -279,6 +283,19 @@ class _Ddp(_Alone):
     def without_reduction(self) -> contextlib.AbstractContextManager[Any]:
         manager: contextlib.AbstractContextManager[Any] = self._model.no_sync()
         return manager
+
+
+def _forget_buckets(state: Any) -> None:
+    """Lets the state of a communication hook remember nothing of the buckets of the old reducer.
+
+    The new one makes its buckets anew after its first step, so that PowerSGD begins to remember after that step, too.
+    """
+    for name in _OF_BUCKETS:
+        of_buckets = getattr(state, name, None)
+        if isinstance(of_buckets, dict):
+            of_buckets.clear()
+    if hasattr(state, "start_powerSGD_iter"):
+        state.start_powerSGD_iter = max(state.start_powerSGD_iter, state.iter + 1)
 
 
 class _Fsdp(_Alone):

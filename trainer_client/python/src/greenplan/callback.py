@@ -28,7 +28,9 @@ class GreenplanCallback(TrainerCallback, ExportableState):
 
     Needs no subclass and no loss function: importance comes from the gradients of a round's first step. A round begins
     at the start of each epoch, or every ``plan_every`` optimizer steps. Nothing is frozen before the optimizer exists,
-    and flags change between optimizer steps alone.
+    and flags change between optimizer steps alone. Where a dataset without a length ends within an accumulation, the
+    Trainer keeps the gradients, and the next pass goes on with that step; a round of that pass begins with the step
+    after it.
 
     Its state is saved in the Trainer's checkpoints. To resume, set
     ``TrainingArguments(restore_callback_states_from_checkpoint=True)``; the Trainer then makes a callback of its own,
@@ -64,6 +66,8 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         self._checked = checked
         self._told = 0
         self._is_resumed = False
+        self._is_in_step = False
+        self._is_round_awaited = False  # One that begins once the step in progress has ended.
 
     def state(self) -> dict[str, Any]:
         """Returns what the Trainer saves with a checkpoint."""
@@ -110,6 +114,7 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         options = dataclasses.replace(self._checked, total_steps=state.max_steps)
         self.session = Session(model, optimizer, options, None)
         self._told = 0
+        self._is_in_step = self._is_round_awaited = False
         self._is_resumed = state.global_step > 0
         if self.restored is not None:
             self.session.load_state_dict(self.restored)
@@ -145,15 +150,20 @@ class GreenplanCallback(TrainerCallback, ExportableState):
             # A dataset without a length may begin anew at any share of what the Trainer takes for an epoch.
             goes_on = self._is_resumed and state.epoch is not None and state.epoch != int(state.epoch)
             self._is_resumed = False
-            if not goes_on:
+            if goes_on:
+                return
+            if self._is_in_step:
+                self._is_round_awaited = True
+            else:
                 self.session.begin_round()
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Begins an optimizer step, with all its micro-batches."""
-        if self.session is not None:
+        """Begins an optimizer step, with all its micro-batches, unless the last pass has left one to go on with."""
+        if self.session is not None and not self._is_in_step:
             self.session.begin_step()
+            self._is_in_step = True
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -161,7 +171,11 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         """Ends it: a plan that was due holds from this optimizer step on."""
         if self.session is None:
             return
+        self._is_in_step = False
         self.session.end_step()
+        if self._is_round_awaited:
+            self._is_round_awaited = False
+            self.session.begin_round()
         history = self.session.history
         if len(history) > self._told:
             self._told = len(history)

@@ -88,9 +88,14 @@ class GreenplanCallback(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Begins a round if there is one per epoch, unless a resume goes on within the epoch."""
-        if self.session is not None and trainer.current_epoch != self._epoch:
+        if self.session is None:
+            return
+        if self._is_in_step:  # on_train_batch_start has ended the last epoch; Lightning clears the gradients it left.
+            self.session.abandon_step()
+            self._is_in_step = False
+        if trainer.current_epoch != self._epoch:
             self._epoch = trainer.current_epoch
-            if self._options.plan_every == "epoch" and not self._is_in_step:
+            if self._options.plan_every == "epoch":
                 self.session.begin_round()
 
     def on_train_batch_start(
