@@ -229,6 +229,25 @@ class Gated(torch.nn.Module):
         return (stream + stream * self.fc(stream)).sum()
 
 
+class Scaled(torch.nn.Module):
+    """x + identity(scale * fc(x)): run without recording, an identity still passes gradient on to the scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.fc, self.drop_path = torch.nn.Linear(3, 5), torch.nn.Linear(5, 5), torch.nn.Identity()
+        self.scale = torch.nn.Parameter(torch.ones(5))
+
+    def forward(self) -> torch.Tensor:
+        stream = self.embedding(torch.ones(2, 3)).tanh()
+        return (stream + self.drop_path(self.scale * self.fc(stream))).sum()
+
+
+def test_a_module_that_returns_what_it_was_given_ends_no_block():
+    model = Scaled()
+    profile, blocks = mapped(model, model)
+    assert profile.blocks == blocks.undroppable == ("fc",)
+
+
 def test_a_block_that_gradient_passes_by_is_told_and_refused():
     model = Gated()
     profile, blocks = mapped(model, model)

@@ -28,7 +28,7 @@ class ModuleCalls:
     """What is known of the calls of a model's modules, by the module's name.
 
     Attributes:
-        outputs: The autograd nodes of what each returned.
+        outputs: The autograd nodes of what each returned, without what it was given: an identity records nothing.
         spans: The sequence numbers of the nodes that each call made: from the first up to the second, exclusively.
     """
 
@@ -61,19 +61,20 @@ def recorded_calls(model: torch.nn.Module) -> Iterator[ModuleCalls]:
         return hook
 
     def record(name: str) -> Callable[..., None]:
-        def hook(module: torch.nn.Module, args: Any, output: Any) -> None:
+        def hook(module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             while begun and begun[-1][0] != name:
                 begun.pop()
             if begun:
                 calls.spans.setdefault(name, []).append((begun.pop()[1], _next_sequence_number()))
+            given = {tensor.grad_fn for tensor in _tensors((args, kwargs))}
             nodes = (tensor.grad_fn for tensor in _tensors(output))
-            calls.outputs.setdefault(name, []).extend(node for node in nodes if node is not None)
+            calls.outputs.setdefault(name, []).extend(node for node in nodes if node is not None and node not in given)
 
         return hook
 
     modules = [(name, module) for name, module in model.named_modules() if name]
     pre_hooks = (module.register_forward_pre_hook(before(name)) for name, module in modules)
-    hooks = (module.register_forward_hook(record(name)) for name, module in modules)
+    hooks = (module.register_forward_hook(record(name), with_kwargs=True) for name, module in modules)
     with removed_afterwards(itertools.chain(pre_hooks, hooks)):
         yield calls
 
