@@ -62,7 +62,7 @@ def attach(
         method: "selection" of tensors, "drop" of blocks in backward, "joint" for both, or "full". By default selection
             if there is a budget.
         plan_every: "epoch": a round begins where ``begin_round`` is called, and at the first step. A number: a round
-            also begins after that many optimizer steps.
+            also begins after that many optimizer steps; not with ``probe="separate"``.
         planner: "local", or "HOST:PORT" of a planner service, or what ``greenplan.remote`` returns.
         pinned: Names of tensors that every plan trains.
         never: Names of tensors that no plan trains. They count in what ``budget`` is a share of.
