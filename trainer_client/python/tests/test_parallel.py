@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState
 
 import greenplan
 import hf_models
 from binaries import greenplan_binary
-from ranks import power_sgd
+from greenplan._parallel import _forget_buckets
 from test_remote import daemon
 
 HERE = Path(__file__).parent
@@ -61,25 +62,20 @@ def test_ddp_reduces_what_is_trained_and_no_more(case, tmp_path):
     planned = sum(first["reduced_bytes"][step] for step in (1, 2, 4, 5))
     assert sum(first["hook_bytes"]) == 3 * first["all_bytes"] + planned
     assert first["bytes_after_detach"] == first["all_bytes"]
+    # The reducer was made anew for three steps that measure, two plans that were stepped under, and the end.
+    assert first["forgets"] == 6
 
 
-def test_a_hook_that_remembers_buckets_forgets_those_of_the_last_reducer(tmp_path):
-    first, second = run("ddp_power_sgd", tmp_path)
-    for key in ("plans", "digest", "gradients", "compresses"):
-        assert first[key] == second[key]
-    assert not first["moved_frozen"] and not second["moved_frozen"]
-    assert len(first["plans"]) == 2
-    # Steps 0 and 4 measure; the step after each is the first one of its plan's reducer.
-    assert first["compresses"] == [False, False, True, True] * 2
-    assert first["remembered"] == [1, 0]
-
-
-def test_a_hook_that_remembers_buckets_waits_until_they_are_made_anew(tmp_path):
-    """More than one bucket; under gloo, two ranks wait for each other for ever then, with or without greenplan."""
-    with group_of_one(tmp_path):
-        found = power_sgd(8, bucket_cap_mb=0.004)
-        assert found["compresses"] == [False, False, True, True] * 2
-        assert found["remembered"][0] > 1
+def test_a_power_sgd_hook_forgets_the_buckets_of_the_last_reducer():
+    state = PowerSGDState(None, start_powerSGD_iter=2)
+    memories = [state.error_dict, state.p_memory_dict, state.q_memory_dict]
+    for memory in memories:
+        memory[0] = torch.ones(3)
+    state.iter = 5
+    _forget_buckets(state)
+    assert not any(memories)
+    assert state.start_powerSGD_iter == 6, "the new reducer makes its buckets anew after its first step"
+    _forget_buckets(None)
 
 
 def test_a_rank_whose_model_is_in_a_group_of_its_own_waits_for_no_other(tmp_path):
