@@ -22,9 +22,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 import greenplan
 from flops import count, random_masks
-from greenplan._blocks import recorded_calls
-from greenplan._profiling import read_profile_and_modules
-from greenplan.profile import Profile
+from test_blocks import mapped
 
 MOST_PARAMETERS = 60_000_000
 SIZES = {
@@ -114,11 +112,9 @@ def compare(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> str:
     if not getattr(model(**batch), "loss", torch.zeros(())).requires_grad:
         return "not tried: no loss"
     try:
-        with recorded_calls(model) as calls:
-            data, _, modules = read_profile_and_modules(loss(), model.named_parameters(), model, calls)
+        profile, modules = mapped(model, loss)
     except greenplan.Error as error:
         return f"refused: {error}"
-    profile = Profile(data)
     draw = random.Random(4)
     for mask in random_masks(list(profile.trainable_names), 6):
         for share in (0.0, 0.5):

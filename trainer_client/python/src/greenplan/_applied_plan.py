@@ -66,7 +66,7 @@ class AppliedPlan:
         self._losses_per_step = step.losses_per_step
         self._draws: Counter[tuple[str, ...]] = Counter()
         self._draws_of_step: list[tuple[str, ...]] = []
-        self._cost_of: dict[tuple[str, ...], int] = {}
+        self._evaluated: dict[tuple[str, ...], tuple[int, set[str]]] = {}  # By what a step drops.
         self._earlier_steps = 0
         self._earlier_costs = 0
         self.dropped: tuple[str, ...] = ()
@@ -74,7 +74,6 @@ class AppliedPlan:
         self._next_comparison: float = 1  # The step from which on one is due.
         self._has_compared_drop = False
         self._reaches_nothing = False
-        self._reached_of: dict[tuple[str, ...], set[str]] = {}
         self.ends_without_backward = False
         self._executed: int | None = None
         self._mismatch = ""
@@ -103,7 +102,7 @@ class AppliedPlan:
         """Names the live tensors that the present step has no gradient of, as their blocks are dropped."""
         if not any(self._draws_of_step):
             return []
-        reached = set().union(*map(self._reached, self._draws_of_step))
+        reached = set().union(*(self._evaluate(dropped)[1] for dropped in self._draws_of_step))
         return [name for name in self.live if name not in reached]
 
     def of_plan(self) -> dict[str, Any]:
@@ -210,16 +209,13 @@ class AppliedPlan:
         problem, self._mismatch = self._mismatch, ""
         return problem
 
-    def _reached(self, dropped: tuple[str, ...]) -> set[str]:
-        if dropped not in self._reached_of:
-            self._reached_of[dropped] = self._profile._step_reaches(self.live, dropped)
-        return self._reached_of[dropped]
-
     def _predicted(self, dropped: tuple[str, ...]) -> int:
-        if dropped not in self._cost_of:
-            cost = 0 if self._runs_nothing else self._profile.step_cost(self.live, dropped)
-            self._cost_of[dropped] = cost
-        return self._cost_of[dropped]
+        return 0 if self._runs_nothing else self._evaluate(dropped)[0]
+
+    def _evaluate(self, dropped: tuple[str, ...]) -> tuple[int, set[str]]:
+        if dropped not in self._evaluated:
+            self._evaluated[dropped] = self._profile._evaluate_step(self.live, dropped)
+        return self._evaluated[dropped]
 
 
 def _reaches(loss: torch.Tensor, model: torch.nn.Module) -> bool:

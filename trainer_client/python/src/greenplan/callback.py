@@ -66,7 +66,6 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         self._checked = checked
         self._told = 0
         self._is_resumed = False
-        self._is_in_step = False
         self._is_round_awaited = False  # One that begins once the step in progress has ended.
 
     def state(self) -> dict[str, Any]:
@@ -114,7 +113,7 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         options = dataclasses.replace(self._checked, total_steps=state.max_steps)
         self.session = Session(model, optimizer, options, None)
         self._told = 0
-        self._is_in_step = self._is_round_awaited = False
+        self._is_round_awaited = False
         self._is_resumed = state.global_step > 0
         if self.restored is not None:
             self.session.load_state_dict(self.restored)
@@ -152,7 +151,7 @@ class GreenplanCallback(TrainerCallback, ExportableState):
             self._is_resumed = False
             if goes_on:
                 return
-            if self._is_in_step:
+            if self.session.is_in_step:
                 self._is_round_awaited = True
             else:
                 self.session.begin_round()
@@ -161,9 +160,8 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Begins an optimizer step, with all its micro-batches, unless the last pass has left one to go on with."""
-        if self.session is not None and not self._is_in_step:
+        if self.session is not None and not self.session.is_in_step:
             self.session.begin_step()
-            self._is_in_step = True
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -171,7 +169,6 @@ class GreenplanCallback(TrainerCallback, ExportableState):
         """Ends it: a plan that was due holds from this optimizer step on."""
         if self.session is None:
             return
-        self._is_in_step = False
         self.session.end_step()
         if self._is_round_awaited:
             self._is_round_awaited = False

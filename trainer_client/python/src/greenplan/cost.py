@@ -52,24 +52,36 @@ def evaluate(profile: ModelProfile, trainable: Sequence[bool], drop_rates: Mappi
     return Cost(profile.forward_cost, backward, full, profile.forward_cost + backward, saved_bytes)
 
 
-def step_cost(profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int]) -> int:
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """What backward of one step costs, and what it reaches.
+
+    Attributes:
+        backward_cost: In the profile's cost unit.
+        reached: Whether the step has a gradient of each tensor, [num_tensors].
+    """
+
+    backward_cost: int
+    reached: list[bool]
+
+
+def evaluate_step(profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int]) -> StepCost:
     """Counts what backward of one step costs that skips exactly the blocks ``dropped``, given by index.
 
     An op runs iff a gradient arrives from the loss and a trained tensor lies behind it, both past the dropped blocks.
     """
-    profile, selected, dropped = _of_step(profile, trainable, dropped)
-    runs = _running_ops(profile, selected, dropped)
-    return _cost_of_live(profile, selected, runs)
-
-
-def step_reaches(profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int]) -> list[bool]:
-    """Tells which tensors get a gradient in one step that skips exactly the blocks ``dropped``, [num_tensors]."""
     steps, selected, dropped = _of_step(profile, trainable, dropped)
     runs = _running_ops(steps, selected, dropped)
     of_profile = steps.tensors[: len(profile.tensors)]
-    return [
+    reached = [
         one and tensor.op is not None and runs[tensor.op] for tensor, one in zip(of_profile, trainable, strict=True)
     ]
+    return StepCost(_cost_of_live(steps, selected, runs), reached)
+
+
+def step_cost(profile: ModelProfile, trainable: Sequence[bool], dropped: Collection[int]) -> int:
+    """Returns the cost of ``evaluate_step``."""
+    return evaluate_step(profile, trainable, dropped).backward_cost
 
 
 def step_cost_by(

@@ -45,7 +45,6 @@ class GreenplanCallback(lightning.Callback):
             )
         self.session: Session | None = None
         self._restored: dict[str, Any] | None = None
-        self._is_in_step = False
         self._has_loss = False  # Of the step: training_step returns None for a batch that is to be skipped.
         self._epoch = -1  # In which the latest round of an epoch began.
         self._told = 0
@@ -77,7 +76,6 @@ class GreenplanCallback(lightning.Callback):
             self._options, total_steps=int(total_steps) if math.isfinite(total_steps) else None
         )
         self.session = Session(model, trainer.optimizers[0], options, scaler)
-        self._is_in_step = False
         self._epoch = -1
         self._told = 0
         if self._restored is not None:
@@ -90,9 +88,10 @@ class GreenplanCallback(lightning.Callback):
         """Begins a round if there is one per epoch, unless a resume goes on within the epoch."""
         if self.session is None:
             return
-        if self._is_in_step:  # on_train_batch_start has ended the last epoch; Lightning clears the gradients it left.
+        if (
+            self.session.is_in_step
+        ):  # on_train_batch_start has ended the last epoch; Lightning clears the gradients it left.
             self.session.abandon_step()
-            self._is_in_step = False
         if trainer.current_epoch != self._epoch:
             self._epoch = trainer.current_epoch
             if self._options.plan_every == "epoch":
@@ -102,9 +101,8 @@ class GreenplanCallback(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Begins an optimizer step with its first micro-batch."""
-        if self.session is not None and not self._is_in_step:
+        if self.session is not None and not self.session.is_in_step:
             self.session.begin_step()
-            self._is_in_step = True
             self._has_loss = False
 
     def on_before_backward(
@@ -119,7 +117,6 @@ class GreenplanCallback(lightning.Callback):
         """Ends it: a plan that was due holds from this optimizer step on."""
         if self.session is None:
             return
-        self._is_in_step = False
         if not self._has_loss:
             self.session.abandon_step()
             return

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from greenplan import profile_json
-from greenplan.cost import Cost, block_costs, evaluate, step_cost, step_cost_by, step_reaches
+from greenplan.cost import Cost, block_costs, evaluate, evaluate_step, step_cost_by
 from greenplan.errors import ArgumentError, unknown_name
 from greenplan.model_profile import ModelProfile, Op, Tensor
 
@@ -184,14 +184,14 @@ class Profile:
         Raises:
             ArgumentError: A name is unknown.
         """
-        mask = self._mask("trainable", trainable)
-        return step_cost(self._data, mask, [self._block("dropped", name) for name in dropped])
+        cost, _ = self._evaluate_step(trainable, dropped)
+        return cost
 
-    def _step_reaches(self, trainable: Iterable[str], dropped: Iterable[str]) -> set[str]:
-        """Returns the names of the tensors that get a gradient in one step that skips the given blocks."""
+    def _evaluate_step(self, trainable: Iterable[str], dropped: Iterable[str]) -> tuple[int, set[str]]:
+        """Returns ``step_cost`` and the names of the tensors that the step has a gradient of."""
         mask = self._mask("trainable", trainable)
-        reaches = step_reaches(self._data, mask, [self._block("dropped", name) for name in dropped])
-        return {name for name, is_reached in zip(self.names, reaches, strict=True) if is_reached}
+        step = evaluate_step(self._data, mask, [self._block("dropped", name) for name in dropped])
+        return step.backward_cost, {name for name, one in zip(self.names, step.reached, strict=True) if one}
 
     def _step_cost_by(
         self, trainable: Iterable[str], dropped: Iterable[str], group_of: Callable[[Op], str]

@@ -120,6 +120,11 @@ class Session:
         return bool(self._hooks)
 
     @property
+    def is_in_step(self) -> bool:
+        """Whether a step has begun and has neither ended nor been abandoned."""
+        return self._step is not None
+
+    @property
     def profile(self) -> Profile | None:
         """The cost model of a step; None before the first round."""
         return None if self._measuring.step is None else self._measuring.step.profile
@@ -236,8 +241,6 @@ class Session:
         try:
             if schedule.is_due and not schedule.takes_warm_up():
                 self._begin_measuring_step()
-            if self.plan is None and not self._is_probing:  # A warm-up.
-                self._execution.go_on()
             if not self._is_probing:
                 self._begin_planned_step()
             applied = self._execution.applied
@@ -444,7 +447,9 @@ class Session:
 
     def _begin_planned_step(self) -> None:
         planner, profiled = self._rounds.planner, self._measuring.step
-        if self._execution.applied is not None and planner is not None and profiled is not None:
+        if self._execution.applied is None:  # A warm-up.
+            self._execution.go_on()
+        elif planner is not None and profiled is not None:
             assert self._step is not None
             self._step.enter_context(self._execution.step(planner, profiled, self.steps))
 
