@@ -21,6 +21,7 @@
 #include "absl/strings/strip.h"
 #include "trainer_client/optimizer/adamw_jit.h"
 #include "trainer_client/optimizer/adamw_kernel.h"
+#include "trainer_client/optimizer/distinct_parameters.h"
 #include "trainer_client/optimizer/products.h"
 
 namespace greenplan::trainer {
@@ -90,17 +91,10 @@ absl::Status CheckEntry(const AdamW::State& state, const std::string& name, at::
   return absl::OkStatus();
 }
 
-// Without later names of a tensor that has one already.
-AdamW::NamedParameters Distinct(AdamW::NamedParameters parameters) {
-  std::unordered_set<const at::TensorImpl*> seen;
-  std::erase_if(parameters, [&](const auto& entry) { return !seen.insert(entry.second.unsafeGetTensorImpl()).second; });
-  return parameters;
-}
-
 }  // namespace
 
 AdamW::AdamW(NamedParameters parameters, const AdamWOptions& options)
-    : parameters_(Distinct(std::move(parameters))), options_(options) {}
+    : parameters_(DistinctParameters(std::move(parameters))), options_(options) {}
 
 void AdamW::Step() {
   at::NoGradGuard no_grad;

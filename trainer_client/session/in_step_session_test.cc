@@ -32,6 +32,13 @@ struct InStepTest : SessionOfBlocksTest {
     for (const auto& [name, parameter] : parameters) mask.push_back(names.contains(name));
     return mask;
   }
+
+  // A step with one micro-batch, whose loss is multiplied by `scale`.
+  absl::StatusOr<std::optional<Round>> RunMeasuringStep(TrainingSession& session, double scale = 1) {
+    EXPECT_TRUE(session.BeginStep().ok());
+    EXPECT_TRUE(session.Backward(Stack() * scale).ok());
+    return session.Step();
+  }
 };
 
 TEST_F(InStepTest, MeasuresFromTheStepsOwnGradientsAndThePlanHoldsAtItsOptimizerStep) {
@@ -237,9 +244,7 @@ TEST_F(InStepTest, ThePriceOfARoundCountsItsSensitivity) {
   UseMethod(v1::METHOD_JOINT, 0.5);
   auto session = NewSession();
   ASSERT_TRUE(session->BeginRoundInStep().ok());
-  ASSERT_TRUE(session->BeginStep().ok());
-  ASSERT_TRUE(session->Backward(Stack()).ok());
-  const auto round = session->Step();
+  const auto round = RunMeasuringStep(*session);
   ASSERT_TRUE(round.ok() && round->has_value()) << round.status();
   DriftSchedule expected;
   expected.AddRound(0,
@@ -255,9 +260,7 @@ TEST_F(InStepTest, UniformRatesNeedNoSensitivityAndSoTakeCheckpointedBlocks) {
   checkpoints = true;
   auto session = NewSession();
   ASSERT_TRUE(session->BeginRoundInStep().ok());
-  ASSERT_TRUE(session->BeginStep().ok());
-  ASSERT_TRUE(session->Backward(Stack()).ok());
-  const auto round = session->Step();
+  const auto round = RunMeasuringStep(*session);
   ASSERT_TRUE(round.ok() && round->has_value()) << round.status();
   EXPECT_EQ((*round)->sensitivity_flops, 0);
   EXPECT_THAT(connection->last_report.sensitivity(), IsEmpty());
@@ -275,9 +278,7 @@ TEST_F(InStepTest, RefusesAStepWithoutBackwardAndMeasuresInTheNextOne) {
     EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("no Backward() has run"));
     session->EndStep();
     EXPECT_TRUE(session->is_measuring());
-    ASSERT_TRUE(session->BeginStep().ok());
-    ASSERT_TRUE(session->Backward(Stack()).ok());
-    const auto round = session->Step();
+    const auto round = RunMeasuringStep(*session);
     ASSERT_TRUE(round.ok() && round->has_value()) << round.status();
     EXPECT_GT((*round)->importance_sum, 0);
   }
@@ -324,11 +325,7 @@ TEST_F(InStepTest, AStepThatCannotBeMeasuredIsMeasuredAnewWithTheNext) {
   options.importance.metric = v1::IMPORTANCE_METRIC_CROSS_FITTED;
   options.importance.probe_batches = 2;
   auto session = NewSession();
-  const auto step = [&](double scale) -> absl::Status {
-    EXPECT_TRUE(session->BeginStep().ok());
-    EXPECT_TRUE(session->Backward(Stack() * scale).ok());
-    return session->Step().status();
-  };
+  const auto step = [&](double scale) { return RunMeasuringStep(*session, scale).status(); };
   ASSERT_TRUE(session->BeginRoundInStep().ok());
   EXPECT_EQ(step(1), absl::OkStatus());
   EXPECT_EQ(step(std::numeric_limits<double>::infinity()).code(), absl::StatusCode::kFailedPrecondition);

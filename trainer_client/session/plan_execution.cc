@@ -103,10 +103,14 @@ void PlanExecution::RestoreForeignFlips() {
   SetRequiresGrad(parameters_, mask_);
 }
 
+absl::Status PlanExecution::CheckIsInStep(absl::string_view call) const {
+  if (is_in_step_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(call, " came outside of a step; call BeginStep() before the forward pass"));
+}
+
 absl::StatusOr<bool> PlanExecution::Backward(const at::Tensor& loss) {
-  if (!is_in_step_) {
-    return absl::FailedPreconditionError("Backward() came outside of a step; call BeginStep() before the forward pass");
-  }
+  if (absl::Status status = CheckIsInStep("Backward()"); !status.ok()) return status;
   const bool runs = loss.requires_grad();
   if (runs) {
     if (absl::Status status = RunBackward(loss); !status.ok()) return status;

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "planner/core/model_profile.h"
 #include "planner/core/plan.h"
 #include "trainer_client/session/residual_branch.h"
@@ -63,7 +64,8 @@ class PlanExecution {
   // Replaces what an open step runs, once its loss has told more. REQUIRES: is_open().
   void SetOpenStep(StepPlan everything);
 
-  bool is_in_step() const { return is_in_step_; }
+  // Returns FailedPrecondition, which names `call`, outside of steps.
+  absl::Status CheckIsInStep(absl::string_view call) const;
   bool is_open() const { return is_open_; }
   // Micro-batches of this step that have run backward.
   int64_t micro_batches() const { return micro_batches_; }

@@ -13,6 +13,7 @@
 #include "planner/convert/names.h"
 #include "planner/core/cost.h"
 #include "profiler/autograd/executed_flops.h"
+#include "trainer_client/optimizer/distinct_parameters.h"
 #include "trainer_client/parallel/rank_group.h"
 #include "trainer_client/session/in_step_importance.h"
 #include "trainer_client/session/plan_drift.h"
@@ -32,12 +33,6 @@ class Stopwatch {
 std::string UniqueJob() {
   std::random_device random;
   return absl::StrCat("job-", absl::Hex(random(), absl::kZeroPad8), absl::Hex(random(), absl::kZeroPad8));
-}
-
-NamedParameters Distinct(NamedParameters parameters) {
-  std::set<const at::TensorImpl*> seen;
-  std::erase_if(parameters, [&](const auto& entry) { return !seen.insert(entry.second.unsafeGetTensorImpl()).second; });
-  return parameters;
 }
 
 // Returns the first name that comes twice, or an empty text.
@@ -75,7 +70,7 @@ TrainingSession::TrainingSession(std::shared_ptr<Connection> connection, Session
                                  NamedParameters parameters)
     : options_(std::move(options)),
       rounds_(std::move(connection), absl::StrCat("jobs/", options_.job)),
-      execution_(Distinct(std::move(parameters)), options_.branches, options_.draw_per),
+      execution_(DistinctParameters(std::move(parameters)), options_.branches, options_.draw_per),
       round_probe_(options_, execution_.parameters(), profile_) {}
 
 TrainingSession::~TrainingSession() = default;
@@ -345,15 +340,9 @@ void TrainingSession::EndStep() {
   execution_.EndStep();
 }
 
-absl::Status TrainingSession::CheckIsInStep(absl::string_view call) const {
-  if (execution_.is_in_step()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(call, " came outside of a step; call BeginStep() before the forward pass"));
-}
-
 absl::Status TrainingSession::AverageGradients() {
   if (options_.ranks == nullptr) return absl::OkStatus();
-  if (absl::Status status = CheckIsInStep("AverageGradients()"); !status.ok()) return status;
+  if (absl::Status status = execution_.CheckIsInStep("AverageGradients()"); !status.ok()) return status;
   if (std::exchange(is_averaged_, true)) return absl::OkStatus();
   return WithoutExceptions("averaging gradients",
                            [&] { return options_.ranks->Average(execution_.GradientsOfStep()); });
@@ -431,7 +420,7 @@ absl::StatusOr<std::optional<Round>> TrainingSession::Step() {
     return absl::FailedPreconditionError(
         "options.optimizer is null; give the optimizer, or step it and call EndStep()");
   }
-  if (absl::Status status = CheckIsInStep("Step()"); !status.ok()) return status;
+  if (absl::Status status = execution_.CheckIsInStep("Step()"); !status.ok()) return status;
   absl::StatusOr<std::optional<Round>> round = PlanFromGradients();
   if (!round.ok()) return round.status();
   if (absl::Status status = AverageGradients(); !status.ok()) return status;

@@ -10,7 +10,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "greenplan/v1/job.pb.h"
 #include "greenplan/v1/plan.pb.h"
 #include "planner/client/connection.h"
@@ -312,8 +311,6 @@ class TrainingSession {
   absl::Status MeasureStep();
   // Gives all ranks what rank 0 measured.
   absl::Status AgreeOn(std::optional<double>& measured) const;
-  // Returns FailedPrecondition, which names `call`, outside of steps.
-  absl::Status CheckIsInStep(absl::string_view call) const;
 
   const SessionOptions options_;
   JobRounds rounds_;
