@@ -1,6 +1,7 @@
 // A training loop of one's own against an installation: trains a small network under half of its backward FLOPs, and
 // fails unless the executed FLOPs keep the budget and equal the prediction. Built by run.sh, outside Bazel.
 
+#include <cstdint>
 #include <iostream>
 #include <utility>
 
@@ -41,16 +42,18 @@ int main() {
     return 1;
   }
   greenplan::profiler::ExecutedFlopsCounter counter;
-  if (!(*session)->Backward(loss(0)).ok()) return 1;
+  if (!(*session)->BeginStep().ok() || !(*session)->Backward(loss(0)).ok()) return 1;
   optimizer.Step();
-  std::cout << "executed " << counter.backward_flops() << ", predicted " << round->predicted_backward_cost << " of "
+  (*session)->EndStep();
+  const int64_t executed = counter.backward_flops();
+  std::cout << "executed " << executed << ", predicted " << round->predicted_backward_cost << " of "
             << round->full_backward_cost << "\n";
   const auto time = greenplan::profiler::ProfileTime([&] { return loss(0); }, parameters);
   if (!time.ok()) {
     std::cerr << time.status() << "\n";
     return 1;
   }
-  const bool right = counter.backward_flops() == round->predicted_backward_cost &&
-                     2 * counter.backward_flops() <= round->full_backward_cost && !round->trainable.empty();
+  const bool right = executed == round->predicted_backward_cost && 2 * executed <= round->full_backward_cost &&
+                     !round->trainable.empty();
   return right ? 0 : 1;
 }
